@@ -6,8 +6,8 @@ use std::hint::black_box;
 
 use serin::decide::guard::tick::{ArmTick, Tick};
 use serin::decide::units::UnixMillis;
-use serin::simulate::guarded::{Guarded, Probes, pinned, usual};
-use serin::simulate::rule::{Rule, Source};
+use serin::simulate::guarded::{GuardRule, ProbeResults, default_canary, pinned_canary};
+use serin::simulate::rule::{RolloutRule, TickSource};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
 use serin::simulate::traffic::Traffic;
@@ -24,19 +24,19 @@ fn computed() -> Result<f64, Box<dyn Error>> {
     Ok((ticks(11)? + ticks(12)?) * 1e7)
 }
 
-fn rollout(canary: serin::decide::policy::Canary) -> Guarded {
-    Guarded::new(canary, "chat", UnixMillis(1_800_000_000_000))
+fn rollout(canary: serin::decide::policy::Canary) -> GuardRule {
+    GuardRule::new(canary, "chat", UnixMillis(1_800_000_000_000))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ramp = Schedule::even(0.1, 0.15, f64::from(DAY));
     for (name, stable, canary) in [("a quiet tick", 0.0, 0.0), ("with failures of both", 3.0, 0.3)] {
-        let mut guarded = rollout(pinned(0.1, &ramp));
+        let mut guarded = rollout(pinned_canary(0.1, &ramp));
         let (stable, canary) = (ArmTick::plain(450.0, stable), ArmTick::plain(50.0, canary));
         let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
         let began = computed()?;
         for _ in 0..TICKS {
-            black_box(guarded.see(black_box(&tick), None, Probes { stable: true, canary: true }));
+            black_box(guarded.see(black_box(&tick), None, ProbeResults { stable: true, canary: true }));
         }
         println!("{name}: {:.0} ns", (computed()? - began) / f64::from(TICKS));
     }
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let began = computed()?;
     let share = Runs::new(ROLLOUTS, 1).each(
         |seed| {
-            let (mut guarded, mut arrivals) = (rollout(usual(&ramp)), traffic.arrivals(seed));
+            let (mut guarded, mut arrivals) = (rollout(default_canary(&ramp)), traffic.arrivals(seed));
             (0..14 * DAY).for_each(|_| {
                 guarded.tick(&arrivals.tick(guarded.share()));
             });

@@ -264,7 +264,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
 }
 
 fn state_file(state: &Path) -> Result<PathBuf> {
-    Ok(store::dir::place(state).join(store::sqlite::FILE))
+    Ok(store::dir::state_dir_in(state).join(store::sqlite::FILE))
 }
 
 fn main() -> Result<()> {

@@ -19,7 +19,7 @@ mod start;
 
 pub use self::drain::{Ended, Stopper};
 pub use self::memory::keep_memory_private;
-pub use self::probing::{Asked, Probed, probe_all};
+pub use self::probing::{ComparedEndpoint, ProbeResults, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
 pub use self::start::{Options, Running, StartError, start};
@@ -30,7 +30,7 @@ pub mod api {
     pub use crate::admin::change::check_reason;
     pub use crate::admin::dto::*;
     pub use crate::admin::users::current as current_user;
-    pub use crate::decide::timestamp::Stamp;
+    pub use crate::decide::timestamp::Timestamp;
 }
 
 #[cfg(test)]

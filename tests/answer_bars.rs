@@ -11,13 +11,13 @@ use serin::decide::guard::slow::SlowThreshold;
 use serin::decide::policy::{Canary, Guard, SlowRule};
 use serin::decide::units::UnixMillis;
 use serin::describe::event::reason;
-use serin::simulate::answers::{Answers, Watch};
+use serin::simulate::answers::{Answers, SlowClassifier};
 use serin::simulate::excess::{Excess, Marked, Rates, SPREAD, beyond};
-use serin::simulate::guarded::{Guarded, pinned, usual};
+use serin::simulate::guarded::{GuardRule, default_canary, pinned_canary};
 use serin::simulate::pauses::Pauses;
-use serin::simulate::profile::Course;
-use serin::simulate::quantiles::Spread;
-use serin::simulate::rule::{Rule, Seen, Source};
+use serin::simulate::profile::Profile;
+use serin::simulate::quantiles::Distribution;
+use serin::simulate::rule::{RolloutRule, TickCounts, TickSource};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
 use serin::simulate::traffic::Traffic;
@@ -57,12 +57,12 @@ fn ramp(step: f64) -> Schedule {
 }
 
 fn tenth() -> Canary {
-    pinned(0.1, &ramp(DAY))
+    pinned_canary(0.1, &ramp(DAY))
 }
 
 /// When the guard did something about the canary, in seconds from the start, and what it said; `None`: it did nothing.
-fn acts(source: &mut impl Source, canary: Canary, seconds: f64) -> Option<(f64, String)> {
-    let mut rule = Guarded::new(canary, "chat", BEGIN);
+fn acts(source: &mut impl TickSource, canary: Canary, seconds: f64) -> Option<(f64, String)> {
+    let mut rule = GuardRule::new(canary, "chat", BEGIN);
     let mut at = 0.0;
     while at < seconds {
         let seen = source.tick(rule.share());
@@ -91,7 +91,7 @@ fn held(what: &str, rollouts: &[Option<(f64, String)>]) -> (f64, f64) {
         assert!(*at > HOUR && told.starts_with("hold: "), "{what}, seed {seed}: after {at} s, {told}");
         after.push(at - HOUR);
     }
-    let spread = Spread::of(after);
+    let spread = Distribution::of(after);
     let (median, most) = (spread.median().unwrap(), spread.most().unwrap());
     println!("{what}: held after {median} s in the median, 95% {most} s, of {}", rollouts.len());
     (median, most)
@@ -148,7 +148,7 @@ fn an_excess_after_days_of_health_is_held_as_soon() {
 /// What is slow of stable's own paces, as it is learnt.
 struct Learnt(SlowThreshold);
 
-impl Watch for Learnt {
+impl SlowClassifier for Learnt {
     fn is_slow(&mut self, canary: bool, millis: f64) -> bool {
         let rule = Guard::default().pace_rule();
         let slow = self.0.is_slow(&rule, millis);
@@ -162,8 +162,8 @@ impl Watch for Learnt {
 /// What is slow in the ticks of this source is a slow pace.
 struct Paced<S>(S);
 
-impl<S: Source> Source for Paced<S> {
-    fn tick(&mut self, share: f64) -> Seen {
+impl<S: TickSource> TickSource for Paced<S> {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let mut seen = self.0.tick(share);
         for arm in [&mut seen.stable, &mut seen.canary] {
             (arm.marked.requests[3], arm.marked.events[3]) = (arm.requests, arm.errors);
@@ -173,21 +173,21 @@ impl<S: Source> Source for Paced<S> {
     }
 }
 
-fn paced(requests: f64, tick: f64, spread: f64, canary: Course) -> Answers {
-    Answers { tick, requests, stable: Course::steady(20.0), canary, spread }
+fn paced(requests: f64, tick: f64, spread: f64, canary: Profile) -> Answers {
+    Answers { tick, requests, stable: Profile::steady(20.0), canary, spread }
 }
 
 #[test]
 fn a_pace_is_learnt_from_stable_whatever_it_is() {
     for spread in [0.3, 0.5, 0.7] {
-        let slow = paced(50.0, 1.0, spread, Course::steady(20.0).then(HOUR, 60.0));
+        let slow = paced(50.0, 1.0, spread, Profile::steady(20.0).then(HOUR, 60.0));
         let rollouts = each(runs(400, 40, 4), |seed| {
             let watch = Learnt(SlowThreshold::unknown());
             acts(&mut Paced(slow.timed(watch, seed)), tenth(), HOUR + 10.0 * MINUTE)
         });
         let (_, most) = held(&format!("gaps of 60 ms instead of 20, spread {spread}"), &rollouts);
         assert!(most <= 5.0 * MINUTE, "{spread}: {most}");
-        let healthy = paced(5.0, 5.0, spread, Course::steady(20.0));
+        let healthy = paced(5.0, 5.0, spread, Profile::steady(20.0));
         let rollouts = each(runs(100, 10, 2), |seed| {
             acts(&mut Paced(healthy.timed(Learnt(SlowThreshold::unknown()), seed)), tenth(), days())
         });
@@ -210,7 +210,7 @@ fn a_canary_like_stable_is_not_held() {
         each(runs(1000, 20, 4), |seed| acts(&mut Marked::new(traffic.arrivals(seed), excess, seed), tenth(), days()));
     none_held("5 requests a second at 10%", &fixed);
     let ramps = each(runs(200, 10, 2), |seed| {
-        let canary = usual(&ramp(days() / 14.0));
+        let canary = default_canary(&ramp(days() / 14.0));
         acts(&mut Marked::new(traffic.arrivals(seed), excess, seed), canary, days())
     });
     none_held("5 requests a second on a ramp", &ramps);

@@ -8,13 +8,13 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use serin::decide::units::UnixMillis;
-use serin::simulate::guarded::{Guarded, pinned, usual};
+use serin::simulate::guarded::{GuardRule, default_canary, pinned_canary};
 use serin::simulate::pauses::Pauses;
-use serin::simulate::rollout::{End, Rollout, Span, play};
-use serin::simulate::rule::{Arm, Rule, Seen, Source};
+use serin::simulate::rollout::{RolloutEnd, SimulatedRollout, Span, play};
+use serin::simulate::rule::{RolloutRule, SimulatedArm, TickCounts, TickSource};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::{Traffic, seeded};
 use serin::simulate::users::Crowd;
 
@@ -43,13 +43,13 @@ fn each<T: Send>(count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
     Runs::new(count, 1).each(one, |_| {})
 }
 
-fn rollout(canary: serin::decide::policy::Canary) -> Guarded {
-    Guarded::new(canary, "chat", UnixMillis(1_800_000_000_000))
+fn rollout(canary: serin::decide::policy::Canary) -> GuardRule {
+    GuardRule::new(canary, "chat", UnixMillis(1_800_000_000_000))
 }
 
 /// A share of 10% that stays, in the middle of a ramp of seven days.
-fn tenth() -> Guarded {
-    rollout(pinned(0.1, &ramp(DAY)))
+fn tenth() -> GuardRule {
+    rollout(pinned_canary(0.1, &ramp(DAY)))
 }
 
 fn ramp(step: f64) -> Schedule {
@@ -61,13 +61,16 @@ fn stable() -> Traffic {
 }
 
 /// No rollout was taken back.
-fn none_taken_back(what: &str, rollouts: &[Rollout]) {
+fn none_taken_back(what: &str, rollouts: &[SimulatedRollout]) {
     at_most(0, what, rollouts);
 }
 
-fn at_most(most: usize, what: &str, rollouts: &[Rollout]) {
-    let seeds: Vec<usize> =
-        (1..).zip(rollouts).filter(|(_, rollout)| rollout.end == End::RolledBack).map(|(seed, _)| seed).collect();
+fn at_most(most: usize, what: &str, rollouts: &[SimulatedRollout]) {
+    let seeds: Vec<usize> = (1..)
+        .zip(rollouts)
+        .filter(|(_, rollout)| rollout.end == RolloutEnd::RolledBack)
+        .map(|(seed, _)| seed)
+        .collect();
     println!("{what}: {} of {} rolled back", seeds.len(), rollouts.len());
     assert!(seeds.len() <= most, "{what}: rolled back with seeds {seeds:?}");
 }
@@ -77,7 +80,7 @@ fn found(errors: f64, count: usize) -> (f64, f64) {
     let traffic = stable().fault(HOUR, errors);
     let span = Span { seconds: 7.0 * HOUR, fault_at: traffic.fault_at };
     let rollouts = each(count, |seed| play(&mut traffic.arrivals(seed), &mut tenth(), &span));
-    let tally = Tally::of(&rollouts);
+    let tally = Summary::of(&rollouts);
     let early: Vec<usize> =
         (1..).zip(&rollouts).filter(|(_, rollout)| rollout.since_fault.is_none()).map(|(seed, _)| seed).collect();
     assert!(early.is_empty(), "a fault of {errors}: rolled back before it, with seeds {early:?}");
@@ -109,7 +112,7 @@ fn an_outage_of_both_is_not_the_canarys_fault() {
         let ramps = each(count, |seed| {
             let at = seeded(!seed).f64() * 35.0 * MINUTE;
             let traffic = stable().outage(at, 10.0 * MINUTE, errors);
-            play(&mut traffic.arrivals(seed), &mut rollout(usual(&ramp(5.0 * MINUTE))), &span)
+            play(&mut traffic.arrivals(seed), &mut rollout(default_canary(&ramp(5.0 * MINUTE))), &span)
         });
         none_taken_back(&format!("an outage of {errors} at any time of a ramp"), &ramps);
     }
@@ -126,10 +129,10 @@ fn one_user_is_not_the_canarys_fault() {
 /// Nobody ever hears of the canary's requests again: its timeouts are longer than the steps.
 struct Silence<S>(S);
 
-impl<S: Source> Source for Silence<S> {
-    fn tick(&mut self, share: f64) -> Seen {
+impl<S: TickSource> TickSource for Silence<S> {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let seen = self.0.tick(share);
-        Seen { canary: Arm { requests: seen.canary.requests, ..Arm::default() }, ..seen }
+        TickCounts { canary: SimulatedArm { requests: seen.canary.requests, ..SimulatedArm::default() }, ..seen }
     }
 }
 
@@ -137,13 +140,13 @@ impl<S: Source> Source for Silence<S> {
 fn a_canary_that_never_answers_is_never_promoted() {
     let span = Span { seconds: 6.0 * HOUR, fault_at: None };
     let answers_probes = each(runs(1000, 20, 3), |seed| {
-        let mut rule = rollout(usual(&ramp(5.0 * MINUTE)));
+        let mut rule = rollout(default_canary(&ramp(5.0 * MINUTE)));
         let played = play(&mut Silence(stable().arrivals(seed)), &mut rule, &span);
         (rule.share(), played.end)
     });
-    assert!(answers_probes.iter().all(|(share, end)| (share - 0.1).abs() < 1e-9 && *end == End::Open));
+    assert!(answers_probes.iter().all(|(share, end)| (share - 0.1).abs() < 1e-9 && *end == RolloutEnd::Open));
     let dead = each(runs(1000, 20, 3), |seed| {
-        let mut rule = rollout(usual(&ramp(5.0 * MINUTE)));
+        let mut rule = rollout(default_canary(&ramp(5.0 * MINUTE)));
         let played = play(&mut stable().with_canary(1.0).arrivals(seed), &mut rule, &span);
         (rule.events().len(), played.whole.requests)
     });
@@ -162,7 +165,7 @@ fn nobody_is_moved_to_a_dead_stable() {
             ..stable()
         };
         let least = each(runs(1000, 50, 4), |seed| {
-            let mut rule = rollout(usual(&ramp(5.0 * MINUTE)));
+            let mut rule = rollout(default_canary(&ramp(5.0 * MINUTE)));
             let mut arrivals = traffic.arrivals(seed);
             let mut least = 1.0_f64;
             for second in 0..3 * 3600 {
@@ -188,10 +191,11 @@ fn a_healthy_canary_is_not_taken_back() {
     let fixed = each(runs(2000, 20, 4), |seed| play(&mut traffic.arrivals(seed), &mut tenth(), &span));
     none_taken_back(&format!("{} healthy days at 10%", span.seconds / DAY), &fixed);
     let step = days(1.0, 1.0 / 48.0);
-    let ramps =
-        each(runs(200, 6, 4), |seed| play(&mut stable().arrivals(seed), &mut rollout(usual(&ramp(step))), &span));
+    let ramps = each(runs(200, 6, 4), |seed| {
+        play(&mut stable().arrivals(seed), &mut rollout(default_canary(&ramp(step))), &span)
+    });
     none_taken_back("a healthy ramp", &ramps);
-    assert!(ramps.iter().all(|rollout| rollout.end == End::Completed));
+    assert!(ramps.iter().all(|rollout| rollout.end == RolloutEnd::Completed));
 }
 
 #[test]
@@ -199,10 +203,10 @@ fn what_is_tolerated_is_tolerated() {
     let traffic = stable().with_canary(0.005);
     let step = if is_full() { HOUR } else { 5.0 * MINUTE };
     let span = Span { seconds: 21.0 * step, fault_at: None };
-    let of = |seed| play(&mut traffic.arrivals(seed), &mut rollout(usual(&ramp(step))), &span);
+    let of = |seed| play(&mut traffic.arrivals(seed), &mut rollout(default_canary(&ramp(step))), &span);
     let count = runs(20_000, 400, 20);
     // Half of a thousandth is what a first try may be wrong; on the very boundary it is about half of that.
     at_most(count / 2000, "1.25 times worse", &each(count, of));
-    let equal = |seed| play(&mut stable().arrivals(seed), &mut rollout(usual(&ramp(step))), &span);
+    let equal = |seed| play(&mut stable().arrivals(seed), &mut rollout(default_canary(&ramp(step))), &span);
     none_taken_back("as good as stable", &each(count, equal));
 }

@@ -5,11 +5,11 @@
 //! default, fewest in debug builds. The full measure takes about an hour of one core, most of it for healthy days:
 //! `SERIN_BARS=full cargo test --profile quick --locked --test silent_bars -- --nocapture`
 
-use serin::decide::guard::waiting::Kind;
+use serin::decide::guard::waiting::ResponseKind;
 use serin::decide::policy::Guard;
 use serin::simulate::run::Runs;
 use serin::simulate::traffic::seeded;
-use serin::simulate::waits::{Stall, Times, Waits};
+use serin::simulate::waits::{OutputTimes, Stall, Waits};
 
 const SHARE: f64 = 0.1;
 /// When something happens: thresholds are learnt by then.
@@ -76,8 +76,8 @@ fn a_stall_of_both_is_not_the_canarys_fault() {
     for requests in [5.0, 50.0] {
         never(&format!("a stall of both at {requests} requests a second"), runs(1000, 100, 12), 900, |seed| {
             // Stable recovers up to five seconds before or after the canary.
-            let apart = (seeded(!seed).f64() * 2.0 - 1.0) * 5.0;
-            Waits { stall: Some(Stall { from: AT, until: [AT + 60.0, AT + 60.0 + apart] }), ..usual(requests) }
+            let by_source = (seeded(!seed).f64() * 2.0 - 1.0) * 5.0;
+            Waits { stall: Some(Stall { from: AT, until: [AT + 60.0, AT + 60.0 + by_source] }), ..usual(requests) }
         });
     }
     never("stable recovers five seconds sooner", runs(1000, 100, 12), 900, |_| Waits {
@@ -88,14 +88,14 @@ fn a_stall_of_both_is_not_the_canarys_fault() {
 
 /// Chats as streams and whole, and requests that think for minutes.
 fn mixture(requests: f64) -> Waits {
-    let times = |part, kind, median, spread| Times { part, kind, median, spread };
+    let times = |part, kind, median, spread| OutputTimes { part, kind, median, spread };
     Waits {
         users: 500,
         times: vec![
-            times(0.6, Kind::Streamed, 1.0, 0.7),
-            times(0.25, Kind::Whole, 8.0, 0.8),
-            times(0.1, Kind::Whole, 90.0, 0.5),
-            times(0.05, Kind::Streamed, 120.0, 0.6),
+            times(0.6, ResponseKind::Streamed, 1.0, 0.7),
+            times(0.25, ResponseKind::Whole, 8.0, 0.8),
+            times(0.1, ResponseKind::Whole, 90.0, 0.5),
+            times(0.05, ResponseKind::Streamed, 120.0, 0.6),
         ],
         ..usual(requests)
     }

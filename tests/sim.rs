@@ -21,7 +21,7 @@ use serin::decide::event::Event;
 use serin::decide::file_error::FileError;
 use serin::decide::outcome::Outcome;
 use serin::decide::policy::*;
-use serin::decide::rollout::state::{Lock, Phase, Standing, Verb};
+use serin::decide::rollout::state::{Lock, OverallPhase, Phase, RolloutCommand};
 use serin::decide::units::{Arm, Bucket, Millis, Percent, RolloutId, Slot, UnixMillis};
 use serin::state::counters::Core;
 use serin::state::evidence::Evidence;
@@ -110,16 +110,16 @@ impl World {
         match self.chance.u8(0..64) {
             0 => {
                 let to = percent(self.chance.u16(0..3) * 20);
-                self.command(which, Verb::Rollback { to })
+                self.command(which, RolloutCommand::Rollback { to })
             }
             1 | 2 => {
                 let at = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
-                self.command(which, Verb::Resume { at })
+                self.command(which, RolloutCommand::Resume { at })
             }
-            3 => self.command(which, Verb::Pause),
+            3 => self.command(which, RolloutCommand::Pause),
             4 => {
                 let to = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
-                self.command(which, Verb::Promote { to })
+                self.command(which, RolloutCommand::Promote { to })
             }
             5 => self.lock_file(which),
             6..=8 => self.edit(which),
@@ -184,7 +184,7 @@ impl World {
         self.weather_since = self.mono;
     }
 
-    fn command(&mut self, which: usize, verb: Verb) -> String {
+    fn command(&mut self, which: usize, verb: RolloutCommand) -> String {
         let (rollout, reason) = (Some(NAMES[which].to_owned()), format!("{}", self.mono));
         let command = Command { rollout, verb: verb.clone(), actor: "alice".to_owned(), reason };
         let done = self.engine.command(&command, self.now());
@@ -194,13 +194,13 @@ impl World {
             return format!("{verb:?} of {} is not written", NAMES[which]);
         }
         match &verb {
-            Verb::Rollback { .. } => {
+            RolloutCommand::Rollback { .. } => {
                 self.locked[which] = Some(done.rollouts[0].1);
                 // An acknowledged rollback is on the disk as a file, whether the database is or not.
                 self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
                 self.disk.locks.rollouts.extend(done.locks);
             }
-            Verb::Resume { .. } => {
+            RolloutCommand::Resume { .. } => {
                 self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
                 self.engine.locks_removed(NAMES[which]);
                 self.locked[which] = None;
@@ -445,11 +445,11 @@ impl World {
             assert!(in_force.percent <= canary.ramp.max);
             assert!(self.usable || in_force.percent == Percent::ZERO, "an unusable canary is at 0");
             if canary.percent == Intent::Pinned(Percent::ZERO) {
-                assert!(in_force.percent == Percent::ZERO && in_force.closed, "percent: 0 is everybody back");
+                assert!(in_force.percent == Percent::ZERO && in_force.buckets_only, "percent: 0 is everybody back");
             }
             if let Some(most) = self.locked[index] {
-                assert!(in_force.percent <= most && in_force.closed, "a lock holds: {told:?}");
-                assert_eq!(told.standing, Standing::Locked);
+                assert!(in_force.percent <= most && in_force.buckets_only, "a lock holds: {told:?}");
+                assert_eq!(told.standing, OverallPhase::Locked);
             }
             if self.taken_back[index] {
                 assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {told:?}");
@@ -474,10 +474,11 @@ impl World {
         self.mono += 3 * 86_400_000;
         for which in 0..2 {
             self.save();
-            self.command(which, Verb::Resume { at: None });
+            self.command(which, RolloutCommand::Resume { at: None });
         }
-        let under_way =
-            |world: &World| world.engine.status.load().rollouts.iter().any(|told| told.standing != Standing::Completed);
+        let under_way = |world: &World| {
+            world.engine.status.load().rollouts.iter().any(|told| told.standing != OverallPhase::Completed)
+        };
         for _ in 0..600 {
             self.tick();
             self.check();
@@ -486,12 +487,12 @@ impl World {
             }
         }
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [Standing::Completed; 2], "{:?}", self.engine.status.load().rollouts);
+        assert_eq!(standings, [OverallPhase::Completed; 2], "{:?}", self.engine.status.load().rollouts);
         // And one that dies after its completion is taken back all the same.
         self.weather([0, 100]);
         (0..300).for_each(|_| self.tick());
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [Standing::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
+        assert_eq!(standings, [OverallPhase::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
     }
 
     fn edit_back(&mut self) {
@@ -503,12 +504,12 @@ impl World {
 }
 
 /// Prints the seed and the last actions when the world breaks.
-struct Diary {
+struct EventLog {
     seed: u64,
     actions: Vec<String>,
 }
 
-impl Drop for Diary {
+impl Drop for EventLog {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let last = self.actions.len().saturating_sub(15);
@@ -520,7 +521,7 @@ impl Drop for Diary {
 
 fn live(seed: u64) -> Vec<String> {
     let mut world = World::new(seed);
-    let mut diary = Diary { seed, actions: Vec::new() };
+    let mut diary = EventLog { seed, actions: Vec::new() };
     for _ in 0..120 {
         let action = world.act();
         diary.actions.push(action);

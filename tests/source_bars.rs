@@ -8,10 +8,10 @@
 use serin::decide::event::Action;
 use serin::decide::policy::{Canary, Guard, OnExcess};
 use serin::decide::units::{Percent, UnixMillis};
-use serin::simulate::guarded::{Guarded, pinned, usual};
+use serin::simulate::guarded::{GuardRule, default_canary, pinned_canary};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
-use serin::simulate::sources::{Aim, Beside, Played, play};
+use serin::simulate::sources::{AttackGoal, AttackResult, MixedTraffic, play};
 
 const MINUTE: f64 = 60.0;
 const DAY: f64 = 86_400.0;
@@ -37,21 +37,21 @@ fn each<T: Send>(count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
     Runs::new(count, 1).each(one, |_| {})
 }
 
-fn guarded(canary: Canary) -> Guarded {
+fn guarded(canary: Canary) -> GuardRule {
     // Whatever is found is acted on.
     let guard = Guard { client_errors: OnExcess::Rollback, ..canary.guard };
-    Guarded::new(Canary { guard, ..canary }, "chat", UnixMillis(1_800_000_000_000))
+    GuardRule::new(Canary { guard, ..canary }, "chat", UnixMillis(1_800_000_000_000))
 }
 
-fn tenth() -> Guarded {
-    guarded(pinned(0.1, &Schedule::even(0.1, 0.15, DAY)))
+fn tenth() -> GuardRule {
+    guarded(pinned_canary(0.1, &Schedule::even(0.1, 0.15, DAY)))
 }
 
 fn even(count: usize) -> Vec<f64> {
     vec![1.0 / count as f64; count]
 }
 
-fn acted(played: &Played) -> bool {
+fn acted(played: &AttackResult) -> bool {
     played
         .last
         .as_ref()
@@ -59,8 +59,8 @@ fn acted(played: &Played) -> bool {
 }
 
 /// What one source of several does to a healthy canary at this share.
-fn nothing_happens(honest: &Beside, rollout: impl Fn() -> Guarded + Sync, count: usize, seconds: f64) {
-    for aim in Aim::all() {
+fn nothing_happens(honest: &MixedTraffic, rollout: impl Fn() -> GuardRule + Sync, count: usize, seconds: f64) {
+    for aim in AttackGoal::all() {
         let beside = honest.clone().attacked(aim, PART);
         let played = each(count, |seed| play(&beside, rollout(), seconds, seed));
         let moved: Vec<_> = (1..).zip(&played).filter(|(_, played)| acted(played)).collect();
@@ -74,7 +74,7 @@ fn one_source_takes_no_healthy_canary_back_and_holds_none() {
     let seconds = if cfg!(debug_assertions) { 600.0 } else { 7200.0 };
     for parts in honest {
         for requests in [5.0, 50.0, 500.0] {
-            nothing_happens(&Beside::of(&parts, requests, 0.004), tenth, runs(200, 5, 1), seconds);
+            nothing_happens(&MixedTraffic::of(&parts, requests, 0.004), tenth, runs(200, 5, 1), seconds);
         }
         println!("{parts:?}: nothing happened to a healthy canary");
     }
@@ -82,11 +82,11 @@ fn one_source_takes_no_healthy_canary_back_and_holds_none() {
 
 #[test]
 fn one_source_takes_no_canary_back_that_has_only_begun() {
-    let first = || guarded(pinned(0.01, &Schedule::even(0.1, 0.15, DAY)));
+    let first = || guarded(pinned_canary(0.01, &Schedule::even(0.1, 0.15, DAY)));
     let seconds = if cfg!(debug_assertions) { 1200.0 } else { 7200.0 };
     // The first of them send half a request a second each.
     for (requests, parts) in [(1.5, EVEN), (5.0, EVEN), (50.0, EVEN), (5.0, UNEVEN), (50.0, LOPSIDED)] {
-        let honest = Beside::of(&parts, requests, 0.004);
+        let honest = MixedTraffic::of(&parts, requests, 0.004);
         nothing_happens(&honest, tenth, runs(200, 5, 1), seconds);
         if requests > 1.5 && parts == EVEN {
             nothing_happens(&honest, first, runs(200, 5, 1), seconds);
@@ -97,20 +97,20 @@ fn one_source_takes_no_canary_back_that_has_only_begun() {
 #[test]
 fn one_source_is_not_above_a_ceiling_by_itself() {
     let strict = || {
-        let mut canary = pinned(0.1, &Schedule::even(0.1, 0.15, DAY));
+        let mut canary = pinned_canary(0.1, &Schedule::even(0.1, 0.15, DAY));
         canary.guard.ceiling = Percent::from_hundredths(300);
         // Whatever looks worse at all is a doubt, so that the ceiling decides.
         canary.guard.tolerated_ratio = 1.01;
         guarded(canary)
     };
     for requests in [5.0, 50.0, 500.0] {
-        nothing_happens(&Beside::of(&EVEN, requests, 0.004), strict, runs(100, 5, 1), 1800.0);
+        nothing_happens(&MixedTraffic::of(&EVEN, requests, 0.004), strict, runs(100, 5, 1), 1800.0);
     }
 }
 
 /// On a ramp of seven steps.
-fn ramp(step: f64) -> Guarded {
-    guarded(usual(&Schedule::even(0.1, 0.15, step)))
+fn ramp(step: f64) -> GuardRule {
+    guarded(default_canary(&Schedule::even(0.1, 0.15, step)))
 }
 
 #[test]
@@ -118,17 +118,17 @@ fn one_source_keeps_no_healthy_ramp_from_its_end() {
     for requests in [5.0, 50.0, 500.0] {
         let step = if requests < 50.0 { 20.0 * MINUTE } else { 5.0 * MINUTE };
         let count = runs(100, 10, 1);
-        let ends = |beside: &Beside| {
+        let ends = |beside: &MixedTraffic| {
             let played = each(count, |seed| play(beside, ramp(step), 24.0 * step, seed));
             let completed =
-                |played: &&Played| played.last.as_ref().is_some_and(|(_, action)| *action == Action::Complete);
+                |played: &&AttackResult| played.last.as_ref().is_some_and(|(_, action)| *action == Action::Complete);
             let ends: Vec<f64> = played.iter().filter(completed).filter_map(|one| Some(one.last.as_ref()?.0)).collect();
             (ends.len(), ends.iter().sum::<f64>() / (ends.len() as f64).max(1.0) / step, played)
         };
-        let honest = Beside::of(&EVEN, requests, 0.002);
+        let honest = MixedTraffic::of(&EVEN, requests, 0.002);
         let (all, alone, _) = ends(&honest);
         println!("{requests} requests a second: {all} of {count} ramps end, after {alone:.1} steps of 7");
-        for aim in Aim::all() {
+        for aim in AttackGoal::all() {
             let (all, steps, played) = ends(&honest.clone().attacked(aim, PART));
             println!("    {aim:?}: {all}, after {steps:.1} steps");
             assert!(all * 10 >= count * 9, "{requests} a second, {aim:?}: {played:?}");
@@ -139,9 +139,9 @@ fn one_source_keeps_no_healthy_ramp_from_its_end() {
 #[test]
 fn one_source_has_no_bad_canary_promoted() {
     for requests in [5.0, 50.0, 500.0] {
-        let honest = Beside::of(&EVEN, requests, 0.004).each(|traffic| traffic.with_canary(0.12));
+        let honest = MixedTraffic::of(&EVEN, requests, 0.004).each(|traffic| traffic.with_canary(0.12));
         let step = 20.0 * MINUTE;
-        for aim in [Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood] {
+        for aim in [AttackGoal::Better, AttackGoal::Bursts(1, 19), AttackGoal::Bursts(5, 60), AttackGoal::Flood] {
             let beside = honest.clone().attacked(aim, PART);
             let played = each(runs(200, 20, 1), |seed| play(&beside, ramp(step), 3.0 * step, seed));
             let bad: Vec<_> =
@@ -153,7 +153,7 @@ fn one_source_has_no_bad_canary_promoted() {
 }
 
 /// After how many seconds the canary is taken back: the median, and what 95% do not exceed.
-fn found(beside: &Beside, count: usize) -> (f64, f64) {
+fn found(beside: &MixedTraffic, count: usize) -> (f64, f64) {
     let played = each(count, |seed| play(beside, tenth(), FAULT + 7200.0, seed));
     let mut delays: Vec<f64> = played
         .iter()
@@ -168,11 +168,12 @@ fn found(beside: &Beside, count: usize) -> (f64, f64) {
     (delays[count / 2], delays[count * 95 / 100])
 }
 
-const HIDING: [Aim; 4] = [Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood];
+const HIDING: [AttackGoal; 4] =
+    [AttackGoal::Better, AttackGoal::Bursts(1, 19), AttackGoal::Bursts(5, 60), AttackGoal::Flood];
 
 /// How long a fault takes to be seen: by one source, by these, and by these beside each attacker, the slowest last.
 fn delays(parts: &[f64], requests: f64, errors: f64, count: usize) -> [(f64, f64); 3] {
-    let faulty = |parts: &[f64]| Beside::of(parts, requests, 0.004).each(|traffic| traffic.fault(FAULT, errors));
+    let faulty = |parts: &[f64]| MixedTraffic::of(parts, requests, 0.004).each(|traffic| traffic.fault(FAULT, errors));
     let (one, alone) = (found(&faulty(&[1.0]), count), found(&faulty(parts), count));
     println!("{errors} fail at {requests} requests a second: one source {one:?}, {parts:?} {alone:?} s");
     let beside = HIDING.map(|aim| {
@@ -212,10 +213,10 @@ fn beside_one_that_has_nearly_all_of_the_traffic_what_the_two_others_see_is_enou
 fn one_source_keeps_no_silent_canary_for_twice_as_long() {
     for (parts, requests) in [(EVEN, 5.0), (EVEN, 50.0), (UNEVEN, 50.0)] {
         let count = runs(200, 20, 2);
-        let honest = Beside::of(&parts, requests, 0.004).silent_from(FAULT);
+        let honest = MixedTraffic::of(&parts, requests, 0.004).silent_from(FAULT);
         let alone = found(&honest, count);
         println!("silent at {requests} requests a second, {parts:?}: {alone:?} s");
-        for aim in [Aim::Better, Aim::Bursts(5, 60), Aim::Flood] {
+        for aim in [AttackGoal::Better, AttackGoal::Bursts(5, 60), AttackGoal::Flood] {
             let beside = found(&honest.clone().attacked(aim, PART), count);
             println!("    {aim:?}: {beside:?} s");
             assert!(beside.0 <= 2.0 * alone.0, "{requests}, {parts:?}, {aim:?}: {beside:?} and not {alone:?}");

@@ -16,10 +16,12 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use serin::cli::bucket::Split;
-use serin::decide::bucket::{bucket, place};
+use serin::decide::bucket::{bucket, bucket_and_slot};
 use serin::decide::flag;
 use serin::decide::policy::*;
-use serin::decide::route::{Facts, InForceShare, Plan, Purpose, Reason, Rejected, arm_of_user, plan, wanted};
+use serin::decide::route::{
+    Facts, InForceShare, Plan, Purpose, Rejected, RouteReason, arm_of_user, plan, wanted_fields,
+};
 use serin::decide::units::{Arm, Percent, ProviderId, RolloutId};
 use serin::wire::body::peek;
 
@@ -272,10 +274,10 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
     let policy = policy(rollouts, case.unmatched.as_deref().unwrap_or("old"), providers);
     let in_force = |id: RolloutId| {
         let rollout = &rollouts[usize::from(id.0)];
-        InForceShare { percent: share(percent.unwrap_or(rollout.percent)), closed: rollout.closed }
+        InForceShare { percent: share(percent.unwrap_or(rollout.percent)), buckets_only: rollout.closed }
     };
     let headers = headers(&case.request.headers);
-    let wanted = wanted(&policy);
+    let wanted = wanted_fields(&policy);
     let body = case.request.body.as_ref().map(|parts| long(parts));
     let peeked = match &body {
         Some(body) => Some(peek(body.as_bytes(), &wanted).map_err(|error| error.to_string())?),
@@ -296,14 +298,14 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
         case.draw.unwrap_or_else(|| panic!("{}: chance was asked", case.name))
     };
     let planned = plan(&policy, in_force, &facts, draw).map_err(|rejected: Rejected| rejected.to_string())?;
-    assert_eq!(drew.get(), planned.reason == Reason::Drawn, "{}", case.name);
+    assert_eq!(drew.get(), planned.reason == RouteReason::Drawn, "{}", case.name);
     match (&case.told_by, planned.reason) {
-        (Some(text), _) => assert_eq!(planned.slot, Some(place("", text.as_bytes()).slot), "{}", case.name),
-        (None, Reason::Bucket | Reason::Conversation) => assert!(planned.slot.is_some(), "{}", case.name),
+        (Some(text), _) => assert_eq!(planned.slot, Some(bucket_and_slot("", text.as_bytes()).slot), "{}", case.name),
+        (None, RouteReason::Bucket | RouteReason::Conversation) => assert!(planned.slot.is_some(), "{}", case.name),
         (None, _) => assert_eq!(planned.slot, None, "{}", case.name),
     }
     if planned.arm == Some(Arm::Canary) {
-        let back = planned.back_on_stable(&policy, Reason::Unmapped);
+        let back = planned.back_on_stable(&policy, RouteReason::Unmapped);
         let stable = rollouts[usize::from(planned.rollout.unwrap().0)].stable.as_str();
         assert_eq!((back.arm, back.provider, back.counted), (Some(Arm::Stable), provider_id(stable), false));
     }
@@ -351,7 +353,7 @@ fn a_flag_says_what_the_split_does() {
     for case in &cases.flags {
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
-        let in_force = |_| InForceShare { percent: share(case.rollout.percent), closed: case.rollout.closed };
+        let in_force = |_| InForceShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
         let told = flag::evaluate(&policy, &flag, in_force, case.key.as_deref());
         let told = told.map(|verdict| (verdict.value, verdict.reason.as_str())).map_err(|error| error.to_string());
         let expected = match (&case.error, case.value, case.reason.as_deref()) {
@@ -412,7 +414,7 @@ proptest! {
     fn raising_the_share_only_moves_users_to_the_canary(user in "[a-c]{1,3}|.{1,20}", low in 0u16..=10_000, high in 0u16..=10_000) {
         let pins = BTreeMap::from([("a".to_owned(), Arm::Stable), ("b".to_owned(), Arm::Canary)]);
         let arm = |percent| {
-            let share = InForceShare { percent: share(percent), closed: false };
+            let share = InForceShare { percent: share(percent), buckets_only: false };
             arm_of_user("s", &pins, share, Some(user.as_bytes())).unwrap().0
         };
         let (low, high) = (low.min(high), low.max(high));
@@ -429,7 +431,7 @@ proptest! {
         };
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case), "old", providers);
-        let in_force = |_| InForceShare { percent: share(percent), closed };
+        let in_force = |_| InForceShare { percent: share(percent), buckets_only: closed };
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user.parse::<HeaderValue>().unwrap())]);
         let purpose = Purpose::Generate;
         let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None };
@@ -437,7 +439,7 @@ proptest! {
         let flag = Flag { follows: "chat".to_owned() };
         match flag::evaluate(&policy, &flag, in_force, Some(&user)) {
             Ok(verdict) => prop_assert_eq!(verdict.value, planned.arm == Some(Arm::Canary)),
-            Err(_) => prop_assert_eq!(planned.reason, Reason::Anonymous),
+            Err(_) => prop_assert_eq!(planned.reason, RouteReason::Anonymous),
         }
     }
 }

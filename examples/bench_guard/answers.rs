@@ -1,13 +1,13 @@
 //! A canary whose answers no status calls bad, and that are worse.
 
 use serin::decide::policy::SlowRule;
-use serin::simulate::comparison::{Contender, Contest};
+use serin::simulate::comparison::{ComparedRule, RuleComparison};
 use serin::simulate::excess::{Excess, Rates, SPREAD, beyond};
-use serin::simulate::guarded::pinned;
+use serin::simulate::guarded::pinned_canary;
 use serin::simulate::rollout::Span;
 use serin::simulate::scenario::Scenario;
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 
 use crate::bench::{Bench, DAY, HOUR, head};
 use crate::page::Page;
@@ -48,7 +48,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
         });
         let row = |place: usize| {
             let cells = columns.iter().map(|column| found(&column[place]));
-            std::iter::once(name(Contender::ALL[place])).chain(cells).collect::<Vec<_>>()
+            std::iter::once(name(ComparedRule::ALL[place])).chain(cells).collect::<Vec<_>>()
         };
         let names = TRAFFICS.map(|requests| format!("{requests} rps"));
         let order = [1, 2, 3, 0];
@@ -73,7 +73,7 @@ fn everyday() -> Rates {
 }
 
 /// What becomes of it under each rule.
-fn played(bench: &Bench, what: &str, runs: usize, requests: f64, excess: Excess, seconds: f64) -> Vec<Tally> {
+fn played(bench: &Bench, what: &str, runs: usize, requests: f64, excess: Excess, seconds: f64) -> Vec<Summary> {
     let scenario = Scenario {
         requests,
         stable: 0.004,
@@ -85,22 +85,22 @@ fn played(bench: &Bench, what: &str, runs: usize, requests: f64, excess: Excess,
         stable_dies: None,
         excess: Some(excess),
     };
-    let contest = Contest {
-        stage: scenario.stage(),
-        canary: pinned(0.1, &Schedule::even(0.1, 0.15, DAY)),
+    let contest = RuleComparison {
+        scenario: scenario.prepare(),
+        canary: pinned_canary(0.1, &Schedule::even(0.1, 0.15, DAY)),
         span: Span { seconds, fault_at: Some(excess.from) },
         stable_dies: None,
         looks_until: seconds,
     };
-    let rollouts = bench.each(what, runs, |seed| Contender::ALL.map(|rule| contest.play(rule, seed).rollout));
-    (0..Contender::ALL.len())
-        .map(|place| Tally::of(&rollouts.iter().map(|run| run[place]).collect::<Vec<_>>()))
+    let rollouts = bench.each(what, runs, |seed| ComparedRule::ALL.map(|rule| contest.play(rule, seed).rollout));
+    (0..ComparedRule::ALL.len())
+        .map(|place| Summary::of(&rollouts.iter().map(|run| run[place]).collect::<Vec<_>>()))
         .collect()
 }
 
-fn name(contender: Contender) -> String {
+fn name(contender: ComparedRule) -> String {
     match contender {
-        Contender::Serin => "**Serin**".to_owned(),
+        ComparedRule::Serin => "**Serin**".to_owned(),
         other => other.as_str().to_owned(),
     }
 }

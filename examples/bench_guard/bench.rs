@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::sync::Mutex;
 
-use serin::simulate::rollout::{Rollout, Span, side_by_side};
-use serin::simulate::rule::Source;
+use serin::simulate::rollout::{SimulatedRollout, Span, side_by_side};
+use serin::simulate::rule::TickSource;
 use serin::simulate::run::Runs;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 
-use crate::compared_rules::Contender;
+use crate::compared_rules::BenchRule;
 
 pub(crate) const MINUTE: f64 = 60.0;
 pub(crate) const HOUR: f64 = 3600.0;
@@ -48,21 +48,21 @@ impl Bench {
     }
 
     /// Shows the same ticks to each of these contenders, a fixed share all the time; `source` makes them from a seed.
-    pub(crate) fn together<S: Source>(
+    pub(crate) fn together<S: TickSource>(
         &self,
         what: &str,
         count: usize,
-        contenders: &[Contender],
+        contenders: &[BenchRule],
         share: f64,
         span: &Span,
         source: impl Fn(u64) -> S + Sync,
-    ) -> Vec<Tally> {
-        let runs: Vec<Vec<Rollout>> = self.each(what, count, |seed| {
-            let mut judges: Vec<_> = contenders.iter().map(|contender| (contender.judge)(share)).collect();
-            side_by_side(&mut source(seed), share, &mut judges, span)
+    ) -> Vec<Summary> {
+        let runs: Vec<Vec<SimulatedRollout>> = self.each(what, count, |seed| {
+            let mut detectors: Vec<_> = contenders.iter().map(|contender| (contender.detector)(share)).collect();
+            side_by_side(&mut source(seed), share, &mut detectors, span)
         });
         let of = |which: usize| runs.iter().map(|run| run[which]).collect::<Vec<_>>();
-        (0..contenders.len()).map(|which| Tally::of(&of(which))).collect()
+        (0..contenders.len()).map(|which| Summary::of(&of(which))).collect()
     }
 }
 
@@ -77,12 +77,12 @@ pub(crate) fn tick(requests: f64) -> f64 {
 
 /// Columns of tallies as a table's rows, one for each contender.
 pub(crate) fn rows(
-    contenders: &[Contender],
-    columns: &[Vec<Tally>],
-    cell: impl Fn(&Tally) -> String,
+    contenders: &[BenchRule],
+    columns: &[Vec<Summary>],
+    cell: impl Fn(&Summary) -> String,
 ) -> Vec<Vec<String>> {
     let row = |which: usize| columns.iter().map(|column| cell(&column[which])).collect::<Vec<_>>();
-    let named = |(which, contender): (usize, &Contender)| [vec![contender.name.to_owned()], row(which)].concat();
+    let named = |(which, contender): (usize, &BenchRule)| [vec![contender.name.to_owned()], row(which)].concat();
     contenders.iter().enumerate().map(named).collect()
 }
 

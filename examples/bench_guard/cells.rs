@@ -1,6 +1,6 @@
 //! Numbers as the page shows them: short, and with their unit.
 
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 
 /// A time: seconds up to two minutes, minutes up to two hours, hours up to two days, days.
 pub(crate) fn time(seconds: f64) -> String {
@@ -41,7 +41,7 @@ pub(crate) fn percent(part: f64) -> String {
 }
 
 /// How a fault was found: median time, requests and failures of the canary, and what else there is to say.
-pub(crate) fn found(tally: &Tally) -> String {
+pub(crate) fn found(tally: &Summary) -> String {
     let mut text = match (tally.seconds.median(), tally.requests.median(), tally.errors.median()) {
         // Below this a median says more about luck than about the rule.
         (Some(seconds), Some(requests), Some(errors)) if tally.found_part() >= 0.05 => {

@@ -1,10 +1,10 @@
 //! Whole rollouts of Serin's guard in which nothing is wrong: what it does that it ought not to.
 
 use serin::decide::event::Action;
-use serin::simulate::guarded::usual;
-use serin::simulate::rollout::{Rollout, Span, play};
+use serin::simulate::guarded::default_canary;
+use serin::simulate::rollout::{SimulatedRollout, Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, tick};
@@ -82,14 +82,14 @@ fn add(sum: &mut Sum, bench: &Bench, ramp: &Ramps, requests: f64, (stable, canar
     let schedule = Schedule::even(0.1, 0.15, ramp.step);
     let span = Span { seconds: 3.0 * 7.0 * ramp.step, fault_at: None };
     let one = |seed| {
-        let mut rule = guarded(usual(&schedule));
+        let mut rule = guarded(default_canary(&schedule));
         let rollout = play(&mut traffic.arrivals(seed), &mut rule, &span);
         (rollout, rule.events().iter().filter(|event| event.action == Action::Confirm).count())
     };
     let what = format!("steps of {} s, {requests} rps, {stable} and {canary}", ramp.step);
-    let played: Vec<(Rollout, usize)> = bench.each(&what, ramp.runs, one);
+    let played: Vec<(SimulatedRollout, usize)> = bench.each(&what, ramp.runs, one);
     sum.confirmed += played.iter().map(|(_, confirmed)| confirmed).sum::<usize>();
-    let tally = Tally::of(&played.into_iter().map(|(rollout, _)| rollout).collect::<Vec<_>>());
+    let tally = Summary::of(&played.into_iter().map(|(rollout, _)| rollout).collect::<Vec<_>>());
     sum.runs += tally.runs;
     sum.taken_back += tally.wrong;
     sum.completed += tally.completed;

@@ -2,16 +2,16 @@
 
 use serin::simulate::pauses::Pauses;
 use serin::simulate::rollout::Span;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::Traffic;
-use serin::simulate::users::{Crowd, Everybody};
+use serin::simulate::users::{Crowd, NoCap};
 
 use crate::bench::{Bench, DAY, HOUR, head, tick};
 use crate::cells::{found, percent, time};
-use crate::compared_rules::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
+use crate::compared_rules::{ARGO, BenchRule, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
 use crate::page::Page;
 
-const UNPAUSED: Contender = Contender { name: "Serin, no user paused", ..SERIN };
+const UNPAUSED: BenchRule = BenchRule { name: "Serin, no user paused", ..SERIN };
 
 struct Case {
     name: &'static str,
@@ -53,16 +53,16 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
          that one user is never counted as the canary's fault. With two users on the canary it cannot be known \
          whether the users or the provider cause the failures.",
     ));
-    let contenders: [Contender; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
+    let contenders: [BenchRule; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
     let mut table = Vec::new();
     for Case { name, crowd, seconds } in cases() {
         let healthy = crowd.traffic.fault_at.is_none();
         // Where nothing is at fault, the time counts from the start.
         let span = Span { seconds, fault_at: crowd.traffic.fault_at.or(Some(0.0)) };
-        let mut tallies = bench.together(name, runs, &contenders, 0.1, &span, |seed| crowd.visits(Everybody, seed));
+        let mut tallies = bench.together(name, runs, &contenders, 0.1, &span, |seed| crowd.visits(NoCap, seed));
         let pauses = |seed| crowd.visits(Pauses::default(), seed);
         tallies.extend(bench.together(name, runs, &[SERIN], 0.1, &span, pauses));
-        let cell = |tally: &Tally| match tally.seconds.median() {
+        let cell = |tally: &Summary| match tally.seconds.median() {
             Some(median) if healthy => format!("{}; {}", percent(tally.found_part()), time(median)),
             None if healthy => "0".to_owned(),
             _ => found(tally),

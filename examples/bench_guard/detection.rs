@@ -1,12 +1,12 @@
 //! How soon a fault is found, by everybody on the same ticks.
 
 use serin::simulate::rollout::Span;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, head, rows, tick};
 use crate::cells::found;
-use crate::compared_rules::{ALL, Contender, UNLIMITED};
+use crate::compared_rules::{ALL, BenchRule, UNLIMITED};
 use crate::page::Page;
 
 /// Traffic and a fault in it.
@@ -19,7 +19,7 @@ struct Case {
 }
 
 impl Case {
-    fn run(&self, bench: &Bench, runs: usize, contenders: &[Contender]) -> Vec<Tally> {
+    fn run(&self, bench: &Bench, runs: usize, contenders: &[BenchRule]) -> Vec<Summary> {
         let Case { requests, share, before, after, at } = *self;
         let traffic = Traffic::steady(requests, before).fault(at, after).ticking(tick(requests));
         let span = Span { seconds: at + 6.0 * HOUR, fault_at: traffic.fault_at };
@@ -65,7 +65,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
 }
 
 fn table(bench: &Bench, page: &mut Page, faults: &[f64], case: impl Fn(f64) -> Case) {
-    let contenders: Vec<Contender> = ALL.into_iter().chain([UNLIMITED]).collect();
+    let contenders: Vec<BenchRule> = ALL.into_iter().chain([UNLIMITED]).collect();
     let columns: Vec<_> = faults.iter().map(|after| case(*after).run(bench, bench.many(), &contenders)).collect();
     let names = faults.iter().map(|after| rates(case(*after).before, *after));
     page.table(&head("rule", names), &rows(&contenders, &columns, found));

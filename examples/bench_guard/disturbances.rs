@@ -2,12 +2,12 @@
 
 use serin::simulate::rollout::{Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::{Traffic, seeded};
 
 use crate::bench::{Bench, HOUR, MINUTE, head, rows, tick};
 use crate::cells::percent;
-use crate::compared_rules::{ALL, RELATIVE, RIDERS, Rider, SERIN, UNLIMITED};
+use crate::compared_rules::{ALL, RELATIVE, RIDERS, SERIN, ShareRider, UNLIMITED};
 use crate::page::Page;
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
@@ -41,14 +41,14 @@ fn ramps(bench: &Bench, page: &mut Page) {
         ("100 %, 50 rps", step, Box::new(|seed| outage(seed, 50.0, 1.0))),
         ("drift, 50 rps", 6.0 * step, Box::new(drift)),
     ];
-    let row = |rider: &Rider| {
+    let row = |rider: &ShareRider| {
         let cell = |(name, step, traffic): &Made<'_>| {
             let schedule = Schedule::even(0.1, 0.15, *step);
             let one = |seed| {
                 let traffic = traffic(seed);
                 play(&mut traffic.arrivals(seed), &mut (rider.rule)(&schedule), &span)
             };
-            let tally = Tally::of(&bench.each(&format!("{}: {name}", rider.name), bench.many(), one));
+            let tally = Summary::of(&bench.each(&format!("{}: {name}", rider.name), bench.many(), one));
             format!("{} / {}", percent(tally.completed_part()), percent(tally.wrong_part()))
         };
         std::iter::once(rider.name.to_owned()).chain(cases.iter().map(cell)).collect()

@@ -1,12 +1,12 @@
 //! A close look at one rule: faults of every size, at every share and with every traffic.
 
 use serin::simulate::rollout::Span;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, head, tick};
 use crate::cells::{count, percent, time};
-use crate::compared_rules::{Contender, SERIN};
+use crate::compared_rules::{BenchRule, SERIN};
 use crate::page::Page;
 
 const FAULTS: [(f64, &str); 8] = [
@@ -26,7 +26,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     traffics(bench, page, &SERIN);
 }
 
-fn run(bench: &Bench, contender: &Contender, requests: f64, share: f64, at: f64, errors: f64) -> Tally {
+fn run(bench: &Bench, contender: &BenchRule, requests: f64, share: f64, at: f64, errors: f64) -> Summary {
     let traffic = Traffic::steady(requests, 0.004).fault(at, errors).ticking(tick(requests));
     let span = Span { seconds: at + 14.0 * DAY, fault_at: traffic.fault_at };
     let what = format!("{}: {share} of {requests} rps, {errors} after {at} s", contender.name);
@@ -35,11 +35,11 @@ fn run(bench: &Bench, contender: &Contender, requests: f64, share: f64, at: f64,
     tallies.into_iter().next().unwrap_or_default()
 }
 
-fn note(tally: &Tally) -> String {
+fn note(tally: &Summary) -> String {
     if tally.found_part() < 0.995 { format!(" ({})", percent(tally.found_part())) } else { String::new() }
 }
 
-fn shares(bench: &Bench, page: &mut Page, contender: &Contender) {
+fn shares(bench: &Bench, page: &mut Page, contender: &BenchRule) {
     let shares = [0.01, 0.05, 0.1, 0.25, 0.5];
     page.words(&format!(
         "The cost of a fault: requests of the canary from the fault to the rollback, median / 95 % of {} runs; 50 \
@@ -62,7 +62,7 @@ fn shares(bench: &Bench, page: &mut Page, contender: &Contender) {
     page.table(&head("the canary fails", shares.iter().map(|share| percent(*share))), &table);
 }
 
-fn traffics(bench: &Bench, page: &mut Page, contender: &Contender) {
+fn traffics(bench: &Bench, page: &mut Page, contender: &BenchRule) {
     let cases = [(0.5, 0.1), (5.0, 0.1), (50.0, 0.1), (500.0, 0.1), (2000.0, 0.1), (50.0, 0.01)];
     page.words(&format!(
         "The time to detect it: time from the fault (after an hour) to the rollback, median / 95 % of {} runs. From \

@@ -1,8 +1,8 @@
 //! How often a healthy canary is rolled back, and whether its ramp completes.
 
-use serin::simulate::rollout::{Rollout, Span, play};
+use serin::simulate::rollout::{SimulatedRollout, Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, rows, tick};
@@ -64,21 +64,21 @@ fn ramps(bench: &Bench, page: &mut Page) {
         let traffic = Traffic::steady(requests, errors).ticking(tick(requests));
         let schedule = Schedule::even(0.1, 0.15, step);
         let span = Span { seconds: 3.0 * 7.0 * step, fault_at: None };
-        let of = |rider: &crate::compared_rules::Rider| {
+        let of = |rider: &crate::compared_rules::ShareRider| {
             let what = format!("{}: steps of {step} s, {requests} rps, {errors}", rider.name);
             let one = |seed| play(&mut traffic.arrivals(seed), &mut (rider.rule)(&schedule), &span);
-            Tally::of(&bench.each::<Rollout>(&what, runs, one))
+            Summary::of(&bench.each::<SimulatedRollout>(&what, runs, one))
         };
         columns.push(RIDERS.iter().map(of).collect::<Vec<_>>());
     }
-    let cell = |tally: &Tally| {
+    let cell = |tally: &Summary| {
         let ends = format!("{} / {}", percent(tally.completed_part()), percent(tally.wrong_part()));
         tally.full.median().map_or(ends.clone(), |full| format!("{ends}; {}", time(full)))
     };
     let names = cases
         .iter()
         .map(|(step, requests, errors)| format!("{} steps, {requests} rps, {} %", time(*step), errors * 100.0));
-    let row = |which: usize| columns.iter().map(|column: &Vec<Tally>| cell(&column[which])).collect::<Vec<_>>();
+    let row = |which: usize| columns.iter().map(|column: &Vec<Summary>| cell(&column[which])).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> =
         RIDERS.iter().enumerate().map(|(which, rider)| [vec![rider.name.to_owned()], row(which)].concat()).collect();
     page.table(&head("rule", names), &rows);

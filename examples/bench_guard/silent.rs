@@ -1,12 +1,12 @@
 //! A canary that accepts requests and never answers.
 
-use serin::decide::guard::waiting::Kind;
+use serin::decide::guard::waiting::ResponseKind;
 use serin::decide::policy::Guard;
 use serin::simulate::rollout::Span;
-use serin::simulate::scenario::{Counted, MEDIAN, Scenario};
-use serin::simulate::summary::Tally;
+use serin::simulate::scenario::{CountedRequests, MEDIAN, Scenario};
+use serin::simulate::summary::Summary;
 use serin::simulate::traffic::seeded;
-use serin::simulate::waits::{Stall, Times, Waits};
+use serin::simulate::waits::{OutputTimes, Stall, Waits};
 
 use crate::bench::{Bench, HOUR, MINUTE, head, rows};
 use crate::cells::{percent, time};
@@ -28,7 +28,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     ));
     let contenders = [NAIVE, FLAGGER, ARGO, SERIN];
     for part in [1.0, 0.3] {
-        let columns: Vec<Vec<Tally>> = TRAFFICS
+        let columns: Vec<Vec<Summary>> = TRAFFICS
             .iter()
             .map(|requests| {
                 let scenario = Scenario {
@@ -42,10 +42,10 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
                     stable_dies: None,
                     excess: None,
                 };
-                let (stage, span) = (scenario.stage(), Span { seconds: 2.0 * HOUR, fault_at: Some(HOUR) });
+                let (stage, span) = (scenario.prepare(), Span { seconds: 2.0 * HOUR, fault_at: Some(HOUR) });
                 let runs = if *requests > 100.0 { bench.few(10) } else { runs };
                 let what = format!("{} never answered, {requests} rps", percent(part));
-                bench.together(&what, runs, &contenders, 0.1, &span, |seed| stage.run(seed, Counted::Unpaused))
+                bench.together(&what, runs, &contenders, 0.1, &span, |seed| stage.run(seed, CountedRequests::Unpaused))
             })
             .collect();
         let answered = match part < 1.0 {
@@ -58,7 +58,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     innocent(bench, page);
 }
 
-pub(crate) fn found(tally: &Tally) -> String {
+pub(crate) fn found(tally: &Summary) -> String {
     let wrong = if tally.wrong > 0 { format!(" **F {}**", percent(tally.wrong_part())) } else { String::new() };
     match (tally.seconds.median(), tally.seconds.most()) {
         (Some(median), Some(most)) => {
@@ -77,23 +77,23 @@ fn innocent(bench: &Bench, page: &mut Page) {
         "Similar cases that are not a fault of the canary, of {runs} runs each at 5 requests a second: how many are \
          found silent.",
     ));
-    let times = |part, kind, median, spread| Times { part, kind, median, spread };
+    let times = |part, kind, median, spread| OutputTimes { part, kind, median, spread };
     let usual = || Waits::of_median(5.0, MEDIAN);
     let thinking = || Waits {
         users: 500,
         times: vec![
-            times(0.6, Kind::Streamed, 1.0, 0.7),
-            times(0.25, Kind::Whole, 8.0, 0.8),
-            times(0.1, Kind::Whole, 90.0, 0.5),
-            times(0.05, Kind::Streamed, 120.0, 0.6),
+            times(0.6, ResponseKind::Streamed, 1.0, 0.7),
+            times(0.25, ResponseKind::Whole, 8.0, 0.8),
+            times(0.1, ResponseKind::Whole, 90.0, 0.5),
+            times(0.05, ResponseKind::Streamed, 120.0, 0.6),
         ],
         ..usual()
     };
     type Case<'c> = (&'c str, f64, &'c (dyn Fn(u64) -> Waits + Sync));
     let stall = |seed: u64| {
-        let apart = (seeded(!seed).f64() * 2.0 - 1.0) * 5.0;
+        let by_source = (seeded(!seed).f64() * 2.0 - 1.0) * 5.0;
         let at = 10.0 * MINUTE;
-        Waits { stall: Some(Stall { from: at, until: [at + 60.0, at + 60.0 + apart] }), ..usual() }
+        Waits { stall: Some(Stall { from: at, until: [at + 60.0, at + 60.0 + by_source] }), ..usual() }
     };
     let cases: [Case<'_>; 5] = [
         ("both stand still for a minute, and recover within five seconds of each other", 15.0 * MINUTE, &stall),

@@ -4,17 +4,17 @@ use serin::decide::guard::aspect::Aspect;
 use serin::decide::guard::slow::SlowThreshold;
 use serin::decide::guard::tick::{ArmTick, Tick};
 use serin::decide::policy::SlowRule;
-use serin::simulate::answers::{Answers, Watch};
-use serin::simulate::guarded::{Guarded, Probes, pinned};
-use serin::simulate::profile::Course;
+use serin::simulate::answers::{Answers, SlowClassifier};
+use serin::simulate::guarded::{GuardRule, ProbeResults, pinned_canary};
+use serin::simulate::profile::Profile;
 use serin::simulate::rollout::Span;
-use serin::simulate::rule::{Arm, Judge, Seen, Verdict};
+use serin::simulate::rule::{Detector, SimulatedArm, TickCounts, Verdict};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::summary::Tally;
+use serin::simulate::summary::Summary;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, tick};
 use crate::cells::{percent, time};
-use crate::compared_rules::{Contender, guarded};
+use crate::compared_rules::{BenchRule, guarded};
 use crate::page::Page;
 
 /// Stable's median time to the first output, in milliseconds.
@@ -24,7 +24,7 @@ const MEDIAN: f64 = 600.0;
 #[derive(Default)]
 struct Threshold(SlowThreshold);
 
-impl Watch for Threshold {
+impl SlowClassifier for Threshold {
     fn is_slow(&mut self, canary: bool, millis: f64) -> bool {
         let rule = SlowRule::default();
         let slow = self.0.is_slow(&rule, millis);
@@ -36,24 +36,24 @@ impl Watch for Threshold {
 }
 
 /// The guard where all that happens is slowness.
-struct Slowness(Guarded);
+struct Slowness(GuardRule);
 
-impl Judge for Slowness {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
-        let arm = |arm: &Arm| {
+impl Detector for Slowness {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
+        let arm = |arm: &SimulatedArm| {
             let mut told = ArmTick::plain(f64::from(arm.requests), 0.0);
             told.events[Aspect::Slow as usize] = f64::from(arm.errors);
             told
         };
         let tick =
             Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
-        self.0.see(&tick, None, Probes { stable: true, canary: true }) == Verdict::Rollback
+        self.0.see(&tick, None, ProbeResults { stable: true, canary: true }) == Verdict::Rollback
     }
 }
 
-const SERIN: Contender = Contender {
+const SERIN: BenchRule = BenchRule {
     name: "**Serin**",
-    judge: |share| Box::new(Slowness(guarded(pinned(share, &Schedule::even(0.1, 0.15, DAY))))),
+    detector: |share| Box::new(Slowness(guarded(pinned_canary(share, &Schedule::even(0.1, 0.15, DAY))))),
 };
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
@@ -67,12 +67,12 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
          hours at 50 requests a second and within a day at 5. The guard rolls the canary back when it is far slower, \
          not when it is a little slower, and not when both become slow.",
     ));
-    let slower = |factor: f64| Course::steady(MEDIAN).then(HOUR, MEDIAN * factor);
-    let mut cases: Vec<(String, Course, Course)> = [0.7, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0, 5.0]
+    let slower = |factor: f64| Profile::steady(MEDIAN).then(HOUR, MEDIAN * factor);
+    let mut cases: Vec<(String, Profile, Profile)> = [0.7, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0, 5.0]
         .into_iter()
-        .map(|factor: f64| (format!("{factor} times stable's time"), Course::steady(MEDIAN), slower(factor)))
+        .map(|factor: f64| (format!("{factor} times stable's time"), Profile::steady(MEDIAN), slower(factor)))
         .collect();
-    let both = Course::steady(MEDIAN).spell(HOUR, 10.0 * MINUTE, 5.0 * MEDIAN);
+    let both = Profile::steady(MEDIAN).spell(HOUR, 10.0 * MINUTE, 5.0 * MEDIAN);
     cases.push(("both 5 times slower, for ten minutes".to_owned(), both.clone(), both));
     let traffics = [(5.0, DAY), (50.0, 6.0 * HOUR)];
     let mut table = Vec::new();
@@ -91,7 +91,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     page.table(&head("the canary takes", traffics.map(|(requests, _)| format!("{requests} rps"))), &table);
 }
 
-fn found(tally: &Tally) -> String {
+fn found(tally: &Summary) -> String {
     let wrong = if tally.wrong > 0 { format!(" **F {}**", percent(tally.wrong_part())) } else { String::new() };
     let (Some(median), Some(most)) = (tally.seconds.median(), tally.seconds.most()) else {
         return format!("never{wrong}");

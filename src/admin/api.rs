@@ -11,17 +11,17 @@ use std::time::Duration;
 use http::StatusCode;
 use http::request::Parts;
 
-use super::auth::{Caller, Door, identify, may_change_from};
+use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
-use super::reply::{Problem, Reply, json, text};
+use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::{change, ofrep};
 use crate::decide::policy::Role;
-use crate::decide::rollout::state::Verb;
-use crate::decide::timestamp::Stamp;
+use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::timestamp::Timestamp;
 use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 use crate::telemetry::metrics;
 
@@ -32,13 +32,13 @@ const HISTORY: (u32, u32) = (50, 1000);
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
-pub struct View {
+pub struct ApiContext {
     /// Which process this is; `draining` is taken from elsewhere.
     pub process: Process,
     /// The report in force.
     pub status: Arc<StatusCell>,
     /// What is in force.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SnapshotCell>,
     /// Where changes are asked for.
     pub inbox: Inbox,
     /// Set once the process is stopping: it wants no more traffic.
@@ -46,14 +46,14 @@ pub struct View {
 }
 
 /// Answers one request whose body was read.
-pub(super) async fn answer(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Reply {
+pub(super) async fn answer(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
     match respond(view, door, head, body).await {
         Ok(reply) => reply,
         Err(problem) => problem.reply(),
     }
 }
 
-async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<Reply, Problem> {
+async fn respond(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
     let route = find(door, &head.method, head.uri.path())?;
     // Health tells what keeps users from being served and no more; a kubelet asks by the pod's address and without a token.
     match route {
@@ -91,7 +91,7 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
 
 /// Where a stable does not serve, the body says so. Only one that Serin itself cannot ask makes the process unready:
 /// any other may be an outage, and every replica has it alike.
-fn ready(view: &View) -> Reply {
+fn ready(view: &ApiContext) -> Reply {
     let report = view.status.load();
     let faults = || report.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.stable_fault.as_ref()?)));
     let (status, word) = if view.draining.load(Ordering::Relaxed) {
@@ -106,42 +106,42 @@ fn ready(view: &View) -> Reply {
     text(status, "text/plain; charset=utf-8", told.fold(word.to_owned(), |all, line| all + &line))
 }
 
-fn status(view: &View) -> StatusReply {
+fn status(view: &ApiContext) -> StatusReply {
     let status = view.status.load();
     let draining = status.draining || view.draining.load(Ordering::Relaxed);
     StatusReply::new(Process { draining, ..view.process.clone() }, &status)
 }
 
-fn config(view: &View) -> ConfigReply {
+fn config(view: &ApiContext) -> ConfigReply {
     let status = view.status.load();
     ConfigReply {
         path: status.flags.path.clone(),
         generation: status.flags.generation,
-        accepted_at: Stamp(status.flags.accepted_at),
+        accepted_at: Timestamp(status.flags.accepted_at),
         text: status.flags.shown.to_string(),
     }
 }
 
-async fn history(view: &View, query: &str) -> Result<HistoryReply, Problem> {
+async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiError> {
     let (rollout, limit) = history_query(query)?;
     let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
         .await
-        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))?
-        .map_err(Problem::Store)?;
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
+        .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
 }
 
 /// A line of JSON for each, oldest first.
-async fn trace(view: &View, rollout: String) -> Result<String, Problem> {
+async fn trace(view: &ApiContext, rollout: String) -> Result<String, ApiError> {
     let lines = tokio::time::timeout(PATIENCE, view.inbox.trace(rollout))
         .await
-        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))??;
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
     // Plain numbers with names: serialising them cannot fail.
     let text = lines.iter().filter_map(|line| serde_json::to_string(line).ok());
     Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
-fn history_query(query: &str) -> Result<(Option<String>, u32), Problem> {
+fn history_query(query: &str) -> Result<(Option<String>, u32), ApiError> {
     let (mut rollout, mut limit) = (None, HISTORY.0);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -149,26 +149,26 @@ fn history_query(query: &str) -> Result<(Option<String>, u32), Problem> {
             "rollout" => rollout = Some(value.to_owned()),
             "limit" => {
                 limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
-                    Problem::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
+                    ApiError::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
                 })?;
             }
-            _ => return Err(Problem::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
+            _ => return Err(ApiError::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
         }
     }
     Ok((rollout, limit))
 }
 
 async fn make(
-    view: &View,
-    caller: &Caller,
+    view: &ApiContext,
+    caller: &AdminCaller,
     rollout: Option<String>,
     asked: Change,
     body: &[u8],
-) -> Result<Reply, Problem> {
+) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
     let (verb, reason) = change::read(asked, body)?;
-    if let Verb::Rollback { to } = verb {
+    if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
             known.canary.is_some() && rollout.as_ref().is_none_or(|name| *name == known.name) && to > known.percent
@@ -178,7 +178,7 @@ async fn make(
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
-        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))??;
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
     let status = if receipt.seen_by_all_cores { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(json(status, &ChangeReply::from(receipt)))
 }

@@ -18,7 +18,7 @@ use crate::decide::policy::{Role, Token};
 
 /// Where a caller came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum AdminListener {
     /// The admin port, by the address it is bound to.
     Tcp(SocketAddr),
     /// The Unix socket, with the user at its other end where the system tells.
@@ -29,7 +29,7 @@ pub enum Door {
 
 /// Somebody who was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct AdminCaller {
     /// The actor in the history.
     pub actor: String,
     roles: Roles,
@@ -43,7 +43,7 @@ enum Roles {
 
 /// Why somebody was not let in, or not that far.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum AccessDenied {
     /// No token where one is needed.
     #[error(
         "this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)"
@@ -82,41 +82,41 @@ pub enum Denied {
     Unguarded(IpAddr),
 }
 
-impl Denied {
+impl AccessDenied {
     /// 401 where a token would help, else 403.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Denied::NoToken | Denied::WrongToken => StatusCode::UNAUTHORIZED,
+            AccessDenied::NoToken | AccessDenied::WrongToken => StatusCode::UNAUTHORIZED,
             _ => StatusCode::FORBIDDEN,
         }
     }
 }
 
 /// Tells who is calling.
-pub fn identify(door: &Door, head: &Parts, tokens: &[Token]) -> Result<Caller, Denied> {
+pub fn identify(door: &AdminListener, head: &Parts, tokens: &[Token]) -> Result<AdminCaller, AccessDenied> {
     match door {
-        Door::Socket(uid) => {
+        AdminListener::Socket(uid) => {
             let actor = uid.map_or_else(|| "admin.sock".to_owned(), users::name_of);
-            Ok(Caller { actor, roles: Roles::Every })
+            Ok(AdminCaller { actor, roles: Roles::Every })
         }
-        Door::Probe => Ok(Caller { actor: "probe".to_owned(), roles: Roles::Of([Role::Read].into()) }),
-        Door::Tcp(bound) if tokens.is_empty() => {
+        AdminListener::Probe => Ok(AdminCaller { actor: "probe".to_owned(), roles: Roles::Of([Role::Read].into()) }),
+        AdminListener::Tcp(bound) if tokens.is_empty() => {
             on_loopback(*bound, head)?;
-            Ok(Caller { actor: "loopback".to_owned(), roles: Roles::Every })
+            Ok(AdminCaller { actor: "loopback".to_owned(), roles: Roles::Every })
         }
-        Door::Tcp(_) => by_token(presented(head).ok_or(Denied::NoToken)?, tokens),
+        AdminListener::Tcp(_) => by_token(presented(head).ok_or(AccessDenied::NoToken)?, tokens),
     }
 }
 
-impl Caller {
+impl AdminCaller {
     /// Whether this caller may.
-    pub fn may(&self, role: Role) -> Result<(), Denied> {
+    pub fn may(&self, role: Role) -> Result<(), AccessDenied> {
         let allowed = match &self.roles {
             Roles::Every => true,
             Roles::Of(held) => held.iter().any(|held| implies(*held, role)),
         };
-        if allowed { Ok(()) } else { Err(Denied::NotAllowed { name: self.actor.clone(), role: word(role) }) }
+        if allowed { Ok(()) } else { Err(AccessDenied::NotAllowed { name: self.actor.clone(), role: word(role) }) }
     }
 }
 
@@ -143,7 +143,7 @@ fn presented(head: &Parts) -> Option<&str> {
     bearer.or_else(|| head.headers.get("x-api-key")?.to_str().ok())
 }
 
-fn by_token(presented: &str, tokens: &[Token]) -> Result<Caller, Denied> {
+fn by_token(presented: &str, tokens: &[Token]) -> Result<AdminCaller, AccessDenied> {
     let mut found = None;
     // All are compared, so that the time tells nothing about which came close.
     for token in tokens {
@@ -151,25 +151,25 @@ fn by_token(presented: &str, tokens: &[Token]) -> Result<Caller, Denied> {
             found = Some(token);
         }
     }
-    let token = found.ok_or(Denied::WrongToken)?;
-    Ok(Caller { actor: token.name.clone(), roles: Roles::Of(token.may.clone()) })
+    let token = found.ok_or(AccessDenied::WrongToken)?;
+    Ok(AdminCaller { actor: token.name.clone(), roles: Roles::Of(token.may.clone()) })
 }
 
-fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
+fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), AccessDenied> {
     if !bound.ip().to_canonical().is_loopback() {
-        return Err(Denied::Unguarded(bound.ip()));
+        return Err(AccessDenied::Unguarded(bound.ip()));
     }
     let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
     let named = head.uri.authority().map(|authority| authority.as_str().to_owned());
     for host in [Some(host.unwrap_or_default()), named].into_iter().flatten() {
         if !is_loopback(&host) {
-            return Err(Denied::ForeignHost(host));
+            return Err(AccessDenied::ForeignHost(host));
         }
     }
     if let Some(origin) = head.headers.get(ORIGIN) {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         if !is_loopback_origin(&origin) {
-            return Err(Denied::ForeignOrigin(origin.into_owned()));
+            return Err(AccessDenied::ForeignOrigin(origin.into_owned()));
         }
     }
     Ok(())
@@ -178,7 +178,7 @@ fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
 /// Whether a change may come from where it says. No page but one of this port's own may make a browser send one, whatever
 /// token it knows; a caller that is no page names none. That `Origin` and `Host` are the same shows nothing for a name:
 /// whoever owns it may have pointed it here. An address is nobody's to point elsewhere.
-pub fn may_change_from(head: &Parts) -> Result<(), Denied> {
+pub fn may_change_from(head: &Parts) -> Result<(), AccessDenied> {
     let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     let foreign = head.headers.get_all(ORIGIN).iter().find(|origin| {
         let own = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
@@ -187,7 +187,7 @@ pub fn may_change_from(head: &Parts) -> Result<(), Denied> {
         !own.zip(host.as_deref()).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host) && is_unmovable(own))
     });
     match foreign {
-        Some(origin) => Err(Denied::ForeignChange(String::from_utf8_lossy(origin.as_bytes()).into_owned())),
+        Some(origin) => Err(AccessDenied::ForeignChange(String::from_utf8_lossy(origin.as_bytes()).into_owned())),
         None => Ok(()),
     }
 }

@@ -7,11 +7,11 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::percent::Share;
-use super::reply::Problem;
+use super::percent::PercentField;
+use super::reply::ApiError;
 use super::route::Change;
 use crate::decide::printable::is_printable;
-use crate::decide::rollout::state::Verb;
+use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::Percent;
 
 /// Longest reason, in characters: it goes into the history and onto one line of a terminal.
@@ -20,14 +20,14 @@ pub const LONGEST_REASON: usize = 500;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rollback {
-    to: Option<Share>,
+    to: Option<PercentField>,
     reason: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Resume {
-    at: Option<Share>,
+    at: Option<PercentField>,
     reason: Option<String>,
 }
 
@@ -38,27 +38,27 @@ struct Pause {
 }
 
 /// What to do and why, from the body of a change; an empty body takes every default.
-pub fn read(change: Change, body: &[u8]) -> Result<(Verb, String), Problem> {
+pub fn read(change: Change, body: &[u8]) -> Result<(RolloutCommand, String), ApiError> {
     let (verb, reason) = match change {
         Change::Rollback => {
             let Rollback { to, reason } = parse(body)?;
-            (Verb::Rollback { to: to.map_or(Percent::ZERO, |share| share.0) }, reason)
+            (RolloutCommand::Rollback { to: to.map_or(Percent::ZERO, |share| share.0) }, reason)
         }
         Change::Resume => {
             let Resume { at, reason } = parse(body)?;
-            (Verb::Resume { at: at.map(|share| share.0) }, reason)
+            (RolloutCommand::Resume { at: at.map(|share| share.0) }, reason)
         }
         Change::Pause => {
             let Pause { reason } = parse(body)?;
-            (Verb::Pause, reason)
+            (RolloutCommand::Pause, reason)
         }
         Change::Promote => {
             let Rollback { to, reason } = parse(body)?;
-            (Verb::Promote { to: to.map(|share| share.0) }, reason)
+            (RolloutCommand::Promote { to: to.map(|share| share.0) }, reason)
         }
     };
     let reason = reason.unwrap_or_default();
-    check_reason(&reason).map_err(Problem::Bad)?;
+    check_reason(&reason).map_err(ApiError::Bad)?;
     Ok((verb, reason.trim().to_owned()))
 }
 
@@ -73,15 +73,15 @@ pub fn check_reason(reason: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
     // A list would be read field by field.
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::Bad("the body is a JSON list; send an object such as {\"reason\": \"...\"}".to_owned()));
+        return Err(ApiError::Bad("the body is a JSON list; send an object such as {\"reason\": \"...\"}".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| Problem::Bad(format!("the body is not valid: {error}")))
+    serde_json::from_slice(body).map_err(|error| ApiError::Bad(format!("the body is not valid: {error}")))
 }
 
 #[cfg(test)]
@@ -96,10 +96,10 @@ mod tests {
     fn an_empty_body_takes_the_defaults() {
         for body in ["", " \n", "{}"] {
             let read = |change| read(change, body.as_bytes()).unwrap();
-            assert_eq!(read(Change::Rollback), (Verb::Rollback { to: Percent::ZERO }, String::new()));
-            assert_eq!(read(Change::Resume), (Verb::Resume { at: None }, String::new()));
-            assert_eq!(read(Change::Pause), (Verb::Pause, String::new()));
-            assert_eq!(read(Change::Promote), (Verb::Promote { to: None }, String::new()));
+            assert_eq!(read(Change::Rollback), (RolloutCommand::Rollback { to: Percent::ZERO }, String::new()));
+            assert_eq!(read(Change::Resume), (RolloutCommand::Resume { at: None }, String::new()));
+            assert_eq!(read(Change::Pause), (RolloutCommand::Pause, String::new()));
+            assert_eq!(read(Change::Promote), (RolloutCommand::Promote { to: None }, String::new()));
         }
     }
 
@@ -107,9 +107,9 @@ mod tests {
     fn shares_and_reasons_are_taken() {
         let body = br#"{"to": "5%", "reason": " errors "}"#;
         let five = Percent::from_hundredths(500).unwrap();
-        assert_eq!(read(Change::Rollback, body).unwrap(), (Verb::Rollback { to: five }, "errors".into()));
-        assert_eq!(read(Change::Promote, br#"{"to": 5}"#).unwrap().0, Verb::Promote { to: Some(five) });
-        assert_eq!(read(Change::Resume, br#"{"at": 5}"#).unwrap().0, Verb::Resume { at: Some(five) });
+        assert_eq!(read(Change::Rollback, body).unwrap(), (RolloutCommand::Rollback { to: five }, "errors".into()));
+        assert_eq!(read(Change::Promote, br#"{"to": 5}"#).unwrap().0, RolloutCommand::Promote { to: Some(five) });
+        assert_eq!(read(Change::Resume, br#"{"at": 5}"#).unwrap().0, RolloutCommand::Resume { at: Some(five) });
     }
 
     #[test]

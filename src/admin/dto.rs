@@ -15,15 +15,15 @@ use serde_json::Value;
 use crate::decide::event::{Event, Figure};
 use crate::decide::file_error::FileError;
 use crate::decide::rollout::state::Lock;
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{self, Percent};
 use crate::describe::{self, incompatibility, stable_fault};
 use crate::state::inbox::Receipt;
 use crate::state::status::{
-    ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
+    ArmWindow, FallbackStatus, FlagsStatus, IncompatibilityStatus, ProviderStatus, RolloutStatus, Status,
 };
-pub use cause::SeenAs;
-pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
+pub use cause::CauseReply;
+pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
 pub use recent::{Anonymous, Recent, RecentArm};
 
 /// The process behind the API.
@@ -34,7 +34,7 @@ pub struct Process {
     /// Its process id.
     pub pid: u32,
     /// When it started.
-    pub started_at: Stamp,
+    pub started_at: Timestamp,
     /// Where the application connects.
     pub listen: String,
     /// Where operators connect.
@@ -69,9 +69,9 @@ pub struct Flags {
     /// Accepted versions since the start.
     pub generation: u64,
     /// When the version in force was accepted.
-    pub accepted_at: Stamp,
+    pub accepted_at: Timestamp,
     /// When the file on disk was last changed.
-    pub modified_at: Option<Stamp>,
+    pub modified_at: Option<Timestamp>,
     /// Why the file on disk is not in force; empty: it is.
     pub errors: Vec<FileError>,
     /// Versions refused since the start.
@@ -115,7 +115,7 @@ pub struct Rollout {
     /// Why the share in force is what it is.
     pub reason: String,
     /// When this stage began.
-    pub since: Stamp,
+    pub since: Timestamp,
     /// The next stage, if one is ahead.
     pub next: Option<Next>,
     /// What holds a promotion that is due otherwise; empty: nothing.
@@ -143,11 +143,11 @@ pub struct Rollout {
     pub guard: Option<Guard>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     #[serde(default)]
-    pub findings: Vec<Refusal>,
+    pub findings: Vec<Incompatibility>,
     /// Why requests failed, the commonest cause first: of each arm, at the last share at which any did while somebody
     /// was on the canary.
     #[serde(default)]
-    pub seen: Vec<SeenAs>,
+    pub seen: Vec<CauseReply>,
     /// How many of an arm's requests another provider than its own has answered since the start, by who did.
     #[serde(default)]
     pub fallbacks: Vec<Fallback>,
@@ -178,7 +178,7 @@ pub struct Next {
     /// To which share.
     pub percent: f64,
     /// Not before.
-    pub not_before: Stamp,
+    pub not_before: Timestamp,
 }
 
 /// A human's rollback.
@@ -187,7 +187,7 @@ pub struct Locked {
     /// The share that it holds the rollout at.
     pub to: f64,
     /// When.
-    pub at: Stamp,
+    pub at: Timestamp,
     /// Who.
     pub actor: String,
     /// Why; empty: not said.
@@ -201,7 +201,7 @@ pub struct Window {
     pub seconds: f64,
     /// Since when there are counts in it: since the present share, or for its length; absent from a plain route.
     #[serde(default)]
-    pub since: Option<Stamp>,
+    pub since: Option<Timestamp>,
     /// The stable arm.
     pub stable: Arm,
     /// The canary arm.
@@ -223,23 +223,23 @@ pub struct Arm {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     /// At stable.
-    pub stable: OfArm,
+    pub stable: ArmInFlight,
     /// At the canary.
-    pub canary: OfArm,
+    pub canary: ArmInFlight,
 }
 
 /// Requests that are at the provider of one arm now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OfArm {
+pub struct ArmInFlight {
     /// All of them, whatever sent them there.
     pub requests: u64,
     /// Those that a bucket sent there and that have had no output yet, by how long ago they were sent.
-    pub without_output: ByAge,
+    pub without_output: WaitingByAge,
 }
 
 /// How many have waited for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ByAge {
+pub struct WaitingByAge {
     /// Less than five seconds.
     pub below_5s: u32,
     /// Up to half a minute.
@@ -252,15 +252,15 @@ pub struct ByAge {
     pub longer: u32,
 }
 
-impl OfArm {
-    fn new(requests: u64, [below_5s, below_30s, below_2m, below_10m, longer]: [u32; 5]) -> OfArm {
-        OfArm { requests, without_output: ByAge { below_5s, below_30s, below_2m, below_10m, longer } }
+impl ArmInFlight {
+    fn new(requests: u64, [below_5s, below_30s, below_2m, below_10m, longer]: [u32; 5]) -> ArmInFlight {
+        ArmInFlight { requests, without_output: WaitingByAge { below_5s, below_30s, below_2m, below_10m, longer } }
     }
 }
 
 /// Something that a canary refuses although stable accepts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct Incompatibility {
     /// What kind of thing: `parameter`, `model`, `context_length`, `endpoint` or `other`.
     pub kind: String,
     /// Its name; of `other` the error's code.
@@ -276,9 +276,9 @@ pub struct Refusal {
     /// How often, at least.
     pub count: u64,
     /// When first.
-    pub first_at: Stamp,
+    pub first_at: Timestamp,
     /// When last.
-    pub last_at: Stamp,
+    pub last_at: Timestamp,
 }
 
 /// One provider.
@@ -294,7 +294,7 @@ pub struct Provider {
     /// Failures in a row that it has seen.
     pub failures: u32,
     /// While it is open: until when.
-    pub open_until: Option<Stamp>,
+    pub open_until: Option<Timestamp>,
     /// Requests that went elsewhere because it was open, and did not come back.
     pub diverted: u64,
 }
@@ -303,14 +303,14 @@ pub struct Provider {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryReply {
     /// What happened.
-    pub events: Vec<Happened>,
+    pub events: Vec<HistoryEntry>,
 }
 
 /// One line of the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Happened {
+pub struct HistoryEntry {
     /// When.
-    pub at: Stamp,
+    pub at: Timestamp,
     /// Which rollout; absent: the file or the process.
     pub rollout: Option<String>,
     /// Who.
@@ -327,7 +327,7 @@ pub struct Happened {
     pub numbers: BTreeMap<String, Value>,
     /// Why the canary's requests failed, where that is what it was decided by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<SeenAs>,
+    pub causes: Vec<CauseReply>,
     /// The version of flags.yaml in force.
     pub generation: u64,
 }
@@ -340,7 +340,7 @@ pub struct ConfigReply {
     /// Which accepted version this is.
     pub generation: u64,
     /// When it was accepted.
-    pub accepted_at: Stamp,
+    pub accepted_at: Timestamp,
     /// The version in force, references not resolved and literal secrets masked.
     pub text: String,
 }
@@ -411,8 +411,8 @@ impl From<&FlagsStatus> for Flags {
         Flags {
             path: flags.path.clone(),
             generation: flags.generation,
-            accepted_at: Stamp(flags.accepted_at),
-            modified_at: flags.modified.map(Stamp),
+            accepted_at: Timestamp(flags.accepted_at),
+            modified_at: flags.modified.map(Timestamp),
             errors: flags.errors.clone(),
             failures: flags.failures,
             from_last_good: flags.from_last_good,
@@ -432,28 +432,30 @@ impl From<&RolloutStatus> for Rollout {
             percent: rollout.percent.as_f64(),
             intent: rollout.intent.map_or_else(|| "auto".to_owned(), |percent| percent.to_string()),
             reason: rollout.reason.clone(),
-            since: Stamp(rollout.since),
-            next: rollout.next.map(|next| Next { percent: next.percent.as_f64(), not_before: Stamp(next.not_before) }),
+            since: Timestamp(rollout.since),
+            next: rollout
+                .next
+                .map(|next| Next { percent: next.percent.as_f64(), not_before: Timestamp(next.not_before) }),
             waiting_for: rollout.waiting_for.clone(),
             attempt: rollout.attempt,
             lock: rollout.lock.as_ref().map(Locked::from),
             paused: rollout.paused,
             window: Window {
                 seconds: rollout.window_length.duration().as_secs_f64(),
-                since: rollout.canary.is_some().then_some(Stamp(rollout.window_since)),
+                since: rollout.canary.is_some().then_some(Timestamp(rollout.window_since)),
                 stable: stable.into(),
                 canary: canary.into(),
             },
             recent: Some(Recent::new(rollout)),
             in_flight: InFlight {
-                stable: OfArm::new(rollout.in_flight[0], rollout.waiting[0]),
-                canary: OfArm::new(rollout.in_flight[1], rollout.waiting[1]),
+                stable: ArmInFlight::new(rollout.in_flight[0], rollout.waiting[0]),
+                canary: ArmInFlight::new(rollout.in_flight[1], rollout.waiting[1]),
             },
             epoch: rollout.epoch,
             answered: rollout.answered,
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
-            findings: rollout.findings.iter().map(|known| Refusal::new(known, rollout)).collect(),
-            seen: SeenAs::of_both(&rollout.causes),
+            findings: rollout.findings.iter().map(|known| Incompatibility::new(known, rollout)).collect(),
+            seen: CauseReply::of_both(&rollout.causes),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             stable_fault: rollout.stable_fault.as_ref().map(stable_fault::sentence),
             anonymous_ratio: rollout.anonymous_ratio,
@@ -468,11 +470,11 @@ impl From<&FallbackStatus> for Fallback {
     }
 }
 
-impl Refusal {
-    fn new(known: &FindingStatus, rollout: &RolloutStatus) -> Refusal {
+impl Incompatibility {
+    fn new(known: &IncompatibilityStatus, rollout: &RolloutStatus) -> Incompatibility {
         let RolloutStatus { name, stable, canary, .. } = rollout;
         let (finding, canary) = (&known.finding, canary.as_deref().unwrap_or_default());
-        Refusal {
+        Incompatibility {
             kind: known.finding.kind().to_owned(),
             name: known.finding.name().to_owned(),
             sentence: incompatibility::sentence(finding, canary, stable),
@@ -480,8 +482,8 @@ impl Refusal {
             advice: incompatibility::advice(finding, canary, name),
             status: known.status,
             count: known.count,
-            first_at: Stamp(known.first),
-            last_at: Stamp(known.last),
+            first_at: Timestamp(known.first),
+            last_at: Timestamp(known.last),
         }
     }
 }
@@ -494,7 +496,7 @@ impl From<&ProviderStatus> for Provider {
             breaker: breaker.map_or("off", |breaker| breaker.state.as_str()).to_owned(),
             unreachable: breaker.is_some_and(|breaker| breaker.unreachable),
             failures: breaker.map_or(0, |breaker| breaker.failures),
-            open_until: breaker.and_then(|breaker| breaker.open_until).map(Stamp),
+            open_until: breaker.and_then(|breaker| breaker.open_until).map(Timestamp),
             diverted: provider.diverted,
         }
     }
@@ -502,7 +504,7 @@ impl From<&ProviderStatus> for Provider {
 
 impl From<&Lock> for Locked {
     fn from(lock: &Lock) -> Locked {
-        Locked { to: lock.to.as_f64(), at: Stamp(lock.at), actor: lock.actor.clone(), reason: lock.reason.clone() }
+        Locked { to: lock.to.as_f64(), at: Timestamp(lock.at), actor: lock.actor.clone(), reason: lock.reason.clone() }
     }
 }
 
@@ -514,14 +516,14 @@ impl From<ArmWindow> for Arm {
     }
 }
 
-impl From<Event> for Happened {
-    fn from(event: Event) -> Happened {
+impl From<Event> for HistoryEntry {
+    fn from(event: Event) -> HistoryEntry {
         let reason = describe::event::reason(&event);
         let numbers = describe::numbers::numbers(&event.reason).into_iter();
         let causes = event.decision().map_or(&[][..], |decision| &decision.causes);
-        let causes = causes.iter().map(|cause| SeenAs::of(units::Arm::Canary, cause)).collect();
-        Happened {
-            at: Stamp(event.at),
+        let causes = causes.iter().map(|cause| CauseReply::of(units::Arm::Canary, cause)).collect();
+        HistoryEntry {
+            at: Timestamp(event.at),
             rollout: event.rollout,
             actor: event.actor.into(),
             action: event.action.into(),

@@ -28,8 +28,8 @@ use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
-use self::api::View;
-use self::auth::Door;
+use self::api::ApiContext;
+use self::auth::AdminListener;
 
 /// What the ports are made of.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Setup {
     /// The socket in the state directory.
     pub socket: Option<std::os::unix::net::UnixListener>,
     /// What they show and reach.
-    pub view: View,
+    pub view: ApiContext,
 }
 
 /// The ports, served until this is dropped.
@@ -76,9 +76,9 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let serve = move || {
         let local = tokio::task::LocalSet::new();
         let view = Rc::new(view);
-        local.spawn_local(serve::tcp(admin, Door::Tcp(bound), Rc::clone(&view)));
+        local.spawn_local(serve::tcp(admin, AdminListener::Tcp(bound), Rc::clone(&view)));
         if let Some(probe) = probe {
-            local.spawn_local(serve::tcp(probe, Door::Probe, Rc::clone(&view)));
+            local.spawn_local(serve::tcp(probe, AdminListener::Probe, Rc::clone(&view)));
         }
         if let Some(socket) = socket {
             local.spawn_local(serve::unix(socket, Rc::clone(&view)));

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::auth::{Door, is_loopback_origin};
+use super::auth::{AdminListener, is_loopback_origin};
 use super::reply::{Reply, json, text};
 use crate::decide::flag::{FlagError, evaluate};
 use crate::decide::policy::Flag;
@@ -101,7 +101,7 @@ pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8]) -> Reply {
 fn item<'a>(snapshot: &Snapshot, key: &'a str, flag: &Flag, targeting_key: Option<&str>) -> Item<'a> {
     let in_force = |id: RolloutId| {
         let in_force = snapshot.in_force(id);
-        InForceShare { percent: in_force.percent, closed: in_force.closed }
+        InForceShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
     };
     match evaluate(&snapshot.policy, flag, in_force, targeting_key) {
         Ok(verdict) => {
@@ -156,8 +156,8 @@ fn matches(header: &HeaderValue, etag: &str) -> bool {
 // === What browsers ask before they ask ===
 
 /// The answer to a browser's preflight; `None` where this is none.
-pub(super) fn preflight(door: &Door, head: &Parts) -> Option<Reply> {
-    let asks = head.method == Method::OPTIONS && is_flags(head) && *door != Door::Probe;
+pub(super) fn preflight(door: &AdminListener, head: &Parts) -> Option<Reply> {
+    let asks = head.method == Method::OPTIONS && is_flags(head) && *door != AdminListener::Probe;
     asks.then(|| text(StatusCode::NO_CONTENT, "text/plain", String::new()))
 }
 

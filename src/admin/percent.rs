@@ -9,16 +9,16 @@ use crate::decide::units::Percent;
 
 /// A share in a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share(pub(super) Percent);
+pub(super) struct PercentField(pub(super) Percent);
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Share, D::Error> {
+impl<'de> Deserialize<'de> for PercentField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PercentField, D::Error> {
         // The number's own digits decide, so that no binary fraction rounds it.
         let text = match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         };
-        text.parse().map(Share).map_err(serde::de::Error::custom)
+        text.parse().map(PercentField).map_err(serde::de::Error::custom)
     }
 }
 
@@ -29,14 +29,14 @@ mod tests {
     #[test]
     fn a_body_may_hold_a_number_or_a_string() {
         for (json, hundredths) in [("10", 1000), ("\"10%\"", 1000), ("7.5", 750), ("10.0", 1000), ("0", 0)] {
-            assert_eq!(serde_json::from_str::<Share>(json).unwrap().0.hundredths(), hundredths);
+            assert_eq!(serde_json::from_str::<PercentField>(json).unwrap().0.hundredths(), hundredths);
         }
     }
 
     #[test]
     fn anything_else_is_refused_in_the_words_of_the_file() {
         for json in ["null", "-1", "true", "[]", "\"ten\""] {
-            let error = serde_json::from_str::<Share>(json).unwrap_err().to_string();
+            let error = serde_json::from_str::<PercentField>(json).unwrap_err().to_string();
             assert!(error.contains("is not a share"), "{error}");
         }
     }

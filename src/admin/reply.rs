@@ -1,6 +1,6 @@
 //! Answers of the operators' ports: JSON and text, and the one shape that every error has.
 //!
-//! The only place where a [`Problem`] becomes a status. Its code word is for programs and does not change; its message
+//! The only place where a [`ApiError`] becomes a status. Its code word is for programs and does not change; its message
 //! is for people and says what to do. Every answer made here is `no-store`, since it is true only for its moment.
 
 use bytes::Bytes;
@@ -9,26 +9,26 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::auth::Denied;
+use super::auth::AccessDenied;
 use super::dto::{ErrorBody, ErrorReply};
 use super::route::NoRoute;
-use crate::state::inbox::Refusal;
+use crate::state::inbox::CommandError;
 
 /// What goes back.
 pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum ApiError {
     /// Not let in, or not that far.
     #[error(transparent)]
-    Denied(#[from] Denied),
+    Denied(#[from] AccessDenied),
     /// Nothing there.
     #[error(transparent)]
     Route(#[from] NoRoute),
     /// Control refused.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] CommandError),
     /// The query or the body makes no sense.
     #[error("{0}")]
     Bad(String),
@@ -49,24 +49,24 @@ pub enum Problem {
     Store(String),
 }
 
-impl Problem {
+impl ApiError {
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {
-            Problem::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
+            ApiError::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
                 (StatusCode::UNAUTHORIZED, "unauthorized")
             }
-            Problem::Denied(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Problem::Route(NoRoute::NotFound { .. }) => (StatusCode::NOT_FOUND, "not_found"),
-            Problem::Route(NoRoute::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Problem::Refused(Refusal::Unknown { .. }) => (StatusCode::NOT_FOUND, "unknown_rollout"),
-            Problem::Refused(Refusal::NotNow(_)) => (StatusCode::CONFLICT, "not_now"),
-            Problem::Refused(Refusal::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Problem::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Problem::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
-            Problem::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Problem::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            Problem::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
-            Problem::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            ApiError::Denied(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            ApiError::Route(NoRoute::NotFound { .. }) => (StatusCode::NOT_FOUND, "not_found"),
+            ApiError::Route(NoRoute::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            ApiError::Refused(CommandError::Unknown { .. }) => (StatusCode::NOT_FOUND, "unknown_rollout"),
+            ApiError::Refused(CommandError::NotNow(_)) => (StatusCode::CONFLICT, "not_now"),
+            ApiError::Refused(CommandError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ApiError::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            ApiError::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            ApiError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            ApiError::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            ApiError::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
+            ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }
 
@@ -75,10 +75,10 @@ impl Problem {
         let body = ErrorReply { error: ErrorBody { code: code.to_owned(), message: self.to_string() } };
         let mut reply = json(status, &body);
         match self {
-            Problem::Route(NoRoute::Method { takes, .. }) => {
+            ApiError::Route(NoRoute::Method { takes, .. }) => {
                 reply.headers_mut().insert(ALLOW, HeaderValue::from_static(takes));
             }
-            Problem::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
+            ApiError::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
                 reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}

@@ -6,7 +6,7 @@
 
 use http::Method;
 
-use super::auth::Door;
+use super::auth::AdminListener;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,17 +85,17 @@ const OPERATORS: [&str; 11] = [
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
-pub fn find(door: &Door, method: &Method, path: &str) -> Result<Route, NoRoute> {
+pub fn find(door: &AdminListener, method: &Method, path: &str) -> Result<Route, NoRoute> {
     let not_found = || {
         let mut routes = HEALTH.to_vec();
-        if *door != Door::Probe {
+        if *door != AdminListener::Probe {
             routes.extend(OPERATORS);
         }
         NoRoute::NotFound { path: path.to_owned(), routes }
     };
     let route = at(path).ok_or_else(not_found)?;
     let health = matches!(route, Route::Health | Route::Ready | Route::Metrics);
-    if *door == Door::Probe && !health {
+    if *door == AdminListener::Probe && !health {
         return Err(not_found());
     }
     let takes = match route {
@@ -138,8 +138,8 @@ fn at(path: &str) -> Option<Route> {
 mod tests {
     use super::*;
 
-    fn admin() -> Door {
-        Door::Socket(None)
+    fn admin() -> AdminListener {
+        AdminListener::Socket(None)
     }
 
     #[test]
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn the_probe_port_has_health_and_metrics_only() {
-        assert_eq!(find(&Door::Probe, &Method::HEAD, "/healthz"), Ok(Route::Health));
-        let error = find(&Door::Probe, &Method::GET, "/api/v1/status").unwrap_err().to_string();
+        assert_eq!(find(&AdminListener::Probe, &Method::HEAD, "/healthz"), Ok(Route::Health));
+        let error = find(&AdminListener::Probe, &Method::GET, "/api/v1/status").unwrap_err().to_string();
         assert_eq!(error, "there is nothing at `/api/v1/status`; there are: GET /healthz, GET /readyz, GET /metrics");
     }
 }

@@ -21,10 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::api::{self, View};
-use super::auth::Door;
+use super::api::{self, ApiContext};
+use super::auth::AdminListener;
 use super::ofrep;
-use super::reply::{Problem, Reply};
+use super::reply::{ApiError, Reply};
 use crate::wire::media;
 
 /// Open connections a door.
@@ -39,7 +39,7 @@ const HEAD_TIME: Duration = Duration::from_secs(75);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a TCP port until the runtime ends.
-pub(super) async fn tcp(listener: TcpListener, door: Door, view: Rc<View>) {
+pub(super) async fn tcp(listener: TcpListener, door: AdminListener, view: Rc<ApiContext>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
@@ -54,13 +54,13 @@ pub(super) async fn tcp(listener: TcpListener, door: Door, view: Rc<View>) {
 }
 
 /// Serves the Unix socket until the runtime ends.
-pub(super) async fn unix(listener: UnixListener, view: Rc<View>) {
+pub(super) async fn unix(listener: UnixListener, view: Rc<ApiContext>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-                connection(stream, Door::Socket(uid), &view, slot);
+                connection(stream, AdminListener::Socket(uid), &view, slot);
             }
             Err(error) => rest(&error).await,
         }
@@ -74,8 +74,8 @@ async fn rest(error: &std::io::Error) {
 
 fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    door: Door,
-    view: &Rc<View>,
+    door: AdminListener,
+    view: &Rc<ApiContext>,
     slot: OwnedSemaphorePermit,
 ) {
     let view = Rc::clone(view);
@@ -92,7 +92,7 @@ fn connection(
     });
 }
 
-async fn request_of(view: &View, door: &Door, request: Request<Incoming>) -> Reply {
+async fn request_of(view: &ApiContext, door: &AdminListener, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     let mut reply = match ofrep::preflight(door, &head) {
         Some(reply) => reply,
@@ -105,26 +105,26 @@ async fn request_of(view: &View, door: &Door, request: Request<Incoming>) -> Rep
     reply
 }
 
-async fn read(head: &Parts, body: Incoming) -> Result<Bytes, Problem> {
+async fn read(head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
     if head.method == Method::POST {
         check_media_type(&head.headers)?;
     }
     let whole = Limited::new(body, BODY).collect();
     match tokio::time::timeout(BODY_TIME, whole).await {
-        Err(_) => Err(Problem::Slow(BODY_TIME.as_secs())),
+        Err(_) => Err(ApiError::Slow(BODY_TIME.as_secs())),
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLong(BODY)),
-        Ok(Err(error)) => Err(Problem::Bad(format!("the body ended early: {error}"))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLong(BODY)),
+        Ok(Err(error)) => Err(ApiError::Bad(format!("the body ended early: {error}"))),
     }
 }
 
 /// JSON or nothing: a form, which any web page may send anywhere, is neither.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(media_type) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let media_type = media_type.as_bytes();
     if media::essence(media_type).is_empty() || media::is_json(media_type) {
         Ok(())
     } else {
-        Err(Problem::MediaType(String::from_utf8_lossy(media_type).into_owned()))
+        Err(ApiError::MediaType(String::from_utf8_lossy(media_type).into_owned()))
     }
 }

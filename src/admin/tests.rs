@@ -12,23 +12,23 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admin::dto::Process;
-use crate::decide::breaker::BreakerState;
+use crate::decide::breaker::BreakerPhase;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
-use crate::decide::guard::tick::{Tally, Tick};
-use crate::decide::guard::trace::Line;
-use crate::decide::incompatibility::Finding;
+use crate::decide::guard::tick::{EventSums, Tick};
+use crate::decide::guard::trace::TraceLine;
+use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::plain;
 use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout, Secret, Token};
-use crate::decide::rollout::state::Verb;
-use crate::decide::timestamp::Stamp;
+use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
-use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
-use crate::state::snapshot::{self, Shared, Snapshot};
+use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::state::snapshot::{self, Snapshot, SnapshotCell};
 use crate::state::status::{
-    AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus,
-    ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
+    AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FlagsStatus, ForecastStatus, GuardStatus,
+    IncompatibilityStatus, ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
 };
 
 mod changes;
@@ -59,20 +59,20 @@ fn snapshot(policy: Policy, share: Percent) -> Snapshot {
     snapshot::plain::snapshot(1, policy, share, 1, |labels| Arc::new(Series::new(labels, 1)))
 }
 
-fn finding() -> FindingStatus {
-    let finding = Finding::Parameter("prompt_cache_key".into());
+fn finding() -> IncompatibilityStatus {
+    let finding = Incompatibility::Parameter("prompt_cache_key".into());
     let (first, last) = (UnixMillis(1000), UnixMillis(2000));
-    FindingStatus { finding, status: 400, count: 12, first, last }
+    IncompatibilityStatus { finding, status: 400, count: 12, first, last }
 }
 
-fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)>, diverted: u64) -> ProviderStatus {
+fn shown_provider(name: &str, breaker: Option<(BreakerPhase, Option<UnixMillis>)>, diverted: u64) -> ProviderStatus {
     let breaker =
         breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until, unreachable: false });
     ProviderStatus { name: name.into(), breaker, diverted }
 }
 
 fn guarded() -> GuardStatus {
-    let doubt = Tally { seconds: 1.5, canary: 4.0, canary_events: 1.0, ..Tally::default() };
+    let doubt = EventSums { seconds: 1.5, canary: 4.0, canary_events: 1.0, ..EventSums::default() };
     let failing = AspectStatus { watched: true, evidence: 12.5, bound: 2000.0, above_floor: true, doubt };
     let mut aspects = [AspectStatus::default(); ASPECTS];
     aspects[Aspect::Failing as usize] = failing;
@@ -120,8 +120,8 @@ fn status() -> Status {
         rollouts: vec![rollout],
         providers: vec![
             shown_provider("openai", None, 0),
-            shown_provider("holysheep", Some((BreakerState::Open, Some(UnixMillis(1500)))), 3),
-            shown_provider("backup", Some((BreakerState::HalfOpen, None)), 0),
+            shown_provider("holysheep", Some((BreakerPhase::Open, Some(UnixMillis(1500)))), 3),
+            shown_provider("backup", Some((BreakerPhase::HalfOpen, None)), 0),
         ],
         series: Vec::new(),
         samples_lost: 0,
@@ -137,7 +137,7 @@ struct Ports {
     probe: SocketAddr,
     socket: std::path::PathBuf,
     draining: Arc<AtomicBool>,
-    shared: Arc<Shared>,
+    shared: Arc<SnapshotCell>,
     /// What the test's control loop was asked, by the latest first.
     asked: Arc<std::sync::Mutex<Vec<Command>>>,
     _dir: tempfile::TempDir,
@@ -150,10 +150,12 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
             Input::Command { command, reply } => {
                 let answer = match command.rollout.as_deref() {
                     Some("chat") | None => match command.verb {
-                        Verb::Promote { .. } => Err(Refusal::NotNow("`chat` is completed: nothing is ahead".into())),
-                        _ => Ok(receipt(matches!(command.verb, Verb::Rollback { .. }))),
+                        RolloutCommand::Promote { .. } => {
+                            Err(CommandError::NotNow("`chat` is completed: nothing is ahead".into()))
+                        }
+                        _ => Ok(receipt(matches!(command.verb, RolloutCommand::Rollback { .. }))),
                     },
-                    Some(name) => Err(Refusal::Unknown { name: name.into(), known: "chat".into() }),
+                    Some(name) => Err(CommandError::Unknown { name: name.into(), known: "chat".into() }),
                 };
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
@@ -166,12 +168,12 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let _ = reply.send(answer);
             }
             Input::Trace { rollout, reply } => {
-                let line = Line::new(UnixMillis(0), 0.1, &Tick { seconds: 1.0, ..Tick::default() });
-                let unknown = || Refusal::Unknown { name: rollout.clone(), known: "chat".into() };
+                let line = TraceLine::new(UnixMillis(0), 0.1, &Tick { seconds: 1.0, ..Tick::default() });
+                let unknown = || CommandError::Unknown { name: rollout.clone(), known: "chat".into() };
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
             }
-            Input::Flags(_) | Input::Refused(_) | Input::Drain => {}
+            Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
 }
@@ -206,7 +208,7 @@ impl Ports {
     fn open(tokens: Vec<Token>) -> Ports {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("admin.sock");
-        let shared = Arc::new(Shared::new(snapshot(policy(tokens), Percent::ZERO), 1));
+        let shared = Arc::new(SnapshotCell::new(snapshot(policy(tokens), Percent::ZERO), 1));
         let status: Arc<StatusCell> = Arc::new(ArcSwap::from_pointee(status()));
         let (inbox, end) = inbox();
         let asked: Arc<std::sync::Mutex<Vec<Command>>> = Arc::default();
@@ -218,13 +220,13 @@ impl Ports {
         let process = Process {
             version: "0".into(),
             pid: 1,
-            started_at: Stamp(UnixMillis(0)),
+            started_at: Timestamp(UnixMillis(0)),
             listen: "127.0.0.1:7171".into(),
             admin: "127.0.0.1:7172".into(),
             probe: None,
             draining: false,
         };
-        let view = View { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),
@@ -255,7 +257,7 @@ impl Ports {
         exchange(TcpStream::connect(self.admin).unwrap(), method, path, headers, body)
     }
 
-    fn verbs(&self) -> Vec<Verb> {
+    fn verbs(&self) -> Vec<RolloutCommand> {
         self.asked.lock().unwrap().iter().map(|command| command.verb.clone()).collect()
     }
 }

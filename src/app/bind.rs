@@ -14,14 +14,14 @@ const BACKLOG: u32 = 4096;
 
 /// The sockets that the process was started with.
 #[derive(Debug, Default)]
-pub(super) struct Inherited(Vec<TcpListener>);
+pub(super) struct InheritedSockets(Vec<TcpListener>);
 
-impl Inherited {
+impl InheritedSockets {
     /// Takes those that the environment announces to this process.
-    pub(super) fn take() -> Inherited {
+    pub(super) fn take() -> InheritedSockets {
         let mut announced = listenfd::ListenFd::from_env();
         let sockets = (0..announced.len()).filter_map(|at| announced.take_tcp_listener(at).ok().flatten());
-        Inherited(sockets.collect())
+        InheritedSockets(sockets.collect())
     }
 
     fn bound_to(&mut self, address: SocketAddr) -> Option<TcpListener> {
@@ -37,7 +37,7 @@ impl Inherited {
 
 /// What the ports are called in flags.yaml, and where they should be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct RequestedPorts {
     /// `listen`.
     pub(super) listen: SocketAddr,
     /// `admin.listen`.
@@ -48,7 +48,7 @@ pub(super) struct Wanted {
 
 /// The ports, bound.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(super) struct BoundPorts {
     pub(super) listen: TcpListener,
     pub(super) admin: TcpListener,
     pub(super) probe: Option<TcpListener>,
@@ -57,7 +57,11 @@ pub(super) struct Bound {
 }
 
 /// Binds every port, or says which one cannot be had.
-pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry) -> Result<Bound, StartError> {
+pub(super) fn bind(
+    wanted: RequestedPorts,
+    mut inherited: InheritedSockets,
+    registry: &Registry,
+) -> Result<BoundPorts, StartError> {
     let admin = inherited.bound_to(wanted.admin);
     let probe = wanted.probe.and_then(|address| inherited.bound_to(address));
     let listen = inherited.bound_to(wanted.listen);
@@ -66,7 +70,7 @@ pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry
         Some(socket) => Ok(socket),
         None => open(address).map_err(|error| refused(key, address, error, registry)),
     };
-    Ok(Bound {
+    Ok(BoundPorts {
         listen: or_bind(listen, wanted.listen, "listen")?,
         admin: or_bind(admin, wanted.admin, "admin.listen")?,
         probe: wanted.probe.map(|address| or_bind(probe, address, "probe.listen")).transpose()?,
@@ -94,22 +98,22 @@ fn refused(key: &'static str, address: SocketAddr, error: io::Error, registry: &
 
 #[cfg(test)]
 mod tests {
-    use super::super::registry::{Entry, own_birth};
+    use super::super::registry::{RegistryEntry, process_identity};
     use super::*;
 
     fn free() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
     }
 
-    fn wanted(listen: SocketAddr) -> Wanted {
-        Wanted { listen, admin: free(), probe: Some(free()) }
+    fn wanted(listen: SocketAddr) -> RequestedPorts {
+        RequestedPorts { listen, admin: free(), probe: Some(free()) }
     }
 
     #[test]
     fn every_port_is_bound() {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::at(dir.path().to_owned());
-        let bound = bind(wanted(free()), Inherited::default(), &registry).unwrap();
+        let bound = bind(wanted(free()), InheritedSockets::default(), &registry).unwrap();
         let ports =
             [&bound.listen, &bound.admin, bound.probe.as_ref().unwrap()].map(|l| l.local_addr().unwrap().port());
         assert!(ports.iter().all(|port| *port != 0) && !bound.handed_over, "{ports:?}");
@@ -121,11 +125,11 @@ mod tests {
         let registry = Registry::at(dir.path().to_owned());
         let taken = TcpListener::bind(free()).unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(wanted(address), Inherited::default(), &registry).unwrap_err().to_string();
+        let error = bind(wanted(address), InheritedSockets::default(), &registry).unwrap_err().to_string();
         assert!(error.starts_with(&format!("listen: {address} is in use: ")), "{error}");
-        let (pid, born) = own_birth();
+        let (pid, born) = process_identity();
         let _registered = registry
-            .register(&Entry {
+            .register(&RegistryEntry {
                 pid,
                 born,
                 listen: address.to_string(),
@@ -135,7 +139,7 @@ mod tests {
                 flags: "/f".into(),
             })
             .unwrap();
-        let error = bind(wanted(address), Inherited::default(), &registry).unwrap_err().to_string();
+        let error = bind(wanted(address), InheritedSockets::default(), &registry).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(
@@ -150,8 +154,8 @@ mod tests {
         let registry = Registry::at(dir.path().to_owned());
         let (one, two) = (TcpListener::bind(free()).unwrap(), TcpListener::bind(free()).unwrap());
         let (first, second) = (one.local_addr().unwrap(), two.local_addr().unwrap());
-        let wanted = Wanted { listen: first, admin: second, probe: None };
-        let bound = bind(wanted, Inherited(vec![two, one]), &registry).unwrap();
+        let wanted = RequestedPorts { listen: first, admin: second, probe: None };
+        let bound = bind(wanted, InheritedSockets(vec![two, one]), &registry).unwrap();
         assert_eq!(bound.admin.local_addr().unwrap(), second);
         assert_eq!((bound.listen.local_addr().unwrap(), bound.handed_over), (first, true));
     }

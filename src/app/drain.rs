@@ -14,14 +14,14 @@ use std::time::Duration;
 use crate::decide::units::Millis;
 use crate::proxy;
 use crate::state::inbox::{Inbox, Input};
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 /// How long the control loop may take for its last write.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What can happen to a running process.
 #[derive(Debug)]
-pub(super) enum Word {
+pub(super) enum ShutdownEvent {
     Drain,
     Now,
     Drained,
@@ -30,18 +30,18 @@ pub(super) enum Word {
 
 /// Asks a running sidecar to end. Cheap to clone; asking twice does no harm.
 #[derive(Clone, Debug)]
-pub struct Stopper(pub(super) Sender<Word>);
+pub struct Stopper(pub(super) Sender<ShutdownEvent>);
 
 impl Stopper {
     /// Ends it once nothing is in flight.
     pub fn request_drain(&self) {
         // Nobody listens any more: it has ended.
-        let _ = self.0.send(Word::Drain);
+        let _ = self.0.send(ShutdownEvent::Drain);
     }
 
     /// Ends it now; what is in flight breaks off.
     pub fn end_now(&self) {
-        let _ = self.0.send(Word::Now);
+        let _ = self.0.send(ShutdownEvent::Now);
     }
 }
 
@@ -54,7 +54,7 @@ pub enum Ended {
 }
 
 /// Tells when the control loop ends, and why.
-pub(super) fn watch_control(thread: JoinHandle<()>, word: Sender<Word>) -> std::io::Result<()> {
+pub(super) fn watch_control(thread: JoinHandle<()>, word: Sender<ShutdownEvent>) -> std::io::Result<()> {
     std::thread::Builder::new().name("watch-control".to_owned()).spawn(move || {
         let why = match thread.join() {
             Ok(()) => "it returned".to_owned(),
@@ -64,33 +64,33 @@ pub(super) fn watch_control(thread: JoinHandle<()>, word: Sender<Word>) -> std::
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "it panicked".to_owned()),
         };
-        let _ = word.send(Word::ControlEnded(why));
+        let _ = word.send(ShutdownEvent::ControlEnded(why));
     })?;
     Ok(())
 }
 
 /// What stops, in order.
-pub(super) struct Parts<'a> {
+pub(super) struct RunningParts<'a> {
     pub(super) draining: Arc<AtomicBool>,
     pub(super) inbox: &'a Inbox,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SnapshotCell>,
     pub(super) plane: proxy::Running,
     /// Whether the proxy's socket outlives this process.
     pub(super) handed_over: bool,
-    pub(super) words: &'a Receiver<Word>,
-    pub(super) word: Sender<Word>,
+    pub(super) words: &'a Receiver<ShutdownEvent>,
+    pub(super) word: Sender<ShutdownEvent>,
 }
 
 /// Waits until the process has ended.
-pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
-    let Parts { draining, inbox, shared, plane, handed_over, words, word } = parts;
+pub(super) fn wait(parts: RunningParts<'_>) -> Result<(), Ended> {
+    let RunningParts { draining, inbox, shared, plane, handed_over, words, word } = parts;
     let mut plane = Some(plane);
     // Ends when every sender is gone too, which cannot be while `word` lives.
     for heard in words {
         match heard {
-            Word::Now | Word::Drained => return Ok(()),
-            Word::ControlEnded(why) => return Err(Ended::Control(why)),
-            Word::Drain => {
+            ShutdownEvent::Now | ShutdownEvent::Drained => return Ok(()),
+            ShutdownEvent::ControlEnded(why) => return Err(Ended::Control(why)),
+            ShutdownEvent::Drain => {
                 let Some(plane) = plane.take() else { continue };
                 draining.store(true, Ordering::Relaxed);
                 if !inbox.put(Input::Drain) {
@@ -101,7 +101,7 @@ pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
                 let drained = word.clone();
                 let finish = move || {
                     finish(plane, patience, handed_over);
-                    let _ = drained.send(Word::Drained);
+                    let _ = drained.send(ShutdownEvent::Drained);
                 };
                 if std::thread::Builder::new().name("drain".to_owned()).spawn(finish).is_err() {
                     return Ok(());
@@ -114,9 +114,9 @@ pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
 
 /// Waits for the control loop, whose inbox is closed by now, to write what it has left; not long, since whatever was
 /// acknowledged is on the disk already.
-pub(super) fn wait_for_control(words: &Receiver<Word>) {
+pub(super) fn wait_for_control(words: &Receiver<ShutdownEvent>) {
     while let Ok(word) = words.recv_timeout(LAST_WRITE) {
-        if matches!(word, Word::ControlEnded(_)) {
+        if matches!(word, ShutdownEvent::ControlEnded(_)) {
             return;
         }
     }

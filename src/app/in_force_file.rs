@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use crate::state::snapshot::{Shared, Snapshot};
-use crate::store::dir_handle::Folder;
+use crate::state::snapshot::{Snapshot, SnapshotCell};
+use crate::store::dir_handle::DirHandle;
 
 /// Its name in the state directory.
 pub(super) const NAME: &str = "in-force.json";
@@ -22,12 +22,12 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Tells what is in force until dropped.
 #[derive(Debug)]
-pub(super) struct Teller {
+pub(super) struct InForceWriter {
     _stop: oneshot::Sender<()>,
 }
 
 /// Tells what is in force in this directory, now and after every change.
-pub(super) fn tell(shared: Arc<Shared>, state: PathBuf) -> io::Result<Teller> {
+pub(super) fn keep_in_force_file(shared: Arc<SnapshotCell>, state: PathBuf) -> io::Result<InForceWriter> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let follow = async move {
@@ -55,7 +55,7 @@ pub(super) fn tell(shared: Arc<Shared>, state: PathBuf) -> io::Result<Teller> {
             }
         });
     })?;
-    Ok(Teller { _stop: stop })
+    Ok(InForceWriter { _stop: stop })
 }
 
 fn write(state: &Path, snapshot: &Snapshot) -> io::Result<()> {
@@ -64,5 +64,5 @@ fn write(state: &Path, snapshot: &Snapshot) -> io::Result<()> {
     let rollouts: Map<String, Value> =
         moving.map(|(rollout, in_force)| (rollout.name.clone(), json!(in_force.percent))).collect();
     let text = json!({"revision": snapshot.revision, "rollouts": rollouts}).to_string();
-    Folder::open(state)?.put(NAME, text.as_bytes(), 0o644, false)
+    DirHandle::open(state)?.put(NAME, text.as_bytes(), 0o644, false)
 }

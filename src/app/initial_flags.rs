@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::start::StartError;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
-use crate::decide::unusable_stable::Unserved;
+use crate::decide::unusable_stable::UnusableStable;
 use crate::describe::unusable_stable::problem;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, FlagsError, Reading, render};
@@ -18,7 +18,7 @@ use crate::state::inbox::FlagsRead;
 
 /// What the process starts with.
 #[derive(Debug)]
-pub(super) struct First {
+pub(super) struct InitialFlags {
     pub(super) policy: Arc<Policy>,
     pub(super) flags: FirstFlags,
     /// The content that the watcher need not report.
@@ -32,8 +32,8 @@ pub(super) fn choose(
     last_good: Option<&str>,
     environment: &Environment,
     strict: bool,
-    unserved: impl Fn(&Policy) -> Vec<Unserved>,
-) -> Result<First, StartError> {
+    unserved: impl Fn(&Policy) -> Vec<UnusableStable>,
+) -> Result<InitialFlags, StartError> {
     let known = reading.hash;
     let errors = match &reading.result {
         Ok(compiled) => {
@@ -41,8 +41,8 @@ pub(super) fn choose(
             if errors.is_empty() {
                 let policy = Arc::clone(&compiled.policy);
                 let errors = Vec::new();
-                let flags = FirstFlags { read: told(reading), from_last_good: false, errors };
-                return Ok(First { policy, flags, known });
+                let flags = FirstFlags { read: to_flags_read(reading), from_last_good: false, errors };
+                return Ok(InitialFlags { policy, flags, known });
             }
             errors
         }
@@ -72,11 +72,11 @@ pub(super) fn choose(
         hash: known,
         modified: reading.modified,
     };
-    Ok(First { policy, flags: FirstFlags { read, from_last_good: true, errors }, known })
+    Ok(InitialFlags { policy, flags: FirstFlags { read, from_last_good: true, errors }, known })
 }
 
 /// A reading as control takes it.
-pub(super) fn told(reading: Reading) -> FlagsRead {
+pub(super) fn to_flags_read(reading: Reading) -> FlagsRead {
     let Reading { result, text, hash, modified, .. } = reading;
     let placed = |errors: Vec<FlagsError>| errors.iter().map(FlagsError::without_source).collect();
     match result {

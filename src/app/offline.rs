@@ -15,7 +15,7 @@ use crate::decide::ephemeral::Ephemeral;
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::Percent;
 use crate::flags::{self, Environment};
-use crate::store::dir_handle::Folder;
+use crate::store::dir_handle::DirHandle;
 use crate::store::{dir, locks, mount};
 
 /// The most that is read of `in-force.json`: a line for each rollout.
@@ -25,13 +25,13 @@ const LARGEST: u64 = 1024 * 1024;
 #[must_use]
 pub fn state_of(flags: &Path, given: Option<&Path>) -> PathBuf {
     let named = given.is_none().then(|| named_by(flags)).flatten();
-    place(&dir::resolve(given.or(named.as_deref()), |name| std::env::var_os(name)))
+    state_dir_in(&dir::resolve(given.or(named.as_deref()), |name| std::env::var_os(name)))
 }
 
 /// Where a sidecar keeps its state when it is told this directory: another one in it where others may write there.
 #[must_use]
-pub fn place(named: &Path) -> PathBuf {
-    dir::place(named)
+pub fn state_dir_in(named: &Path) -> PathBuf {
+    dir::state_dir_in(named)
 }
 
 fn named_by(flags: &Path) -> Option<PathBuf> {
@@ -58,9 +58,9 @@ pub fn write_lock(state: &Path, rollout: Option<&str>, lock: &Lock) -> io::Resul
 
 // A directory that root's command has to make belongs to whoever has the one above.
 fn there(state: &Path) -> io::Result<()> {
-    match (Folder::open(state), state.parent(), state.file_name().and_then(std::ffi::OsStr::to_str)) {
+    match (DirHandle::open(state), state.parent(), state.file_name().and_then(std::ffi::OsStr::to_str)) {
         (Err(error), Some(above), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
-            Folder::make(above, 0o700)?.enter_or_make(name, 0o700).map(drop)
+            DirHandle::make(above, 0o700)?.enter_or_make(name, 0o700).map(drop)
         }
         (opened, _, _) => opened.map(drop),
     }
@@ -110,7 +110,7 @@ pub struct InForce {
 /// Reads what the process of this directory says is in force; `None`: nothing readable is there.
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
-    let text = Folder::open(state).and_then(|folder| folder.read(in_force_file::NAME, LARGEST)).ok()?;
+    let text = DirHandle::open(state).and_then(|folder| folder.read(in_force_file::NAME, LARGEST)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

@@ -21,16 +21,16 @@ const AT_ONCE: usize = 16;
 
 /// What asking showed.
 #[derive(Clone, Debug, Default)]
-pub struct Probed {
+pub struct ProbeResults {
     /// Each provider's name, and how it answered or why it did not.
     pub providers: Vec<(String, Result<String, String>)>,
     /// What both arms of each rollout made of each endpoint that it splits.
-    pub endpoints: Vec<Asked>,
+    pub endpoints: Vec<ComparedEndpoint>,
 }
 
 /// What both arms of a rollout made of an empty request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ComparedEndpoint {
     /// Where the rollout stands in the policy.
     pub rollout: usize,
     /// `chat/completions`.
@@ -42,18 +42,18 @@ pub struct Asked {
 }
 
 /// A request that may be asked by several rollouts: whom, for which endpoint, in the name of which model.
-type Question = (ProviderId, String, Option<String>);
+type EndpointProbe = (ProviderId, String, Option<String>);
 
 /// Asks every provider once whether it lives, as the control loop does before a ramp begins, and both arms of each
 /// rollout whether they speak what it splits.
 #[must_use]
-pub fn probe_all(policy: &Policy) -> Probed {
+pub fn probe_all(policy: &Policy) -> ProbeResults {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let why = || Err(format!("no probe can be sent: {error}"));
             let providers = policy.providers.iter().map(|provider| (provider.name.clone(), why())).collect();
-            return Probed { providers, endpoints: Vec::new() };
+            return ProbeResults { providers, endpoints: Vec::new() };
         }
     };
     let ask = |(index, provider): (usize, &Arc<Provider>)| {
@@ -66,7 +66,7 @@ pub fn probe_all(policy: &Policy) -> Probed {
         (provider.name.clone(), answer)
     };
     let providers = policy.providers.iter().enumerate().map(ask).collect();
-    Probed { providers, endpoints: endpoints(policy, &runtime) }
+    ProbeResults { providers, endpoints: endpoints(policy, &runtime) }
 }
 
 /// Whether the application's own key reaches this provider: as a stable, and as nobody's canary.
@@ -77,8 +77,8 @@ fn key_passes(policy: &Policy, index: usize) -> bool {
     stable && !policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref()).any(|canary| is(canary.provider))
 }
 
-fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {
-    let mut replies: BTreeMap<Question, Reply> = BTreeMap::new();
+fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<ComparedEndpoint> {
+    let mut replies: BTreeMap<EndpointProbe, Reply> = BTreeMap::new();
     for (_, _, stable, canary) in pairs(policy) {
         for question in [stable, canary] {
             replies.entry(question).or_insert_with(|| Reply::Unclear("no probe was sent".to_owned()));
@@ -105,11 +105,11 @@ fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {
             }
         }
     });
-    let reply = |question: &Question| {
+    let reply = |question: &EndpointProbe| {
         replies.get(question).cloned().unwrap_or_else(|| Reply::Unclear("no probe was sent".to_owned()))
     };
     pairs(policy)
-        .map(|(rollout, endpoint, stable, canary)| Asked {
+        .map(|(rollout, endpoint, stable, canary)| ComparedEndpoint {
             rollout,
             endpoint,
             stable: reply(&stable),
@@ -119,7 +119,7 @@ fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {
 }
 
 /// Both questions for each endpoint that a rollout splits by name. A pattern of paths names none.
-fn pairs(policy: &Policy) -> impl Iterator<Item = (usize, String, Question, Question)> {
+fn pairs(policy: &Policy) -> impl Iterator<Item = (usize, String, EndpointProbe, EndpointProbe)> {
     policy.rollouts.iter().enumerate().flat_map(move |(index, rollout)| {
         let named = if rollout.matches.path.is_none() { rollout.matches.endpoints.as_slice() } else { &[] };
         let generating = named.iter().filter(|endpoint| Dialect::of(&format!("/{endpoint}")).generates());

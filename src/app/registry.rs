@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::dir_handle::{Folder, is_trusted, own_uid};
+use crate::store::dir_handle::{DirHandle, is_trusted, own_uid};
 
 /// An entry is a few hundred bytes.
 const LARGEST: u64 = 64 * 1024;
 
 /// One running sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct RegistryEntry {
     /// Its process id.
     pub pid: u32,
     /// The process' start time as the kernel has it; empty where it does not tell.
@@ -38,9 +38,9 @@ pub struct Entry {
 
 /// A registration, ended when dropped.
 #[derive(Debug)]
-pub struct Registered(Folder, String);
+pub struct Registration(DirHandle, String);
 
-impl Drop for Registered {
+impl Drop for Registration {
     fn drop(&mut self) {
         // Whoever finds it later sees that the process is gone.
         let _ = self.0.remove(&self.1);
@@ -51,7 +51,7 @@ impl Drop for Registered {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// All that run and are believed, by pid.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RegistryEntry>,
     /// Users whose entries are not believed, in order.
     pub others: Vec<u32>,
 }
@@ -91,7 +91,7 @@ impl Registry {
     ///
     /// # Errors
     /// The last place's, where none took it.
-    pub fn register(&self, entry: &Entry) -> io::Result<Registered> {
+    pub fn register(&self, entry: &RegistryEntry) -> io::Result<Registration> {
         let mut last = io::Error::other("there is no directory for it");
         for dir in &self.0 {
             match write(dir, entry) {
@@ -104,7 +104,7 @@ impl Registry {
 
     /// All that run and are believed, by pid; the files of those that are gone are removed.
     #[must_use]
-    pub fn running(&self) -> Vec<Entry> {
+    pub fn running(&self) -> Vec<RegistryEntry> {
         self.listed().entries
     }
 
@@ -127,13 +127,13 @@ impl Registry {
 
 /// Who this process is to others.
 #[must_use]
-pub fn own_birth() -> (u32, String) {
+pub fn process_identity() -> (u32, String) {
     let pid = std::process::id();
     (pid, born(pid).unwrap_or_default())
 }
 
-fn write(dir: &Path, entry: &Entry) -> io::Result<Registered> {
-    Folder::make(dir, 0o755)?;
+fn write(dir: &Path, entry: &RegistryEntry) -> io::Result<Registration> {
+    DirHandle::make(dir, 0o755)?;
     let folder = itself(dir)?;
     if !is_believed(&folder) {
         let why = "it belongs to another user, or others may write into it";
@@ -142,23 +142,23 @@ fn write(dir: &Path, entry: &Entry) -> io::Result<Registered> {
     let port = entry.listen.rsplit(':').next().unwrap_or_default();
     let name = format!("{}-{port}.json", entry.pid);
     folder.put(&name, &serde_json::to_vec(entry)?, 0o644, false)?;
-    Ok(Registered(folder, name))
+    Ok(Registration(folder, name))
 }
 
 // Never by a link: in a temporary directory anybody may have prepared one.
-fn itself(dir: &Path) -> io::Result<Folder> {
+fn itself(dir: &Path) -> io::Result<DirHandle> {
     match (dir.parent(), dir.file_name().and_then(std::ffi::OsStr::to_str)) {
-        (Some(above), Some(name)) => Folder::open(above)?.enter(name),
-        _ => Folder::open(dir),
+        (Some(above), Some(name)) => DirHandle::open(above)?.enter(name),
+        _ => DirHandle::open(dir),
     }
 }
 
 // Others may look, only its owner may write: a command trusts what it finds here.
-fn is_believed(folder: &Folder) -> bool {
+fn is_believed(folder: &DirHandle) -> bool {
     is_trusted(folder.owner()) && !folder.is_shared()
 }
 
-fn read(folder: &Folder, listed: &mut Listed) {
+fn read(folder: &DirHandle, listed: &mut Listed) {
     if !is_believed(folder) {
         return listed.others.push(folder.owner());
     }
@@ -169,7 +169,7 @@ fn read(folder: &Folder, listed: &mut Listed) {
             listed.others.push(owner);
             continue;
         }
-        let Ok(entry) = serde_json::from_slice::<Entry>(&text) else { continue };
+        let Ok(entry) = serde_json::from_slice::<RegistryEntry>(&text) else { continue };
         if !lives(&entry) {
             let _ = folder.remove(name);
         } else if user_of(entry.pid).is_some_and(|user| user != owner) {
@@ -187,7 +187,7 @@ fn user_of(pid: u32) -> Option<u32> {
     ids.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn lives(entry: &Entry) -> bool {
+fn lives(entry: &RegistryEntry) -> bool {
     match born(entry.pid) {
         Some(born) => entry.born.is_empty() || entry.born == born,
         // Without /proc nothing can be told, and a stale entry does less harm than a missing one.
@@ -206,8 +206,8 @@ fn born(pid: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn entry(pid: u32, born: String, listen: &str) -> Entry {
-        Entry {
+    fn entry(pid: u32, born: String, listen: &str) -> RegistryEntry {
+        RegistryEntry {
             pid,
             born,
             listen: listen.into(),
@@ -234,7 +234,7 @@ mod tests {
     fn a_process_is_found_until_it_leaves() {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::at(dir.path().join("serin"));
-        let (pid, born) = own_birth();
+        let (pid, born) = process_identity();
         let one = entry(pid, born.clone(), "127.0.0.1:1");
         let other = entry(pid, born, "127.0.0.1:2");
         let registered = registry.register(&one).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     fn a_dead_process_is_ignored_and_cleaned() {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::at(dir.path().to_owned());
-        let (pid, _) = own_birth();
+        let (pid, _) = process_identity();
         // A pid that lives again is somebody else: its start time differs.
         std::mem::forget(registry.register(&entry(pid, "1".into(), "127.0.0.1:1")).unwrap());
         std::mem::forget(registry.register(&entry(4_194_305, "1".into(), "127.0.0.1:2")).unwrap());
@@ -263,7 +263,7 @@ mod tests {
         use std::fs::{Permissions, set_permissions};
         use std::os::unix::fs::{PermissionsExt, symlink};
         let dir = tempfile::tempdir().unwrap();
-        let (pid, born) = own_birth();
+        let (pid, born) = process_identity();
         let real = dir.path().join("real");
         let registered = Registry::at(real.clone()).register(&entry(pid, born.clone(), "127.0.0.1:1")).unwrap();
         let linked = dir.path().join("linked");
@@ -286,7 +286,7 @@ mod tests {
         let blocked = dir.path().join("file");
         std::fs::write(&blocked, "").unwrap();
         let registry = Registry(vec![blocked.join("serin"), dir.path().join("second")]);
-        let (pid, born) = own_birth();
+        let (pid, born) = process_identity();
         let _registered = registry.register(&entry(pid, born, "127.0.0.1:1")).unwrap();
         assert_eq!(registry.running().len(), 1);
         let error = Registry::at(blocked.join("serin")).register(&entry(1, String::new(), "a:1")).unwrap_err();

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::drain::Stopper;
-use crate::state::access_log::AccessLog;
+use crate::state::access_log::AccessLogQueue;
 
 /// Passes signals on until the process ends, from a thread of its own. Registered when this returns.
 ///
 /// # Errors
 /// Where signals cannot be watched or no thread can be had.
-pub fn watch(stopper: Stopper, access_log: Arc<AccessLog>) -> io::Result<()> {
+pub fn watch(stopper: Stopper, access_log: Arc<AccessLogQueue>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt, mut hangup) = {
         let _inside = runtime.enter();

@@ -11,18 +11,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::store::dir_handle::{Folder, random_name};
+use crate::store::dir_handle::{DirHandle, random_name};
 
 /// Its name in the state directory.
 pub(super) const NAME: &str = "admin.sock";
 
 /// A bound socket; its file is removed when dropped.
 #[derive(Debug)]
-pub(super) struct Placed {
-    dir: Folder,
+pub(super) struct SocketFile {
+    dir: DirHandle,
 }
 
-impl Drop for Placed {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         // What is left behind is replaced by the next start.
         let _ = self.dir.remove(NAME);
@@ -30,8 +30,8 @@ impl Drop for Placed {
 }
 
 /// Binds `admin.sock` in a directory of which this process holds the lock.
-pub(super) fn bind(dir: &Path) -> io::Result<(UnixListener, Placed)> {
-    let dir = Folder::open(dir)?;
+pub(super) fn bind(dir: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let dir = DirHandle::open(dir)?;
     let making = random_name(NAME);
     let at = dir.path_of(&making);
     let listener = UnixListener::bind(&at)?;
@@ -40,7 +40,7 @@ pub(super) fn bind(dir: &Path) -> io::Result<(UnixListener, Placed)> {
         let _ = dir.remove(&making);
         return Err(error);
     }
-    Ok((listener, Placed { dir }))
+    Ok((listener, SocketFile { dir }))
 }
 
 /// Connects to a socket, however long its path, and to what lies there itself: a link is not followed.
@@ -49,7 +49,7 @@ pub(super) fn bind(dir: &Path) -> io::Result<(UnixListener, Placed)> {
 /// Where nobody listens there, or it may not be reached.
 pub fn connect(path: &Path) -> io::Result<UnixStream> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return UnixStream::connect(path) };
-    let socket = Folder::open(dir)?.socket_in(name)?;
+    let socket = DirHandle::open(dir)?.socket_in(name)?;
     UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))
 }
 

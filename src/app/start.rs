@@ -13,22 +13,22 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::bind::{Bound, Inherited, Wanted, bind};
-use super::drain::{self, Ended, Parts, Stopper, Word};
-use super::registry::{Entry, Registered, Registry, own_birth};
+use super::bind::{BoundPorts, InheritedSockets, RequestedPorts, bind};
+use super::drain::{self, Ended, RunningParts, ShutdownEvent, Stopper};
+use super::registry::{Registration, Registry, RegistryEntry, process_identity};
 use super::{in_force_file, initial_flags, socket};
-use crate::admin::api::View;
+use crate::admin::api::ApiContext;
 use crate::admin::dto::Process;
-use crate::decide::exposure::{Reached, Sockets};
+use crate::decide::exposure::{BoundAddresses, Sockets};
 use crate::decide::policy::{Fixed, Policy};
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
-use crate::state::access_log::AccessLog;
+use crate::state::access_log::AccessLogQueue;
 use crate::state::inbox::{Inbox, Input, inbox};
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 use crate::state::status::{Status, StatusCell};
-use crate::store::created_files::Traces;
+use crate::store::created_files::CreatedFiles;
 use crate::store::dir::AlreadyRunning;
 use crate::telemetry::access_log;
 use crate::{admin, clock, control, proxy, store};
@@ -137,22 +137,22 @@ pub struct Running {
     /// What could not be had and is not needed, one sentence each.
     pub notes: Vec<String>,
     status: Arc<StatusCell>,
-    shared: Arc<Shared>,
+    shared: Arc<SnapshotCell>,
     inbox: Inbox,
     plane: proxy::Running,
-    words: mpsc::Receiver<Word>,
-    word: mpsc::Sender<Word>,
+    words: mpsc::Receiver<ShutdownEvent>,
+    word: mpsc::Sender<ShutdownEvent>,
     draining: Arc<AtomicBool>,
     handed_over: bool,
-    held: Held,
+    held: OwnedParts,
 }
 
 /// What lives as long as the process serves: dropped in this order.
-struct Held {
-    _registered: Option<Registered>,
+struct OwnedParts {
+    _registered: Option<Registration>,
     _watcher: Watcher,
-    _teller: Option<in_force_file::Teller>,
-    _placed: Option<socket::Placed>,
+    _teller: Option<in_force_file::InForceWriter>,
+    _placed: Option<socket::SocketFile>,
     _admin: admin::Running,
 }
 
@@ -177,7 +177,7 @@ impl Running {
 
     /// Where lines for the access log go.
     #[must_use]
-    pub fn access_log(&self) -> Arc<AccessLog> {
+    pub fn access_log(&self) -> Arc<AccessLogQueue> {
         Arc::clone(&self.shared.access_log)
     }
 
@@ -199,7 +199,8 @@ impl Running {
     pub fn wait(self) -> Result<(), Ended> {
         let Running { shared, inbox, plane, words, word, draining, handed_over, held, .. } = self;
         let lines = Arc::clone(&shared.access_log);
-        let ended = drain::wait(Parts { draining, inbox: &inbox, shared, plane, handed_over, words: &words, word });
+        let ended =
+            drain::wait(RunningParts { draining, inbox: &inbox, shared, plane, handed_over, words: &words, word });
         // The last inboxes close with these, and with them the control loop.
         drop((held, inbox));
         access_log::finish(&lines);
@@ -215,7 +216,7 @@ impl Running {
 /// # Errors
 /// What is wrong and how to mend it; one that fails before its ports are bound leaves nothing behind.
 pub fn start(options: Options) -> Result<Running, StartError> {
-    let inherited = if options.inherit { Inherited::take() } else { Inherited::default() };
+    let inherited = if options.inherit { InheritedSockets::take() } else { InheritedSockets::default() };
     let sockets = Sockets { listen: options.listen, admin: options.admin, handed_over: inherited.addresses() };
     let environment = Environment::process().with_sockets(sockets.clone());
     let system = |what| move |error| StartError::System { what, error };
@@ -223,7 +224,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let reading = flags::read(&path, &environment);
     let state = state_dir(&options, &reading);
     let state = std::path::absolute(&state).unwrap_or(state);
-    let traces = Traces::look(&state);
+    let traces = CreatedFiles::look(&state);
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
@@ -231,12 +232,12 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let last_good = opened.last_good.as_deref();
     let first = initial_flags::choose(&path, reading, last_good, &environment, options.strict, unserved);
     let bound = first.and_then(|first| {
-        let Reached { listen, admin } = sockets.reached(&first.policy.fixed);
-        let wanted = Wanted { listen, admin, probe: first.policy.fixed.probe };
+        let BoundAddresses { listen, admin } = sockets.reached(&first.policy.fixed);
+        let wanted = RequestedPorts { listen, admin, probe: first.policy.fixed.probe };
         bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
     });
     // Here most starts fail that do, and the directory is still ours.
-    let (first, Bound { listen, admin, probe, handed_over }) = bound.inspect_err(|_| traces.remove())?;
+    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| traces.remove())?;
     let fixed = first.policy.fixed.clone();
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
@@ -282,12 +283,12 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         }
     };
     let draining = Arc::new(AtomicBool::new(false));
-    let (pid, born) = own_birth();
-    let view = View {
+    let (pid, born) = process_identity();
+    let view = ApiContext {
         process: Process {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid,
-            started_at: Stamp(clock::unix()),
+            started_at: Timestamp(clock::unix()),
             listen: listen_at.to_string(),
             admin: admin_at.to_string(),
             probe: probe_at.map(|probe| probe.to_string()),
@@ -304,9 +305,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         .map_err(system("the watcher of flags.yaml"))?;
 
     // Best effort, as what it writes is.
-    let teller = in_force_file::tell(Arc::clone(&started.shared), state.clone()).ok();
+    let teller = in_force_file::keep_in_force_file(Arc::clone(&started.shared), state.clone()).ok();
     let sock = placed.is_some().then(|| state.join(socket::NAME));
-    let entry = Entry {
+    let entry = RegistryEntry {
         pid,
         born,
         listen: listen_at.to_string(),
@@ -338,7 +339,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         word,
         draining,
         handed_over,
-        held: Held { _registered: registered, _watcher: watcher, _teller: teller, _placed: placed, _admin: admin },
+        held: OwnedParts {
+            _registered: registered,
+            _watcher: watcher,
+            _teller: teller,
+            _placed: placed,
+            _admin: admin,
+        },
     })
 }
 
@@ -367,7 +374,7 @@ fn prober() -> control::Prober {
 fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
     const TRIES: usize = 500;
     move |reading| {
-        let read = initial_flags::told(reading);
+        let read = initial_flags::to_flags_read(reading);
         for _ in 0..TRIES {
             if inbox.put(Input::Flags(read.clone())) {
                 return;

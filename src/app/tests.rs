@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::registry::Registry;
 use super::*;
-use crate::decide::rollout::state::{Lock, Standing};
+use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 struct Home {
@@ -160,7 +160,9 @@ fn a_lock_file_is_obeyed_and_what_is_in_force_is_told() {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(1), actor: "ana".into(), reason: "by hand".into() };
     offline::write_lock(&home.state(), Some("chat"), &lock).unwrap();
     until("the lock is in force", || offline::in_force(&home.state()).filter(|told| chat(told) == Some(Percent::ZERO)));
-    until("the status shows it", || Some(running.status()).filter(|now| now.rollouts[0].standing == Standing::Locked));
+    until("the status shows it", || {
+        Some(running.status()).filter(|now| now.rollouts[0].standing == OverallPhase::Locked)
+    });
     running.stopper().end_now();
     running.wait().unwrap();
 }

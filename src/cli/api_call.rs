@@ -24,7 +24,7 @@ const LARGEST: usize = 32 * 1024 * 1024;
 
 /// A way to a sidecar.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Via {
+pub(super) enum Transport {
     /// The socket.
     Socket(PathBuf),
     /// `host:port`, and what to show there.
@@ -36,16 +36,16 @@ pub(super) enum Via {
     },
 }
 
-impl std::fmt::Display for Via {
+impl std::fmt::Display for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Via::Socket(path) => write!(f, "{}", path.display()),
-            Via::Tcp { authority, .. } => write!(f, "http://{authority}"),
+            Transport::Socket(path) => write!(f, "{}", path.display()),
+            Transport::Tcp { authority, .. } => write!(f, "http://{authority}"),
         }
     }
 }
 
-impl std::fmt::Debug for Via {
+impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
@@ -89,7 +89,7 @@ impl CallError {
 
 /// Calls by the first way that can be reached.
 pub(super) fn by_any<T: DeserializeOwned>(
-    vias: &[Via],
+    vias: &[Transport],
     method: &Method,
     path: &str,
     body: Option<&Value>,
@@ -103,7 +103,7 @@ pub(super) fn by_any<T: DeserializeOwned>(
 }
 
 /// Reads what is not one piece of JSON, as it is.
-pub(super) fn text_by_any(vias: &[Via], path: &str, limit: Duration) -> Result<String, CallError> {
+pub(super) fn text_by_any(vias: &[Transport], path: &str, limit: Duration) -> Result<String, CallError> {
     let (via, bytes) = by_first(vias, &Method::GET, path, None, limit)?;
     String::from_utf8(bytes.into())
         .map_err(|_| CallError::NoAnswer { via: via.to_string(), why: "its response is not text".to_owned() })
@@ -111,25 +111,28 @@ pub(super) fn text_by_any(vias: &[Via], path: &str, limit: Duration) -> Result<S
 
 /// Reads an answer whatever its status: where it came from, the status, and its text.
 pub(super) fn answer_by_any<'v>(
-    vias: &'v [Via],
+    vias: &'v [Transport],
     path: &str,
     limit: Duration,
-) -> Result<(&'v Via, StatusCode, String), CallError> {
+) -> Result<(&'v Transport, StatusCode, String), CallError> {
     let (via, (status, bytes)) = first_of(vias, |via| ask(via, &Method::GET, path, None, limit))?;
     Ok((via, status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn by_first<'v>(
-    vias: &'v [Via],
+    vias: &'v [Transport],
     method: &Method,
     path: &str,
     body: Option<&Value>,
     limit: Duration,
-) -> Result<(&'v Via, Bytes), CallError> {
+) -> Result<(&'v Transport, Bytes), CallError> {
     first_of(vias, |via| call(via, method, path, body, limit))
 }
 
-fn first_of<T>(vias: &[Via], call: impl Fn(&Via) -> Result<T, CallError>) -> Result<(&Via, T), CallError> {
+fn first_of<T>(
+    vias: &[Transport],
+    call: impl Fn(&Transport) -> Result<T, CallError>,
+) -> Result<(&Transport, T), CallError> {
     let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no address of it is known".to_owned() };
     for via in vias {
         match call(via) {
@@ -140,7 +143,13 @@ fn first_of<T>(vias: &[Via], call: impl Fn(&Via) -> Result<T, CallError>) -> Res
     Err(last)
 }
 
-fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Duration) -> Result<Bytes, CallError> {
+fn call(
+    via: &Transport,
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    limit: Duration,
+) -> Result<Bytes, CallError> {
     let (status, bytes) = ask(via, method, path, body, limit)?;
     if !status.is_success() {
         return Err(match serde_json::from_slice::<ErrorReply>(&bytes) {
@@ -157,7 +166,7 @@ fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Dur
 }
 
 fn ask(
-    via: &Via,
+    via: &Transport,
     method: &Method,
     path: &str,
     body: Option<&Value>,
@@ -167,8 +176,8 @@ fn ask(
     let no_answer = |why: String| CallError::NoAnswer { via: via.to_string(), why };
     let mut request = Request::builder().method(method).uri(path);
     request = match via {
-        Via::Socket(_) => request.header(HOST, "localhost"),
-        Via::Tcp { authority, token } => {
+        Transport::Socket(_) => request.header(HOST, "localhost"),
+        Transport::Tcp { authority, token } => {
             let request = request.header(HOST, authority);
             match token {
                 Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
@@ -190,12 +199,12 @@ fn ask(
         let late = || format!("not within {} s", limit.as_secs());
         let connected = tokio::time::timeout(limit, async {
             match via {
-                Via::Socket(path) => {
+                Transport::Socket(path) => {
                     let stream = app::connect_socket(path)?;
                     stream.set_nonblocking(true)?;
                     Ok(Box::new(tokio::net::UnixStream::from_std(stream)?) as Box<dyn Stream>)
                 }
-                Via::Tcp { authority, .. } => {
+                Transport::Tcp { authority, .. } => {
                     Ok(Box::new(tokio::net::TcpStream::connect(authority.as_str()).await?) as Box<dyn Stream>)
                 }
             }

@@ -112,7 +112,7 @@ impl Split {
     }
 
     fn arm(&self, user: &[u8]) -> Option<Arm> {
-        let share = InForceShare { percent: self.percent?, closed: false };
+        let share = InForceShare { percent: self.percent?, buckets_only: false };
         arm_of_user(&self.salt, &self.pins, share, Some(user)).map(|(arm, _)| arm)
     }
 }

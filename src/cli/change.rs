@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::api_call::by_any;
-use super::locate::{ReachArgs, Target};
+use super::locate::{AdminEndpoint, LocateArgs};
 use super::output::{self, Style, one_line};
 use super::rollback::{reason, segment};
 use super::{Exit, Failure, Outcome};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What every change can be given besides.
 #[derive(Args, Clone, Debug)]
-struct AlsoArgs {
+struct CommonArgs {
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
@@ -30,7 +30,7 @@ struct AlsoArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: LocateArgs,
 }
 
 const RESUMES: &str = "\
@@ -57,7 +57,7 @@ pub struct ResumeArgs {
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
     #[command(flatten)]
-    also: AlsoArgs,
+    also: CommonArgs,
 }
 
 /// Arguments of `serin pause`.
@@ -67,7 +67,7 @@ pub struct PauseArgs {
     /// The rollout to pause; without a name, all of them.
     rollout: Option<String>,
     #[command(flatten)]
-    also: AlsoArgs,
+    also: CommonArgs,
 }
 
 /// Arguments of `serin promote`.
@@ -84,7 +84,7 @@ pub struct PromoteArgs {
     #[arg(long, value_name = "PERCENT")]
     to: Option<Percent>,
     #[command(flatten)]
-    also: AlsoArgs,
+    also: CommonArgs,
 }
 
 /// Resumes.
@@ -111,7 +111,7 @@ pub fn promote(args: &PromoteArgs) -> Outcome {
     make(&args.also, Some(&args.rollout), "promote", args.to.map(|to| ("to", to)))
 }
 
-fn make(also: &AlsoArgs, rollout: Option<&str>, verb: &str, share: Option<(&str, Percent)>) -> Outcome {
+fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&str, Percent)>) -> Outcome {
     let mut body = json!({"reason": also.reason});
     if let Some((key, share)) = share {
         body[key] = json!(share.to_string());
@@ -125,7 +125,12 @@ fn make(also: &AlsoArgs, rollout: Option<&str>, verb: &str, share: Option<(&str,
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }
 
-pub(super) fn post(target: &Target, rollout: Option<&str>, verb: &str, body: &Value) -> Result<ChangeReply, Failure> {
+pub(super) fn post(
+    target: &AdminEndpoint,
+    rollout: Option<&str>,
+    verb: &str,
+    body: &Value,
+) -> Result<ChangeReply, Failure> {
     let path = match rollout {
         Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
         None => format!("/api/v1/{verb}"),

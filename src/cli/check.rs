@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::app::Probed;
+use crate::app::ProbeResults;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
 use crate::decide::unusable_stable;
@@ -16,8 +16,8 @@ use crate::flags::{Environment, FlagsError, read, render};
 
 use super::schema::print;
 use super::{Exit, Failure, Outcome};
-use endpoints::Judged;
-use forecast::Assumed;
+use endpoints::CheckedEndpoint;
+use forecast::AssumedTraffic;
 
 mod endpoints;
 mod forecast;
@@ -56,7 +56,7 @@ fn per_second(text: &str) -> Result<f64, String> {
 }
 
 /// Checks the file. With `--probe` the providers of a good one are asked through `probe`.
-pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> Probed) -> Outcome {
+pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> ProbeResults) -> Outcome {
     let environment = if args.no_secrets { Environment::without_secrets() } else { Environment::process() };
     let (text, outcome) = examine(args, &environment, probe);
     print(&text)?;
@@ -64,7 +64,7 @@ pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> Probed) -> Outcome {
 }
 
 /// What to print, and how it ended.
-fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) -> Probed) -> (String, Outcome) {
+fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) -> ProbeResults) -> (String, Outcome) {
     let file = args.file.display().to_string();
     let read = read(&args.file, environment).result.and_then(|compiled| match unserved(&compiled) {
         errors if errors.is_empty() => Ok(compiled),
@@ -73,12 +73,12 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
     match read {
         Err(errors) => refused(&file, &errors, args.json),
         Ok(compiled) => {
-            let probed = if args.probe { probe(&compiled.policy) } else { Probed::default() };
-            let judged = endpoints::judge(&compiled.policy, &probed.endpoints);
+            let probed = if args.probe { probe(&compiled.policy) } else { ProbeResults::default() };
+            let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
             let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
             let notes = notes(&compiled);
-            let assumed = Assumed::new(args.rps, args.stable_errors);
+            let assumed = AssumedTraffic::new(args.rps, args.stable_errors);
             let text = if args.json {
                 line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed))
             } else {
@@ -100,7 +100,7 @@ fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
 
 /// Users of stable whom nobody would serve. What is known of rollouts that `auto` has moved is in no file.
 fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
-    let found = unusable_stable::unserved(&compiled.policy, unusable_stable::is_moved);
+    let found = unusable_stable::unusable_stables(&compiled.policy, unusable_stable::is_pinned_to_canary);
     let told = found.iter().map(|found| {
         let mut error = compiled.error_of(found);
         let rollout = found.rollout.as_ref().and_then(|name| compiled.policy.rollout(name));
@@ -136,7 +136,7 @@ fn notes(compiled: &Compiled) -> Vec<String> {
     notes
 }
 
-fn probed_lines(probed: &Probed, judged: &[Judged<'_>]) -> Vec<String> {
+fn probed_lines(probed: &ProbeResults, judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
     let provider = |(provider, answer): &(String, Result<String, String>)| match answer {
         Ok(answer) => format!("probe: {provider} answers: {answer}"),
         Err(problem) => format!("probe: {provider} FAILS: {problem}"),
@@ -194,9 +194,9 @@ fn accepted_json(
     file: &str,
     compiled: &Compiled,
     notes: &[String],
-    probed: &Probed,
-    judged: &[Judged<'_>],
-    assumed: &Assumed,
+    probed: &ProbeResults,
+    judged: &[CheckedEndpoint<'_>],
+    assumed: &AssumedTraffic,
 ) -> Value {
     let probed: Vec<Value> = probed
         .providers

@@ -1,15 +1,15 @@
 //! A rollout as the API tells of it, for the tests of what is made of it.
 
 use crate::app::api::{
-    Anonymous, Answers, Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Recent, RecentArm, Rollout,
-    Stamp, Users, Window,
+    Anonymous, Answers, Arm, AspectComparison, BothArms, Forecast, Guard, InFlight, Next, Rate, Recent, RecentArm,
+    Rollout, Timestamp, Users, Window,
 };
 use crate::decide::units::UnixMillis;
 
 pub(super) const NOW: u64 = 1_795_247_762_000;
 
-pub(super) fn at(seconds_ago: u64) -> Stamp {
-    Stamp(UnixMillis(NOW - seconds_ago * 1000))
+pub(super) fn at(seconds_ago: u64) -> Timestamp {
+    Timestamp(UnixMillis(NOW - seconds_ago * 1000))
 }
 
 pub(super) fn rollout() -> Rollout {
@@ -23,7 +23,7 @@ pub(super) fn rollout() -> Rollout {
         intent: "auto".into(),
         reason: "the ramp is at 10%".into(),
         since: at(3600),
-        next: Some(Next { percent: 25.0, not_before: Stamp(UnixMillis(NOW + 64_800_000)) }),
+        next: Some(Next { percent: 25.0, not_before: Timestamp(UnixMillis(NOW + 64_800_000)) }),
         waiting_for: "66 more answered canary requests (34 of 100)".into(),
         attempt: 1,
         lock: None,
@@ -62,9 +62,9 @@ fn recent() -> Recent {
 fn guard() -> Guard {
     let none = Rate { requests: 0, events: 0, percent: None, low_percent: 0.0, high_percent: 100.0 };
     let some = Rate { requests: 306, events: 1, percent: Some(0.327), low_percent: 0.058, high_percent: 1.83 };
-    let step = Counted { seconds: 21_600.0, stable: some, canary: none.clone() };
-    let since_well = Counted { seconds: 1.0, stable: none.clone(), canary: none };
-    let compared = |evidence: f64| Compared { evidence, above_floor: false, since_well: since_well.clone() };
+    let step = BothArms { seconds: 21_600.0, stable: some, canary: none.clone() };
+    let since_well = BothArms { seconds: 1.0, stable: none.clone(), canary: none };
+    let compared = |evidence: f64| AspectComparison { evidence, above_floor: false, since_well: since_well.clone() };
     let forecast = |error_percent, seen_after_seconds| Forecast { error_percent, seen_after_seconds };
     Guard {
         bound: 2000.0,

@@ -4,10 +4,10 @@
 //! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
 //! nothing is said.
 
-use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout};
+use crate::app::api::{ArmAnswers, AspectComparison, BothArms, Guard, InFlight, Rate, Rollout, WaitingByAge};
 use crate::cli::output::one_line;
-use crate::decide::guard::silent::Silence;
-use crate::decide::timestamp::Stamp;
+use crate::decide::guard::silent::SilentRun;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::UnixMillis;
 use crate::describe::format::{number, percent, time};
 
@@ -43,7 +43,7 @@ pub(super) fn evidence(guard: &Guard) -> String {
 }
 
 /// What is compared of answers that no status calls bad, and what such answers do.
-pub(super) fn of_answers(guard: &Guard) -> [(Option<&Compared>, &'static str); 4] {
+pub(super) fn of_answers(guard: &Guard) -> [(Option<&AspectComparison>, &'static str); 4] {
     [
         (guard.empty.as_ref(), "are empty"),
         (guard.length.as_ref(), "stop at a length limit"),
@@ -94,7 +94,7 @@ const LISTED: usize = 4;
 /// Why attempts failed, a line each: `canary, connect: 17 of 24: certificate has expired (last 2s ago); ...`.
 pub(super) fn failed_as(rollout: &Rollout, now: UnixMillis) -> Vec<String> {
     let told = rollout.seen.iter().take(LISTED);
-    told.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Stamp(now))))).collect()
+    told.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Timestamp(now))))).collect()
 }
 
 /// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`:
@@ -124,7 +124,7 @@ pub(super) const SILENT: &str = "one that never answers";
 
 /// What the canary's requests without output come to; `None`: there are none that could matter.
 pub(super) fn silence(guard: &Guard) -> Option<String> {
-    let Silence { unanswered, stable_answered, stable_unanswered, longest, shortest, shared, .. } = guard.silence?;
+    let SilentRun { unanswered, stable_answered, stable_unanswered, longest, shortest, shared, .. } = guard.silence?;
     let requests =
         format!("{unanswered:.0} requests of the canary have had no output for {}", within(shortest, longest));
     if shared {
@@ -143,7 +143,7 @@ pub(super) fn in_flight(rollout: &Rollout) -> Vec<String> {
     let InFlight { stable, canary } = rollout.in_flight;
     let arms = [("stable", stable), ("the canary", canary)].into_iter().filter(|(_, arm)| arm.requests > 0);
     arms.map(|(name, arm)| {
-        let ByAge { below_5s, below_30s, below_2m, below_10m, longer } = arm.without_output;
+        let WaitingByAge { below_5s, below_30s, below_2m, below_10m, longer } = arm.without_output;
         let ages = [(below_5s, "5s"), (below_30s, "30s"), (below_2m, "2m"), (below_10m, "10m")];
         let ages = ages.into_iter().map(|(count, age)| (count, format!("for less than {age}")));
         let ages = ages.chain([(longer, "for longer".to_owned())]).filter(|(count, _)| *count > 0);
@@ -164,7 +164,7 @@ pub(super) fn fault_name(error_percent: f64) -> String {
 }
 
 /// Both arms over the same time: `3 of 80 on the canary (3.75%, between 1.28% and 10.5%), 12 of 900 on stable (...)`.
-pub(super) fn counted(counted: &Counted) -> String {
+pub(super) fn counted(counted: &BothArms) -> String {
     format!(
         "{} on the canary, {} on stable, within {}",
         rate(&counted.canary),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::api_call::{Via, answer_by_any};
-use super::locate::{Found, ReachArgs, one_of};
+use super::api_call::{Transport, answer_by_any};
+use super::locate::{LocateArgs, Located, one_of};
 use super::{Exit, Failure, Outcome, output};
 use crate::flags::{self, Environment};
 
@@ -31,7 +31,7 @@ pub struct HealthcheckArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: LocateArgs,
 }
 
 /// Asks.
@@ -57,15 +57,15 @@ pub fn run(args: &HealthcheckArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn owned((via, status, text): (&Via, http::StatusCode, String)) -> (Option<String>, bool, String) {
+fn owned((via, status, text): (&Transport, http::StatusCode, String)) -> (Option<String>, bool, String) {
     (Some(via.to_string()), status.is_success(), text.trim_end().to_owned())
 }
 
 impl HealthcheckArgs {
     /// The ways to it, the best first.
-    fn asked(&self) -> Result<Vec<Via>, Failure> {
+    fn asked(&self) -> Result<Vec<Transport>, Failure> {
         let found = self.reach.find()?;
-        if let Found::Nothing { flags, .. } = &found {
+        if let Located::Nothing { flags, .. } = &found {
             let vias = named_by(flags);
             if !vias.is_empty() {
                 return Ok(vias);
@@ -76,11 +76,11 @@ impl HealthcheckArgs {
 }
 
 /// The ports that the file names: `probe.listen`, then `admin.listen`. None where the file cannot be read.
-fn named_by(flags: &Path) -> Vec<Via> {
+fn named_by(flags: &Path) -> Vec<Transport> {
     let Ok(compiled) = flags::read(flags, &Environment::without_secrets()).result else { return Vec::new() };
     let fixed = &compiled.policy.fixed;
     let ports = fixed.probe.into_iter().chain([fixed.admin]).filter(|address| address.port() != 0);
-    ports.map(|address| Via::Tcp { authority: reachable(address).to_string(), token: None }).collect()
+    ports.map(|address| Transport::Tcp { authority: reachable(address).to_string(), token: None }).collect()
 }
 
 /// An address that listens everywhere is reached on loopback.

@@ -10,11 +10,11 @@ use clap::Args;
 use http::Method;
 
 use super::api_call::{by_any, text_by_any};
-use super::locate::ReachArgs;
+use super::locate::LocateArgs;
 use super::output::{self, Style, moment, one_line};
 use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
-use crate::app::api::{Happened, HistoryReply};
+use crate::app::api::{HistoryEntry, HistoryReply};
 
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -37,7 +37,7 @@ pub struct HistoryArgs {
     #[arg(long, requires = "rollout", conflicts_with_all = ["json", "limit"])]
     trace: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: LocateArgs,
 }
 
 /// Shows the history.
@@ -64,12 +64,12 @@ pub fn run(args: &HistoryArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn told(events: &[Happened], style: Style) -> String {
+fn told(events: &[HistoryEntry], style: Style) -> String {
     if events.is_empty() {
         return "no events yet\n".to_owned();
     }
-    let rollout = |event: &Happened| event.rollout.clone().unwrap_or_else(|| "-".to_owned());
-    let share = |event: &Happened| {
+    let rollout = |event: &HistoryEntry| event.rollout.clone().unwrap_or_else(|| "-".to_owned());
+    let share = |event: &HistoryEntry| {
         if event.rollout.is_none() {
             String::new()
         } else if event.from == event.to {
@@ -79,9 +79,9 @@ fn told(events: &[Happened], style: Style) -> String {
         }
     };
     let width =
-        |of: &dyn Fn(&Happened) -> String| events.iter().map(|event| of(event).chars().count()).max().unwrap_or(0);
-    let actor = |event: &Happened| one_line(&event.actor);
-    let action = |event: &Happened| one_line(&event.action);
+        |of: &dyn Fn(&HistoryEntry) -> String| events.iter().map(|event| of(event).chars().count()).max().unwrap_or(0);
+    let actor = |event: &HistoryEntry| one_line(&event.actor);
+    let action = |event: &HistoryEntry| one_line(&event.action);
     let widths = [width(&rollout), width(&action), width(&share), width(&actor)];
     let mut text = String::new();
     for event in events {
@@ -108,13 +108,13 @@ fn told(events: &[Happened], style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::api::Stamp;
+    use crate::app::api::Timestamp;
     use crate::decide::units::UnixMillis;
 
     #[test]
     fn columns_are_aligned_and_a_missing_reason_is_told() {
-        let event = |rollout: Option<&str>, action: &str, from, to, reason: &str| Happened {
-            at: Stamp(UnixMillis(1_795_247_762_123)),
+        let event = |rollout: Option<&str>, action: &str, from, to, reason: &str| HistoryEntry {
+            at: Timestamp(UnixMillis(1_795_247_762_123)),
             rollout: rollout.map(str::to_owned),
             actor: "guard".into(),
             action: action.into(),

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use super::api_call::Via;
+use super::api_call::Transport;
 use crate::app::offline;
-use crate::app::registry::{Entry, Listed, Registry};
+use crate::app::registry::{Listed, Registry, RegistryEntry};
 
 /// Where to look, instead of everywhere on this machine.
 #[derive(Args, Clone, Debug, Default)]
-pub(super) struct ReachArgs {
+pub(super) struct LocateArgs {
     /// The sidecar's admin port, such as http://127.0.0.1:7172; its token is read from SERIN_ADMIN_TOKEN.
     #[arg(long, value_name = "URL", env = "SERIN_ADMIN")]
     pub(super) admin: Option<String>,
@@ -28,20 +28,20 @@ pub(super) struct ReachArgs {
 
 /// One sidecar that a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct AdminEndpoint {
     /// How to speak of it.
     pub(super) name: String,
     /// How to reach it, the best way first.
-    pub(super) vias: Vec<Via>,
+    pub(super) vias: Vec<Transport>,
     /// Its state directory, where known.
     pub(super) state: Option<PathBuf>,
 }
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Located {
     /// These run.
-    Running(Vec<Target>),
+    Running(Vec<AdminEndpoint>),
     /// None does; one started here would keep its state in this directory and read this file.
     Nothing {
         /// The state directory.
@@ -53,57 +53,62 @@ pub(super) enum Found {
     },
 }
 
-impl ReachArgs {
+impl LocateArgs {
     /// Every sidecar that fits.
-    pub(super) fn find(&self) -> Result<Found, Failure> {
+    pub(super) fn find(&self) -> Result<Located, Failure> {
         self.find_in(&Registry::of_this_system(), std::env::var("SERIN_ADMIN_TOKEN").ok())
     }
 
     fn place(&self) -> Option<PathBuf> {
-        self.state.as_deref().map(offline::place)
+        self.state.as_deref().map(offline::state_dir_in)
     }
 
     /// The one sidecar that fits.
-    pub(super) fn find_one(&self) -> Result<Target, Failure> {
+    pub(super) fn find_one(&self) -> Result<AdminEndpoint, Failure> {
         one_of(self.find()?)
     }
 
-    fn find_in(&self, registry: &Registry, token: Option<String>) -> Result<Found, Failure> {
+    fn find_in(&self, registry: &Registry, token: Option<String>) -> Result<Located, Failure> {
         let token = token.filter(|token| !token.is_empty());
         if let Some(url) = &self.admin {
             let authority = authority(url).map_err(Failure::usage)?;
-            let target = Target { name: url.clone(), vias: vec![Via::Tcp { authority, token }], state: self.place() };
-            return Ok(Found::Running(vec![target]));
+            let target = AdminEndpoint {
+                name: url.clone(),
+                vias: vec![Transport::Tcp { authority, token }],
+                state: self.place(),
+            };
+            return Ok(Located::Running(vec![target]));
         }
         let state = self.place();
-        let fits = |entry: &Entry| {
+        let fits = |entry: &RegistryEntry| {
             state.as_ref().is_none_or(|state| same(state, &entry.state))
                 && self.flags.as_ref().is_none_or(|flags| same(flags, &entry.flags))
         };
         let Listed { entries, others } = registry.listed();
-        let targets: Vec<Target> = entries.into_iter().filter(fits).map(|entry| listed(entry, token.clone())).collect();
+        let targets: Vec<AdminEndpoint> =
+            entries.into_iter().filter(fits).map(|entry| listed(entry, token.clone())).collect();
         if !targets.is_empty() {
-            return Ok(Found::Running(targets));
+            return Ok(Located::Running(targets));
         }
         let flags = self.flags.clone().unwrap_or_else(|| PathBuf::from("flags.yaml"));
         let state = offline::state_of(&flags, self.state.as_deref());
         let state = std::path::absolute(&state).unwrap_or(state);
         Ok(match offline::holder(&state) {
             Some(pid) => {
-                let vias = vec![Via::Socket(offline::socket_in(&state))];
-                Found::Running(vec![Target { name: format!("pid {pid}"), vias, state: Some(state) }])
+                let vias = vec![Transport::Socket(offline::socket_in(&state))];
+                Located::Running(vec![AdminEndpoint { name: format!("pid {pid}"), vias, state: Some(state) }])
             }
-            None => Found::Nothing { state, flags, others },
+            None => Located::Nothing { state, flags, others },
         })
     }
 }
 
 /// Exactly one, or what to do about it.
-pub(super) fn one_of(found: Found) -> Result<Target, Failure> {
+pub(super) fn one_of(found: Located) -> Result<AdminEndpoint, Failure> {
     match found {
-        Found::Running(mut targets) if targets.len() == 1 => Ok(targets.remove(0)),
-        Found::Running(targets) => Err(several(&targets)),
-        Found::Nothing { state, others, .. } => Err(Failure::failed(format!(
+        Located::Running(mut targets) if targets.len() == 1 => Ok(targets.remove(0)),
+        Located::Running(targets) => Err(several(&targets)),
+        Located::Nothing { state, others, .. } => Err(Failure::failed(format!(
             "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
              --admin URL connects to one elsewhere{}",
             state.display(),
@@ -124,12 +129,12 @@ pub(super) fn not_believed(others: &[u32]) -> String {
 }
 
 /// Asks which of several is meant.
-pub(super) fn several(targets: &[Target]) -> Failure {
+pub(super) fn several(targets: &[AdminEndpoint]) -> Failure {
     let list: String = targets.iter().map(|target| format!("\n  {}", target.name)).collect();
     Failure::usage(format!("several sidecars run here; choose one with --state, --flags or --admin:{list}"))
 }
 
-fn listed(entry: Entry, token: Option<String>) -> Target {
+fn listed(entry: RegistryEntry, token: Option<String>) -> AdminEndpoint {
     let name = format!(
         "pid {}: --state {} --flags {} --admin http://{}",
         entry.pid,
@@ -137,9 +142,9 @@ fn listed(entry: Entry, token: Option<String>) -> Target {
         entry.flags.display(),
         entry.admin
     );
-    let socket = entry.sock.map(Via::Socket);
-    let tcp = Via::Tcp { authority: reachable(&entry.admin), token };
-    Target { name, vias: socket.into_iter().chain([tcp]).collect(), state: Some(entry.state) }
+    let socket = entry.sock.map(Transport::Socket);
+    let tcp = Transport::Tcp { authority: reachable(&entry.admin), token };
+    AdminEndpoint { name, vias: socket.into_iter().chain([tcp]).collect(), state: Some(entry.state) }
 }
 
 /// An address that listens everywhere is reached on loopback.

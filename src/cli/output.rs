@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::app::api::Stamp;
+use crate::app::api::Timestamp;
 use crate::decide::printable::{printable, printable_lines};
 use crate::decide::units::{Millis, UnixMillis};
 
@@ -98,14 +98,14 @@ pub(super) fn span(length: Millis) -> String {
 }
 
 /// A moment as people read it: date, time to the second, UTC.
-pub(super) fn moment(at: Stamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     let text = at.to_string();
     let (date, time) = text.split_once('T').unwrap_or((&text, ""));
     format!("{date} {}Z", time.get(..8).unwrap_or(time))
 }
 
 /// How long ago, or how far ahead.
-pub(super) fn distance(at: Stamp, now: UnixMillis) -> String {
+pub(super) fn distance(at: Timestamp, now: UnixMillis) -> String {
     if at.0 > now { format!("in {}", span(at.0.since(now))) } else { format!("{} ago", span(now.since(at.0))) }
 }
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn moments_are_said_both_ways() {
-        let at = Stamp(UnixMillis(1_795_247_762_123));
+        let at = Timestamp(UnixMillis(1_795_247_762_123));
         assert_eq!(moment(at), "2026-11-21 07:56:02Z");
         assert_eq!(distance(at, UnixMillis(1_795_247_772_123)), "10s ago");
         assert_eq!(distance(at, UnixMillis(1_795_247_702_123)), "in 1m");

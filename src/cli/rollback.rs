@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::api_call::{CallError, by_any};
-use super::locate::{Found, ReachArgs, Target, not_believed, several};
+use super::locate::{AdminEndpoint, LocateArgs, Located, not_believed, several};
 use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
@@ -50,7 +50,7 @@ pub struct RollbackArgs {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
-    pub(super) reach: ReachArgs,
+    pub(super) reach: LocateArgs,
 }
 
 /// A reason that the history takes.
@@ -64,8 +64,8 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 /// Where no process acknowledged, or none runs.
 pub fn run(args: &RollbackArgs) -> Outcome {
     let targets = match args.reach.find()? {
-        Found::Running(targets) => targets,
-        Found::Nothing { state, flags, others } => return at_rest(args, &state, &flags, &others),
+        Located::Running(targets) => targets,
+        Located::Nothing { state, flags, others } => return at_rest(args, &state, &flags, &others),
     };
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
@@ -85,7 +85,7 @@ pub fn run(args: &RollbackArgs) -> Outcome {
 
 /// What became of it.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+pub(super) struct RollbackReport {
     /// Processes that were asked.
     pub(super) processes: usize,
     /// Processes in which it is in force.
@@ -107,7 +107,7 @@ pub(super) struct Report {
     refused: bool,
 }
 
-impl Report {
+impl RollbackReport {
     pub(super) fn exit(&self) -> Exit {
         match () {
             () if self.confirmed == self.processes => Exit::Done,
@@ -119,7 +119,7 @@ impl Report {
 
 // === Asking ===
 
-enum Heard {
+enum Acknowledgement {
     Api(Result<ChangeReply, CallError>),
     /// Whether the lock is on the disk.
     Written(Result<(), String>),
@@ -131,14 +131,14 @@ enum Heard {
 
 /// What is known of one process.
 #[derive(Default)]
-struct Answers {
+struct ProcessAnswers {
     api: Option<Result<ChangeReply, CallError>>,
     written: Option<Result<(), String>>,
     shown: Option<Option<InForce>>,
     has_state: bool,
 }
 
-impl Answers {
+impl ProcessAnswers {
     fn confirmed(&self) -> bool {
         matches!(&self.api, Some(Ok(reply)) if reply.in_force) || matches!(self.shown, Some(Some(_)))
     }
@@ -155,25 +155,26 @@ impl Answers {
     }
 }
 
-pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target], patience: Duration) -> Report {
+pub(super) fn roll_back(args: &RollbackArgs, targets: &[AdminEndpoint], patience: Duration) -> RollbackReport {
     let began = clock::now();
     let deadline = Millis(began.0 + u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
     let (sender, heard) = mpsc::channel();
-    let mut answers: Vec<Answers> = Vec::new();
+    let mut answers: Vec<ProcessAnswers> = Vec::new();
     for (at, target) in targets.iter().enumerate() {
-        answers.push(Answers { has_state: target.state.is_some(), ..Answers::default() });
+        answers.push(ProcessAnswers { has_state: target.state.is_some(), ..ProcessAnswers::default() });
         spawn(&sender, at, ask(args, target));
         if let Some(state) = &target.state {
             spawn(&sender, at, by_file(args, state, deadline));
         }
     }
     drop(sender);
-    listen(&heard, &mut answers, deadline, Answers::settled);
+    listen(&heard, &mut answers, deadline, ProcessAnswers::settled);
     let milliseconds = clock::now().since(began).0;
     // A lock that is being written is not left half done, if it takes no longer than a disk should.
     let grace = Millis(clock::now().0 + 20);
     listen(&heard, &mut answers, grace, |answers| !answers.has_state || answers.written.is_some());
-    let mut report = Report { processes: targets.len(), milliseconds, durable: true, ..Report::default() };
+    let mut report =
+        RollbackReport { processes: targets.len(), milliseconds, durable: true, ..RollbackReport::default() };
     for (target, answers) in targets.iter().zip(answers) {
         judge(args, target, answers, &mut report);
     }
@@ -181,24 +182,28 @@ pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target], patience: Durat
 }
 
 fn listen(
-    heard: &mpsc::Receiver<(usize, Heard)>,
-    answers: &mut [Answers],
+    heard: &mpsc::Receiver<(usize, Acknowledgement)>,
+    answers: &mut [ProcessAnswers],
     deadline: Millis,
-    enough: impl Fn(&Answers) -> bool,
+    enough: impl Fn(&ProcessAnswers) -> bool,
 ) {
     while !answers.iter().all(&enough) {
         let left = deadline.since(clock::now()).duration();
         match heard.recv_timeout(left) {
-            Ok((at, Heard::Api(result))) => answers[at].api = Some(result),
-            Ok((at, Heard::Written(result))) => answers[at].written = Some(result),
-            Ok((at, Heard::Shown(shown))) => answers[at].shown = Some(Some(shown)),
-            Ok((at, Heard::NotShown)) => answers[at].shown = Some(None),
+            Ok((at, Acknowledgement::Api(result))) => answers[at].api = Some(result),
+            Ok((at, Acknowledgement::Written(result))) => answers[at].written = Some(result),
+            Ok((at, Acknowledgement::Shown(shown))) => answers[at].shown = Some(Some(shown)),
+            Ok((at, Acknowledgement::NotShown)) => answers[at].shown = Some(None),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn spawn(sender: &Sender<(usize, Heard)>, at: usize, work: impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static) {
+fn spawn(
+    sender: &Sender<(usize, Acknowledgement)>,
+    at: usize,
+    work: impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static,
+) {
     let sender = sender.clone();
     // Where no thread can be had, the other way has to do; the channel's end tells that nothing more comes.
     let _ = std::thread::Builder::new().spawn(move || {
@@ -208,31 +213,35 @@ fn spawn(sender: &Sender<(usize, Heard)>, at: usize, work: impl FnOnce(&mut dyn 
     });
 }
 
-fn ask(args: &RollbackArgs, target: &Target) -> impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static {
+fn ask(args: &RollbackArgs, target: &AdminEndpoint) -> impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static {
     let path = match &args.rollout {
         Some(name) => format!("/api/v1/rollouts/{}/rollback", segment(name)),
         None => "/api/v1/rollback".to_owned(),
     };
     let body = json!({"to": args.to.to_string(), "reason": args.reason});
     let vias = target.vias.clone();
-    move |tell| tell(Heard::Api(by_any(&vias, &Method::POST, &path, Some(&body), PATIENCE)))
+    move |tell| tell(Acknowledgement::Api(by_any(&vias, &Method::POST, &path, Some(&body), PATIENCE)))
 }
 
-fn by_file(args: &RollbackArgs, state: &Path, deadline: Millis) -> impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static {
+fn by_file(
+    args: &RollbackArgs,
+    state: &Path,
+    deadline: Millis,
+) -> impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static {
     let (state, rollout, to, lock) = (state.to_owned(), args.rollout.clone(), args.to, lock(args));
     move |tell| {
         let before = offline::in_force(&state).map_or(0, |in_force| in_force.revision);
         let written = offline::write_lock(&state, rollout.as_deref(), &lock).map_err(|error| error.to_string());
         let failed = written.is_err();
-        tell(Heard::Written(written));
+        tell(Acknowledgement::Written(written));
         while !failed && clock::now() < deadline {
             if let Some(shown) = offline::in_force(&state).filter(|shown| obeys(shown, before, rollout.as_deref(), to))
             {
-                return tell(Heard::Shown(shown));
+                return tell(Acknowledgement::Shown(shown));
             }
             std::thread::park_timeout(LOOK);
         }
-        tell(Heard::NotShown);
+        tell(Acknowledgement::NotShown);
     }
 }
 
@@ -257,7 +266,7 @@ pub(super) fn segment(name: &str) -> String {
         .collect()
 }
 
-fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Report) {
+fn judge(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAnswers, report: &mut RollbackReport) {
     let confirmed = answers.confirmed();
     let on_disk = matches!(answers.written, Some(Ok(())));
     match answers.api {
@@ -311,8 +320,8 @@ fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Re
 
 // === Telling ===
 
-pub(super) fn told(report: &Report, args: &RollbackArgs, style: Style) -> String {
-    let Report { processes, confirmed, milliseconds, .. } = report;
+pub(super) fn told(report: &RollbackReport, args: &RollbackArgs, style: Style) -> String {
+    let RollbackReport { processes, confirmed, milliseconds, .. } = report;
     let summary = format!("in force in {confirmed} of {processes} processes, {milliseconds} ms");
     let mut text = if confirmed == processes { style.green(&summary) } else { style.red(&summary) };
     text.push('\n');
@@ -359,7 +368,7 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> O
     };
     let message = message + &not_believed(others);
     if args.json {
-        let report = Report { errors: vec![message], ..Report::default() };
+        let report = RollbackReport { errors: vec![message], ..RollbackReport::default() };
         output::print_json(&report);
         return Ok(Exit::Failed);
     }

@@ -30,13 +30,13 @@ use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::read_length;
-use crate::simulate::example_run::picture;
-use crate::simulate::rule_results::standings;
+use crate::simulate::example_run::example_run;
+use crate::simulate::rule_results::rule_results;
 use crate::simulate::run::Runs;
 use answers::AnswersArgs;
-use inputs::{Question, Spell, Subject};
+use inputs::{SimulationInputs, StatedOutage, TestedRollout};
 use progress::Progress;
-use report::Report;
+use report::ComparisonReport;
 
 /// Arguments of `serin simulate`.
 #[derive(Args, Clone, Debug)]
@@ -63,7 +63,7 @@ pub struct SimulateArgs {
     fault_at: Option<Millis>,
     /// An outage: both providers fail this share for a time, such as 30%:10m@2h; can be repeated.
     #[arg(long, value_name = "RATE:DURATION@START", value_parser = inputs::spell)]
-    outage: Vec<Spell>,
+    outage: Vec<StatedOutage>,
     /// Number of users, with unequal traffic [default: none, every request counts separately].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: Option<u32>,
@@ -165,7 +165,7 @@ pub fn run(args: &SimulateArgs) -> Outcome {
 }
 
 /// What to print; writes the page on the way.
-fn examine(args: &SimulateArgs, subject: Subject, style: Style) -> Result<String, Failure> {
+fn examine(args: &SimulateArgs, subject: TestedRollout, style: Style) -> Result<String, Failure> {
     if let Some(file) = &args.trace {
         let replayed = recorded::replay(file, &subject)?;
         if let Some(html) = &args.html {
@@ -173,7 +173,7 @@ fn examine(args: &SimulateArgs, subject: Subject, style: Style) -> Result<String
         }
         return Ok(if args.json { lines(&json::of_recording(&replayed)) } else { recorded::text(&replayed, style) });
     }
-    let question = Question::new(args, subject)?;
+    let question = SimulationInputs::new(args, subject)?;
     if let Some(html) = &args.html {
         // A place that cannot be written is told now, and not after minutes of work.
         write(html, "")?;
@@ -181,19 +181,19 @@ fn examine(args: &SimulateArgs, subject: Subject, style: Style) -> Result<String
     let report = answer(&question, args);
     if let Some(html) = &args.html {
         let typical = u64::try_from(report.serin().typical).unwrap_or_default();
-        let picture = picture(&question.contest(), question.seed.wrapping_add(typical));
+        let picture = example_run(&question.contest(), question.seed.wrapping_add(typical));
         write(html, &page::of_report(&report, &picture))?;
     }
     Ok(if args.json { lines(&json::of_report(&report)) } else { report::text(&report, style) })
 }
 
-fn answer(question: &Question, args: &SimulateArgs) -> Report {
+fn answer(question: &SimulationInputs, args: &SimulateArgs) -> ComparisonReport {
     let runs = Runs::new(question.runs, question.seed);
     let runs = Runs { threads: args.threads.unwrap_or(runs.threads), ..runs };
     let progress = Progress::on_terminal(question.runs, args.quiet);
-    let standings = standings(&question.contest(), &runs, |done| progress.tell(done));
+    let standings = rule_results(&question.contest(), &runs, |done| progress.tell(done));
     progress.end();
-    Report { question: question.clone(), standings }
+    ComparisonReport { question: question.clone(), standings }
 }
 
 fn lines(value: &serde_json::Value) -> String {

@@ -10,7 +10,7 @@ use clap::Args;
 use http::Method;
 
 use super::api_call::{CallError, by_any};
-use super::locate::{Found, ReachArgs, Target, one_of};
+use super::locate::{AdminEndpoint, LocateArgs, Located, one_of};
 use super::output::{self, Style};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::StatusReply;
@@ -36,7 +36,7 @@ pub struct StatusArgs {
     #[arg(long, conflicts_with = "watch")]
     json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: LocateArgs,
 }
 
 /// Shows the status.
@@ -46,8 +46,8 @@ pub struct StatusArgs {
 pub fn run(args: &StatusArgs) -> Outcome {
     loop {
         let targets = match args.reach.find()? {
-            Found::Running(targets) => targets,
-            nothing @ Found::Nothing { .. } => return Err(at_rest(nothing)),
+            Located::Running(targets) => targets,
+            nothing @ Located::Nothing { .. } => return Err(at_rest(nothing)),
         };
         if args.json {
             let replies = targets.iter().map(get).collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -76,7 +76,7 @@ pub fn run(args: &StatusArgs) -> Outcome {
     }
 }
 
-fn get(target: &Target) -> Result<StatusReply, CallError> {
+fn get(target: &AdminEndpoint) -> Result<StatusReply, CallError> {
     by_any(&target.vias, &Method::GET, "/api/v1/status", None, PATIENCE)
 }
 
@@ -85,10 +85,10 @@ fn failed(error: CallError) -> Failure {
 }
 
 /// Nothing runs; what the next start will obey is told all the same.
-fn at_rest(found: Found) -> Failure {
+fn at_rest(found: Located) -> Failure {
     let locks = match &found {
-        Found::Nothing { state, .. } => offline::locks_in(state),
-        Found::Running(_) => Vec::new(),
+        Located::Nothing { state, .. } => offline::locks_in(state),
+        Located::Running(_) => Vec::new(),
     };
     let mut failure = match one_of(found) {
         Err(failure) => failure,

@@ -11,11 +11,11 @@ use http::Method;
 use serde::Serialize;
 
 use super::api_call::by_any;
-use super::locate::{ReachArgs, Target};
+use super::locate::{AdminEndpoint, LocateArgs};
 use super::output::{self, Style};
 use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
-use crate::app::api::{Happened, HistoryReply, Rollout, StatusReply};
+use crate::app::api::{HistoryEntry, HistoryReply, Rollout, StatusReply};
 use crate::clock;
 use crate::decide::event::Action;
 
@@ -40,25 +40,25 @@ pub struct WhyArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    reach: LocateArgs,
 }
 
 /// A rollout, and how it came to be where it is.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct RolloutAnswer {
     #[serde(flatten)]
     rollout: Rollout,
     /// The last decision about it; absent: none is known.
-    decision: Option<Happened>,
+    decision: Option<HistoryEntry>,
     /// Where that was reached without numbers: what came before it, newest first, back to the last one that was.
-    before: Vec<Happened>,
+    before: Vec<HistoryEntry>,
     /// Why the history could not be read; absent: it was.
     history_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Answers {
-    rollouts: Vec<Answer>,
+struct WhyAnswers {
+    rollouts: Vec<RolloutAnswer>,
 }
 
 /// Says why.
@@ -69,7 +69,7 @@ pub fn run(args: &WhyArgs) -> Outcome {
     let target = args.reach.find_one()?;
     let status: StatusReply = by_any(&target.vias, &Method::GET, "/api/v1/status", None, PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let answers = Answers {
+    let answers = WhyAnswers {
         rollouts: asked_for(status.rollouts, args.rollout.as_deref())?
             .into_iter()
             .map(|rollout| answer(&target, rollout))
@@ -93,19 +93,21 @@ fn asked_for(rollouts: Vec<Rollout>, name: Option<&str>) -> Result<Vec<Rollout>,
     Ok(found)
 }
 
-fn answer(target: &Target, rollout: Rollout) -> Answer {
+fn answer(target: &AdminEndpoint, rollout: Rollout) -> RolloutAnswer {
     if rollout.canary.is_none() {
-        return Answer { rollout, decision: None, before: Vec::new(), history_error: None };
+        return RolloutAnswer { rollout, decision: None, before: Vec::new(), history_error: None };
     }
     let path = format!("/api/v1/history?limit={LOOKED_AT}&rollout={}", segment(&rollout.name));
     match by_any::<HistoryReply>(&target.vias, &Method::GET, &path, None, PATIENCE) {
         Ok(history) => decided(rollout, history.events),
-        Err(error) => Answer { rollout, decision: None, before: Vec::new(), history_error: Some(error.to_string()) },
+        Err(error) => {
+            RolloutAnswer { rollout, decision: None, before: Vec::new(), history_error: Some(error.to_string()) }
+        }
     }
 }
 
 /// From the newest event on.
-fn decided(rollout: Rollout, events: Vec<Happened>) -> Answer {
+fn decided(rollout: Rollout, events: Vec<HistoryEntry>) -> RolloutAnswer {
     let mut events = events.into_iter().filter(|event| !Action::from(event.action.clone()).decides_nothing());
     let decision = events.next();
     let mut before = Vec::new();
@@ -114,5 +116,5 @@ fn decided(rollout: Rollout, events: Vec<Happened>) -> Answer {
         told = !event.numbers.is_empty();
         before.push(event);
     }
-    Answer { rollout, decision, before, history_error: None }
+    RolloutAnswer { rollout, decision, before, history_error: None }
 }

@@ -26,10 +26,10 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::rollout::command_result::Barred;
-use crate::decide::rollout::state::Verb;
+use crate::decide::rollout::command_result::CommandObstacle;
+use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::Millis;
-use crate::state::inbox::{Command, Input, Refusal};
+use crate::state::inbox::{Command, CommandError, Input};
 use crate::store::Store;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -184,7 +184,7 @@ impl EventLoop {
         let now = self.now();
         match input {
             Input::Command { command, reply } => match &command.verb {
-                Verb::Resume { .. } => self.start_resume(command, reply),
+                RolloutCommand::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
             Input::History { rollout, limit, reply } => {
@@ -197,7 +197,7 @@ impl EventLoop {
             // The sender may be gone.
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Flags(read) => self.engine.flags_read(read, now),
-            Input::Refused(rejection) => self.engine.request_rejected(rejection, now),
+            Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),
         }
     }
@@ -216,9 +216,9 @@ impl EventLoop {
     fn resume(&mut self, resume: ResumeJob, removed: Result<(), String>) {
         let is_locked_again = self.engine.locks_for_resume(&resume.command).map(|now| now.own != resume.held);
         let refusal = match (removed, is_locked_again) {
-            (Err(stays), _) => Some(Refusal::NotNow(stays)),
+            (Err(stays), _) => Some(CommandError::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),
-            (_, Ok(true)) => Some(barred(&resume.rollout, &Barred::RolledBackAgain)),
+            (_, Ok(true)) => Some(barred(&resume.rollout, &CommandObstacle::RolledBackAgain)),
             _ => None,
         };
         match refusal {
@@ -237,14 +237,14 @@ impl EventLoop {
         let result = match self.engine.command(command, now) {
             Ok(result) => result,
             Err(refusal) => {
-                if let (Verb::Resume { .. }, Some(rollout)) = (&command.verb, &command.rollout) {
+                if let (RolloutCommand::Resume { .. }, Some(rollout)) = (&command.verb, &command.rollout) {
                     self.write_lock_file(rollout);
                 }
                 return drop(reply.send(Err(refusal)));
             }
         };
         if let (true, Some(rollout)) = (result.proposed, &command.rollout) {
-            self.pending.refuse(rollout, &barred(rollout, &Barred::Overtaken));
+            self.pending.refuse(rollout, &barred(rollout, &CommandObstacle::Overtaken));
             let until = Millis(now.mono.0 + pending_commands::TIMEOUT.0);
             self.pending.add(PendingCommand { rollout: rollout.clone(), notes: result.notes, until, reply });
             self.flush();
@@ -252,7 +252,7 @@ impl EventLoop {
         }
         let number = self.flush();
         let durable = until_durable(self.queue.progress(), number);
-        if matches!(command.verb, Verb::Rollback { .. }) {
+        if matches!(command.verb, RolloutCommand::Rollback { .. }) {
             let (sender, file) = oneshot::channel();
             self.start_job(Job::Write(result.locks.clone(), sender));
             let file = async { file.await.unwrap_or_else(|_| Err("no lock file".to_owned())) };
@@ -282,7 +282,7 @@ impl EventLoop {
     }
 
     /// A resume has removed the lock file. If the lock stays, the file is written again.
-    fn refuse_and_restore_lock_file(&mut self, rollout: &str, refusal: &Refusal) {
+    fn refuse_and_restore_lock_file(&mut self, rollout: &str, refusal: &CommandError) {
         if self.pending.refuse(rollout, refusal) {
             self.write_lock_file(rollout);
         }
@@ -292,7 +292,7 @@ impl EventLoop {
     fn refuse_withdrawn_and_late(&mut self, now: Now) {
         for (rollout, until) in self.pending.rollouts() {
             if !self.engine.has_proposal(&rollout) {
-                self.refuse_and_restore_lock_file(&rollout, &barred(&rollout, &Barred::Overtaken));
+                self.refuse_and_restore_lock_file(&rollout, &barred(&rollout, &CommandObstacle::Overtaken));
             } else if until <= now.mono {
                 let refusal = self.engine.write_timed_out(&rollout, pending_commands::TIMEOUT);
                 self.engine.withdraw_proposal(&rollout, now);

@@ -6,12 +6,12 @@
 use tokio::sync::oneshot;
 
 use crate::decide::units::Millis;
-use crate::state::inbox::{Receipt, Refusal};
+use crate::state::inbox::{CommandError, Receipt};
 
 /// A proposal that is not written by then is withdrawn.
 pub(super) const TIMEOUT: Millis = Millis(2000);
 
-pub(super) type Reply = oneshot::Sender<Result<Receipt, Refusal>>;
+pub(super) type Reply = oneshot::Sender<Result<Receipt, CommandError>>;
 
 #[derive(Debug)]
 pub(super) struct PendingCommand {
@@ -36,7 +36,7 @@ impl PendingCommands {
     }
 
     /// Refuses the commands of this rollout. Returns whether there were any.
-    pub(super) fn refuse(&mut self, rollout: &str, refusal: &Refusal) -> bool {
+    pub(super) fn refuse(&mut self, rollout: &str, refusal: &CommandError) -> bool {
         let refused = self.take(rollout);
         let any = !refused.is_empty();
         // The sender may be gone.

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::engine::commands::CommandResult;
 use super::pending_commands::Reply;
 use crate::state::inbox::Receipt;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 /// A core acknowledges within a turn of its loop. One that does not is stuck.
 const CORES_TIMEOUT: Duration = Duration::from_millis(30);
@@ -20,7 +20,7 @@ const CORES_TIMEOUT: Duration = Duration::from_millis(30);
 /// Sends the receipt of a command when the cores and the disk are done, or after `disk_timeout`.
 pub(super) async fn send(
     result: CommandResult,
-    shared: Arc<Shared>,
+    shared: Arc<SnapshotCell>,
     revision: u64,
     durable: impl Future<Output = Result<(), String>>,
     disk_timeout: Duration,
@@ -35,7 +35,7 @@ pub(super) async fn send(
     let _ = reply.send(Ok(Receipt { rollouts, durable, seen_by_all_cores, open_on_canary, notes }));
 }
 
-async fn acknowledged_by_all(shared: &Shared, revision: u64) -> bool {
+async fn acknowledged_by_all(shared: &SnapshotCell, revision: u64) -> bool {
     let wait = async {
         while !shared.seen_by_all(revision) {
             sleep(Duration::from_micros(200)).await;

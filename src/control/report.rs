@@ -15,9 +15,9 @@ use crate::control::persist::outbox::Proposal;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::policy::{self, Intent, Policy};
 use crate::decide::rollout::context::Observation;
-use crate::decide::rollout::in_force::why;
-use crate::decide::rollout::promotion::outlook;
-use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::in_force::share_reason;
+use crate::decide::rollout::promotion::next_promotion;
+use crate::decide::rollout::state::OverallPhase;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
@@ -102,7 +102,7 @@ fn with_canary(
 ) -> RolloutStatus {
     let (state, canary, name) = (rollout.state(), &rollout.config().canary, &entry.spec.name);
     let (view, ruling) = (rollout.view(context), rollout.share_in_force(context));
-    let outlook = outlook(&view, state, observation, now.unix);
+    let outlook = next_promotion(&view, state, observation, now.unix);
     let waits_for = match rollout.proposed() {
         Some(proposal) => to_be_written(proposal, &context.disk.dir),
         None => waiting_for(name, &outlook.waiting_for),
@@ -116,7 +116,7 @@ fn with_canary(
             Intent::Auto => None,
             Intent::Pinned(percent) => Some(percent),
         },
-        reason: reason(name, &why(&view, state)),
+        reason: reason(name, &share_reason(&view, state)),
         since: state.since,
         next: outlook.next.map(|(percent, not_before)| NextStage { percent, not_before }),
         waiting_for: waits_for,
@@ -129,7 +129,7 @@ fn with_canary(
         in_flight: [entry.spec.stable, canary.provider].map(|provider| entry.series.in_flight_at(provider)),
         waiting: waiting(rollout, now),
         epoch: state.epoch,
-        answered: whole(state.judge.answered),
+        answered: whole(state.analysis.answered),
         needed: u64::from(canary.guard.min_requests),
         guard: Some(guard::guard_status(rollout, &view, observation.users)),
         findings: rollout.incompatibilities(),
@@ -164,7 +164,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         name: entry.spec.name.clone(),
         stable: entry.stable.name.clone(),
         canary: None,
-        standing: Standing::Pinned,
+        standing: OverallPhase::Pinned,
         percent: Percent::ZERO,
         intent: None,
         reason: in_force::plain_route(),

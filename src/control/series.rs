@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::state::counters::{Labels, Series};
+use crate::state::counters::{Series, SeriesLabels};
 
 pub(super) struct SeriesRegistry {
     cores: usize,
-    all: BTreeMap<Labels, Arc<Series>>,
+    all: BTreeMap<SeriesLabels, Arc<Series>>,
 }
 
 impl SeriesRegistry {
@@ -19,15 +19,15 @@ impl SeriesRegistry {
     }
 
     pub(super) fn of(&mut self, rollout: &str, arm: &'static str, provider: &str) -> Arc<Series> {
-        let labels = Labels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() };
-        let series = |labels: &Labels| Arc::new(Series::new(labels.clone(), self.cores));
+        let labels = SeriesLabels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() };
+        let series = |labels: &SeriesLabels| Arc::new(Series::new(labels.clone(), self.cores));
         Arc::clone(self.all.entry(labels).or_insert_with_key(series))
     }
 
     /// The series of this arm, of all providers under this and earlier files.
     pub(super) fn of_arm(&self, rollout: &str, arm: &'static str) -> impl Iterator<Item = &Arc<Series>> {
-        let first = Labels { rollout: rollout.to_owned(), arm, provider: String::new() };
-        let is_same = move |labels: &Labels, name: &str| labels.rollout == name && labels.arm == arm;
+        let first = SeriesLabels { rollout: rollout.to_owned(), arm, provider: String::new() };
+        let is_same = move |labels: &SeriesLabels, name: &str| labels.rollout == name && labels.arm == arm;
         let name = first.rollout.clone();
         self.all.range(first..).take_while(move |(labels, _)| is_same(labels, &name)).map(|(_, series)| series)
     }

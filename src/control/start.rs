@@ -20,9 +20,9 @@ use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::decide::file_error::FileError;
 use crate::state::inbox::{FlagsRead, Input};
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 use crate::state::status::{FlagsStatus, StatusCell};
-use crate::store::Opened;
+use crate::store::OpenedStore;
 use crate::store::locks::read_locks;
 
 /// The flags.yaml that a process starts with.
@@ -44,7 +44,7 @@ pub struct Setup {
     /// The path of flags.yaml, for the status.
     pub path: String,
     /// The open store.
-    pub store: Opened,
+    pub store: OpenedStore,
     /// The state directory, which has the lock files.
     pub state_dir: PathBuf,
     /// Inputs. The loop ends when it is closed.
@@ -61,7 +61,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Started {
     /// The snapshot, which the data plane reads. It has the first one.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SnapshotCell>,
     /// The status, which the admin API and the dashboard read.
     pub status: Arc<StatusCell>,
     /// Ends when the inbox is closed, or by a panic.
@@ -72,7 +72,7 @@ pub struct Started {
 /// accepted, or if the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober } = setup;
-    let Opened { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
+    let OpenedStore { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let join = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");

@@ -22,7 +22,7 @@ pub const LONGEST_OPEN: Millis = Millis(120_000);
 
 /// What an attempt's outcome means for the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AttemptSignal {
     /// It did what it should.
     Success,
     /// It failed in a way that more requests would only meet again.
@@ -55,7 +55,7 @@ impl Caller {
 
 /// Where a breaker stands, as the surfaces tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
+pub enum BreakerPhase {
     /// Requests go to the provider.
     Closed,
     /// One request may try, or does.
@@ -64,21 +64,21 @@ pub enum BreakerState {
     Open,
 }
 
-impl BreakerState {
+impl BreakerPhase {
     /// The word used in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            BreakerState::Closed => "closed",
-            BreakerState::HalfOpen => "half_open",
-            BreakerState::Open => "open",
+            BreakerPhase::Closed => "closed",
+            BreakerPhase::HalfOpen => "half_open",
+            BreakerPhase::Open => "open",
         }
     }
 }
 
 /// Everything that a breaker remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CircuitState {
     /// Requests go to the provider.
     Closed {
         /// Failures in a row; 0: there is nothing to forget.
@@ -114,7 +114,7 @@ pub enum Admission {
     /// As any other.
     Yes,
     /// As the probe, if this state takes the place of the one that was asked.
-    Probe(State),
+    Probe(CircuitState),
     /// Not before this moment.
     No {
         /// When one may try.
@@ -133,17 +133,17 @@ const MOST_CALLERS: u8 = (1 << CALLER_BITS) - 1;
 /// Four years.
 const LATEST: u64 = (1 << MILLIS_BITS) - 1;
 
-impl State {
+impl CircuitState {
     /// Nothing has failed.
-    pub const CLOSED: State = State::Closed { failures: 0, first: Millis(0), last: Caller::UNKNOWN };
+    pub const CLOSED: CircuitState = CircuitState::Closed { failures: 0, first: Millis(0), last: Caller::UNKNOWN };
 
-    /// The state in one word; [`State::CLOSED`] is 0. Failures are counted up to 16,383, tries up to 31.
+    /// The state in one word; [`CircuitState::CLOSED`] is 0. Failures are counted up to 16,383, tries up to 31.
     #[must_use]
     pub fn pack(self) -> u64 {
         let (tag, failures, at, tries, last) = match self {
-            State::Closed { failures, first, last } => (0, failures, first, 0, last),
-            State::Open { failures, until, tries } => (1, failures, until, tries, Caller::UNKNOWN),
-            State::HalfOpen { failures, began, tries } => (2, failures, began, tries, Caller::UNKNOWN),
+            CircuitState::Closed { failures, first, last } => (0, failures, first, 0, last),
+            CircuitState::Open { failures, until, tries } => (1, failures, until, tries, Caller::UNKNOWN),
+            CircuitState::HalfOpen { failures, began, tries } => (2, failures, began, tries, Caller::UNKNOWN),
         };
         let head = (tag << TRIES_BITS) | u64::from(tries.min(MOST_TRIES));
         let head = (head << CALLER_BITS) | u64::from(last.0);
@@ -151,28 +151,28 @@ impl State {
         (head << MILLIS_BITS) | at.0.min(LATEST)
     }
 
-    /// What [`State::pack`] made a word of.
+    /// What [`CircuitState::pack`] made a word of.
     #[must_use]
-    pub fn unpack(word: u64) -> State {
+    pub fn unpack(word: u64) -> CircuitState {
         let part = |shift: u32, most: u32| u32::try_from((word >> shift) & u64::from(most)).unwrap_or(most);
         let at = Millis(word & LATEST);
         let failures = part(MILLIS_BITS, MOST_COUNTED);
         let last = part(MILLIS_BITS + COUNT_BITS, u32::from(MOST_CALLERS));
         let tries = part(MILLIS_BITS + COUNT_BITS + CALLER_BITS, MOST_TRIES);
         match word >> (MILLIS_BITS + COUNT_BITS + CALLER_BITS + TRIES_BITS) {
-            1 => State::Open { failures, until: at, tries },
-            2 => State::HalfOpen { failures, began: at, tries },
-            _ => State::Closed { failures, first: at, last: Caller(u8::try_from(last).unwrap_or_default()) },
+            1 => CircuitState::Open { failures, until: at, tries },
+            2 => CircuitState::HalfOpen { failures, began: at, tries },
+            _ => CircuitState::Closed { failures, first: at, last: Caller(u8::try_from(last).unwrap_or_default()) },
         }
     }
 
     /// As the surfaces tell it. A breaker whose deadline has passed waits for its probe.
     #[must_use]
-    pub const fn seen(self, now: Millis) -> BreakerState {
+    pub const fn phase(self, now: Millis) -> BreakerPhase {
         match self {
-            State::Closed { .. } => BreakerState::Closed,
-            State::Open { until, .. } if until.0 > now.0 => BreakerState::Open,
-            State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
+            CircuitState::Closed { .. } => BreakerPhase::Closed,
+            CircuitState::Open { until, .. } if until.0 > now.0 => BreakerPhase::Open,
+            CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => BreakerPhase::HalfOpen,
         }
     }
 
@@ -180,9 +180,9 @@ impl State {
     #[must_use]
     pub const fn failures(self) -> u32 {
         match self {
-            State::Closed { failures, .. } | State::Open { failures, .. } | State::HalfOpen { failures, .. } => {
-                failures
-            }
+            CircuitState::Closed { failures, .. }
+            | CircuitState::Open { failures, .. }
+            | CircuitState::HalfOpen { failures, .. } => failures,
         }
     }
 }
@@ -190,17 +190,19 @@ impl State {
 /// Whether a request may go to the provider now. A probe without a result for as long as the breaker stays open
 /// is lost, and another takes its place.
 #[must_use]
-pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
+pub fn admits(state: CircuitState, rule: &BreakerRule, now: Millis) -> Admission {
     let (failures, until, tries) = match state {
-        State::Closed { .. } => return Admission::Yes,
-        State::Open { failures, until, tries } => (failures, until, tries),
+        CircuitState::Closed { .. } => return Admission::Yes,
+        CircuitState::Open { failures, until, tries } => (failures, until, tries),
         // At least a tick later: when it began is what a probe is known by.
-        State::HalfOpen { failures, began, tries } => (failures, later(began, Millis(rule.open_for.0.max(1))), tries),
+        CircuitState::HalfOpen { failures, began, tries } => {
+            (failures, later(began, Millis(rule.open_for.0.max(1))), tries)
+        }
     };
     if now < until {
         Admission::No { until }
     } else {
-        Admission::Probe(State::HalfOpen { failures, began: now, tries })
+        Admission::Probe(CircuitState::HalfOpen { failures, began: now, tries })
     }
 }
 
@@ -208,34 +210,38 @@ pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
 /// `probe`: when it began, if the attempt was a probe.
 #[must_use]
 pub fn after(
-    state: State,
-    verdict: Verdict,
+    state: CircuitState,
+    verdict: AttemptSignal,
     rule: &BreakerRule,
     canary: Option<Caller>,
     probe: Option<Millis>,
     now: Millis,
-) -> State {
+) -> CircuitState {
     match (state, verdict) {
-        (State::Closed { .. }, Verdict::Success) => State::CLOSED,
-        (State::Closed { failures, last, .. }, Verdict::Failure) if failures > 0 && is_same(canary, last) => state,
-        (State::Closed { failures, first, .. }, Verdict::Failure) => {
+        (CircuitState::Closed { .. }, AttemptSignal::Success) => CircuitState::CLOSED,
+        (CircuitState::Closed { failures, last, .. }, AttemptSignal::Failure)
+            if failures > 0 && is_same(canary, last) =>
+        {
+            state
+        }
+        (CircuitState::Closed { failures, first, .. }, AttemptSignal::Failure) => {
             let (failures, first) = one_more(failures, first, now);
             if is_enough(rule, canary.is_some(), failures, now.since(first)) {
-                State::Open { failures, until: later(now, rule.open_for), tries: 0 }
+                CircuitState::Open { failures, until: later(now, rule.open_for), tries: 0 }
             } else {
-                State::Closed { failures, first, last: canary.unwrap_or_default() }
+                CircuitState::Closed { failures, first, last: canary.unwrap_or_default() }
             }
         }
-        (State::HalfOpen { failures, began, tries }, verdict) if probe == Some(began) => match verdict {
-            Verdict::Success => State::CLOSED,
-            Verdict::Failure => {
+        (CircuitState::HalfOpen { failures, began, tries }, verdict) if probe == Some(began) => match verdict {
+            AttemptSignal::Success => CircuitState::CLOSED,
+            AttemptSignal::Failure => {
                 let (failures, tries) = ((failures + 1).min(MOST_COUNTED), (tries + 1).min(MOST_TRIES));
-                State::Open { failures, until: later(now, open_for(rule, tries)).max(began), tries }
+                CircuitState::Open { failures, until: later(now, open_for(rule, tries)).max(began), tries }
             }
             // It was due when that probe began, so the next request may try at once.
-            Verdict::None => State::Open { failures, until: began, tries },
+            AttemptSignal::None => CircuitState::Open { failures, until: began, tries },
         },
-        (State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. }, _) => state,
+        (CircuitState::Closed { .. } | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, _) => state,
     }
 }
 

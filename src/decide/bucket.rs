@@ -15,7 +15,7 @@ const BUCKETS: u16 = 10_000;
 
 /// What is read from one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BucketAndSlot {
     /// Which arm it is on follows from this.
     pub bucket: Bucket,
     /// Says nothing about the bucket, nor the bucket about this.
@@ -25,29 +25,29 @@ pub struct Place {
 /// The bucket of a user id, taken as the bytes that were sent: nothing is trimmed, folded or normalised.
 #[must_use]
 pub fn bucket(salt: &str, user: &[u8]) -> Bucket {
-    place(salt, user).bucket
+    bucket_and_slot(salt, user).bucket
 }
 
 /// Bucket and slot of a user id.
 #[must_use]
-pub fn place(salt: &str, user: &[u8]) -> Place {
+pub fn bucket_and_slot(salt: &str, user: &[u8]) -> BucketAndSlot {
     of_parts([salt.as_bytes(), user])
 }
 
 /// Those of a conversation without a user id: MD5(salt + first system message + first user message), each the JSON text
 /// that was sent.
 #[must_use]
-pub fn place_of_conversation(salt: &str, opening: &Opening<'_>) -> Place {
+pub fn bucket_and_slot_of_conversation(salt: &str, opening: &Opening<'_>) -> BucketAndSlot {
     of_parts([salt.as_bytes(), opening.system.unwrap_or_default().as_bytes(), opening.user.as_bytes()])
 }
 
 /// A bucket drawn by chance: any number, folded into the range.
 #[must_use]
-pub const fn drawn(number: u16) -> Bucket {
+pub const fn random_bucket(number: u16) -> Bucket {
     Bucket(number % BUCKETS)
 }
 
-fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Place {
+fn of_parts<const N: usize>(parts: [&[u8]; N]) -> BucketAndSlot {
     let mut hash = Md5::new();
     for part in parts {
         hash.update(part);
@@ -57,7 +57,10 @@ fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Place {
     let [.., high, low] = (number % u128::from(BUCKETS)).to_be_bytes();
     // The lowest bits decide much of the remainder; those from the 64th on say nothing about it.
     let [.., first, second] = (number >> 64).to_be_bytes();
-    Place { bucket: Bucket(u16::from_be_bytes([high, low])), slot: Slot::of(u16::from_be_bytes([first, second])) }
+    BucketAndSlot {
+        bucket: Bucket(u16::from_be_bytes([high, low])),
+        slot: Slot::of(u16::from_be_bytes([first, second])),
+    }
 }
 
 #[cfg(test)]
@@ -79,14 +82,20 @@ mod tests {
     #[test]
     fn a_conversation_is_its_system_and_user_message_in_a_row() {
         let opening = Opening { system: Some("\"be brief\""), user: "{\"role\":\"user\"}" };
-        assert_eq!(place_of_conversation("s", &opening), place("s", b"\"be brief\"{\"role\":\"user\"}"));
+        assert_eq!(
+            bucket_and_slot_of_conversation("s", &opening),
+            bucket_and_slot("s", b"\"be brief\"{\"role\":\"user\"}")
+        );
         let opening = Opening { system: None, user: "\"hi\"" };
-        assert_eq!(place_of_conversation("", &opening), place("", b"\"hi\""));
+        assert_eq!(bucket_and_slot_of_conversation("", &opening), bucket_and_slot("", b"\"hi\""));
     }
 
     #[test]
     fn a_draw_is_folded_into_the_range() {
-        assert_eq!((drawn(9_999), drawn(10_000), drawn(u16::MAX)), (Bucket(9_999), Bucket(0), Bucket(5_535)));
+        assert_eq!(
+            (random_bucket(9_999), random_bucket(10_000), random_bucket(u16::MAX)),
+            (Bucket(9_999), Bucket(0), Bucket(5_535))
+        );
     }
 
     #[test]
@@ -98,12 +107,12 @@ mod tests {
     #[test]
     fn a_slot_is_read_from_the_middle_of_the_hash() {
         // Its hash begins with bc17c97c3d897d43; 0x7d43 without its upper three bits is 0x1d43.
-        assert_eq!(place("", b"user-123").slot.index(), 0x1d43);
+        assert_eq!(bucket_and_slot("", b"user-123").slot.index(), 0x1d43);
     }
 
     #[test]
     fn slots_say_nothing_about_buckets() {
-        let places: Vec<_> = (0..200_000).map(|n| place("", format!("user-{n}").as_bytes())).collect();
+        let places: Vec<_> = (0..200_000).map(|n| bucket_and_slot("", format!("user-{n}").as_bytes())).collect();
         let mut all = vec![0_u32; Slot::COUNT];
         places.iter().for_each(|place| all[place.slot.index()] += 1);
         assert!(all.iter().all(|users| (4..60).contains(users)), "24 on average");

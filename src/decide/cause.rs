@@ -238,7 +238,7 @@ pub enum TlsFault {
 impl NoConnection {
     /// Whether the connection was refused at once, rather than waited for.
     #[must_use]
-    pub const fn is_refusal(&self) -> bool {
+    pub const fn is_connection_refused(&self) -> bool {
         matches!(self, NoConnection::Tcp { waited: false, .. })
     }
 

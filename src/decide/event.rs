@@ -10,12 +10,12 @@ pub mod decision;
 use serde::{Deserialize, Serialize};
 
 use super::file_error::FileError;
-use super::incompatibility::Finding;
-use super::rollout::in_force::Why;
-use super::rollout::state::Standing;
+use super::incompatibility::Incompatibility;
+use super::rollout::in_force::ShareReason;
+use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
 pub use actor::Actor;
-pub use decision::{ArmCounts, Change, Decided, Decision, Detail, Regression, SHOWN_Z, finite};
+pub use decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression, SHOWN_Z, finite};
 
 /// Something that changed what is in force, or tried to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -261,17 +261,17 @@ pub enum Reason {
     /// What is in force is another share by now.
     InForce {
         /// By what.
-        by: Why,
+        by: ShareReason,
     },
     /// Nothing blocks it any more.
     Unblocked {
         /// What is in force then.
-        by: Why,
+        by: ShareReason,
     },
     /// The canary refuses what stable accepts.
     Refuses {
         /// What.
-        finding: Finding,
+        finding: Incompatibility,
         /// The canary's name.
         canary: String,
         /// Stable's.
@@ -284,7 +284,7 @@ pub enum Reason {
         /// The provider's name.
         provider: String,
         /// What became of it.
-        turn: Turn,
+        turn: BreakerChange,
     },
     /// Something else came while it was being written.
     NeverInForce {
@@ -298,7 +298,7 @@ pub enum Reason {
         /// Where its state is.
         dir: String,
         /// Some of its rollouts.
-        rollouts: Vec<(String, Percent, Standing)>,
+        rollouts: Vec<(String, Percent, OverallPhase)>,
         /// How many others there are.
         more: usize,
     },
@@ -315,13 +315,13 @@ pub enum Reason {
         first: Option<FileError>,
     },
     /// Something is not as it should be, or is so again.
-    Noticed(Notice),
+    Noticed(Alert),
 }
 
 impl Reason {
     /// In a human's words.
     #[must_use]
-    pub fn said(text: &str) -> Reason {
+    pub fn from_human(text: &str) -> Reason {
         Reason::Said { text: text.to_owned() }
     }
 }
@@ -341,7 +341,7 @@ pub enum Figure {
 /// What became of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "turn", rename_all = "snake_case")]
-pub enum Turn {
+pub enum BreakerChange {
     /// Too many failures in a row.
     Opened {
         /// How many.
@@ -363,7 +363,7 @@ pub enum Turn {
 /// Something that is not as it should be, or is so again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
-pub enum Notice {
+pub enum Alert {
     /// In a sentence, found at the start.
     Text {
         /// It.

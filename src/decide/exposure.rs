@@ -31,7 +31,7 @@ pub struct Sockets {
 
 /// Where the process is reached, or would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct BoundAddresses {
     /// The proxy port.
     pub listen: SocketAddr,
     /// The operators' port.
@@ -41,7 +41,7 @@ pub struct Reached {
 impl Sockets {
     /// Where a file with these addresses is reached.
     #[must_use]
-    pub fn reached(&self, fixed: &Fixed) -> Reached {
+    pub fn reached(&self, fixed: &Fixed) -> BoundAddresses {
         let mut left = self.handed_over.clone();
         let mut takes = |address: SocketAddr| {
             let found = left.iter().position(|socket| *socket == address);
@@ -51,13 +51,13 @@ impl Sockets {
         takes(admin);
         fixed.probe.map(&mut takes);
         let listen = if takes(listen) { listen } else { left.first().copied().unwrap_or(listen) };
-        Reached { listen, admin }
+        BoundAddresses { listen, admin }
     }
 }
 
 /// Which port it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ExposedPort {
     /// `listen`.
     Listen,
     /// `admin.listen`.
@@ -68,18 +68,18 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
     /// Through which port.
-    pub place: Place,
+    pub place: ExposedPort,
     /// Where they reach it.
     pub reached: SocketAddr,
     /// Whether the file has another address.
     pub elsewhere: bool,
     /// What.
-    pub danger: Danger,
+    pub danger: Risk,
 }
 
 /// What strangers could do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Danger {
+pub enum Risk {
     /// Spend keys.
     Spend {
         /// Whose keys: names of providers.
@@ -91,20 +91,20 @@ pub enum Danger {
 
 /// What strangers could do where the ports are reached there.
 #[must_use]
-pub fn exposures(policy: &Policy, reached: Reached) -> Vec<Exposure> {
+pub fn exposures(policy: &Policy, reached: BoundAddresses) -> Vec<Exposure> {
     let mut found = Vec::new();
     // Any port is fine; the address is what matters.
     let mut add = |place, reached: SocketAddr, in_file: SocketAddr, danger| {
         found.push(Exposure { place, reached, elsewhere: reached.ip() != in_file.ip(), danger });
     };
-    let Reached { listen, admin } = reached;
+    let BoundAddresses { listen, admin } = reached;
     let holders = policy.providers.iter().filter(|provider| provider.holds_keys);
     let keys: Vec<String> = holders.map(|provider| provider.name.clone()).collect();
     if !is_loopback(listen.ip()) && !keys.is_empty() && policy.clients.is_empty() && !policy.open {
-        add(Place::Listen, listen, policy.fixed.listen, Danger::Spend { keys });
+        add(ExposedPort::Listen, listen, policy.fixed.listen, Risk::Spend { keys });
     }
     if !is_loopback(admin.ip()) && policy.tokens.is_empty() {
-        add(Place::Admin, admin, policy.fixed.admin, Danger::Move);
+        add(ExposedPort::Admin, admin, policy.fixed.admin, Risk::Move);
     }
     found
 }
@@ -143,7 +143,7 @@ mod tests {
         let (listen, admin, probe) = (at("127.0.0.1:1"), at("127.0.0.1:2"), at("127.0.0.1:3"));
         let fixed = Fixed { listen, admin, probe: Some(probe), state: None, workers: None };
         let reached = |sockets: &Sockets| {
-            let Reached { listen, admin } = sockets.reached(&fixed);
+            let BoundAddresses { listen, admin } = sockets.reached(&fixed);
             (listen, admin)
         };
         let open = at("0.0.0.0:9");

@@ -6,28 +6,29 @@
 //! Invariants: the chosen provider is never in the list, and no provider is in it twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
-use super::route::{InForceShare, Plan, Reason};
+use super::route::{InForceShare, Plan, RouteReason};
 use super::units::{Percent, ProviderId};
 use crate::wire::dialect::Dialect;
 
 /// The longest list that flags.yaml may name.
-pub const MOST_OTHERS: usize = 8;
+pub const LONGEST_FALLBACK_LIST: usize = 8;
 
 /// Other providers, the next one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Others {
-    list: [ProviderId; MOST_OTHERS],
+pub struct FallbackCandidates {
+    list: [ProviderId; LONGEST_FALLBACK_LIST],
     length: u8,
     at: u8,
 }
 
-impl Others {
+impl FallbackCandidates {
     /// No other provider.
-    pub const NOBODY: Others = Others { list: [ProviderId(0); MOST_OTHERS], length: 0, at: 0 };
+    pub const NONE: FallbackCandidates =
+        FallbackCandidates { list: [ProviderId(0); LONGEST_FALLBACK_LIST], length: 0, at: 0 };
 
     fn add(&mut self, id: ProviderId) {
         let length = usize::from(self.length);
-        if length < MOST_OTHERS && !self.list[..length].contains(&id) {
+        if length < LONGEST_FALLBACK_LIST && !self.list[..length].contains(&id) {
             self.list[length] = id;
             self.length += 1;
         }
@@ -35,8 +36,8 @@ impl Others {
 
     /// The same without this provider.
     #[must_use]
-    pub fn without(self, id: ProviderId) -> Others {
-        let mut others = Others::NOBODY;
+    pub fn without(self, id: ProviderId) -> FallbackCandidates {
+        let mut others = FallbackCandidates::NONE;
         self.filter(|other| *other != id).for_each(|other| others.add(other));
         others
     }
@@ -54,7 +55,7 @@ impl Others {
     }
 }
 
-impl Iterator for Others {
+impl Iterator for FallbackCandidates {
     type Item = ProviderId;
 
     fn next(&mut self) -> Option<ProviderId> {
@@ -66,16 +67,22 @@ impl Iterator for Others {
 
 /// Who else may answer a planned request. `model` as the application wrote it.
 #[must_use]
-pub fn others(policy: &Policy, plan: &Plan, share: Option<InForceShare>, path: &str, model: Option<&str>) -> Others {
-    let mut others = Others::NOBODY;
+pub fn fallback_candidates(
+    policy: &Policy,
+    plan: &Plan,
+    share: Option<InForceShare>,
+    path: &str,
+    model: Option<&str>,
+) -> FallbackCandidates {
+    let mut others = FallbackCandidates::NONE;
     let Some(rollout) = plan.rollout.and_then(|id| policy.rollouts.get(usize::from(id.0))) else { return others };
     if rollout.fallback == Fallback::Nobody || Dialect::of(path) == Dialect::Embeddings {
         return others;
     }
     let canary = rollout.canary.as_ref().map(|canary| canary.provider);
     // What could not be read cannot be put into the canary's words either.
-    let closed =
-        share.is_none_or(|share| share.closed || share.percent == Percent::ZERO) || plan.reason == Reason::Unheld;
+    let closed = share.is_none_or(|share| share.buckets_only || share.percent == Percent::ZERO)
+        || plan.reason == RouteReason::Unheld;
     // That Serin cannot ask stable is no reason to send its users to the canary.
     let closed = closed || (plan.provider == rollout.stable && policy.provider(rollout.stable).unusable.is_some());
     let mut consider = |id: ProviderId| {

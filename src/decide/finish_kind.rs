@@ -11,7 +11,7 @@ use crate::wire::finish::Finish;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum FinishKind {
     /// It said all it had to say.
     Stop,
     /// It asks for a tool.
@@ -26,35 +26,43 @@ pub enum Finished {
     Other,
 }
 
-impl Finished {
+impl FinishKind {
     /// All of them, in the order of their cells.
-    pub const ALL: [Finished; 6] =
-        [Finished::Stop, Finished::ToolCalls, Finished::Length, Finished::Filtered, Finished::Empty, Finished::Other];
+    pub const ALL: [FinishKind; 6] = [
+        FinishKind::Stop,
+        FinishKind::ToolCalls,
+        FinishKind::Length,
+        FinishKind::Filtered,
+        FinishKind::Empty,
+        FinishKind::Other,
+    ];
 
     /// The label `finish` of the metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Finished::Stop => "stop",
-            Finished::ToolCalls => "tool_calls",
-            Finished::Length => "length",
-            Finished::Filtered => "filtered",
-            Finished::Empty => "empty",
-            Finished::Other => "other",
+            FinishKind::Stop => "stop",
+            FinishKind::ToolCalls => "tool_calls",
+            FinishKind::Length => "length",
+            FinishKind::Filtered => "filtered",
+            FinishKind::Empty => "empty",
+            FinishKind::Other => "other",
         }
     }
 
     /// Of an attempt that ended so and gave this reason; `None`: it is no answer.
     #[must_use]
-    pub const fn of(ending: Ending, reason: Option<Finish>) -> Option<Finished> {
+    pub const fn of(ending: Ending, reason: Option<Finish>) -> Option<FinishKind> {
         let Ending::Answered { status: 200..=299, body, .. } = ending else { return None };
         Some(match (body, reason) {
-            (BodyEnd::Filtered, _) | (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Filtered)) => Finished::Filtered,
-            (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Length)) => Finished::Length,
-            (BodyEnd::Empty, _) => Finished::Empty,
-            (BodyEnd::Complete, Some(Finish::Stop)) => Finished::Stop,
-            (BodyEnd::Complete, Some(Finish::ToolCalls)) => Finished::ToolCalls,
-            (BodyEnd::Complete, _) => Finished::Other,
+            (BodyEnd::Filtered, _) | (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Filtered)) => {
+                FinishKind::Filtered
+            }
+            (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Length)) => FinishKind::Length,
+            (BodyEnd::Empty, _) => FinishKind::Empty,
+            (BodyEnd::Complete, Some(Finish::Stop)) => FinishKind::Stop,
+            (BodyEnd::Complete, Some(Finish::ToolCalls)) => FinishKind::ToolCalls,
+            (BodyEnd::Complete, _) => FinishKind::Other,
             _ => return None,
         })
     }
@@ -63,10 +71,10 @@ impl Finished {
     #[must_use]
     pub const fn aspect(self) -> Option<Aspect> {
         match self {
-            Finished::Length => Some(Aspect::Length),
-            Finished::Filtered => Some(Aspect::Filtered),
-            Finished::Empty => Some(Aspect::Empty),
-            Finished::Stop | Finished::ToolCalls | Finished::Other => None,
+            FinishKind::Length => Some(Aspect::Length),
+            FinishKind::Filtered => Some(Aspect::Filtered),
+            FinishKind::Empty => Some(Aspect::Empty),
+            FinishKind::Stop | FinishKind::ToolCalls | FinishKind::Other => None,
         }
     }
 }
@@ -74,11 +82,11 @@ impl Finished {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::outcome::Grounds;
+    use crate::decide::outcome::ErrorClass;
 
     fn of(status: u16, body: BodyEnd, reason: Option<Finish>) -> Option<&'static str> {
-        let ending = Ending::Answered { status, grounds: Grounds::default(), body };
-        Finished::of(ending, reason).map(Finished::as_str)
+        let ending = Ending::Answered { status, grounds: ErrorClass::default(), body };
+        FinishKind::of(ending, reason).map(FinishKind::as_str)
     }
 
     #[test]
@@ -98,8 +106,8 @@ mod tests {
             assert_eq!(of(200, body, Some(Finish::Length)), None, "{body:?}");
         }
         assert_eq!([302, 400, 500].map(|status| of(status, BodyEnd::Complete, None)), [None; 3]);
-        assert_eq!(Finished::of(Ending::ClientLeft, Some(Finish::Length)), None);
-        let compared = Finished::ALL.iter().filter_map(|finished| finished.aspect());
+        assert_eq!(FinishKind::of(Ending::ClientLeft, Some(Finish::Length)), None);
+        let compared = FinishKind::ALL.iter().filter_map(|finished| finished.aspect());
         assert_eq!(compared.collect::<Vec<_>>(), [Aspect::Length, Aspect::Filtered, Aspect::Empty]);
     }
 }

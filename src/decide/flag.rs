@@ -7,20 +7,20 @@
 use super::policy::{Flag, Policy};
 use super::route::{self, InForceShare, arm_of_user};
 use super::units::{Arm, RolloutId};
-use super::user::is_nobody;
+use super::user::is_placeholder;
 
 /// The value of a flag for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct FlagEvaluation {
     /// Whether the user is on the canary.
     pub value: bool,
     /// Why.
-    pub reason: Reason,
+    pub reason: FlagReason,
 }
 
 /// Why a flag has its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum FlagReason {
     /// It has the same value for all users.
     Static,
     /// This user is pinned or excluded.
@@ -29,14 +29,14 @@ pub enum Reason {
     Split,
 }
 
-impl Reason {
+impl FlagReason {
     /// The word that OpenFeature has for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Reason::Static => "STATIC",
-            Reason::TargetingMatch => "TARGETING_MATCH",
-            Reason::Split => "SPLIT",
+            FlagReason::Static => "STATIC",
+            FlagReason::TargetingMatch => "TARGETING_MATCH",
+            FlagReason::Split => "SPLIT",
         }
     }
 }
@@ -70,22 +70,22 @@ pub fn evaluate(
     flag: &Flag,
     in_force: impl Fn(RolloutId) -> InForceShare,
     targeting_key: Option<&str>,
-) -> Result<Verdict, FlagError> {
+) -> Result<FlagEvaluation, FlagError> {
     let name = &flag.follows;
     let found = (0..=u16::MAX).zip(&policy.rollouts).find(|(_, rollout)| rollout.name == *name);
     let Some((id, rollout)) = found else { return Err(FlagError::NoRollout { rollout: name.clone() }) };
     if rollout.canary.is_none() {
-        return Ok(Verdict { value: false, reason: Reason::Static });
+        return Ok(FlagEvaluation { value: false, reason: FlagReason::Static });
     }
-    let user = targeting_key.map(str::as_bytes).filter(|key| !is_nobody(key));
+    let user = targeting_key.map(str::as_bytes).filter(|key| !is_placeholder(key));
     let share = in_force(RolloutId(id));
     let Some((arm, reason)) = arm_of_user(&rollout.salt, &rollout.pins, share, user) else {
         return Err(FlagError::TargetingKeyMissing { rollout: name.clone() });
     };
     let reason = match reason {
-        route::Reason::Pinned => Reason::TargetingMatch,
-        route::Reason::Bucket => Reason::Split,
-        _ => Reason::Static,
+        route::RouteReason::Pinned => FlagReason::TargetingMatch,
+        route::RouteReason::Bucket => FlagReason::Split,
+        _ => FlagReason::Static,
     };
-    Ok(Verdict { value: arm == Arm::Canary, reason })
+    Ok(FlagEvaluation { value: arm == Arm::Canary, reason })
 }

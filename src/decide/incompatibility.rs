@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 96;
 /// What a canary refused although stable accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Finding {
+pub enum Incompatibility {
     /// A field of the request, as the provider named it: `prompt_cache_key`, `response_format.type`.
     Parameter(String),
     /// A model, as the application wrote it.
@@ -34,18 +34,18 @@ pub enum Finding {
     },
 }
 
-impl Finding {
+impl Incompatibility {
     /// What a refusal is about, by the words of its error. `model` as the application wrote it, `path` below the mount.
     #[must_use]
-    pub fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Finding {
+    pub fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Incompatibility {
         let finding = match complaint.and_then(Complaint::about) {
-            Some(About::Parameter(name)) => Finding::Parameter(name),
-            Some(About::Model) => Finding::Model(model.unwrap_or_default().to_owned()),
-            Some(About::ContextLength) => Finding::ContextLength,
-            None if matches!(status, 404 | 405) => Finding::Endpoint(path::plain(path).into_owned()),
+            Some(About::Parameter(name)) => Incompatibility::Parameter(name),
+            Some(About::Model) => Incompatibility::Model(model.unwrap_or_default().to_owned()),
+            Some(About::ContextLength) => Incompatibility::ContextLength,
+            None if matches!(status, 404 | 405) => Incompatibility::Endpoint(path::plain(path).into_owned()),
             None => {
                 let code = complaint.and_then(|said| said.code.clone().or_else(|| said.kind.clone()));
-                Finding::Other { status, code: code.unwrap_or_default() }
+                Incompatibility::Other { status, code: code.unwrap_or_default() }
             }
         };
         finding.bounded()
@@ -53,13 +53,13 @@ impl Finding {
 
     /// The same with names of a bounded length on one line. To be called before a finding is kept.
     #[must_use]
-    pub fn bounded(self) -> Finding {
+    pub fn bounded(self) -> Incompatibility {
         match self {
-            Finding::Parameter(name) => Finding::Parameter(bounded(&name)),
-            Finding::Model(name) => Finding::Model(bounded(&name)),
-            Finding::ContextLength => Finding::ContextLength,
-            Finding::Endpoint(path) => Finding::Endpoint(bounded(path.trim_matches('/'))),
-            Finding::Other { status, code } => Finding::Other { status, code: bounded(&code) },
+            Incompatibility::Parameter(name) => Incompatibility::Parameter(bounded(&name)),
+            Incompatibility::Model(name) => Incompatibility::Model(bounded(&name)),
+            Incompatibility::ContextLength => Incompatibility::ContextLength,
+            Incompatibility::Endpoint(path) => Incompatibility::Endpoint(bounded(path.trim_matches('/'))),
+            Incompatibility::Other { status, code } => Incompatibility::Other { status, code: bounded(&code) },
         }
     }
 
@@ -67,11 +67,11 @@ impl Finding {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Finding::Parameter(_) => "parameter",
-            Finding::Model(_) => "model",
-            Finding::ContextLength => "context_length",
-            Finding::Endpoint(_) => "endpoint",
-            Finding::Other { .. } => "other",
+            Incompatibility::Parameter(_) => "parameter",
+            Incompatibility::Model(_) => "model",
+            Incompatibility::ContextLength => "context_length",
+            Incompatibility::Endpoint(_) => "endpoint",
+            Incompatibility::Other { .. } => "other",
         }
     }
 
@@ -79,9 +79,9 @@ impl Finding {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Finding::Parameter(name) | Finding::Model(name) | Finding::Endpoint(name) => name,
-            Finding::Other { code, .. } => code,
-            Finding::ContextLength => "",
+            Incompatibility::Parameter(name) | Incompatibility::Model(name) | Incompatibility::Endpoint(name) => name,
+            Incompatibility::Other { code, .. } => code,
+            Incompatibility::ContextLength => "",
         }
     }
 }

@@ -122,7 +122,7 @@ impl Outcome {
 
     /// What the breaker makes of it: whether the provider lives, not whether it is any good.
     #[must_use]
-    pub const fn told_to_breaker(self) -> Judged {
+    pub const fn judged_by_breaker(self) -> Judged {
         match self {
             Outcome::Ok => Judged::Success,
             Outcome::Connect
@@ -170,7 +170,7 @@ pub enum Ending {
         /// The status code.
         status: u16,
         /// What an error's body complains of.
-        grounds: Grounds,
+        grounds: ErrorClass,
         /// How the body ended.
         body: BodyEnd,
     },
@@ -190,13 +190,13 @@ impl Ending {
     /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to choose.
     #[must_use]
     pub const fn is_by_policy(self) -> bool {
-        matches!(self, Ending::Answered { status: 400..=499, grounds: Grounds::ContentFilter, .. })
+        matches!(self, Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. })
     }
 }
 
 /// What an error's body complains of, where that decides more than the status does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Grounds {
+pub enum ErrorClass {
     /// Nothing of these.
     #[default]
     Other,
@@ -238,8 +238,8 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
         Ending::HeadTimeout => Outcome::Timeout,
         Ending::ClientLeft => Outcome::ClientGone,
         Ending::CutBySerin => Outcome::SerinError,
-        Ending::Answered { status: 400..=499, grounds: Grounds::ContentFilter, .. } => Outcome::ClientError,
-        Ending::Answered { status: 400..=499, grounds: Grounds::Quota, .. } if own_key => Outcome::Quota,
+        Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. } => Outcome::ClientError,
+        Ending::Answered { status: 400..=499, grounds: ErrorClass::Quota, .. } if own_key => Outcome::Quota,
         Ending::Answered { status, body, .. } => match status {
             500..=599 => Outcome::ServerError,
             429 => Outcome::Throttled,

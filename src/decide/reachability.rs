@@ -6,7 +6,7 @@
 //! which is tried after 1, 2, 4 seconds and so on up to 15. Requests of users are never used as probes. The state is
 //! that of a [`breaker`](super::breaker), in one word. Invariant: while stable is skipped a probe is due or under way.
 
-use super::breaker::{Caller, MOST_COUNTED, MOST_TRIES, State, doubled, later, one_more};
+use super::breaker::{Caller, CircuitState, MOST_COUNTED, MOST_TRIES, doubled, later, one_more};
 use super::policy::BreakerRule;
 use super::units::Millis;
 
@@ -21,39 +21,39 @@ const LOST: Millis = Millis(30_000);
 
 /// A request could not be connected.
 #[must_use]
-pub fn missed(state: State, rule: &BreakerRule, now: Millis) -> State {
-    let State::Closed { failures, first, .. } = state else { return state };
+pub fn after_connect_failure(state: CircuitState, rule: &BreakerRule, now: Millis) -> CircuitState {
+    let CircuitState::Closed { failures, first, .. } = state else { return state };
     let (failures, first) = one_more(failures, first, now);
     if failures >= rule.failures.min(MOST_COUNTED) && now.since(first) >= ROW {
-        State::Open { failures, until: later(now, FIRST_PAUSE), tries: 0 }
+        CircuitState::Open { failures, until: later(now, FIRST_PAUSE), tries: 0 }
     } else {
-        State::Closed { failures, first, last: Caller::UNKNOWN }
+        CircuitState::Closed { failures, first, last: Caller::UNKNOWN }
     }
 }
 
 /// With Serin's own attempt to connect begun, if it is time for one.
 #[must_use]
-pub fn probe(state: State, now: Millis) -> Option<State> {
+pub fn begin_probe(state: CircuitState, now: Millis) -> Option<CircuitState> {
     let (failures, due, tries) = match state {
-        State::Closed { .. } => return None,
-        State::Open { failures, until, tries } => (failures, until, tries),
-        State::HalfOpen { failures, began, tries } => (failures, later(began, LOST), tries),
+        CircuitState::Closed { .. } => return None,
+        CircuitState::Open { failures, until, tries } => (failures, until, tries),
+        CircuitState::HalfOpen { failures, began, tries } => (failures, later(began, LOST), tries),
     };
-    (now >= due).then_some(State::HalfOpen { failures, began: now, tries })
+    (now >= due).then_some(CircuitState::HalfOpen { failures, began: now, tries })
 }
 
 /// After the attempt that began at this moment.
 #[must_use]
-pub fn probed(state: State, began: Millis, connected: bool, now: Millis) -> State {
+pub fn after_probe(state: CircuitState, began: Millis, connected: bool, now: Millis) -> CircuitState {
     match state {
-        State::HalfOpen { began: present, .. } if present != began => state,
-        State::HalfOpen { .. } if connected => State::CLOSED,
-        State::HalfOpen { failures, tries, .. } => {
+        CircuitState::HalfOpen { began: present, .. } if present != began => state,
+        CircuitState::HalfOpen { .. } if connected => CircuitState::CLOSED,
+        CircuitState::HalfOpen { failures, tries, .. } => {
             let tries = (tries + 1).min(MOST_TRIES);
             let until = later(now, doubled(FIRST_PAUSE, tries, LONGEST_PAUSE)).max(began);
-            State::Open { failures: (failures + 1).min(MOST_COUNTED), until, tries }
+            CircuitState::Open { failures: (failures + 1).min(MOST_COUNTED), until, tries }
         }
-        State::Closed { .. } | State::Open { .. } => state,
+        CircuitState::Closed { .. } | CircuitState::Open { .. } => state,
     }
 }
 

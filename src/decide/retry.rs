@@ -14,13 +14,13 @@ const LONGEST_PAUSE: Millis = Millis(2000);
 
 /// A failed attempt, as far as it decides what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct FailedAttempt {
     /// What became of it.
     pub outcome: Outcome,
     /// For how long the provider asks not to be asked again.
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
-    pub refused: bool,
+    pub rejected: bool,
     /// Whether the request is longer than the provider takes, where another provider may take more.
     pub too_long: bool,
     /// Whether it fell silent, or broke off, within what it answered.
@@ -31,7 +31,7 @@ pub struct Failed {
 
 /// What has not been tried yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct RetryOptions {
     /// Another key of the same provider.
     pub keys: bool,
     /// Another provider.
@@ -46,7 +46,7 @@ pub struct Left {
 
 /// How the same provider is asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct RetryPacing {
     /// Who comes first.
     pub first: First,
     /// How long is waited before it.
@@ -59,7 +59,7 @@ pub struct Pace {
     pub most: Millis,
 }
 
-impl Pace {
+impl RetryPacing {
     /// Anything up to this repeat's backoff, so that those who failed together do not come back together.
     fn pause(self) -> Millis {
         let Backoff { from, to } = self.backoff;
@@ -70,7 +70,7 @@ impl Pace {
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextAction {
     /// The failure goes to the client.
     Deliver,
     /// The same provider, with its next key.
@@ -87,13 +87,13 @@ pub enum Next {
 
 /// What is done after a failed attempt.
 #[must_use]
-pub fn next(failed: Failed, left: Left, pace: Pace) -> Next {
+pub fn next_action(failed: FailedAttempt, left: RetryOptions, pace: RetryPacing) -> NextAction {
     if let Some(pause) = again(failed, left, pace) {
-        return Next::Again(pause);
+        return NextAction::Again(pause);
     }
     match failed.outcome {
-        Outcome::Connect if failed.at_once && left.repeat => Next::Redial,
-        Outcome::Throttled | Outcome::Quota | Outcome::Auth if left.keys => Next::NextKey,
+        Outcome::Connect if failed.at_once && left.repeat => NextAction::Redial,
+        Outcome::Throttled | Outcome::Quota | Outcome::Auth if left.keys => NextAction::NextKey,
         Outcome::Connect
         | Outcome::Reset
         | Outcome::Timeout
@@ -108,16 +108,16 @@ pub fn next(failed: Failed, left: Left, pace: Pace) -> Next {
         | Outcome::SerinError
             if left.others =>
         {
-            Next::Other
+            NextAction::Other
         }
-        Outcome::ClientError if failed.refused && left.stable => Next::AskStable,
-        Outcome::ClientError if failed.too_long && left.others => Next::Other,
-        _ => Next::Deliver,
+        Outcome::ClientError if failed.rejected && left.stable => NextAction::AskStable,
+        Outcome::ClientError if failed.too_long && left.others => NextAction::Other,
+        _ => NextAction::Deliver,
     }
 }
 
 /// After what pause the same provider is asked again; `None`: it is not.
-fn again(failed: Failed, left: Left, pace: Pace) -> Option<Millis> {
+fn again(failed: FailedAttempt, left: RetryOptions, pace: RetryPacing) -> Option<Millis> {
     let pause = match failed.outcome {
         Outcome::Throttled if !left.keys && !left.others => failed.retry_after?,
         Outcome::ServerError | Outcome::Reset
@@ -133,7 +133,7 @@ fn again(failed: Failed, left: Left, pace: Pace) -> Option<Millis> {
 
 /// How many requests may be repeated: a share of all, saved up within a bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
+pub struct RetryTokens {
     /// In hundredths of a percent of a request.
     saved: u32,
 }
@@ -143,11 +143,11 @@ const REPEAT: u32 = 10_000;
 /// Repeats that can be saved up.
 const MOST_SAVED: u32 = 10 * REPEAT;
 
-impl Budget {
+impl RetryTokens {
     /// With everything saved that can be: the first failure after a start may be repeated.
     #[must_use]
-    pub const fn full() -> Budget {
-        Budget { saved: MOST_SAVED }
+    pub const fn full() -> RetryTokens {
+        RetryTokens { saved: MOST_SAVED }
     }
 
     /// As one word.
@@ -156,22 +156,22 @@ impl Budget {
         self.saved
     }
 
-    /// From the word that [`Budget::pack`] made.
+    /// From the word that [`RetryTokens::pack`] made.
     #[must_use]
-    pub fn unpack(word: u32) -> Budget {
-        Budget { saved: word.min(MOST_SAVED) }
+    pub fn unpack(word: u32) -> RetryTokens {
+        RetryTokens { saved: word.min(MOST_SAVED) }
     }
 
     /// A request came.
     #[must_use]
-    pub fn earn(self, share: Percent) -> Budget {
-        Budget { saved: (self.saved + u32::from(share.hundredths())).min(MOST_SAVED) }
+    pub fn earn(self, share: Percent) -> RetryTokens {
+        RetryTokens { saved: (self.saved + u32::from(share.hundredths())).min(MOST_SAVED) }
     }
 
     /// What is left after a repeat; `None`: it cannot be afforded.
     #[must_use]
-    pub fn spend(self) -> Option<Budget> {
-        self.saved.checked_sub(REPEAT).map(|saved| Budget { saved })
+    pub fn spend(self) -> Option<RetryTokens> {
+        self.saved.checked_sub(REPEAT).map(|saved| RetryTokens { saved })
     }
 }
 
@@ -181,9 +181,9 @@ mod tests {
 
     use super::*;
 
-    const ALL: Left = Left { keys: true, others: true, stable: true, repeat: true, resend: false };
-    const LONE: Left = Left { keys: false, others: false, stable: false, repeat: true, resend: false };
-    const PACE: Pace = Pace {
+    const ALL: RetryOptions = RetryOptions { keys: true, others: true, stable: true, repeat: true, resend: false };
+    const LONE: RetryOptions = RetryOptions { keys: false, others: false, stable: false, repeat: true, resend: false };
+    const PACE: RetryPacing = RetryPacing {
         first: First::Other,
         backoff: Backoff { from: Millis(500), to: Millis(8000) },
         repeats: 0,
@@ -191,35 +191,35 @@ mod tests {
         most: Millis(u64::MAX),
     };
 
-    fn next(failed: Failed, left: Left) -> Next {
-        super::next(failed, left, PACE)
+    fn next(failed: FailedAttempt, left: RetryOptions) -> NextAction {
+        super::next_action(failed, left, PACE)
     }
 
-    fn failed(outcome: Outcome) -> Failed {
-        Failed { outcome, retry_after: None, refused: true, too_long: false, cut: false, at_once: true }
+    fn failed(outcome: Outcome) -> FailedAttempt {
+        FailedAttempt { outcome, retry_after: None, rejected: true, too_long: false, cut: false, at_once: true }
     }
 
     #[test]
     fn the_table_of_what_comes_next() {
-        let (lone, others) = (LONE, Left { others: true, ..LONE });
+        let (lone, others) = (LONE, RetryOptions { others: true, ..LONE });
         for (outcome, with_all, with_others, alone) in [
-            (Outcome::Connect, Next::Redial, Next::Redial, Next::Redial),
-            (Outcome::Reset, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::Timeout, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::ServerError, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::Malformed, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::StreamError, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::Truncated, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::Stalled, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::Throttled, Next::NextKey, Next::Other, Next::Deliver),
-            (Outcome::Quota, Next::NextKey, Next::Other, Next::Deliver),
-            (Outcome::Auth, Next::NextKey, Next::Other, Next::Deliver),
-            (Outcome::SerinError, Next::Other, Next::Other, Next::Deliver),
-            (Outcome::ClientError, Next::AskStable, Next::Deliver, Next::Deliver),
-            (Outcome::Empty, Next::Deliver, Next::Deliver, Next::Deliver),
-            (Outcome::ClientGone, Next::Deliver, Next::Deliver, Next::Deliver),
-            (Outcome::Unsupported, Next::Deliver, Next::Deliver, Next::Deliver),
-            (Outcome::Ok, Next::Deliver, Next::Deliver, Next::Deliver),
+            (Outcome::Connect, NextAction::Redial, NextAction::Redial, NextAction::Redial),
+            (Outcome::Reset, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::Timeout, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::ServerError, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::Malformed, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::StreamError, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::Truncated, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::Stalled, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::Throttled, NextAction::NextKey, NextAction::Other, NextAction::Deliver),
+            (Outcome::Quota, NextAction::NextKey, NextAction::Other, NextAction::Deliver),
+            (Outcome::Auth, NextAction::NextKey, NextAction::Other, NextAction::Deliver),
+            (Outcome::SerinError, NextAction::Other, NextAction::Other, NextAction::Deliver),
+            (Outcome::ClientError, NextAction::AskStable, NextAction::Deliver, NextAction::Deliver),
+            (Outcome::Empty, NextAction::Deliver, NextAction::Deliver, NextAction::Deliver),
+            (Outcome::ClientGone, NextAction::Deliver, NextAction::Deliver, NextAction::Deliver),
+            (Outcome::Unsupported, NextAction::Deliver, NextAction::Deliver, NextAction::Deliver),
+            (Outcome::Ok, NextAction::Deliver, NextAction::Deliver, NextAction::Deliver),
         ] {
             assert_eq!(next(failed(outcome), ALL), with_all, "{outcome:?} with everything left");
             assert_eq!(next(failed(outcome), others), with_others, "{outcome:?} with another provider left");
@@ -230,74 +230,76 @@ mod tests {
     #[test]
     fn the_last_candidate_is_waited_for_only_if_it_asks_for_little() {
         let lone = LONE;
-        let throttled = |pause| Failed { retry_after: pause, ..failed(Outcome::Throttled) };
-        assert_eq!(next(throttled(Some(Millis(2000))), lone), Next::Again(Millis(2000)));
-        assert_eq!(next(throttled(Some(Millis(2001))), lone), Next::Deliver);
-        assert_eq!(next(throttled(Some(Millis(1))), Left { repeat: false, ..lone }), Next::Deliver);
-        assert_eq!(next(throttled(Some(Millis(1))), Left { others: true, ..lone }), Next::Other);
+        let throttled = |pause| FailedAttempt { retry_after: pause, ..failed(Outcome::Throttled) };
+        assert_eq!(next(throttled(Some(Millis(2000))), lone), NextAction::Again(Millis(2000)));
+        assert_eq!(next(throttled(Some(Millis(2001))), lone), NextAction::Deliver);
+        assert_eq!(next(throttled(Some(Millis(1))), RetryOptions { repeat: false, ..lone }), NextAction::Deliver);
+        assert_eq!(next(throttled(Some(Millis(1))), RetryOptions { others: true, ..lone }), NextAction::Other);
     }
 
     #[test]
     fn a_request_that_is_too_long_goes_on_and_no_other_refusal_does() {
-        let others = Left { others: true, ..LONE };
-        let too_long = Failed { too_long: true, ..failed(Outcome::ClientError) };
-        assert_eq!(next(too_long, others), Next::Other);
-        assert_eq!(next(too_long, Left { others: false, ..others }), Next::Deliver);
-        assert_eq!(next(too_long, ALL), Next::AskStable, "a canary's refusal is stable's to judge");
-        assert_eq!(next(Failed { too_long: false, ..too_long }, others), Next::Deliver);
+        let others = RetryOptions { others: true, ..LONE };
+        let too_long = FailedAttempt { too_long: true, ..failed(Outcome::ClientError) };
+        assert_eq!(next(too_long, others), NextAction::Other);
+        assert_eq!(next(too_long, RetryOptions { others: false, ..others }), NextAction::Deliver);
+        assert_eq!(next(too_long, ALL), NextAction::AskStable, "a canary's refusal is stable's to judge");
+        assert_eq!(next(FailedAttempt { too_long: false, ..too_long }, others), NextAction::Deliver);
     }
 
     #[test]
     fn a_connection_that_was_waited_for_is_not_dialled_again() {
-        let slow = Failed { at_once: false, ..failed(Outcome::Connect) };
-        assert_eq!(next(slow, ALL), Next::Other);
+        let slow = FailedAttempt { at_once: false, ..failed(Outcome::Connect) };
+        assert_eq!(next(slow, ALL), NextAction::Other);
     }
 
     #[test]
     fn a_provider_that_failed_is_asked_again_where_nobody_else_is_left_or_it_comes_first() {
-        let (other, same) = (PACE, Pace { first: First::Same, ..PACE });
-        let lone = Left { resend: true, ..LONE };
-        let with_others = Left { others: true, ..lone };
+        let (other, same) = (PACE, RetryPacing { first: First::Same, ..PACE });
+        let lone = RetryOptions { resend: true, ..LONE };
+        let with_others = RetryOptions { others: true, ..lone };
         for outcome in Outcome::ALL {
             let repeated = matches!(outcome, Outcome::ServerError | Outcome::Reset);
-            let failed = Failed { refused: false, at_once: false, ..failed(outcome) };
-            let again = |left, pace| super::next(failed, left, pace) == Next::Again(Millis(500));
+            let failed = FailedAttempt { rejected: false, at_once: false, ..failed(outcome) };
+            let again = |left, pace| super::next_action(failed, left, pace) == NextAction::Again(Millis(500));
             assert_eq!(again(lone, other), repeated, "{outcome:?}, the last");
             assert_eq!(again(with_others, same), repeated, "{outcome:?}, before others");
             for (left, pace) in [
                 (with_others, other),
-                (Left { repeat: false, ..lone }, other),
-                (Left { resend: false, ..lone }, other),
-                (lone, Pace { most: Millis(499), ..other }),
+                (RetryOptions { repeat: false, ..lone }, other),
+                (RetryOptions { resend: false, ..lone }, other),
+                (lone, RetryPacing { most: Millis(499), ..other }),
             ] {
                 assert!(!again(left, pace), "{outcome:?} {left:?} {pace:?}");
             }
-            let cut = Failed { cut: true, ..failed };
-            assert!(!matches!(super::next(cut, lone, other), Next::Again(_)), "{outcome:?}, cut");
+            let cut = FailedAttempt { cut: true, ..failed };
+            assert!(!matches!(super::next_action(cut, lone, other), NextAction::Again(_)), "{outcome:?}, cut");
         }
     }
 
     #[test]
     fn a_failure_that_asks_for_a_pause_is_given_it_or_is_not_repeated() {
-        let lone = Left { resend: true, ..LONE };
-        let failed = |pause| Failed { retry_after: Some(Millis(pause)), ..failed(Outcome::ServerError) };
-        assert_eq!(next(failed(0), lone), Next::Again(Millis(0)));
-        assert_eq!(next(failed(2000), lone), Next::Again(Millis(2000)));
-        assert_eq!(next(failed(2001), lone), Next::Deliver);
-        let same = Pace { first: First::Same, ..PACE };
-        assert_eq!(super::next(failed(2001), Left { others: true, ..lone }, same), Next::Other);
+        let lone = RetryOptions { resend: true, ..LONE };
+        let failed = |pause| FailedAttempt { retry_after: Some(Millis(pause)), ..failed(Outcome::ServerError) };
+        assert_eq!(next(failed(0), lone), NextAction::Again(Millis(0)));
+        assert_eq!(next(failed(2000), lone), NextAction::Again(Millis(2000)));
+        assert_eq!(next(failed(2001), lone), NextAction::Deliver);
+        let same = RetryPacing { first: First::Same, ..PACE };
+        assert_eq!(super::next_action(failed(2001), RetryOptions { others: true, ..lone }, same), NextAction::Other);
     }
 
     #[test]
     fn a_pause_is_drawn_up_to_a_backoff_that_doubles() {
-        let pause = |repeats, draw| Pace { repeats, draw, ..PACE }.pause().0;
+        let pause = |repeats, draw| RetryPacing { repeats, draw, ..PACE }.pause().0;
         assert_eq!(
             [0, 1, 2, 3, 4, 5, 9, 255].map(|repeats| pause(repeats, 9999)),
             [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]
         );
         assert_eq!([0, 4999, 9999, u16::MAX].map(|draw| pause(1, draw)), [0, 500, 1000, 1000]);
         assert_eq!(
-            Pace { backoff: Backoff { from: Millis(u64::MAX), to: Millis(u64::MAX) }, draw: 1, ..PACE }.pause().0,
+            RetryPacing { backoff: Backoff { from: Millis(u64::MAX), to: Millis(u64::MAX) }, draw: 1, ..PACE }
+                .pause()
+                .0,
             u64::MAX / 10_000
         );
     }
@@ -306,7 +308,7 @@ mod tests {
         #[test]
         fn repeats_stay_within_their_share(share in 0u16..=10_000, requests in 1u32..5000) {
             let share = Percent::from_hundredths(share).unwrap();
-            let mut budget = Budget::full();
+            let mut budget = RetryTokens::full();
             let mut repeats = 0_u32;
             for _ in 0..requests {
                 budget = budget.earn(share);

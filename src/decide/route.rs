@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, Method};
 use subtle::ConstantTimeEq;
 
-use super::bucket::{Place, drawn, place, place_of_conversation};
+use super::bucket::{BucketAndSlot, bucket_and_slot, bucket_and_slot_of_conversation, random_bucket};
 use super::guard::sources::SourceGroup;
 use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, UserSource};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
@@ -71,7 +71,7 @@ pub struct InForceShare {
     /// The share of users on the canary.
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary.
-    pub closed: bool,
+    pub buckets_only: bool,
 }
 
 /// Where a request goes.
@@ -84,7 +84,7 @@ pub struct Plan {
     /// Who serves it.
     pub provider: ProviderId,
     /// Why.
-    pub reason: Reason,
+    pub reason: RouteReason,
     /// Whether it is evidence for the guard: a bucket chose its arm.
     pub counted: bool,
     /// Whose it is in the guard's tables: the user's, else the conversation's; `None` where there is neither, or where
@@ -103,7 +103,7 @@ pub struct Plan {
 impl Plan {
     /// The same request on stable after all, and no evidence: for what is learnt only after the plan was made.
     #[must_use]
-    pub fn back_on_stable(self, policy: &Policy, reason: Reason) -> Plan {
+    pub fn back_on_stable(self, policy: &Policy, reason: RouteReason) -> Plan {
         match (self.rollout, self.arm) {
             (Some(id), Some(_)) => {
                 let provider = policy.rollouts.get(usize::from(id.0)).map_or(self.provider, |rollout| rollout.stable);
@@ -116,7 +116,7 @@ impl Plan {
 
 /// Why a request goes where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub enum RouteReason {
     /// No rollout takes it.
     Unmatched,
     /// Its rollout has no canary.
@@ -124,7 +124,7 @@ pub enum Reason {
     /// Its rollout splits what generates, and its method does not.
     Method,
     /// No user is on the canary.
-    Closed,
+    CanaryOff,
     /// The canary has no such model.
     Unmapped,
     /// A tester chose.
@@ -145,31 +145,31 @@ pub enum Reason {
     Unheld,
 }
 
-impl Reason {
+impl RouteReason {
     /// The word used in logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Reason::Unmatched => "unmatched",
-            Reason::PlainRoute => "plain_route",
-            Reason::Method => "method",
-            Reason::Closed => "closed",
-            Reason::Unmapped => "unmapped",
-            Reason::Forced => "forced",
-            Reason::Pinned => "pinned",
-            Reason::Everybody => "everybody",
-            Reason::Bucket => "bucket",
-            Reason::Conversation => "conversation",
-            Reason::Drawn => "drawn",
-            Reason::Anonymous => "anonymous",
-            Reason::Unheld => "unheld",
+            RouteReason::Unmatched => "unmatched",
+            RouteReason::PlainRoute => "plain_route",
+            RouteReason::Method => "method",
+            RouteReason::CanaryOff => "closed",
+            RouteReason::Unmapped => "unmapped",
+            RouteReason::Forced => "forced",
+            RouteReason::Pinned => "pinned",
+            RouteReason::Everybody => "everybody",
+            RouteReason::Bucket => "bucket",
+            RouteReason::Conversation => "conversation",
+            RouteReason::Drawn => "drawn",
+            RouteReason::Anonymous => "anonymous",
+            RouteReason::Unheld => "unheld",
         }
     }
 
     /// Whether a bucket chose, so that the request is evidence for the guard.
     #[must_use]
     pub const fn is_counted(self) -> bool {
-        matches!(self, Reason::Everybody | Reason::Bucket | Reason::Conversation | Reason::Drawn)
+        matches!(self, RouteReason::Everybody | RouteReason::Bucket | RouteReason::Conversation | RouteReason::Drawn)
     }
 }
 
@@ -183,7 +183,7 @@ pub struct Rejected;
 
 /// The fields of a JSON body that this policy reads: compiled once for each accepted file.
 #[must_use]
-pub fn wanted(policy: &Policy) -> Wanted {
+pub fn wanted_fields(policy: &Policy) -> Wanted {
     let split = || policy.rollouts.iter().filter(|rollout| rollout.canary.is_some());
     let paths = split().flat_map(|rollout| &rollout.user).filter_map(|source| match source {
         UserSource::Body(path) => Some(path.as_slice()),
@@ -206,7 +206,7 @@ pub fn plan(
         rollout: None,
         arm: None,
         provider: ProviderId(0),
-        reason: Reason::Unmatched,
+        reason: RouteReason::Unmatched,
         counted: false,
         slot: None,
         bucket: None,
@@ -224,8 +224,8 @@ pub fn plan(
         let provider = policy.unmatched.provider().ok_or(Rejected)?;
         return Ok(Plan { provider, ..unsplit });
     };
-    let nobodys = Plan { provider: rollout.stable, reason: Reason::Method, ..unsplit };
-    let unsplit = Plan { rollout: Some(RolloutId(id)), reason: Reason::PlainRoute, ..nobodys };
+    let nobodys = Plan { provider: rollout.stable, reason: RouteReason::Method, ..unsplit };
+    let unsplit = Plan { rollout: Some(RolloutId(id)), reason: RouteReason::PlainRoute, ..nobodys };
     let Some(canary) = &rollout.canary else { return Ok(unsplit) };
     if !splits(&rollout.matches, facts.purpose) {
         return Ok(nobodys);
@@ -234,11 +234,11 @@ pub fn plan(
     // Looked for even where it decides nothing, so that the ratio of anonymous requests is known before a ramp begins.
     let user = user_id(&rollout.user, facts);
     let Chosen { arm, reason, slot, bucket } = if share.percent == Percent::ZERO {
-        Chosen::without_a_hash(Arm::Stable, Reason::Closed)
+        Chosen::without_a_hash(Arm::Stable, RouteReason::CanaryOff)
     } else if is_unmapped(policy, canary, facts) {
-        Chosen::without_a_hash(Arm::Stable, Reason::Unmapped)
+        Chosen::without_a_hash(Arm::Stable, RouteReason::Unmapped)
     } else if let Some(arm) = forced(rollout, facts.headers).filter(|arm| may_choose(*arm, share)) {
-        Chosen::without_a_hash(arm, Reason::Forced)
+        Chosen::without_a_hash(arm, RouteReason::Forced)
     } else if let Some(chosen) = by_user(&rollout.salt, &rollout.pins, share, user.as_deref()) {
         chosen
     } else {
@@ -260,17 +260,17 @@ pub fn plan(
 /// An arm, and why.
 struct Chosen {
     arm: Arm,
-    reason: Reason,
+    reason: RouteReason,
     slot: Option<Slot>,
     bucket: Option<Bucket>,
 }
 
 impl Chosen {
-    const fn without_a_hash(arm: Arm, reason: Reason) -> Chosen {
+    const fn without_a_hash(arm: Arm, reason: RouteReason) -> Chosen {
         Chosen { arm, reason, slot: None, bucket: None }
     }
 
-    fn by_hash(place: Place, share: InForceShare, reason: Reason) -> Chosen {
+    fn by_hash(place: BucketAndSlot, share: InForceShare, reason: RouteReason) -> Chosen {
         Chosen { arm: arm_at(place.bucket, share), reason, slot: Some(place.slot), bucket: Some(place.bucket) }
     }
 }
@@ -283,47 +283,49 @@ pub fn arm_of_user(
     pins: &BTreeMap<String, Arm>,
     share: InForceShare,
     user: Option<&[u8]>,
-) -> Option<(Arm, Reason)> {
+) -> Option<(Arm, RouteReason)> {
     by_user(salt, pins, share, user).map(|chosen| (chosen.arm, chosen.reason))
 }
 
 fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: Option<&[u8]>) -> Option<Chosen> {
     if share.percent == Percent::ZERO {
-        return Some(Chosen::without_a_hash(Arm::Stable, Reason::Closed));
+        return Some(Chosen::without_a_hash(Arm::Stable, RouteReason::CanaryOff));
     }
     if let Some(arm) = user.and_then(|user| pinned(pins, user)).filter(|arm| may_choose(*arm, share)) {
-        return Some(Chosen::without_a_hash(arm, Reason::Pinned));
+        return Some(Chosen::without_a_hash(arm, RouteReason::Pinned));
     }
-    let place = user.map(|user| place(salt, user));
+    let place = user.map(|user| bucket_and_slot(salt, user));
     if share.percent == Percent::ALL {
         // The hash decides nothing, but the guard distinguishes users here too.
         let (slot, bucket) = place.map(|place| (place.slot, place.bucket)).unzip();
-        return Some(Chosen { slot, bucket, ..Chosen::without_a_hash(Arm::Canary, Reason::Everybody) });
+        return Some(Chosen { slot, bucket, ..Chosen::without_a_hash(Arm::Canary, RouteReason::Everybody) });
     }
-    place.map(|place| Chosen::by_hash(place, share, Reason::Bucket))
+    place.map(|place| Chosen::by_hash(place, share, RouteReason::Bucket))
 }
 
 fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> Chosen {
     match rollout.anonymous {
         Anonymous::Conversation => match facts.body.and_then(opening) {
-            Some(opening) => {
-                Chosen::by_hash(place_of_conversation(&rollout.salt, &opening), share, Reason::Conversation)
-            }
-            None => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
+            Some(opening) => Chosen::by_hash(
+                bucket_and_slot_of_conversation(&rollout.salt, &opening),
+                share,
+                RouteReason::Conversation,
+            ),
+            None => Chosen::without_a_hash(Arm::Stable, RouteReason::Anonymous),
         },
         Anonymous::Random => {
-            let bucket = drawn(draw());
-            Chosen { bucket: Some(bucket), ..Chosen::without_a_hash(arm_at(bucket, share), Reason::Drawn) }
+            let bucket = random_bucket(draw());
+            Chosen { bucket: Some(bucket), ..Chosen::without_a_hash(arm_at(bucket, share), RouteReason::Drawn) }
         }
-        Anonymous::Stable => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
+        Anonymous::Stable => Chosen::without_a_hash(Arm::Stable, RouteReason::Anonymous),
     }
 }
 
 /// The slot of a conversation whose user is not known; of a body without one: its own.
 fn slot_of_nobody(salt: &str, facts: &Facts<'_>) -> Option<Slot> {
     let place = match facts.body.and_then(opening) {
-        Some(opening) => place_of_conversation(salt, &opening),
-        None => facts.bytes.map(|bytes| place(salt, bytes.get(..TOLD_APART).unwrap_or(bytes)))?,
+        Some(opening) => bucket_and_slot_of_conversation(salt, &opening),
+        None => facts.bytes.map(|bytes| bucket_and_slot(salt, bytes.get(..TOLD_APART).unwrap_or(bytes)))?,
     };
     Some(place.slot)
 }
@@ -334,7 +336,7 @@ fn arm_at(bucket: Bucket, share: InForceShare) -> Arm {
 
 /// A hand may always choose stable; the canary only while nothing closes it.
 fn may_choose(arm: Arm, share: InForceShare) -> bool {
-    arm == Arm::Stable || !share.closed
+    arm == Arm::Stable || !share.buckets_only
 }
 
 fn pinned(pins: &BTreeMap<String, Arm>, user: &[u8]) -> Option<Arm> {

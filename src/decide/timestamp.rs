@@ -11,11 +11,11 @@ use super::units::UnixMillis;
 
 /// A moment, as it is written for programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp(pub UnixMillis);
+pub struct Timestamp(pub UnixMillis);
 
 const DAY: u64 = 86_400_000;
 
-impl fmt::Display for Stamp {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = date(self.0.0 / DAY);
         let of_day = self.0.0 % DAY;
@@ -58,19 +58,19 @@ fn parse(text: &str) -> Option<UnixMillis> {
         return None;
     }
     let moment = UnixMillis(days(year, month, day)? * DAY + of_day);
-    (Stamp(moment).to_string() == text).then_some(moment)
+    (Timestamp(moment).to_string() == text).then_some(moment)
 }
 
-impl Serialize for Stamp {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Stamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Stamp, D::Error> {
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).map(Stamp).ok_or_else(|| {
+        parse(&text).map(Timestamp).ok_or_else(|| {
             serde::de::Error::custom(format!("`{text}` is not a moment such as 2026-11-21T07:56:02.123Z"))
         })
     }
@@ -90,7 +90,7 @@ mod tests {
             (1_795_247_762_123, "2026-11-21T07:56:02.123Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(Stamp(UnixMillis(millis)).to_string(), text);
+            assert_eq!(Timestamp(UnixMillis(millis)).to_string(), text);
             assert_eq!(parse(text), Some(UnixMillis(millis)));
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_not_a_moment_is_refused() {
         for wrong in ["", "yesterday", "2026-13-01T00:00:00.000Z", "2026-02-30T00:00:00.000Z", "2026-11-21T07:56:02Z"] {
-            let error = serde_json::from_value::<Stamp>(serde_json::json!(wrong)).unwrap_err().to_string();
+            let error = serde_json::from_value::<Timestamp>(serde_json::json!(wrong)).unwrap_err().to_string();
             assert_eq!(error, format!("`{wrong}` is not a moment such as 2026-11-21T07:56:02.123Z"));
         }
     }

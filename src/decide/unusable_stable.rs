@@ -9,7 +9,7 @@ use super::units::{Percent, ProviderId};
 
 /// Users without a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unserved {
+pub struct UnusableStable {
     /// The rollout; `None`: what no rollout takes.
     pub rollout: Option<String>,
     /// Who cannot be asked.
@@ -20,11 +20,11 @@ pub struct Unserved {
 
 /// Whom this policy leaves without a provider. `ended`: whether a rollout came to its end.
 #[must_use]
-pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserved> {
+pub fn unusable_stables(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<UnusableStable> {
     let found = |rollout: Option<&Rollout>, id: ProviderId| {
         let provider = policy.provider(id);
         let reason = provider.unusable.clone()?;
-        Some(Unserved { rollout: rollout.map(|it| it.name.clone()), provider: provider.name.clone(), reason })
+        Some(UnusableStable { rollout: rollout.map(|it| it.name.clone()), provider: provider.name.clone(), reason })
     };
     let rollouts = policy.rollouts.iter().filter(|rollout| !ended(rollout));
     let stables = rollouts.filter_map(|rollout| found(Some(rollout), rollout.stable));
@@ -41,14 +41,14 @@ pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserv
 
 /// Whether the file alone puts all users on the canary.
 #[must_use]
-pub fn is_moved(rollout: &Rollout) -> bool {
+pub fn is_pinned_to_canary(rollout: &Rollout) -> bool {
     let moved = |canary: &Canary| canary.percent == Intent::Pinned(Percent::ALL) && canary.ramp.max == Percent::ALL;
     rollout.canary.as_ref().is_some_and(moved)
 }
 
 /// Whether all users are on the canary, and only a rollback sends users to stable.
 #[must_use]
-pub fn is_at_its_end(canary: &Canary, state: &RolloutState) -> bool {
+pub fn is_completed(canary: &Canary, state: &RolloutState) -> bool {
     let asked = match canary.percent {
         Intent::Pinned(percent) => percent == Percent::ALL,
         Intent::Auto => state.phase == Phase::Completed,

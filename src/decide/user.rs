@@ -33,7 +33,7 @@ const NOBODY: [&[u8]; 13] = [
 
 /// Whether an id counts as absent: empty, blank, or a placeholder, in any case and with any padding.
 #[must_use]
-pub fn is_nobody(id: &[u8]) -> bool {
+pub fn is_placeholder(id: &[u8]) -> bool {
     // Most have nothing to trim, which their ends show.
     let id = if let [b'!'..=b'~', .., b'!'..=b'~'] = id { id } else { trimmed(id) };
     id.is_empty() || NOBODY.iter().any(|word| id.eq_ignore_ascii_case(word))
@@ -66,7 +66,7 @@ pub fn user_id<'a>(sources: &[UserSource], facts: &Facts<'a>) -> Option<Cow<'a, 
 }
 
 fn present<'a>(mut ids: impl Iterator<Item = Cow<'a, [u8]>>) -> Option<Cow<'a, [u8]>> {
-    ids.find(|id| !is_nobody(id))
+    ids.find(|id| !is_placeholder(id))
 }
 
 #[cfg(test)]
@@ -77,15 +77,15 @@ mod tests {
     fn blanks_and_stand_ins_are_nobody() {
         for id in ["", " ", "\t\u{a0}", "anonymous", "Anonymous", "DEFAULT", "0", " null ", "[object Object]", "<nil>"]
         {
-            assert!(is_nobody(id.as_bytes()), "{id:?}");
+            assert!(is_placeholder(id.as_bytes()), "{id:?}");
         }
     }
 
     #[test]
     fn names_that_somebody_may_have_are_somebody() {
         for id in ["user", "test", "00", "0x0", "nullable", "a", "-", "anonymous-17", "Nil", "None of yours"] {
-            assert!(!is_nobody(id.as_bytes()), "{id:?}");
+            assert!(!is_placeholder(id.as_bytes()), "{id:?}");
         }
-        assert!(!is_nobody(b"\xff\xfe"));
+        assert!(!is_placeholder(b"\xff\xfe"));
     }
 }

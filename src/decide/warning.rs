@@ -28,12 +28,12 @@ pub enum Warning {
         rollout: String,
     },
     /// A rollout's stable is the canary of one that was rolled back.
-    StableTakenBack(TakenBack),
+    StableTakenBack(RolledBackStable),
 }
 
 /// A stable that is the canary of a rollout which was rolled back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenBack {
+pub struct RolledBackStable {
     /// Whose stable it is.
     pub rollout: String,
     /// Its address.

@@ -15,7 +15,7 @@ use super::provider::{Behaviour, Provider};
 use super::script::{Cue, Pace, Scene};
 use super::sidecar::Sidecar;
 use super::traffic::Traffic;
-use super::view::{self, Facts, ProviderFacts, Sum};
+use super::view::{self, DemoSummary, ProviderFacts, ViewData};
 use crate::app::StartError;
 use crate::clock;
 use crate::decide::event::Action;
@@ -132,9 +132,9 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
         let _inside = runtime.enter();
         Signals::watched().map_err(at("watching signals"))?
     };
-    let stage = Stage::new(options.dir.as_deref())?;
-    let openai = provider("openai", well())?;
-    let holysheep = provider("holysheep", well())?;
+    let stage = DemoDir::new(options.dir.as_deref())?;
+    let openai = provider("openai", healthy())?;
+    let holysheep = provider("holysheep", healthy())?;
     let (listen, admin) = ports(options.port);
     let flags = stage.dir.join("flags.yaml");
     let text = flags_text(listen, admin, &openai, &holysheep, &speed);
@@ -143,9 +143,9 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     let traffic = Traffic::start(sidecar.proxy(), speed.per_second).map_err(at("starting the demo's users"))?;
     say(&invitation(sidecar.proxy(), sidecar.admin(), &flags));
 
-    let world = World { began: clock::unix(), openai, holysheep, traffic, sidecar };
+    let world = DemoParts { began: clock::unix(), openai, holysheep, traffic, sidecar };
     let ended = runtime.block_on(world.play(&speed, options.once, signals));
-    let World { traffic, sidecar, .. } = world;
+    let DemoParts { traffic, sidecar, .. } = world;
     drop(traffic);
     sidecar.stop();
     ended
@@ -186,24 +186,24 @@ impl Signals {
 }
 
 /// The directory, removed at the end when it is ours.
-struct Stage {
+struct DemoDir {
     dir: PathBuf,
     ours: bool,
 }
 
-impl Stage {
-    fn new(dir: Option<&Path>) -> Result<Stage, DemoError> {
+impl DemoDir {
+    fn new(dir: Option<&Path>) -> Result<DemoDir, DemoError> {
         let ours = dir.is_none();
         let dir = dir.map_or_else(
             || std::env::temp_dir().join(format!("serin-demo-{}-{:x}", std::process::id(), clock::unix().0)),
             Path::to_owned,
         );
         std::fs::create_dir_all(&dir).map_err(at(format!("creating {}", dir.display())))?;
-        Ok(Stage { dir, ours })
+        Ok(DemoDir { dir, ours })
     }
 }
 
-impl Drop for Stage {
+impl Drop for DemoDir {
     fn drop(&mut self) {
         if self.ours {
             // What cannot be removed is a few small files below the system's own temporary directory.
@@ -216,12 +216,12 @@ fn provider(name: &str, behaviour: Behaviour) -> Result<Provider, DemoError> {
     Provider::start(name, behaviour).map_err(at(format!("starting the provider {name}")))
 }
 
-fn well() -> Behaviour {
+fn healthy() -> Behaviour {
     Behaviour { latency: Millis(20), gap: Millis(5), ..Behaviour::default() }
 }
 
-fn ill() -> Behaviour {
-    Behaviour { failures: Percent::from_hundredths(5000).unwrap_or(Percent::ALL), ..well() }
+fn failing() -> Behaviour {
+    Behaviour { failures: Percent::from_hundredths(5000).unwrap_or(Percent::ALL), ..healthy() }
 }
 
 fn ports(asked: Option<u16>) -> (SocketAddr, SocketAddr) {
@@ -284,7 +284,7 @@ fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
 }
 
 /// What is on the stage while the script runs.
-struct World {
+struct DemoParts {
     began: UnixMillis,
     openai: Provider,
     holysheep: Provider,
@@ -292,7 +292,7 @@ struct World {
     sidecar: Sidecar,
 }
 
-impl World {
+impl DemoParts {
     async fn play(&self, speed: &Speed, once: bool, mut signals: Signals) -> Result<(), DemoError> {
         let terminal = io::stdout().is_terminal();
         let mut screen = Screen { terminal, colour: terminal && std::env::var_os("NO_COLOR").is_none(), drawn: None };
@@ -305,27 +305,27 @@ impl World {
                 _ = redraw.tick() => {}
                 () = signals.any() => {
                     screen.close();
-                    return if once { Err(DemoError::Left { scene: scene.told(once) }) } else { Ok(()) };
+                    return if once { Err(DemoError::Left { scene: scene.caption(once) }) } else { Ok(()) };
                 }
             }
-            let facts = self.facts(scene.told(once)).await;
+            let facts = self.facts(scene.caption(once)).await;
             let now = clock::now();
             let (next, cue) = scene.next(facts.percent, facts.standing, now, &speed.pace);
             scene = next;
             match cue {
                 Some(Cue::Break) => {
-                    self.holysheep.set(ill());
+                    self.holysheep.set(failing());
                     broken_at = Some(clock::unix());
                 }
-                Some(Cue::Mend) => self.holysheep.set(well()),
+                Some(Cue::Mend) => self.holysheep.set(healthy()),
                 // Refused: the scene is played once more, after its pause.
                 Some(Cue::Resume) if self.sidecar.resume(ROLLOUT).await.is_err() => {
                     scene = Scene::Mended { since: now };
                 }
-                Some(Cue::Finish) => sum = Some(summed(&facts, broken_at)),
+                Some(Cue::Finish) => sum = Some(summary(&facts, broken_at)),
                 Some(Cue::Resume) | None => {}
             }
-            let facts = Facts { told: scene.told(once), sum, ..facts };
+            let facts = ViewData { told: scene.caption(once), sum, ..facts };
             screen.show(facts.clone());
             if scene == Scene::Over && once {
                 screen.close();
@@ -334,13 +334,13 @@ impl World {
             let after = now.since(started);
             if once && after > speed.pace.deadline {
                 screen.close();
-                let Facts { percent, standing, reason, told, .. } = facts;
+                let ViewData { percent, standing, reason, told, .. } = facts;
                 return Err(DemoError::Stuck { after, scene: told, percent, standing: standing.as_str(), reason });
             }
         }
     }
 
-    async fn facts(&self, told: &'static str) -> Facts {
+    async fn facts(&self, told: &'static str) -> ViewData {
         let status = self.sidecar.status();
         let rollout = status.rollouts.iter().find(|rollout| rollout.name == ROLLOUT);
         let asked = |provider: &Provider| {
@@ -351,12 +351,12 @@ impl World {
         let (percent, standing, reason) = rollout.map_or_else(
             || {
                 let gone = "the file in force has no rollout `chat`".to_owned();
-                (Percent::ZERO, crate::decide::rollout::state::Standing::Blocked, gone)
+                (Percent::ZERO, crate::decide::rollout::state::OverallPhase::Blocked, gone)
             },
             |rollout| (rollout.percent, rollout.standing, rollout.reason.clone()),
         );
         let wrong = status.flags.errors.first().map(|error| format!("flags.yaml is not in force: {error}"));
-        Facts {
+        ViewData {
             began: self.began,
             now: clock::unix(),
             told,
@@ -372,24 +372,24 @@ impl World {
 }
 
 /// What the script came to. `broken_at`: when the new provider began to fail.
-fn summed(facts: &Facts, broken_at: Option<UnixMillis>) -> Sum {
+fn summary(facts: &ViewData, broken_at: Option<UnixMillis>) -> DemoSummary {
     let back = |broken: UnixMillis| {
         let rollbacks = facts.events.iter().filter(|event| event.action == Action::Rollback);
         rollbacks.map(|event| event.at).filter(|at| *at >= broken).min().map(|at| at.since(broken))
     };
     let [_, canary] = &facts.providers;
-    Sum { back_after: broken_at.and_then(back), failed: canary.failed, noticed: facts.users.failed }
+    DemoSummary { back_after: broken_at.and_then(back), failed: canary.failed, noticed: facts.users.failed }
 }
 
 /// Where the view goes.
 struct Screen {
     terminal: bool,
     colour: bool,
-    drawn: Option<Facts>,
+    drawn: Option<ViewData>,
 }
 
 impl Screen {
-    fn show(&mut self, facts: Facts) {
+    fn show(&mut self, facts: ViewData) {
         if self.terminal {
             let frame = view::frame(&facts, self.colour);
             let back = if self.drawn.is_some() { format!("\x1b[{}A", frame.lines().count()) } else { String::new() };
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn the_flags_file_is_yaml_that_names_both_providers() {
-        let (old, new) = (provider("openai", well()).unwrap(), provider("holysheep", well()).unwrap());
+        let (old, new) = (provider("openai", healthy()).unwrap(), provider("holysheep", healthy()).unwrap());
         let (listen, admin) = ports(Some(0));
         let text = flags_text(listen, admin, &old, &new, &CALM);
         let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
@@ -445,7 +445,7 @@ mod tests {
     fn a_panic_leaves_no_directory_behind() {
         let mut dir = PathBuf::new();
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let stage = Stage::new(None).unwrap();
+            let stage = DemoDir::new(None).unwrap();
             std::fs::write(stage.dir.join("flags.yaml"), "").unwrap();
             dir.clone_from(&stage.dir);
             std::panic::resume_unwind(Box::new("anything"));
@@ -463,14 +463,14 @@ mod tests {
 
     #[test]
     fn a_directory_of_its_own_goes_and_a_given_one_stays() {
-        let own = Stage::new(None).unwrap();
+        let own = DemoDir::new(None).unwrap();
         let path = own.dir.clone();
         assert!(path.is_dir());
         drop(own);
         assert!(!path.exists());
         let given = tempfile::tempdir().unwrap();
         let inside = given.path().join("demo");
-        drop(Stage::new(Some(&inside)).unwrap());
+        drop(DemoDir::new(Some(&inside)).unwrap());
         assert!(inside.is_dir());
     }
 }

@@ -4,7 +4,7 @@
 //! the sidecar: it breaks and mends a provider and asks for one `resume`; all else is the sidecar's doing, and a
 //! human who takes over (a pin, a pause, a rollback) ends the script at once.
 
-use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::state::OverallPhase;
 use crate::decide::units::{Millis, Percent};
 
 /// How long the quiet moments last.
@@ -59,13 +59,19 @@ pub(super) enum Scene {
 
 impl Scene {
     /// The next scene, and what has to be done for it.
-    pub(super) fn next(self, percent: Percent, standing: Standing, now: Millis, pace: &Pace) -> (Scene, Option<Cue>) {
-        let taken_over = matches!(standing, Standing::Pinned | Standing::Paused | Standing::Locked);
+    pub(super) fn next(
+        self,
+        percent: Percent,
+        standing: OverallPhase,
+        now: Millis,
+        pace: &Pace,
+    ) -> (Scene, Option<Cue>) {
+        let taken_over = matches!(standing, OverallPhase::Pinned | OverallPhase::Paused | OverallPhase::Locked);
         match self {
             Scene::Over => (Scene::Over, None),
             _ if taken_over => (Scene::Over, Some(Cue::Finish)),
             Scene::Climbing if percent.hundredths() >= BREAKS_AT => (Scene::Failing, Some(Cue::Break)),
-            Scene::Failing if standing == Standing::RolledBack => (Scene::RolledBack { since: now }, None),
+            Scene::Failing if standing == OverallPhase::RolledBack => (Scene::RolledBack { since: now }, None),
             Scene::RolledBack { since } if now.since(since) >= pace.rolled_back => {
                 (Scene::Mended { since: now }, Some(Cue::Mend))
             }
@@ -76,7 +82,7 @@ impl Scene {
     }
 
     /// What is going on, for the view: no longer than a line of it. `once`: whether it ends with the script.
-    pub(super) const fn told(self, once: bool) -> &'static str {
+    pub(super) const fn caption(self, once: bool) -> &'static str {
         match self {
             Scene::Climbing => "holysheep answers as well as openai: its share rises, stage by stage.",
             Scene::Failing => "holysheep has started to fail half of its requests; openai answers instead.",
@@ -104,18 +110,18 @@ mod tests {
         let mut scene = Scene::Climbing;
         let mut cues = Vec::new();
         for (second, share, standing) in [
-            (1, 10, Standing::Ramping),
-            (5, 25, Standing::Ramping),
-            (9, 40, Standing::Ramping),
-            (10, 40, Standing::Ramping),
-            (11, 0, Standing::RolledBack),
-            (12, 0, Standing::RolledBack),
-            (16, 0, Standing::RolledBack),
-            (19, 0, Standing::RolledBack),
-            (20, 10, Standing::Ramping),
-            (40, 85, Standing::Ramping),
-            (45, 100, Standing::Ramping),
-            (50, 100, Standing::Completed),
+            (1, 10, OverallPhase::Ramping),
+            (5, 25, OverallPhase::Ramping),
+            (9, 40, OverallPhase::Ramping),
+            (10, 40, OverallPhase::Ramping),
+            (11, 0, OverallPhase::RolledBack),
+            (12, 0, OverallPhase::RolledBack),
+            (16, 0, OverallPhase::RolledBack),
+            (19, 0, OverallPhase::RolledBack),
+            (20, 10, OverallPhase::Ramping),
+            (40, 85, OverallPhase::Ramping),
+            (45, 100, OverallPhase::Ramping),
+            (50, 100, OverallPhase::Completed),
         ] {
             let (next, cue) = scene.next(percent(share), standing, Millis(second * 1000), &PACE);
             cues.extend(cue.map(|cue| (second, cue)));
@@ -130,14 +136,17 @@ mod tests {
         let since = Millis(0);
         let scenes = [Scene::Climbing, Scene::Failing, Scene::RolledBack { since }, Scene::Mended { since }];
         for scene in scenes.into_iter().chain([Scene::Again, Scene::Over]) {
-            assert!(scene.told(false).len() <= 76 && scene.told(true).len() <= 76, "{scene:?}");
+            assert!(scene.caption(false).len() <= 76 && scene.caption(true).len() <= 76, "{scene:?}");
         }
-        assert!(Scene::Over.told(false).contains("keeps running") && !Scene::Over.told(true).contains("keeps running"));
+        assert!(
+            Scene::Over.caption(false).contains("keeps running")
+                && !Scene::Over.caption(true).contains("keeps running")
+        );
     }
 
     #[test]
     fn a_human_who_takes_over_ends_the_script() {
-        for standing in [Standing::Pinned, Standing::Paused, Standing::Locked] {
+        for standing in [OverallPhase::Pinned, OverallPhase::Paused, OverallPhase::Locked] {
             for scene in [Scene::Climbing, Scene::Failing, Scene::Mended { since: Millis(0) }, Scene::Again] {
                 let next = scene.next(percent(10), standing, Millis(9), &PACE);
                 assert_eq!(next, (Scene::Over, Some(Cue::Finish)));
@@ -148,11 +157,11 @@ mod tests {
     #[test]
     fn nothing_happens_before_its_time() {
         for (scene, share, standing) in [
-            (Scene::Climbing, 25, Standing::Ramping),
-            (Scene::Failing, 40, Standing::Ramping),
-            (Scene::RolledBack { since: Millis(1000) }, 0, Standing::RolledBack),
-            (Scene::Mended { since: Millis(1000) }, 0, Standing::RolledBack),
-            (Scene::Again, 85, Standing::Ramping),
+            (Scene::Climbing, 25, OverallPhase::Ramping),
+            (Scene::Failing, 40, OverallPhase::Ramping),
+            (Scene::RolledBack { since: Millis(1000) }, 0, OverallPhase::RolledBack),
+            (Scene::Mended { since: Millis(1000) }, 0, OverallPhase::RolledBack),
+            (Scene::Again, 85, OverallPhase::Ramping),
         ] {
             assert_eq!(scene.next(percent(share), standing, Millis(1500), &PACE), (scene, None));
         }

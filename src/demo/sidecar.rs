@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::app;
 use crate::decide::event::Event;
-use crate::decide::rollout::state::Verb;
-use crate::state::inbox::{Command, Refusal};
+use crate::decide::rollout::state::RolloutCommand;
+use crate::state::inbox::{Command, CommandError};
 use crate::state::status::Status;
 
 /// A running sidecar.
@@ -44,10 +44,10 @@ impl Sidecar {
     }
 
     /// What a human would do with `serin resume ROLLOUT`.
-    pub(super) async fn resume(&self, rollout: &str) -> Result<(), Refusal> {
+    pub(super) async fn resume(&self, rollout: &str) -> Result<(), CommandError> {
         let command = Command {
             rollout: Some(rollout.to_owned()),
-            verb: Verb::Resume { at: None },
+            verb: RolloutCommand::Resume { at: None },
             actor: "demo".to_owned(),
             reason: "the new provider answers again".to_owned(),
         };

@@ -40,7 +40,7 @@ struct Counts {
 
 /// What users saw so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct UserCounts {
     /// Whole answers.
     pub(super) answered: u64,
     /// Errors, and answers that broke off.
@@ -66,8 +66,8 @@ impl Traffic {
     }
 
     /// What users saw so far.
-    pub(super) fn seen(&self) -> Seen {
-        Seen { answered: self.seen.answered.load(Relaxed), failed: self.seen.failed.load(Relaxed) }
+    pub(super) fn seen(&self) -> UserCounts {
+        UserCounts { answered: self.seen.answered.load(Relaxed), failed: self.seen.failed.load(Relaxed) }
     }
 }
 

@@ -6,17 +6,17 @@
 
 use std::fmt::Write as _;
 
-use super::traffic::Seen;
+use super::traffic::UserCounts;
 use crate::decide::event::{Action, Event};
 use crate::decide::printable::printable;
-use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::state::OverallPhase;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::describe::event::reason;
 use crate::describe::format::time;
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct ViewData {
     /// When the demo began, and now.
     pub(super) began: UnixMillis,
     /// Now.
@@ -26,22 +26,22 @@ pub(super) struct Facts {
     /// The share in force.
     pub(super) percent: Percent,
     /// Where the rollout is.
-    pub(super) standing: Standing,
+    pub(super) standing: OverallPhase,
     /// Why the share is what it is.
     pub(super) reason: String,
     /// Stable first.
     pub(super) providers: [ProviderFacts; 2],
     /// What users saw.
-    pub(super) users: Seen,
+    pub(super) users: UserCounts,
     /// Newest first.
     pub(super) events: Vec<Event>,
     /// What it came to, once the script is over.
-    pub(super) sum: Option<Sum>,
+    pub(super) sum: Option<DemoSummary>,
 }
 
 /// What the script came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sum {
+pub(super) struct DemoSummary {
     /// From the beginning of the new provider's failures until nobody was sent to it any more; `None`: a human was faster.
     pub(super) back_after: Option<Millis>,
     /// What the new provider failed.
@@ -66,14 +66,14 @@ const EVENTS: usize = 7;
 const WIDTH: usize = 80;
 
 /// A frame for a terminal, each line ended by a newline.
-pub(super) fn frame(facts: &Facts, colour: bool) -> String {
+pub(super) fn frame(facts: &ViewData, colour: bool) -> String {
     let paint = |code: &str, text: &str| {
         if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     };
     let hue = match facts.standing {
-        Standing::RolledBack | Standing::Locked | Standing::Blocked => "31",
-        Standing::Paused | Standing::Probing | Standing::Pinned | Standing::Confirming => "33",
-        Standing::Ramping | Standing::Completed => "32",
+        OverallPhase::RolledBack | OverallPhase::Locked | OverallPhase::Blocked => "31",
+        OverallPhase::Paused | OverallPhase::Probing | OverallPhase::Pinned | OverallPhase::Confirming => "33",
+        OverallPhase::Ramping | OverallPhase::Completed => "32",
     };
     let mut out = String::new();
     let mut line = |text: &str| {
@@ -128,7 +128,7 @@ fn follows(before: &Event, event: &Event) -> bool {
 }
 
 /// What it came to, in a line.
-fn summed(sum: &Sum, facts: &Facts) -> String {
+fn summed(sum: &DemoSummary, facts: &ViewData) -> String {
     let [stable, canary] = facts.providers.each_ref().map(|provider| &provider.name);
     let requests = if sum.failed == 1 { "1 request".to_owned() } else { format!("{} requests", grouped(sum.failed)) };
     let back = sum.back_after.map(|after| format!("; back on {stable} in {}", time(after.duration().as_secs_f64())));
@@ -136,7 +136,7 @@ fn summed(sum: &Sum, facts: &Facts) -> String {
 }
 
 /// One line for each thing that changed since the last look.
-pub(super) fn changes(before: Option<&Facts>, now: &Facts) -> Vec<String> {
+pub(super) fn changes(before: Option<&ViewData>, now: &ViewData) -> Vec<String> {
     let stamp = stamp(now.now, now.began);
     let mut lines = Vec::new();
     let known = before.map_or(0, |before| before.events.first().map_or(0, |event| event.at.0));
@@ -230,26 +230,26 @@ mod tests {
             rollout: Some("chat".to_owned()),
             actor: "ramp".into(),
             action: Action::from(action.to_owned()),
-            reason: Reason::said("3s passed, 20 answers"),
+            reason: Reason::from_human("3s passed, 20 answers"),
             from: Percent::from_hundredths(from).unwrap(),
             to: Percent::from_hundredths(to).unwrap(),
             generation: 1,
         }
     }
 
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> ViewData {
+        ViewData {
             began: UnixMillis(1_000_000),
             now: UnixMillis(1_065_400),
             told: "it climbs",
             percent: Percent::from_hundredths(2500).unwrap(),
-            standing: Standing::Ramping,
+            standing: OverallPhase::Ramping,
             reason: "second stage of the ramp".to_owned(),
             providers: [
                 ProviderFacts { name: "openai".to_owned(), requests: 1_234_567, failed: 0 },
                 ProviderFacts { name: "holysheep".to_owned(), requests: 312, failed: 14 },
             ],
-            users: Seen { answered: 1_234_865, failed: 14 },
+            users: UserCounts { answered: 1_234_865, failed: 14 },
             events: vec![event(1_004_000, "promote", 1000, 2500), event(1_000_500, "begin", 0, 1000)],
             sum: None,
         }
@@ -277,7 +277,7 @@ mod tests {
         let mut many = facts();
         many.events =
             (0..50).map(|n| event(1_000_000 + n, if n % 2 == 0 { "promote" } else { "rollback" }, 0, 10)).collect();
-        many.events[0].reason = Reason::said(&"long\n".repeat(200));
+        many.events[0].reason = Reason::from_human(&"long\n".repeat(200));
         let mut none = facts();
         none.events.clear();
         let height = frame(&facts(), true).lines().count();
@@ -285,7 +285,7 @@ mod tests {
         assert!(height + 6 < 24, "{height}");
         assert_eq!(frame(&many, false).lines().count(), height);
         assert_eq!(frame(&none, false).lines().count(), height);
-        many.sum = Some(Sum { back_after: Some(Millis(3200)), failed: 1_234_567, noticed: 1_234_567 });
+        many.sum = Some(DemoSummary { back_after: Some(Millis(3200)), failed: 1_234_567, noticed: 1_234_567 });
         many.reason = "a long reason ".repeat(20);
         let frame = frame(&many, false);
         assert_eq!(frame.lines().count(), height);
@@ -304,7 +304,7 @@ mod tests {
         events.extend(climb(1_030_000, 9000));
         events.push(event(1_040_000, "complete", 9000, 9000));
         facts.events = events.into_iter().rev().collect();
-        facts.sum = Some(Sum { back_after: Some(Millis(3200)), failed: 24, noticed: 0 });
+        facts.sum = Some(DemoSummary { back_after: Some(Millis(3200)), failed: 24, noticed: 0 });
         let frame = frame(&facts, false);
         for part in [
             "promote 0% -> 45%: 3 stages",

@@ -3,33 +3,33 @@
 //! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice is
 //! shown is decided elsewhere.
 
-use crate::decide::event::Notice;
+use crate::decide::event::Alert;
 
 /// The sentence.
 #[must_use]
-pub fn sentence(notice: &Notice) -> String {
+pub fn sentence(notice: &Alert) -> String {
     match notice {
-        Notice::Text { text } => text.clone(),
-        Notice::Unwritable { dir, error } => {
+        Alert::Text { text } => text.clone(),
+        Alert::Unwritable { dir, error } => {
             format!("state in {dir} cannot be written ({error}): changes made now are lost when this process ends")
         }
-        Notice::Writable { dir } => format!("state in {dir} can be written again"),
-        Notice::LocksUnread { dir, error, lasting } => {
+        Alert::Writable { dir } => format!("state in {dir} can be written again"),
+        Alert::LocksUnread { dir, error, lasting } => {
             let then =
                 if *lasting { "every canary is at 0% until they can be read" } else { "existing locks stay in force" };
             format!("the locks in {dir}/locks cannot be read ({error}): {then}")
         }
-        Notice::LocksRead { dir } => format!("the locks in {dir}/locks can be read again"),
-        Notice::SamplesLost { lost, most } => format!(
+        Alert::LocksRead { dir } => format!("the locks in {dir}/locks can be read again"),
+        Alert::SamplesLost { lost, most } => format!(
             "the guard missed {lost} requests, failures, refusals and response times: they came faster than it reads \
              them, {most} of a core between two checks. It judges by fewer than there were, and has dropped its list \
              of waiting requests"
         ),
-        Notice::NobodyAnswers { rollout, canary, stable } => format!(
+        Alert::NobodyAnswers { rollout, canary, stable } => format!(
             "{canary}, the canary of {rollout}, answers no request while {stable} is not reachable: no user is moved, \
              and stable's requests go to {stable} first again"
         ),
-        Notice::StableSilent { rollout, canary, stable, waits } => format!(
+        Alert::StableSilent { rollout, canary, stable, waits } => format!(
             "{stable}, the stable of {rollout}, accepts requests and answers none of them while {canary} answers: no \
              user is moved, and each request waits {waits} for {stable} before the next candidate of `fallback`"
         ),

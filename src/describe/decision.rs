@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::cause;
 use super::format::{count, number, percent, time};
 use super::silent;
-use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Regression};
+use crate::decide::event::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::rule::Rule;
 use crate::decide::rollout::state::Pause;
@@ -18,9 +18,9 @@ use crate::decide::units::Millis;
 #[must_use]
 pub fn sentence(decision: &Decision) -> String {
     let told = match (decision.decided, &decision.detail) {
-        (Decided::Alarm(rule), detail) => alarm(rule, decision, detail),
+        (DecisionKind::Alarm(rule), detail) => alarm(rule, decision, detail),
         (_, Detail::Held { share, hold, .. }) => {
-            let end = if decision.decided == Decided::Complete { " (the end of the ramp)" } else { "" };
+            let end = if decision.decided == DecisionKind::Complete { " (the end of the ramp)" } else { "" };
             format!("the share was {share}{end} for {hold}: {}", both(decision, "failed"))
         }
         (_, Detail::Suspected { share, .. }) => {
@@ -33,7 +33,7 @@ pub fn sentence(decision: &Decision) -> String {
                  {share} for a while"
             )
         }
-        (Decided::GivenUp, _) => "stable is down: no comparison is possible".to_owned(),
+        (DecisionKind::GivenUp, _) => "stable is down: no comparison is possible".to_owned(),
         _ => format!("the canary is not worse than stable: {}", both(decision, "failed")),
     };
     match decision.main_cause() {
@@ -177,30 +177,30 @@ pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
 pub fn would_change(decision: &Decision) -> Option<String> {
     let decided = decision.decided;
     Some(match decision.would_change? {
-        Change::Answered => "one answered request of the canary would have prevented this".to_owned(),
-        Change::Output { since } => {
+        Counterfactual::Answered => "one answered request of the canary would have prevented this".to_owned(),
+        Counterfactual::Output { since } => {
             let since = silent::time_of_day(since);
             format!("output of the canary for one request sent since {since} would have prevented this")
         }
-        Change::Ceiling => "a higher `ceiling`, or `ceiling: off`".to_owned(),
-        Change::Fewer { events, tolerated_ratio, ignore_below } => {
+        Counterfactual::Ceiling => "a higher `ceiling`, or `ceiling: off`".to_owned(),
+        Counterfactual::Fewer { events, tolerated_ratio, ignore_below } => {
             fewer(decided.rule()?, events, tolerated_ratio, ignore_below)
         }
-        Change::More { failures } => {
+        Counterfactual::More { failures } => {
             let more = match failures {
                 failures if failures < 1.5 => "one more failure".to_owned(),
                 failures => format!("{} more failures", count(failures)),
             };
             let instead = match decided {
-                Decided::Promote => "kept the share by their rate alone; evidence above 1 also would have",
-                Decided::Complete => "prevented the completion",
+                DecisionKind::Promote => "kept the share by their rate alone; evidence above 1 also would have",
+                DecisionKind::Complete => "prevented the completion",
                 _ => "kept half of the users on each provider",
             };
             format!("{more} of the canary would have {instead}")
         }
-        Change::LowerRate { limit } => {
+        Counterfactual::LowerRate { limit } => {
             let then = match decided {
-                Decided::Recheck => " would have ended the ramp",
+                DecisionKind::Recheck => " would have ended the ramp",
                 _ => ": one and a half times stable's, or `done_below`",
             };
             format!("a failure rate of the canary below {}{then}", percent(limit))

@@ -5,7 +5,7 @@
 
 use super::decision::sentence;
 use super::{alert, in_force, incompatibility};
-use crate::decide::event::{Event, Reason, Turn};
+use crate::decide::event::{BreakerChange, Event, Reason};
 
 /// The reason; empty: none was given.
 #[must_use]
@@ -59,15 +59,15 @@ pub fn reason(event: &Event) -> String {
 
 /// A change of a provider's breaker.
 #[must_use]
-pub fn breaker(provider: &str, turn: Turn) -> String {
+pub fn breaker(provider: &str, turn: BreakerChange) -> String {
     match turn {
-        Turn::Closed => format!("the breaker of {provider} is closed: it answers again"),
-        Turn::Reached => format!("the breaker of {provider} is closed: it is reachable again"),
-        Turn::Opened { failures, open_for } => format!(
+        BreakerChange::Closed => format!("the breaker of {provider} is closed: it answers again"),
+        BreakerChange::Reached => format!("the breaker of {provider} is closed: it is reachable again"),
+        BreakerChange::Opened { failures, open_for } => format!(
             "the breaker of {provider} is open after {failures} failures in a row: for {open_for} its requests go to \
              another candidate where one is left"
         ),
-        Turn::OutOfReach { failures } => format!(
+        BreakerChange::OutOfReach { failures } => format!(
             "the breaker of {provider} is open: {failures} connections in a row failed; until it answers or a test \
              connection succeeds, its rollouts use another candidate first"
         ),

@@ -7,24 +7,24 @@ use super::decision::{pause as held_for, regression};
 use super::format::time;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::context::Blocked;
-use crate::decide::rollout::in_force::{Again, Why};
+use crate::decide::rollout::in_force::{RetryPlan, ShareReason};
 use crate::decide::rollout::state::{Lock, Pause};
 use crate::decide::units::Percent;
 
 /// The sentence for the rollout with this name.
 #[must_use]
-pub fn reason(name: &str, why: &Why) -> String {
+pub fn reason(name: &str, why: &ShareReason) -> String {
     match why {
-        Why::Locked { percent, asked, lock, besides } => {
+        ShareReason::Locked { percent, asked, lock, besides } => {
             let besides = besides.as_ref().map_or_else(String::new, |why| format!("; also, {}", reason(name, why)));
             locked(name, lock, *percent, *asked) + &besides
         }
-        Why::Blocked { asked, fault } => format!("blocked at 0%{}: {fault}", instead_of(*asked, Percent::ZERO)),
-        Why::RolledBack { percent, asked, cause, next_attempt, again } => {
+        ShareReason::Blocked { asked, fault } => format!("blocked at 0%{}: {fault}", instead_of(*asked, Percent::ZERO)),
+        ShareReason::RolledBack { percent, asked, cause, next_attempt, again } => {
             let later = match again {
-                Again::Never => String::new(),
-                Again::Spent(retries) => format!(" (it was retried {retries} times)"),
-                Again::After(left) => format!(", or automatically in {}", time(left.duration().as_secs_f64())),
+                RetryPlan::Never => String::new(),
+                RetryPlan::Spent(retries) => format!(" (it was retried {retries} times)"),
+                RetryPlan::After(left) => format!(", or automatically in {}", time(left.duration().as_secs_f64())),
             };
             format!(
                 "the guard rolled it back to {percent}{}: {}; it continues with `serin resume {name}` or `attempt: \
@@ -33,23 +33,23 @@ pub fn reason(name: &str, why: &Why) -> String {
                 regression(cause)
             )
         }
-        Why::Pinned { percent, asked, found } => {
+        ShareReason::Pinned { percent, asked, found } => {
             let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
             let found = found
                 .as_ref()
                 .map_or_else(String::new, |pause| format!("; the guard moves no user, but: {}", held_for(pause)));
             format!("the file pins {asked}{capped}{found}")
         }
-        Why::Confirming { ramp } => format!(
+        ShareReason::Confirming { ramp } => format!(
             "the canary looks bad at {ramp}, where stable has too little traffic for a comparison: half of the users \
              are on each provider for a while"
         ),
-        Why::Paused { pause, probing: true } => format!("{}, before the ramp's start", paused(name, pause)),
-        Why::Paused { pause, probing: false } => paused(name, pause),
-        Why::Probing => "the ramp starts once the canary has answered a probe".to_owned(),
-        Why::Completed => "the ramp is completed".to_owned(),
-        Why::Clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
-        Why::Ramp { percent } => format!("the ramp is at {percent}"),
+        ShareReason::Paused { pause, probing: true } => format!("{}, before the ramp's start", paused(name, pause)),
+        ShareReason::Paused { pause, probing: false } => paused(name, pause),
+        ShareReason::Probing => "the ramp starts once the canary has answered a probe".to_owned(),
+        ShareReason::Completed => "the ramp is completed".to_owned(),
+        ShareReason::Clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
+        ShareReason::Ramp { percent } => format!("the ramp is at {percent}"),
     }
 }
 

@@ -3,23 +3,23 @@
 //! Names in a finding come from a response. They are bounded and quoted before they get here, and quoted again in a
 //! rule. Rules are suggestions: Serin never writes flags.yaml.
 
-use crate::decide::incompatibility::Finding;
+use crate::decide::incompatibility::Incompatibility;
 
 /// Fields that every request needs: no rule drops them.
 const NEEDED: [&str; 6] = ["messages", "input", "prompt", "contents", "stream", "file"];
 
 /// The finding as a sentence: `holysheep refused prompt_cache_key, which openai accepts`.
 #[must_use]
-pub fn sentence(finding: &Finding, canary: &str, stable: &str) -> String {
+pub fn sentence(finding: &Incompatibility, canary: &str, stable: &str) -> String {
     match finding {
-        Finding::Parameter(name) => format!("{canary} refused `{name}`, which {stable} accepts"),
-        Finding::Model(name) => format!("{canary} does not know the model `{name}`, which {stable} serves"),
-        Finding::ContextLength => format!("{canary} refused a request as too long that {stable} accepts"),
-        Finding::Endpoint(path) => format!("{canary} has no `{path}`, which {stable} serves"),
-        Finding::Other { status, code } if code.is_empty() => {
+        Incompatibility::Parameter(name) => format!("{canary} refused `{name}`, which {stable} accepts"),
+        Incompatibility::Model(name) => format!("{canary} does not know the model `{name}`, which {stable} serves"),
+        Incompatibility::ContextLength => format!("{canary} refused a request as too long that {stable} accepts"),
+        Incompatibility::Endpoint(path) => format!("{canary} has no `{path}`, which {stable} serves"),
+        Incompatibility::Other { status, code } if code.is_empty() => {
             format!("{canary} answered {status} to a request that {stable} accepts")
         }
-        Finding::Other { status, code } => {
+        Incompatibility::Other { status, code } => {
             format!("{canary} answered {status} `{code}` to a request that {stable} accepts")
         }
     }
@@ -27,24 +27,26 @@ pub fn sentence(finding: &Finding, canary: &str, stable: &str) -> String {
 
 /// The rule for flags.yaml: the path of the key, and its value; `None`: no rule fixes it.
 #[must_use]
-pub fn rule(finding: &Finding, provider: &str, rollout: &str) -> Option<String> {
+pub fn rule(finding: &Incompatibility, provider: &str, rollout: &str) -> Option<String> {
     match finding {
-        Finding::Parameter(name) => parameter(name, provider),
-        Finding::Model(name) => Some(format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name))),
-        Finding::ContextLength => Some(format!(
+        Incompatibility::Parameter(name) => parameter(name, provider),
+        Incompatibility::Model(name) => {
+            Some(format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name)))
+        }
+        Incompatibility::ContextLength => Some(format!(
             "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, if the response \
              is too long, providers.{provider}.max_fields: {{ max_tokens: N }}"
         )),
-        Finding::Endpoint(path) => {
+        Incompatibility::Endpoint(path) => {
             Some(format!("rollouts[{rollout}].match.endpoints: all but {}, which then stays on stable", scalar(path)))
         }
-        Finding::Other { .. } => None,
+        Incompatibility::Other { .. } => None,
     }
 }
 
 /// The remedy as a sentence.
 #[must_use]
-pub fn advice(finding: &Finding, provider: &str, rollout: &str) -> String {
+pub fn advice(finding: &Incompatibility, provider: &str, rollout: &str) -> String {
     rule(finding, provider, rollout).map_or_else(
         || format!("no rule fixes this; keep such requests on stable with rollouts[{rollout}].match"),
         |rule| format!("write {rule}"),
@@ -53,15 +55,15 @@ pub fn advice(finding: &Finding, provider: &str, rollout: &str) -> String {
 
 /// The most frequent refusal in short form, with its count and the count of all refusals.
 #[must_use]
-pub fn commonest(finding: &Finding, status: u16, code: Option<&str>, (count, all): (u64, u64)) -> String {
+pub fn commonest(finding: &Incompatibility, status: u16, code: Option<&str>, (count, all): (u64, u64)) -> String {
     let code = code.map(|code| format!(" `{code}`")).unwrap_or_default();
     let about = match finding {
-        Finding::Parameter(name) => format!(" ({name})"),
-        Finding::Model(name) if name.is_empty() => " (its model)".to_owned(),
-        Finding::Model(name) => format!(" (model {name})"),
-        Finding::ContextLength => " (too long)".to_owned(),
-        Finding::Endpoint(path) => format!(" (no {path})"),
-        Finding::Other { .. } => String::new(),
+        Incompatibility::Parameter(name) => format!(" ({name})"),
+        Incompatibility::Model(name) if name.is_empty() => " (its model)".to_owned(),
+        Incompatibility::Model(name) => format!(" (model {name})"),
+        Incompatibility::ContextLength => " (too long)".to_owned(),
+        Incompatibility::Endpoint(path) => format!(" (no {path})"),
+        Incompatibility::Other { .. } => String::new(),
     };
     format!("{status}{code}{about}, {count} of {all}")
 }

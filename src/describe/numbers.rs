@@ -7,7 +7,7 @@ use super::cause::in_short;
 use super::decision::{remedy, would_change};
 use crate::decide::event::{ArmCounts, Decision, Detail, Figure, Reason};
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::units::Millis;
 
 /// Digits of a figure.
@@ -116,7 +116,7 @@ fn of_detail(detail: &Detail, list: &mut List) {
         }
         Detail::Silence { requests, unanswered, longest, shortest, probed, evidence, bound, .. } => {
             list.number("unanswered", *unanswered);
-            let kind = requests.map_or("all", |kind| if kind == Kind::Streamed { "streamed" } else { "whole" });
+            let kind = requests.map_or("all", |kind| if kind == ResponseKind::Streamed { "streamed" } else { "whole" });
             list.text("kind", Some(kind));
             list.number("waited_seconds", *longest);
             list.number("waited_seconds_at_least", *shortest);

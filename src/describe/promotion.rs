@@ -7,12 +7,12 @@ use super::format::{count, number, percent, time};
 use super::silent;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::rollout::promotion::{Hold, Until};
+use crate::decide::rollout::promotion::{PromotionCondition, RateGoal};
 use crate::decide::units::Percent;
 
 /// All reasons; empty: none.
 #[must_use]
-pub fn waiting_for(name: &str, holds: &[Hold]) -> String {
+pub fn waiting_for(name: &str, holds: &[PromotionCondition]) -> String {
     holds.iter().map(|hold| one(name, hold)).collect::<Vec<_>>().join("; ")
 }
 
@@ -22,37 +22,41 @@ pub fn written(action: Option<&Action>, to: Percent, dir: &str) -> String {
     format!("its {} ({to}) to be written to {dir}", action.map_or("next step", Action::as_str))
 }
 
-fn one(name: &str, hold: &Hold) -> String {
+fn one(name: &str, hold: &PromotionCondition) -> String {
     match hold {
-        Hold::Resume => format!("`serin resume {name}`"),
-        Hold::ResumeOrAttempt(attempt) => format!("`serin resume {name}` or `attempt: {attempt}`"),
-        Hold::Blocked(why) => why.clone(),
-        Hold::Writable(why) => format!("state that can be written ({why})"),
-        Hold::Incident => "stable to recover from its incident: the step's time is paused".to_owned(),
-        Hold::Shut => {
+        PromotionCondition::Resume => format!("`serin resume {name}`"),
+        PromotionCondition::ResumeOrAttempt(attempt) => format!("`serin resume {name}` or `attempt: {attempt}`"),
+        PromotionCondition::Blocked(why) => why.clone(),
+        PromotionCondition::Writable(why) => format!("state that can be written ({why})"),
+        PromotionCondition::Incident => "stable to recover from its incident: the step's time is paused".to_owned(),
+        PromotionCondition::Shut => {
             "stable's breaker to close: there is nothing to compare with, and the step's time is paused".to_owned()
         }
-        Hold::Dead => "a response of the canary, which answers no request either".to_owned(),
-        Hold::SharedSilence(silence) => silent::shared(silence),
-        Hold::Unanswered(requests) => {
+        PromotionCondition::Dead => "a response of the canary, which answers no request either".to_owned(),
+        PromotionCondition::SharedSilence(silence) => silent::shared(silence),
+        PromotionCondition::Unanswered(requests) => {
             format!("a response of the canary: {} requests have had none", count(*requests))
         }
-        Hold::Probe(None) => "the canary's response to a probe".to_owned(),
-        Hold::Probe(Some(why)) => format!("the canary's response to a probe ({why})"),
-        Hold::StableProbe => "stable's response to a probe".to_owned(),
-        Hold::ConfirmationEnds { seconds } => format!("the confirmation to end ({} left)", time(*seconds)),
-        Hold::Stage => "a stage: ramp.max is below all of them".to_owned(),
-        Hold::Day => "a day on which ramp.hours allows promotions".to_owned(),
-        Hold::Hours => "the hours of ramp.hours".to_owned(),
-        Hold::StableRequests { got, needed } => format!("more requests of stable ({} of {needed})", count(*got)),
-        Hold::Answers { got, needed } => {
+        PromotionCondition::Probe(None) => "the canary's response to a probe".to_owned(),
+        PromotionCondition::Probe(Some(why)) => format!("the canary's response to a probe ({why})"),
+        PromotionCondition::StableProbe => "stable's response to a probe".to_owned(),
+        PromotionCondition::ConfirmationEnds { seconds } => {
+            format!("the confirmation to end ({} left)", time(*seconds))
+        }
+        PromotionCondition::Stage => "a stage: ramp.max is below all of them".to_owned(),
+        PromotionCondition::Day => "a day on which ramp.hours allows promotions".to_owned(),
+        PromotionCondition::Hours => "the hours of ramp.hours".to_owned(),
+        PromotionCondition::StableRequests { got, needed } => {
+            format!("more requests of stable ({} of {needed})", count(*got))
+        }
+        PromotionCondition::Answers { got, needed } => {
             let (more, got) = (count(f64::from(*needed) - got.floor()), count(got.floor()));
             format!("{more} more answered canary requests ({got} of {needed})")
         }
-        Hold::Evidence { aspect, now: None, .. } => {
+        PromotionCondition::Evidence { aspect, now: None, .. } => {
             format!("the evidence of its {} to fall (beyond its bound, and no user is moved now)", of(*aspect))
         }
-        Hold::Evidence { aspect, now: Some((evidence, bound)), pauses } => {
+        PromotionCondition::Evidence { aspect, now: Some((evidence, bound)), pauses } => {
             let (evidence, bound) = (number(*evidence), number(*bound));
             let then = if *pauses { "the ramp is paused" } else { "it is rolled back" };
             format!(
@@ -60,12 +64,12 @@ fn one(name: &str, hold: &Hold) -> String {
                 of(*aspect)
             )
         }
-        Hold::Rate { until, limit, rate } => {
+        PromotionCondition::Rate { until, limit, rate } => {
             let (limit, rate) = (percent(*limit), percent(*rate));
             match until {
-                Until::Sure => format!("the canary's failure rate to be reliably below {limit} (it may be {rate})"),
-                Until::Confirmed => format!("the canary's failure rate to fall below {limit} ({rate})"),
-                Until::Done => format!(
+                RateGoal::Sure => format!("the canary's failure rate to be reliably below {limit} (it may be {rate})"),
+                RateGoal::Confirmed => format!("the canary's failure rate to fall below {limit} ({rate})"),
+                RateGoal::Done => format!(
                     "the canary's failure rate to fall below {limit} ({rate}), or for an operator to complete it by \
                      pinning the percent"
                 ),

@@ -4,9 +4,9 @@
 //! stable's responses to probes replaced its traffic, the sentence contains that.
 
 use super::format::{count, time};
-use crate::decide::guard::silent::Silence;
-use crate::decide::guard::waiting::Kind;
-use crate::decide::timestamp::Stamp;
+use crate::decide::guard::silent::SilentRun;
+use crate::decide::guard::waiting::ResponseKind;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::UnixMillis;
 
 /// How long the canary's requests have waited: `8s to 20s`.
@@ -21,8 +21,8 @@ pub fn waited(shortest: f64, longest: f64) -> String {
 
 /// The sentence for a silence of both providers.
 #[must_use]
-pub fn shared(silence: &Silence) -> String {
-    let Silence { kind, unanswered, probed, stable_answered, stable_unanswered, .. } = *silence;
+pub fn shared(silence: &SilentRun) -> String {
+    let SilentRun { kind, unanswered, probed, stable_answered, stable_unanswered, .. } = *silence;
     format!(
         "stable to answer again: neither provider does ({} sent to the canary without output, {})",
         requests(kind, unanswered),
@@ -30,11 +30,11 @@ pub fn shared(silence: &Silence) -> String {
     )
 }
 
-pub(super) fn requests(kind: Option<Kind>, number: f64) -> String {
+pub(super) fn requests(kind: Option<ResponseKind>, number: f64) -> String {
     let of = match kind {
         None => "",
-        Some(Kind::Streamed) => "streamed ",
-        Some(Kind::Whole) => "whole ",
+        Some(ResponseKind::Streamed) => "streamed ",
+        Some(ResponseKind::Whole) => "whole ",
     };
     format!("{} {of}request{}", count(number), if number > 1.0 { "s" } else { "" })
 }
@@ -49,5 +49,5 @@ pub(super) fn stable(probed: bool, answered: f64, unanswered: f64) -> String {
 
 /// A time of day: `07:55:42Z`.
 pub(super) fn time_of_day(at: UnixMillis) -> String {
-    format!("{}Z", Stamp(at).to_string().get(11..19).unwrap_or_default())
+    format!("{}Z", Timestamp(at).to_string().get(11..19).unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 //! A start shows the warning; a reload may be refused with it. Addresses are inserted in their shown form, without
 //! secrets.
 
-use crate::decide::warning::{TakenBack, Warning};
+use crate::decide::warning::{RolledBackStable, Warning};
 
 /// The sentence.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn sentence(warning: &Warning) -> String {
         Warning::StrayLock { rollout } => {
             format!("a lock exists for `{rollout}`, which is not a rollout of flags.yaml")
         }
-        Warning::StableTakenBack(TakenBack { rollout, stable, other }) => {
+        Warning::StableTakenBack(RolledBackStable { rollout, stable, other }) => {
             format!("the stable of `{rollout}`, {stable}, is the canary of `{other}`, which was rolled back")
         }
     }
@@ -29,7 +29,7 @@ pub fn sentence(warning: &Warning) -> String {
 
 /// Why a file with such a stable is refused.
 #[must_use]
-pub fn refusal(TakenBack { rollout, stable, other }: &TakenBack) -> String {
+pub fn refusal(RolledBackStable { rollout, stable, other }: &RolledBackStable) -> String {
     format!(
         "rollouts `{rollout}`: its new stable {stable} is the canary of `{other}`, which was rolled back; `serin \
          resume {other}` first if that provider has recovered"

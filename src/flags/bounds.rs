@@ -11,7 +11,7 @@ pub(super) const MOST_ENTRIES: usize = 1000;
 /// The same for user ids.
 pub(super) const MOST_IDS: usize = 100_000;
 /// Providers that `fallback` may name.
-pub(super) const MOST_FALLBACKS: usize = crate::decide::fallback::MOST_OTHERS;
+pub(super) const MOST_FALLBACKS: usize = crate::decide::fallback::LONGEST_FALLBACK_LIST;
 /// A body is held until its answer has begun, so one client must not hold all that there is.
 pub(super) const MOST_REPLAY_BODY: u64 = 64 * 1024 * 1024;
 /// What `set_fields` of one provider may add to every request, in bytes of JSON.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
-use crate::decide::unusable_stable::Unserved;
+use crate::decide::unusable_stable::UnusableStable;
 use crate::describe::unusable_stable::{problem, remedy};
 
 use super::environment::{Environment, FileRead};
@@ -56,7 +56,7 @@ pub struct Compiled {
 impl Compiled {
     /// Users without a provider, as an error of the file.
     #[must_use]
-    pub fn error_of(&self, unserved: &Unserved) -> FlagsError {
+    pub fn error_of(&self, unserved: &UnusableStable) -> FlagsError {
         let names = self.policy.providers.iter().zip(&self.providers);
         let found = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, found)| found).next();
         let (line, column) = found.map_or((0, 0), |(spot, _)| (spot.line, spot.column));

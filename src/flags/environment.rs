@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::memory::{Memory, Recent};
 use super::reference::{Part, parts};
-use crate::decide::exposure::{Reached, Sockets};
+use crate::decide::exposure::{BoundAddresses, Sockets};
 use crate::decide::policy::{Fixed, Policy};
 
 /// The largest secret that is read, in bytes.
@@ -84,7 +84,7 @@ impl Environment {
     }
 
     /// Where a file with these addresses is reached.
-    pub(super) fn reached(&self, fixed: &Fixed) -> Reached {
+    pub(super) fn reached(&self, fixed: &Fixed) -> BoundAddresses {
         self.sockets.reached(fixed)
     }
 

@@ -22,12 +22,12 @@ use crate::proxy::downstream::open_connections::OpenConnections;
 use crate::proxy::request::memory::{BodyMemory, CoreShare};
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
-use crate::state::access_log::AccessLog;
+use crate::state::access_log::AccessLogQueue;
 use crate::state::ambiguous_closes::AmbiguousCloses;
 use crate::state::counters;
-use crate::state::inbox::{Inbox, Refused};
-use crate::state::snapshot::{Reader, Shared, Snapshot};
-use crate::state::source_table::{Source, SourceTable};
+use crate::state::inbox::{Inbox, Rejection};
+use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
+use crate::state::source_table::{SourceHandle, SourceTable};
 
 /// The least time between two reports to control.
 const BETWEEN_REPORTS: Millis = Millis(100);
@@ -47,7 +47,7 @@ pub(crate) struct Core {
     /// By which its counters are found.
     pub(crate) id: counters::Core,
     sources: Arc<SourceTable>,
-    pub(crate) access_log: Arc<AccessLog>,
+    pub(crate) access_log: Arc<AccessLogQueue>,
     /// Where clients are counted that cannot be asked whether they have left.
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     pub(crate) request_ids: RequestIds,
@@ -71,7 +71,7 @@ pub(crate) struct Core {
     withdrawals: RefCell<Box<[u32]>>,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
-    reader: RefCell<Reader>,
+    reader: RefCell<SnapshotReader>,
     in_use: RefCell<Rc<InUse>>,
     chance: RefCell<fastrand::Rng>,
 }
@@ -81,7 +81,7 @@ impl Core {
     pub(crate) fn new(
         id: u16,
         cores: usize,
-        shared: &Shared,
+        shared: &SnapshotCell,
         inbox: Inbox,
         load: Arc<Load>,
         budget: Arc<BodyMemory>,
@@ -145,12 +145,12 @@ impl Core {
     }
 
     /// Who is at the other end of a connection. Where clients are known by their keys its address says nothing.
-    pub(crate) fn source_of(&self, stream: &TcpStream, now: Millis) -> Arc<Source> {
+    pub(crate) fn source_of(&self, stream: &TcpStream, now: Millis) -> Arc<SourceHandle> {
         let by_key = !self.in_use().snapshot.policy.clients.is_empty();
         match stream.peer_addr() {
             Ok(peer) if !by_key => self.sources.at(peer.ip(), now),
             // Or it has gone already.
-            _ => self.sources.somebody(),
+            _ => self.sources.unknown(),
         }
     }
 
@@ -227,11 +227,11 @@ impl Core {
     }
 
     /// Reports to control. A report that comes too soon after the last one of its kind is dropped.
-    pub(crate) fn report(&self, refused: Refused) {
+    pub(crate) fn report(&self, refused: Rejection) {
         let (now, last) = (clock::now(), &self.reported[usize::from(refused.accepted)]);
         if last.get() == Millis(0) || now.since(last.get()) >= BETWEEN_REPORTS {
             last.set(now);
-            self.inbox.tell_refused(refused);
+            self.inbox.report_rejection(refused);
         }
     }
 

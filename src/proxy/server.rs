@@ -21,7 +21,7 @@ use crate::proxy::downstream::listener::{self, ConnectionSlots, WorkerHandle};
 use crate::proxy::downstream::load::Load;
 use crate::proxy::downstream::worker::{ConnectionSource, DrainPhase, Worker};
 use crate::state::inbox::Inbox;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 /// How long nothing must have been in flight for a drain to be over.
 const QUIET: Millis = Millis(2000);
@@ -43,7 +43,7 @@ pub struct Setup {
     /// Bound and listening.
     pub listener: TcpListener,
     /// What is in force; made for `cores` cores.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SnapshotCell>,
     /// Where refusals of canaries are reported to control.
     pub inbox: Inbox,
     /// How many threads serve; at least 1.
@@ -120,7 +120,7 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
 async fn acceptor(
     listener: TcpListener,
     slots: Arc<ConnectionSlots>,
-    shared: Arc<Shared>,
+    shared: Arc<SnapshotCell>,
     workers: Vec<WorkerHandle>,
     mut phase: watch::Receiver<DrainPhase>,
 ) {

@@ -1,18 +1,18 @@
 //! Traffic whose answers take their time: each a draw around its provider's median.
 //!
-//! For rules that look at slowness. Times spread as a lognormal, as times to a first token roughly do, and a [`Watch`]
-//! says which of them are slow; a slow answer is what a failure is elsewhere, so any [`Judge`](super::rule::Judge) can
+//! For rules that look at slowness. Times spread as a lognormal, as times to a first token roughly do, and a [`SlowClassifier`]
+//! says which of them are slow; a slow answer is what a failure is elsewhere, so any [`Detector`](super::rule::Detector) can
 //! look at the ticks. Request by request, since a watch may learn from each. Knows of no failures: what fails has no
 //! time. Deterministic for a seed.
 
 use super::normal::normal;
 use super::poisson::Poisson;
-use super::profile::Course;
-use super::rule::{Arm, Seen, Source};
+use super::profile::Profile;
+use super::rule::{SimulatedArm, TickCounts, TickSource};
 use super::traffic::seeded;
 
 /// Says which answers are slow.
-pub trait Watch {
+pub trait SlowClassifier {
     /// Whether this time is slow; it may be learnt from.
     fn is_slow(&mut self, canary: bool, millis: f64) -> bool;
 }
@@ -25,23 +25,29 @@ pub struct Answers {
     /// Requests a second.
     pub requests: f64,
     /// Stable's median, in milliseconds.
-    pub stable: Course,
+    pub stable: Profile,
     /// The canary's.
-    pub canary: Course,
+    pub canary: Profile,
     /// The deviation of the logarithm of times.
     pub spread: f64,
 }
 
 impl Answers {
     /// The ticks of these answers, the same for the same seed.
-    pub fn timed<W: Watch>(&self, watch: W, seed: u64) -> Timed<'_, W> {
-        Timed { answers: self, watch, rng: seeded(seed), arrivals: Poisson::new(self.requests * self.tick), ticks: 0 }
+    pub fn timed<W: SlowClassifier>(&self, watch: W, seed: u64) -> TimedTicks<'_, W> {
+        TimedTicks {
+            answers: self,
+            watch,
+            rng: seeded(seed),
+            arrivals: Poisson::new(self.requests * self.tick),
+            ticks: 0,
+        }
     }
 }
 
 /// The ticks of one run.
 #[derive(Clone, Debug)]
-pub struct Timed<'a, W> {
+pub struct TimedTicks<'a, W> {
     answers: &'a Answers,
     watch: W,
     rng: fastrand::Rng,
@@ -49,13 +55,13 @@ pub struct Timed<'a, W> {
     ticks: u64,
 }
 
-impl<W: Watch> Source for Timed<'_, W> {
-    fn tick(&mut self, share: f64) -> Seen {
+impl<W: SlowClassifier> TickSource for TimedTicks<'_, W> {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let Answers { tick, stable, canary, spread, .. } = self.answers;
         let now = self.ticks as f64 * tick;
         self.ticks += 1;
         let medians = [stable.at(now), canary.at(now)];
-        let mut arms = [Arm::default(); 2];
+        let mut arms = [SimulatedArm::default(); 2];
         for _ in 0..self.arrivals.draw(&mut self.rng) {
             let to_canary = self.rng.f64() < share;
             let which = usize::from(to_canary);
@@ -65,7 +71,7 @@ impl<W: Watch> Source for Timed<'_, W> {
             arms[which].successes += 1;
             arms[which].errors += u32::from(slow);
         }
-        Seen { seconds: *tick, share, stable: arms[0], canary: arms[1], ..Seen::default() }
+        TickCounts { seconds: *tick, share, stable: arms[0], canary: arms[1], ..TickCounts::default() }
     }
 }
 
@@ -75,7 +81,7 @@ mod tests {
 
     struct Above(f64);
 
-    impl Watch for Above {
+    impl SlowClassifier for Above {
         fn is_slow(&mut self, _: bool, millis: f64) -> bool {
             millis > self.0
         }
@@ -86,8 +92,8 @@ mod tests {
         let answers = Answers {
             tick: 1.0,
             requests: 50.0,
-            stable: Course::steady(1000.0),
-            canary: Course::steady(1000.0).then(500.0, 2000.0),
+            stable: Profile::steady(1000.0),
+            canary: Profile::steady(1000.0).then(500.0, 2000.0),
             spread: 0.7,
         };
         let mut timed = answers.timed(Above(2000.0), 5);

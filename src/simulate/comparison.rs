@@ -6,12 +6,12 @@
 //! after a canary that has everybody as well, which the others do not. Besides its end this keeps what only a person
 //! asks: how far it came, how often it was confirmed, and whether users were moved to a stable that was dead.
 
-use super::guarded::Guarded;
+use super::guarded::GuardRule;
 use super::reference_rules::{Argo, Flagger, Naive};
-use super::rollout::{End, Rollout, Span, play};
-use super::rule::{Judge, Rule, Seen, Verdict};
-use super::scenario::{Counted, Stage};
-use super::schedule::{Fixed, Schedule, Scheduled};
+use super::rollout::{RolloutEnd, SimulatedRollout, Span, play};
+use super::rule::{Detector, RolloutRule, TickCounts, Verdict};
+use super::scenario::{CountedRequests, PreparedScenario};
+use super::schedule::{FixedShare, Schedule, ScheduledShare};
 use crate::decide::event::Action;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent};
@@ -22,7 +22,7 @@ pub const BEGIN: UnixMillis = UnixMillis(1_767_571_200_000);
 
 /// Who judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contender {
+pub enum ComparedRule {
     /// The guard of this program, by the file.
     Serin,
     /// The threshold rule that everybody writes first.
@@ -33,27 +33,28 @@ pub enum Contender {
     Argo,
 }
 
-impl Contender {
+impl ComparedRule {
     /// All of them, the guard first.
-    pub const ALL: [Contender; 4] = [Contender::Serin, Contender::Naive, Contender::Flagger, Contender::Argo];
+    pub const ALL: [ComparedRule; 4] =
+        [ComparedRule::Serin, ComparedRule::Naive, ComparedRule::Flagger, ComparedRule::Argo];
 
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Contender::Serin => "Serin",
-            Contender::Naive => "naive threshold",
-            Contender::Flagger => "Flagger",
-            Contender::Argo => "Argo Rollouts",
+            ComparedRule::Serin => "Serin",
+            ComparedRule::Naive => "naive threshold",
+            ComparedRule::Flagger => "Flagger",
+            ComparedRule::Argo => "Argo Rollouts",
         }
     }
 }
 
 /// What is played: a scenario, the file's rollout, and how long it is watched.
 #[derive(Clone, Debug)]
-pub struct Contest {
+pub struct RuleComparison {
     /// The scenario.
-    pub stage: Stage,
+    pub scenario: PreparedScenario,
     /// The rollout as the file has it.
     pub canary: Canary,
     /// How long it is watched, and since when the canary deserves to be taken back.
@@ -66,9 +67,9 @@ pub struct Contest {
 
 /// What became of one rollout.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Life {
+pub struct RuleRun {
     /// Its end and its cost.
-    pub rollout: Rollout,
+    pub rollout: SimulatedRollout,
     /// The largest share that the canary ever had, 0 to 1.
     pub highest: f64,
     /// How often half of the users went to each, to see which is to blame.
@@ -77,39 +78,41 @@ pub struct Life {
     pub to_dead: bool,
 }
 
-impl Contest {
+impl RuleComparison {
     /// One rollout under this rule.
     #[must_use]
-    pub fn play(&self, contender: Contender, seed: u64) -> Life {
+    pub fn play(&self, contender: ComparedRule, seed: u64) -> RuleRun {
         match contender {
-            Contender::Serin => self.guarded(seed).0,
-            Contender::Naive => self.judged(Naive::default(), seed),
-            Contender::Flagger => self.judged(Flagger::default(), seed),
-            Contender::Argo => self.judged(Argo::default(), seed),
+            ComparedRule::Serin => self.guarded(seed).0,
+            ComparedRule::Naive => self.judged(Naive::default(), seed),
+            ComparedRule::Flagger => self.judged(Flagger::default(), seed),
+            ComparedRule::Argo => self.judged(Argo::default(), seed),
         }
     }
 
     /// One rollout under the guard, and the guard as it was at its end.
     #[must_use]
-    pub fn guarded(&self, seed: u64) -> (Life, Guarded) {
-        let guarded = Guarded::new(self.canary.clone(), "simulated", BEGIN);
+    pub fn guarded(&self, seed: u64) -> (RuleRun, GuardRule) {
+        let guarded = GuardRule::new(self.canary.clone(), "simulated", BEGIN);
         let rule =
             Acting { guarded, told: 0, confirmations: 0, at: 0.0, looks_until: self.looks_until, completed: None };
-        let (mut life, rule) = self.watch(rule, seed, Counted::Unpaused);
+        let (mut life, rule) = self.watch(rule, seed, CountedRequests::Unpaused);
         life.confirmations = rule.confirmations;
         // It had been completed, and nothing came of looking on.
-        if let (Some(at), false) = (rule.completed, life.rollout.end == End::RolledBack) {
-            (life.rollout.end, life.rollout.at) = (End::Completed, at);
+        if let (Some(at), false) = (rule.completed, life.rollout.end == RolloutEnd::RolledBack) {
+            (life.rollout.end, life.rollout.at) = (RolloutEnd::Completed, at);
         }
         (life, rule.guarded)
     }
 
-    fn judged(&self, judge: impl Judge, seed: u64) -> Life {
+    fn judged(&self, detector: impl Detector, seed: u64) -> RuleRun {
         match self.canary.percent {
-            Intent::Auto => self.watch(Scheduled::new(judge, self.schedule()), seed, Counted::Everybody).0,
+            Intent::Auto => {
+                self.watch(ScheduledShare::new(detector, self.schedule()), seed, CountedRequests::Everybody).0
+            }
             Intent::Pinned(share) => {
                 let share = fraction(share.min(self.canary.ramp.max));
-                self.watch(Fixed::new(judge, share), seed, Counted::Everybody).0
+                self.watch(FixedShare::new(detector, share), seed, CountedRequests::Everybody).0
             }
         }
     }
@@ -120,12 +123,12 @@ impl Contest {
         Schedule { stages, first: seconds(ramp.hold_start), every: seconds(ramp.every) }
     }
 
-    fn watch<R: Rule>(&self, rule: R, seed: u64, counted: Counted) -> (Life, R) {
+    fn watch<R: RolloutRule>(&self, rule: R, seed: u64, counted: CountedRequests) -> (RuleRun, R) {
         let dies = self.stable_dies.unwrap_or(f64::INFINITY);
         let mut watched = Watched { rule, at: 0.0, dies, highest: 0.0, to_dead: false };
-        let rollout = play(&mut self.stage.run(seed, counted), &mut watched, &self.span);
+        let rollout = play(&mut self.scenario.run(seed, counted), &mut watched, &self.span);
         let Watched { rule, highest, to_dead, .. } = watched;
-        (Life { rollout, highest, confirmations: 0, to_dead }, rule)
+        (RuleRun { rollout, highest, confirmations: 0, to_dead }, rule)
     }
 }
 
@@ -138,8 +141,8 @@ struct Watched<R> {
     to_dead: bool,
 }
 
-impl<R: Rule> Rule for Watched<R> {
-    fn tick(&mut self, seen: &Seen) -> Verdict {
+impl<R: RolloutRule> RolloutRule for Watched<R> {
+    fn tick(&mut self, seen: &TickCounts) -> Verdict {
         self.highest = self.highest.max(seen.share);
         let verdict = self.rule.tick(seen);
         self.at += seen.seconds;
@@ -155,7 +158,7 @@ impl<R: Rule> Rule for Watched<R> {
 
 /// The guard, where whatever it does about a regression ends the rollout.
 struct Acting {
-    guarded: Guarded,
+    guarded: GuardRule,
     told: usize,
     confirmations: u32,
     at: f64,
@@ -163,8 +166,8 @@ struct Acting {
     completed: Option<f64>,
 }
 
-impl Rule for Acting {
-    fn tick(&mut self, seen: &Seen) -> Verdict {
+impl RolloutRule for Acting {
+    fn tick(&mut self, seen: &TickCounts) -> Verdict {
         let verdict = self.guarded.tick(seen);
         let mut acted = false;
         for event in &self.guarded.events()[self.told..] {
@@ -198,13 +201,13 @@ pub(super) mod tests {
     use super::*;
     use crate::decide::policy::OnRegression;
     use crate::decide::units::Percent;
-    use crate::simulate::guarded::usual;
+    use crate::simulate::guarded::default_canary;
     use crate::simulate::scenario::Scenario;
 
-    pub(in crate::simulate) fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> Contest {
-        let canary = usual(&Schedule::even(0.1, 0.3, 300.0));
-        Contest {
-            stage: scenario.stage(),
+    pub(in crate::simulate) fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> RuleComparison {
+        let canary = default_canary(&Schedule::even(0.1, 0.3, 300.0));
+        RuleComparison {
+            scenario: scenario.prepare(),
             canary,
             span: Span { seconds, fault_at },
             stable_dies: scenario.stable_dies,
@@ -231,17 +234,17 @@ pub(super) mod tests {
         let contest = contest(&scenario((0.5, 200.0)), 7200.0, Some(200.0));
         let after = |contender| {
             let life = contest.play(contender, 4);
-            assert_eq!(life.rollout.end, End::RolledBack, "{contender:?}");
+            assert_eq!(life.rollout.end, RolloutEnd::RolledBack, "{contender:?}");
             life.rollout.since_fault.map(|(seconds, _)| seconds).unwrap()
         };
-        let [serin, naive, flagger, argo] = Contender::ALL.map(after);
+        let [serin, naive, flagger, argo] = ComparedRule::ALL.map(after);
         assert!(serin < 20.0 && serin < naive && serin < flagger && flagger < argo);
     }
 
     #[test]
     fn a_healthy_rollout_is_completed_in_the_ramps_time() {
-        let life = contest(&scenario((0.004, 0.0)), 7200.0, None).play(Contender::Serin, 4);
-        assert_eq!((life.rollout.end, life.highest, life.confirmations), (End::Completed, 1.0, 0));
+        let life = contest(&scenario((0.004, 0.0)), 7200.0, None).play(ComparedRule::Serin, 4);
+        assert_eq!((life.rollout.end, life.highest, life.confirmations), (RolloutEnd::Completed, 1.0, 0));
         assert!((life.rollout.at - 1200.0).abs() < 5.0, "{}", life.rollout.at);
     }
 
@@ -251,7 +254,7 @@ pub(super) mod tests {
             let mut contest = contest(&scenario((0.5, 400.0)), 7200.0, Some(400.0));
             contest.canary.on_regression = on_regression;
             let (life, guarded) = contest.guarded(4);
-            assert_eq!(life.rollout.end, End::RolledBack);
+            assert_eq!(life.rollout.end, RolloutEnd::RolledBack);
             assert!(guarded.share() > 0.0, "nobody, or not everybody, was moved");
         }
     }
@@ -259,9 +262,9 @@ pub(super) mod tests {
     #[test]
     fn a_fault_after_the_ramps_end_is_found_by_who_still_looks() {
         let contest = contest(&scenario((0.05, 1500.0)), 4000.0, Some(1500.0));
-        let life = contest.play(Contender::Serin, 4);
-        assert_eq!((life.rollout.end, life.highest, life.confirmations), (End::RolledBack, 1.0, 1));
-        assert_eq!(contest.play(Contender::Argo, 4).rollout.end, End::Completed);
+        let life = contest.play(ComparedRule::Serin, 4);
+        assert_eq!((life.rollout.end, life.highest, life.confirmations), (RolloutEnd::RolledBack, 1.0, 1));
+        assert_eq!(contest.play(ComparedRule::Argo, 4).rollout.end, RolloutEnd::Completed);
     }
 
     #[test]
@@ -271,7 +274,7 @@ pub(super) mod tests {
         dead.canary = (0.3, 100.0);
         let mut contest = contest(&dead, 900.0, Some(100.0));
         contest.canary.percent = Intent::Pinned(Percent::ALL);
-        assert!(!contest.play(Contender::Serin, 4).to_dead);
-        assert!(contest.play(Contender::Naive, 4).to_dead);
+        assert!(!contest.play(ComparedRule::Serin, 4).to_dead);
+        assert!(contest.play(ComparedRule::Naive, 4).to_dead);
     }
 }

@@ -4,18 +4,18 @@
 //! before it is left out: an hour of health beside seconds of evidence would leave no room for these. Owns which part
 //! of a rollout is worth a look, and nothing of how it is shown.
 
-use super::comparison::Contest;
-use super::guarded::Guarded;
-use super::rollout::End;
-use super::rule::{Rule, Seen, Source, Verdict};
-use super::scenario::Counted;
-use super::timeline::{Moment, Strip};
+use super::comparison::RuleComparison;
+use super::guarded::GuardRule;
+use super::rollout::RolloutEnd;
+use super::rule::{RolloutRule, TickCounts, TickSource, Verdict};
+use super::scenario::CountedRequests;
+use super::timeline::{Timeline, TimelinePoint};
 use crate::decide::event::Event;
 use crate::decide::guard::tick::{ArmTick, Tick};
 
 /// A rollout to look at.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct ExampleRun {
     /// Where it begins, in seconds from the rollout's start.
     pub from: f64,
     /// Where it ends.
@@ -23,25 +23,25 @@ pub struct Picture {
     /// Since when the canary deserves to be taken back.
     pub fault_at: Option<f64>,
     /// What was seen and held.
-    pub strip: Strip,
+    pub strip: Timeline,
     /// What was done, and when in seconds from the start.
     pub events: Vec<(f64, Event)>,
 }
 
 /// The run of this seed.
 #[must_use]
-pub fn picture(contest: &Contest, seed: u64) -> Picture {
+pub fn example_run(contest: &RuleComparison, seed: u64) -> ExampleRun {
     let (life, guarded) = contest.guarded(seed);
     let until = life.rollout.at;
-    let found = (life.rollout.end == End::RolledBack).then_some(life.rollout.since_fault).flatten();
+    let found = (life.rollout.end == RolloutEnd::RolledBack).then_some(life.rollout.since_fault).flatten();
     let from = match found {
         Some((after, _)) => (until - 3.0 * after.max(10.0)).max(0.0),
         None => 0.0,
     };
     let mut picture =
-        Picture { from, until, fault_at: contest.span.fault_at, strip: Strip::default(), events: Vec::new() };
-    let mut guarded_again = Guarded::new(contest.canary.clone(), "simulated", super::comparison::BEGIN);
-    let mut source = contest.stage.run(seed, Counted::Unpaused);
+        ExampleRun { from, until, fault_at: contest.span.fault_at, strip: Timeline::default(), events: Vec::new() };
+    let mut guarded_again = GuardRule::new(contest.canary.clone(), "simulated", super::comparison::BEGIN);
+    let mut source = contest.scenario.run(seed, CountedRequests::Unpaused);
     let mut at = 0.0;
     while at < until - 1e-6 {
         let seen = source.tick(guarded_again.share());
@@ -59,14 +59,14 @@ pub fn picture(contest: &Contest, seed: u64) -> Picture {
     picture
 }
 
-fn moment(contest: &Contest, guarded: &Guarded, at: f64, seen: &Seen) -> Moment {
-    let arm = |arm: &super::rule::Arm| ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors));
+fn moment(contest: &RuleComparison, guarded: &GuardRule, at: f64, seen: &TickCounts) -> TimelinePoint {
+    let arm = |arm: &super::rule::SimulatedArm| ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors));
     let tick = Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
     let state = guarded.state();
-    Moment::new(at, seen.share, &tick, &contest.canary.guard, &state.judge, state.tries())
+    TimelinePoint::new(at, seen.share, &tick, &contest.canary.guard, &state.analysis, state.tries())
 }
 
-impl Picture {
+impl ExampleRun {
     /// What was done about a regression, if anything was.
     #[must_use]
     pub fn answer(&self) -> Option<&(f64, Event)> {
@@ -79,14 +79,14 @@ mod tests {
     use super::*;
     use crate::decide::event::Action;
     use crate::simulate::comparison::tests::{contest, scenario};
-    use crate::simulate::guarded::pinned;
+    use crate::simulate::guarded::pinned_canary;
     use crate::simulate::schedule::Schedule;
 
     #[test]
     fn a_picture_ends_with_the_alarm_and_leaves_out_what_lies_long_before() {
-        let canary = pinned(0.1, &Schedule::even(0.1, 0.3, 300.0));
-        let contest = Contest { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
-        let picture = picture(&contest, 5);
+        let canary = pinned_canary(0.1, &Schedule::even(0.1, 0.3, 300.0));
+        let contest = RuleComparison { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
+        let picture = example_run(&contest, 5);
         let (at, event) = picture.answer().unwrap();
         assert_eq!((*at, &event.action), (picture.until, &Action::Rollback));
         assert!(picture.from > 500.0 && picture.until < 640.0);

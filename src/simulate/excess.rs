@@ -5,12 +5,12 @@
 //! streamed is. Owns how often a stream lies beyond the limit that is learnt from stable's own ([`beyond`]): paces spread
 //! as a lognormal, and a canary's are a multiple of stable's. Deterministic for a seed.
 
-use super::rule::{Arm, KINDS, Seen, Source};
+use super::rule::{ANSWER_ASPECTS, SimulatedArm, TickCounts, TickSource};
 use super::traffic::seeded;
 use crate::decide::policy::SlowRule;
 
 /// Which part of an arm's answers, 0 to 1, by [`Aspect::OF_ANSWERS`](crate::decide::guard::aspect::Aspect::OF_ANSWERS).
-pub type Rates = [f64; KINDS];
+pub type Rates = [f64; ANSWER_ASPECTS];
 
 /// How often each provider's answers are worse than their status.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,7 +53,7 @@ impl Marker {
     }
 
     /// Marks the next tick's.
-    pub fn mark(&mut self, seen: &mut Seen) {
+    pub fn mark(&mut self, seen: &mut TickCounts) {
         let canary = *self.excess.of_canary(self.at);
         self.at += seen.seconds;
         mark(&mut self.rng, &mut seen.stable, &self.excess.stable);
@@ -61,7 +61,7 @@ impl Marker {
     }
 }
 
-fn mark(rng: &mut fastrand::Rng, arm: &mut Arm, rates: &Rates) {
+fn mark(rng: &mut fastrand::Rng, arm: &mut SimulatedArm, rates: &Rates) {
     let mut answers = arm.successes;
     for (kind, rate) in rates.iter().enumerate() {
         let events = some_of(rng, answers, *rate);
@@ -103,15 +103,15 @@ pub struct Marked<S> {
     marker: Marker,
 }
 
-impl<S: Source> Marked<S> {
+impl<S: TickSource> Marked<S> {
     /// This source's.
     pub fn new(source: S, excess: Excess, seed: u64) -> Marked<S> {
         Marked { source, marker: Marker::new(excess, seed) }
     }
 }
 
-impl<S: Source> Source for Marked<S> {
-    fn tick(&mut self, share: f64) -> Seen {
+impl<S: TickSource> TickSource for Marked<S> {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let mut seen = self.source.tick(share);
         self.marker.mark(&mut seen);
         seen
@@ -160,14 +160,14 @@ mod tests {
         let traffic = Traffic::steady(50.0, 0.1);
         let mut source = Marked::new(traffic.arrivals(3), excess, 3);
         let mut part = |ticks: u32| {
-            let (mut stable, mut canary) = ([0.0; KINDS], [0.0; KINDS]);
+            let (mut stable, mut canary) = ([0.0; ANSWER_ASPECTS], [0.0; ANSWER_ASPECTS]);
             let (mut of_stable, mut of_canary) = (0.0, 0.0);
             for _ in 0..ticks {
                 let seen = source.tick(0.5);
-                assert_eq!(seen.stable.marked.requests, [seen.stable.requests; KINDS]);
+                assert_eq!(seen.stable.marked.requests, [seen.stable.requests; ANSWER_ASPECTS]);
                 of_stable += f64::from(seen.stable.requests - seen.stable.errors);
                 of_canary += f64::from(seen.canary.requests - seen.canary.errors);
-                for kind in 0..KINDS {
+                for kind in 0..ANSWER_ASPECTS {
                     stable[kind] += f64::from(seen.stable.marked.events[kind]);
                     canary[kind] += f64::from(seen.canary.marked.events[kind]);
                 }

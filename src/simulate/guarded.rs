@@ -5,24 +5,24 @@
 //! Decides nothing itself: what happens to the share, and why, is what `step` says, and is kept as the events that the
 //! history would have. Goes on after a rollback, as the control loop does: whoever plays a rollout ends it there.
 
-use super::rule::{Judge, Rule, Seen, Verdict, Waited};
+use super::rule::{Detector, RolloutRule, TickCounts, Verdict, WaitEvidence};
 use super::schedule::Schedule;
 use crate::decide::event::{Action, Event};
 use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::ceiling::CeilingWindow;
-use crate::decide::guard::sources::Apart;
+use crate::decide::guard::sources::TickBySource;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
-use crate::decide::rollout::context::{Observation, View};
-use crate::decide::rollout::promotion::asks_stable;
+use crate::decide::rollout::context::{Observation, RolloutContext};
+use crate::decide::rollout::promotion::needs_stable_probe;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, step};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 
 /// Which providers answer a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probes {
+pub struct ProbeResults {
     /// The old one.
     pub stable: bool,
     /// The new one.
@@ -31,7 +31,7 @@ pub struct Probes {
 
 /// A rollout that Serin's guard looks after.
 #[derive(Clone, Debug)]
-pub struct Guarded {
+pub struct GuardRule {
     canary: Canary,
     name: String,
     state: RolloutState,
@@ -42,12 +42,12 @@ pub struct Guarded {
     events: Vec<Event>,
 }
 
-impl Guarded {
+impl GuardRule {
     /// A rollout that begins at this time, as the file has it.
     #[must_use]
-    pub fn new(canary: Canary, name: impl Into<String>, now: UnixMillis) -> Guarded {
+    pub fn new(canary: Canary, name: impl Into<String>, now: UnixMillis) -> GuardRule {
         let ceiling = ceiling(&canary.guard);
-        let mut guarded = Guarded {
+        let mut guarded = GuardRule {
             state: RolloutState::new(canary.attempt, now),
             canary,
             name: name.into(),
@@ -61,19 +61,19 @@ impl Guarded {
         guarded
     }
 
-    /// Shows the guard a length of time; `apart`: the same by source, where there are several.
-    pub fn see(&mut self, tick: &Tick, apart: Option<Box<Apart>>, probes: Probes) -> Verdict {
+    /// Shows the guard a length of time; `by_source`: the same by source, where there are several.
+    pub fn see(&mut self, tick: &Tick, by_source: Option<Box<TickBySource>>, probes: ProbeResults) -> Verdict {
         let passed = Millis(millis(tick.seconds));
         self.now = self.now.plus(passed);
         let asked = self.asks_stable;
         let answers = |yes: bool| f64::from(u8::from(asked && probes.stable == yes));
         // Wall clock and monotonic clock are the same here.
         let (constants, now) = (&self.canary.guard.constants, Millis(self.now.0));
-        let held = self.ceiling.as_mut().map(|window| window.tick(constants, tick, apart.as_deref(), now));
+        let held = self.ceiling.as_mut().map(|window| window.tick(constants, tick, by_source.as_deref(), now));
         let seen = Observation {
             tick: Some(Tick { stable_probes: (answers(true), answers(false)), ..*tick }),
-            apart,
-            under_ceiling: held.unwrap_or_default(),
+            by_source,
+            ceiling_counts: held.unwrap_or_default(),
             canary_answers: (self.state.phase == Phase::Probing)
                 .then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) }),
             stable_answers: asked.then_some(probes.stable),
@@ -83,7 +83,7 @@ impl Guarded {
     }
 
     fn happens(&mut self, input: &Input) -> Verdict {
-        let view = View {
+        let view = RolloutContext {
             name: &self.name,
             canary: &self.canary,
             blocked: None,
@@ -96,7 +96,7 @@ impl Guarded {
         let before = self.state.in_force;
         let step = step(&view, &self.state, input, self.now);
         self.state = step.next;
-        self.asks_stable = asks_stable(&view, &self.state);
+        self.asks_stable = needs_stable_probe(&view, &self.state);
         if self.state.epoch != epoch {
             self.ceiling = ceiling(&self.canary.guard);
         }
@@ -135,10 +135,10 @@ fn ceiling(guard: &Guard) -> Option<CeilingWindow> {
     guard.ceiling.map(|_| CeilingWindow::new(guard.window))
 }
 
-impl Rule for Guarded {
-    fn tick(&mut self, seen: &Seen) -> Verdict {
-        let Waited { requests, slow, silence } = seen.waited;
-        let arm = |arm: &super::rule::Arm, which: usize| {
+impl RolloutRule for GuardRule {
+    fn tick(&mut self, seen: &TickCounts) -> Verdict {
+        let WaitEvidence { requests, slow, silence } = seen.waited;
+        let arm = |arm: &super::rule::SimulatedArm, which: usize| {
             let mut tick = ArmTick {
                 successes: f64::from(arm.successes),
                 answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
@@ -156,7 +156,7 @@ impl Rule for Guarded {
         };
         let (stable, canary) = (arm(&seen.stable, 0), arm(&seen.canary, 1));
         let tick = Tick { seconds: seen.seconds, stable, canary, silence, ..Tick::default() };
-        self.see(&tick, None, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
+        self.see(&tick, None, ProbeResults { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 
     fn share(&self) -> f64 {
@@ -164,15 +164,15 @@ impl Rule for Guarded {
     }
 }
 
-impl Judge for Guarded {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for GuardRule {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         self.tick(seen) == Verdict::Rollback
     }
 }
 
 /// A canary as a file that says nothing else has it, on this schedule.
 #[must_use]
-pub fn usual(schedule: &Schedule) -> Canary {
+pub fn default_canary(schedule: &Schedule) -> Canary {
     Canary {
         provider: ProviderId(1),
         percent: Intent::Auto,
@@ -192,10 +192,10 @@ pub fn usual(schedule: &Schedule) -> Canary {
     }
 }
 
-/// A canary that keeps this share, 0 to 1, where [`usual`] would raise it.
+/// A canary that keeps this share, 0 to 1, where [`default_canary`] would raise it.
 #[must_use]
-pub fn pinned(share: f64, schedule: &Schedule) -> Canary {
-    Canary { percent: Intent::Pinned(percent(share)), ..usual(schedule) }
+pub fn pinned_canary(share: f64, schedule: &Schedule) -> Canary {
+    Canary { percent: Intent::Pinned(percent(share)), ..default_canary(schedule) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
@@ -212,25 +212,25 @@ fn millis(seconds: f64) -> u64 {
 mod tests {
     use super::*;
     use crate::decide::guard;
-    use crate::simulate::rollout::{End, Span, play};
-    use crate::simulate::rule::{Arm, Source};
+    use crate::simulate::rollout::{RolloutEnd, Span, play};
+    use crate::simulate::rule::{SimulatedArm, TickSource};
     use crate::simulate::traffic::Traffic;
 
     const STEP: f64 = 300.0;
 
-    fn guarded(canary: Canary) -> Guarded {
-        Guarded::new(canary, "chat", UnixMillis(1_000_000_000_000))
+    fn guarded(canary: Canary) -> GuardRule {
+        GuardRule::new(canary, "chat", UnixMillis(1_000_000_000_000))
     }
 
     fn ramp() -> Canary {
-        usual(&Schedule::even(0.1, 0.15, STEP))
+        default_canary(&Schedule::even(0.1, 0.15, STEP))
     }
 
-    fn told(guarded: &Guarded) -> Vec<&str> {
+    fn told(guarded: &GuardRule) -> Vec<&str> {
         guarded.events().iter().map(|event| event.action.as_str()).collect()
     }
 
-    fn run(guarded: &mut Guarded, traffic: &Traffic, ticks: u32) {
+    fn run(guarded: &mut GuardRule, traffic: &Traffic, ticks: u32) {
         let mut arrivals = traffic.arrivals(4);
         for _ in 0..ticks {
             let seen = arrivals.tick(guarded.share());
@@ -247,7 +247,10 @@ mod tests {
             &Span { seconds: 9.0 * STEP, fault_at: None },
         );
         // A second goes by until the canary has answered its probe.
-        assert_eq!((played.end, played.at, played.full_at), (End::Completed, 7.0 * STEP + 1.0, Some(6.0 * STEP + 1.0)));
+        assert_eq!(
+            (played.end, played.at, played.full_at),
+            (RolloutEnd::Completed, 7.0 * STEP + 1.0, Some(6.0 * STEP + 1.0))
+        );
         assert_eq!(told(&rollout), [["start"].as_slice(), &["promote"; 6], &["complete"]].concat());
     }
 
@@ -257,7 +260,7 @@ mod tests {
         run(&mut rollout, &Traffic::steady(50.0, 0.004).with_canary(1.0), 1000);
         assert_eq!((rollout.share(), told(&rollout).len()), (0.0, 0));
 
-        let mut rollout = guarded(pinned(0.1, &Schedule::even(0.1, 0.15, 86_400.0)));
+        let mut rollout = guarded(pinned_canary(0.1, &Schedule::even(0.1, 0.15, 86_400.0)));
         assert!((rollout.share() - 0.1).abs() < 1e-12, "a pinned share is in force from the start");
         run(&mut rollout, &Traffic::steady(50.0, 0.004).fault(100.0, 1.0), 110);
         let last = rollout.events().last().unwrap();
@@ -286,16 +289,16 @@ mod tests {
 
     #[test]
     fn a_ceiling_is_held_against_the_window() {
-        let mut canary = pinned(0.5, &Schedule::even(0.1, 0.15, 86_400.0));
+        let mut canary = pinned_canary(0.5, &Schedule::even(0.1, 0.15, 86_400.0));
         canary.guard.ceiling = Some(Percent::from_hundredths(200).unwrap());
         canary.guard.tolerated_ratio = 50.0;
         let mut rollout = guarded(canary);
-        let seen = Seen {
+        let seen = TickCounts {
             seconds: 1.0,
             share: 0.5,
-            stable: Arm::counted(25, 0),
-            canary: Arm::counted(20, 5),
-            ..Seen::default()
+            stable: SimulatedArm::counted(25, 0),
+            canary: SimulatedArm::counted(20, 5),
+            ..TickCounts::default()
         };
         assert_eq!((0..600).filter(|_| rollout.tick(&seen) == Verdict::Rollback).count(), 1);
     }

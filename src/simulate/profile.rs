@@ -9,21 +9,21 @@ const STEPS: u32 = 120;
 
 /// A quantity over time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct Profile {
     // From when on, and how much.
     pieces: Vec<(f64, f64)>,
 }
 
-impl Course {
+impl Profile {
     /// Always the same.
     #[must_use]
-    pub fn steady(value: f64) -> Course {
-        Course { pieces: vec![(0.0, value)] }
+    pub fn steady(value: f64) -> Profile {
+        Profile { pieces: vec![(0.0, value)] }
     }
 
     /// As before until `from`, this value from then on.
     #[must_use]
-    pub fn then(mut self, from: f64, value: f64) -> Course {
+    pub fn then(mut self, from: f64, value: f64) -> Profile {
         self.pieces.retain(|piece| piece.0 < from);
         self.pieces.push((from.max(0.0), value));
         self
@@ -31,7 +31,7 @@ impl Course {
 
     /// This value for so many seconds, and afterwards what would have been then.
     #[must_use]
-    pub fn spell(self, from: f64, seconds: f64, value: f64) -> Course {
+    pub fn spell(self, from: f64, seconds: f64, value: f64) -> Profile {
         let until = from + seconds;
         let after = self.at(until);
         let later: Vec<(f64, f64)> = self.pieces.iter().copied().filter(|piece| piece.0 > until).collect();
@@ -42,7 +42,7 @@ impl Course {
 
     /// From where it is to this value in so many seconds, and then there.
     #[must_use]
-    pub fn drift(self, from: f64, seconds: f64, value: f64) -> Course {
+    pub fn drift(self, from: f64, seconds: f64, value: f64) -> Profile {
         let start = self.at(from);
         (1..=STEPS).map(|step| f64::from(step) / f64::from(STEPS)).fold(self, |course, part| {
             // A step covers the time before and after the moment when it is exact.
@@ -52,7 +52,7 @@ impl Course {
 
     /// Up and down by this part of the value, once in so many seconds, for a number of times; begins in the middle.
     #[must_use]
-    pub fn waves(self, part: f64, seconds: f64, times: u32) -> Course {
+    pub fn waves(self, part: f64, seconds: f64, times: u32) -> Profile {
         let middle = self.at(0.0);
         (0..24 * times).map(|step| f64::from(step) / 24.0).fold(self, |course, turn| {
             let height = (std::f64::consts::TAU * (turn + 0.5 / 24.0)).sin();
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_spell_ends_as_if_it_had_not_been() {
-        let course = Course::steady(1.0).then(50.0, 2.0).then(90.0, 3.0).spell(40.0, 20.0, 9.0);
+        let course = Profile::steady(1.0).then(50.0, 2.0).then(90.0, 3.0).spell(40.0, 20.0, 9.0);
         let at = [0.0, 39.0, 40.0, 59.0, 60.0, 89.0, 90.0, 1e9].map(|seconds| course.at(seconds));
         assert_eq!(at, [1.0, 1.0, 9.0, 9.0, 2.0, 2.0, 3.0, 3.0]);
         assert_eq!([0.0, 40.0, 60.0, 90.0].map(|s| course.change_after(s)), [40.0, 60.0, 90.0, f64::INFINITY]);
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn a_change_at_the_start_is_the_start() {
-        assert_eq!(Course::steady(1.0).then(0.0, 2.0), Course::steady(2.0));
-        assert_eq!(Course::steady(1.0).spell(0.0, 5.0, 2.0).at(0.0).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(Profile::steady(1.0).then(0.0, 2.0), Profile::steady(2.0));
+        assert_eq!(Profile::steady(1.0).spell(0.0, 5.0, 2.0).at(0.0).to_bits(), 2.0_f64.to_bits());
     }
 
     #[test]
     fn a_drift_is_never_far_from_its_line() {
-        let course = Course::steady(0.004).drift(1000.0, 7200.0, 0.03);
+        let course = Profile::steady(0.004).drift(1000.0, 7200.0, 0.03);
         for second in 1000..8300 {
             let line = 0.004 + 0.026 * (f64::from(second - 1000) / 7200.0).min(1.0);
             assert!((course.at(f64::from(second)) - line).abs() <= 0.026 / f64::from(STEPS), "{second}");
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn waves_come_back_to_where_they_began() {
-        let day = Course::steady(100.0).waves(0.5, 86_400.0, 2);
+        let day = Profile::steady(100.0).waves(0.5, 86_400.0, 2);
         assert!((day.at(86_400.0 / 4.0) - 150.0).abs() < 1.0);
         assert!((day.at(3.0 * 86_400.0 / 4.0) - 50.0).abs() < 1.0);
         assert!((day.at(10.0) - day.at(86_410.0)).abs() < 1e-9);

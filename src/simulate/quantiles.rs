@@ -5,15 +5,15 @@
 
 /// Values of many runs.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Spread(Vec<f64>);
+pub struct Distribution(Vec<f64>);
 
-impl Spread {
+impl Distribution {
     /// Of the values, in seconds or whatever they are.
     #[must_use]
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Spread {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Distribution {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
-        Spread(values)
+        Distribution(values)
     }
 
     /// How many there are.
@@ -55,18 +55,18 @@ mod tests {
 
     #[test]
     fn quantiles_are_values_that_occurred() {
-        let spread = Spread::of((1..=100).rev().map(f64::from));
+        let spread = Distribution::of((1..=100).rev().map(f64::from));
         assert_eq!([spread.median(), spread.most(), spread.mean()], [Some(50.0), Some(95.0), Some(50.5)]);
         assert_eq!(
             [spread.quantile(0.0), spread.quantile(1.0), spread.quantile(2.0)].map(Option::unwrap),
             [1.0, 100.0, 100.0]
         );
-        assert_eq!(Spread::of([7.0]).most(), Some(7.0));
+        assert_eq!(Distribution::of([7.0]).most(), Some(7.0));
     }
 
     #[test]
     fn nothing_has_no_quantile() {
-        let none = Spread::of([]);
+        let none = Distribution::of([]);
         assert_eq!([none.median(), none.most(), none.mean()], [None; 3]);
         assert_eq!(none.count(), 0);
     }

@@ -7,19 +7,19 @@
 //! reads no file.
 
 use super::reference_rules::{Argo, Flagger, Naive};
-use super::rule::{Arm, Judge, Seen};
-use super::timeline::{Moment, Strip};
+use super::rule::{Detector, SimulatedArm, TickCounts};
+use super::timeline::{Timeline, TimelinePoint};
 use crate::decide::event::{Action, Event};
 use crate::decide::guard::Arms;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::tick::ArmTick;
-use crate::decide::guard::trace::Line;
+use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{Canary, Intent};
-use crate::decide::rollout::context::{Observation, View};
+use crate::decide::rollout::context::{Observation, RolloutContext};
 use crate::decide::rollout::in_force::in_force;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, step};
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::{Counts, Window};
 
@@ -37,13 +37,13 @@ pub struct Replay {
     window: Window,
     // Told at this share already.
     told: Vec<Action>,
-    rivals: Vec<Rival>,
+    reference_rules: Vec<ReplayedRule>,
     recording: Recording,
 }
 
-struct Rival {
+struct ReplayedRule {
     name: &'static str,
-    judge: Box<dyn Judge>,
+    detector: Box<dyn Detector>,
     bad: Option<UnixMillis>,
 }
 
@@ -61,18 +61,18 @@ pub struct Recording {
     /// Whether it acted on a regression: then it saw no more.
     pub ended: bool,
     /// What it saw and held until then, in seconds since the first line began.
-    pub strip: Strip,
+    pub strip: Timeline,
 }
 
 impl Replay {
     /// Begins with a recording's first line, which is not seen by this.
     #[must_use]
-    pub fn new(name: &str, canary: &Canary, first: &Line) -> Replay {
+    pub fn new(name: &str, canary: &Canary, first: &TraceLine) -> Replay {
         let begin = UnixMillis(first.at.0.0.saturating_sub(millis(first.seconds)));
         let mut canary = canary.clone();
         // The recording says where it was.
         canary.ramp.max = Percent::ALL;
-        let rival = |name, judge| Rival { name, judge, bad: None };
+        let rival = |name, detector| ReplayedRule { name, detector, bad: None };
         Replay {
             name: name.to_owned(),
             state: RolloutState { phase: Phase::Ramping, ..RolloutState::new(canary.attempt, begin) },
@@ -82,7 +82,7 @@ impl Replay {
             begin,
             last: begin,
             told: Vec::new(),
-            rivals: vec![
+            reference_rules: vec![
                 rival("naive threshold", Box::<Naive>::default()),
                 rival("Flagger", Box::<Flagger>::default()),
                 rival("Argo Rollouts", Box::<Argo>::default()),
@@ -95,13 +95,13 @@ impl Replay {
     ///
     /// # Errors
     /// Why it cannot follow the line before it.
-    pub fn see(&mut self, line: &Line) -> Result<(), String> {
+    pub fn see(&mut self, line: &TraceLine) -> Result<(), String> {
         if let Some(problem) = line.problem() {
             return Err(problem);
         }
-        let Stamp(at) = line.at;
+        let Timestamp(at) = line.at;
         if at < self.last {
-            let before = Stamp(self.last);
+            let before = Timestamp(self.last);
             return Err(format!(
                 "`at` is {}, and the line before it ended at {before}: sort the lines by time",
                 line.at
@@ -116,7 +116,7 @@ impl Replay {
         Ok(())
     }
 
-    fn count(&mut self, line: &Line) {
+    fn count(&mut self, line: &TraceLine) {
         let recording = &mut self.recording;
         recording.lines += 1;
         for (sum, arm) in [(&mut recording.stable, &line.stable), (&mut recording.canary, &line.canary)] {
@@ -125,23 +125,23 @@ impl Replay {
         }
     }
 
-    fn show_rivals(&mut self, line: &Line, at: UnixMillis) {
-        let arm = |arm: &ArmTick| Arm {
+    fn show_rivals(&mut self, line: &TraceLine, at: UnixMillis) {
+        let arm = |arm: &ArmTick| SimulatedArm {
             requests: whole(arm.exposed()),
             errors: whole(arm.failures()),
             successes: whole(arm.successes),
-            ..Arm::default()
+            ..SimulatedArm::default()
         };
         let tick = line.tick();
         let (stable, canary) = (arm(&tick.stable), arm(&tick.canary));
-        let seen = Seen { seconds: line.seconds, share: line.share(), stable, canary, ..Seen::default() };
+        let seen = TickCounts { seconds: line.seconds, share: line.share(), stable, canary, ..TickCounts::default() };
         // Nobody asks them while nobody is on the canary.
-        for rival in self.rivals.iter_mut().filter(|rival| rival.bad.is_none() && seen.share > 0.0) {
-            rival.bad = rival.judge.is_bad(&seen).then_some(at);
+        for rival in self.reference_rules.iter_mut().filter(|rival| rival.bad.is_none() && seen.share > 0.0) {
+            rival.bad = rival.detector.is_bad(&seen).then_some(at);
         }
     }
 
-    fn show_guard(&mut self, line: &Line, at: UnixMillis) {
+    fn show_guard(&mut self, line: &TraceLine, at: UnixMillis) {
         self.follow(line.share_percent, at);
         let tick = line.tick();
         let gap = at.since(self.last).0.saturating_sub(millis(line.seconds));
@@ -153,7 +153,7 @@ impl Replay {
         let seen = Observation {
             tick: Some(tick),
             window: Arms { canary: self.window.counts(now), ..Arms::default() },
-            slept: gap > GAP,
+            was_suspended: gap > GAP,
             // Where the recording says nothing of it, stable would have answered.
             stable_answers: Some(failed == 0.0 || answered > 0.0),
             ..Observation::default()
@@ -162,7 +162,7 @@ impl Replay {
         self.take(&Input::Tick(seen), at, true);
         let since = at.since(self.begin).0 as f64 / 1000.0;
         let state = &self.state;
-        let moment = Moment::new(since, share, &tick, &self.canary.guard, &state.judge, state.tries());
+        let moment = TimelinePoint::new(since, share, &tick, &self.canary.guard, &state.analysis, state.tries());
         self.recording.strip.push(moment);
     }
 
@@ -185,8 +185,8 @@ impl Replay {
         }
     }
 
-    fn view(&self) -> View<'_> {
-        View {
+    fn view(&self) -> RolloutContext<'_> {
+        RolloutContext {
             name: &self.name,
             canary: &self.canary,
             blocked: None,
@@ -221,7 +221,7 @@ impl Replay {
     /// The rules of others: which, and when each would have taken the canary back.
     #[must_use]
     pub fn rivals(&self) -> Vec<(&'static str, Option<UnixMillis>)> {
-        self.rivals.iter().map(|rival| (rival.name, rival.bad)).collect()
+        self.reference_rules.iter().map(|rival| (rival.name, rival.bad)).collect()
     }
 
     /// What came of it so far.
@@ -256,16 +256,16 @@ fn whole(count: f64) -> u32 {
 mod tests {
     use super::*;
     use crate::decide::guard::tick::Tick;
-    use crate::simulate::guarded::usual;
+    use crate::simulate::guarded::default_canary;
     use crate::simulate::schedule::Schedule;
 
-    fn line(second: u64, share: f64, canary: ArmTick) -> Line {
+    fn line(second: u64, share: f64, canary: ArmTick) -> TraceLine {
         let tick = Tick { seconds: 1.0, stable: ArmTick::plain(45.0, 0.0), canary, ..Tick::default() };
-        Line::new(UnixMillis(1_795_247_762_000 + second * 1000), share, &tick)
+        TraceLine::new(UnixMillis(1_795_247_762_000 + second * 1000), share, &tick)
     }
 
-    fn replayed(lines: &[Line]) -> Replay {
-        let canary = usual(&Schedule::even(0.1, 0.3, 300.0));
+    fn replayed(lines: &[TraceLine]) -> Replay {
+        let canary = default_canary(&Schedule::even(0.1, 0.3, 300.0));
         let mut replay = Replay::new("chat", &canary, &lines[0]);
         lines.iter().for_each(|line| replay.see(line).unwrap());
         replay
@@ -280,7 +280,7 @@ mod tests {
     fn a_regression_is_found_and_ends_it() {
         let good = |second| line(second, 0.1, ArmTick::plain(5.0, 0.0));
         let bad = |second| line(second, 0.1, ArmTick::plain(5.0, 5.0));
-        let lines: Vec<Line> = (0..100).map(good).chain((100..2000).map(bad)).collect();
+        let lines: Vec<TraceLine> = (0..100).map(good).chain((100..2000).map(bad)).collect();
         let replay = replayed(&lines);
         let [(at, "rollback")] = actions(&replay)[..] else { panic!("{:?}", actions(&replay)) };
         assert!((102..110).contains(&at), "{at}");
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_the_recording_does_not_follow_is_told_once_a_share() {
-        let lines: Vec<Line> = (0..1500)
+        let lines: Vec<TraceLine> = (0..1500)
             .map(|second| line(second, if second < 1000 { 0.1 } else { 0.4 }, ArmTick::plain(5.0, 0.0)))
             .collect();
         assert_eq!(actions(&replayed(&lines)), [(300, "promote"), (1300, "promote")]);
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_line_that_goes_back_in_time_is_refused() {
         let lines = [line(5, 0.1, ArmTick::default()), line(4, 0.1, ArmTick::default())];
-        let mut replay = Replay::new("chat", &usual(&Schedule::even(0.1, 0.3, 300.0)), &lines[0]);
+        let mut replay = Replay::new("chat", &default_canary(&Schedule::even(0.1, 0.3, 300.0)), &lines[0]);
         replay.see(&lines[0]).unwrap();
         let told = replay.see(&lines[1]).unwrap_err();
         assert!(told.starts_with("`at` is 2026-11-21T07:56:06.000Z, and the line before it ended at"), "{told}");

@@ -1,11 +1,11 @@
 //! One rollout, from its first tick to its end.
 //!
-//! Plays a [`Rule`] against a [`Source`], or many judges against the very same ticks. Owns the account of what it cost:
+//! Plays a [`RolloutRule`] against a [`TickSource`], or many judges against the very same ticks. Owns the account of what it cost:
 //! the canary's requests and failures, over all and since the fault. It ends with a rollback (a guard that tries again
 //! later begins another rollout), with completion, or when the time to look at is over. Invariant: the tick that made
 //! the rule act is counted, since its requests have been sent by then.
 
-use super::rule::{Judge, Rule, Seen, Source, Verdict};
+use super::rule::{Detector, RolloutRule, TickCounts, TickSource, Verdict};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Span {
 
 /// How a rollout ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum RolloutEnd {
     /// Everybody was taken back.
     RolledBack,
     /// The canary has everybody, and is good.
@@ -37,7 +37,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    fn add(&mut self, seen: &Seen) {
+    fn add(&mut self, seen: &TickCounts) {
         self.requests += u64::from(seen.canary.requests);
         self.errors += u64::from(seen.canary.errors);
     }
@@ -45,9 +45,9 @@ impl Cost {
 
 /// What became of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rollout {
+pub struct SimulatedRollout {
     /// How it ended.
-    pub end: End,
+    pub end: RolloutEnd,
     /// When, in seconds from its start.
     pub at: f64,
     /// Over all.
@@ -59,7 +59,7 @@ pub struct Rollout {
 }
 
 /// The account of a rollout that is being played.
-struct Account {
+struct RunTotals {
     fault_at: Option<f64>,
     at: f64,
     whole: Cost,
@@ -67,13 +67,13 @@ struct Account {
     full_at: Option<f64>,
 }
 
-impl Account {
-    const fn new(span: &Span) -> Account {
+impl RunTotals {
+    const fn new(span: &Span) -> RunTotals {
         let nothing = Cost { requests: 0, errors: 0 };
-        Account { fault_at: span.fault_at, at: 0.0, whole: nothing, since_fault: nothing, full_at: None }
+        RunTotals { fault_at: span.fault_at, at: 0.0, whole: nothing, since_fault: nothing, full_at: None }
     }
 
-    fn add(&mut self, seen: &Seen) {
+    fn add(&mut self, seen: &TickCounts) {
         if seen.share >= 1.0 && self.full_at.is_none() {
             self.full_at = Some(self.at);
         }
@@ -84,9 +84,9 @@ impl Account {
         self.at += seen.seconds;
     }
 
-    fn close(&self, end: End) -> Rollout {
+    fn close(&self, end: RolloutEnd) -> SimulatedRollout {
         let after = self.fault_at.map(|fault| self.at - fault).filter(|after| *after > 0.0);
-        Rollout {
+        SimulatedRollout {
             end,
             at: self.at,
             whole: self.whole,
@@ -97,45 +97,50 @@ impl Account {
 }
 
 /// Plays one rollout.
-pub fn play(source: &mut impl Source, rule: &mut impl Rule, span: &Span) -> Rollout {
-    let mut account = Account::new(span);
+pub fn play(source: &mut impl TickSource, rule: &mut impl RolloutRule, span: &Span) -> SimulatedRollout {
+    let mut account = RunTotals::new(span);
     while account.at < span.seconds {
         let seen = source.tick(rule.share());
         account.add(&seen);
         match rule.tick(&seen) {
             Verdict::Stay | Verdict::Promote => {}
-            Verdict::Rollback => return account.close(End::RolledBack),
-            Verdict::Complete => return account.close(End::Completed),
+            Verdict::Rollback => return account.close(RolloutEnd::RolledBack),
+            Verdict::Complete => return account.close(RolloutEnd::Completed),
         }
     }
-    account.close(End::Open)
+    account.close(RolloutEnd::Open)
 }
 
 /// Shows the same ticks, with the same share all the time, to each of these judges, until each has had enough.
-pub fn side_by_side(source: &mut impl Source, share: f64, judges: &mut [Box<dyn Judge>], span: &Span) -> Vec<Rollout> {
-    let mut account = Account::new(span);
-    let mut ended: Vec<Option<Rollout>> = vec![None; judges.len()];
-    let mut judging: Vec<usize> = (0..judges.len()).collect();
+pub fn side_by_side(
+    source: &mut impl TickSource,
+    share: f64,
+    detectors: &mut [Box<dyn Detector>],
+    span: &Span,
+) -> Vec<SimulatedRollout> {
+    let mut account = RunTotals::new(span);
+    let mut ended: Vec<Option<SimulatedRollout>> = vec![None; detectors.len()];
+    let mut judging: Vec<usize> = (0..detectors.len()).collect();
     while account.at < span.seconds && !judging.is_empty() {
         let seen = source.tick(share);
         account.add(&seen);
         judging.retain(|&which| {
-            let bad = judges[which].is_bad(&seen);
+            let bad = detectors[which].is_bad(&seen);
             if bad {
-                ended[which] = Some(account.close(End::RolledBack));
+                ended[which] = Some(account.close(RolloutEnd::RolledBack));
             }
             !bad
         });
     }
-    let open = account.close(End::Open);
+    let open = account.close(RolloutEnd::Open);
     ended.into_iter().map(|rollout| rollout.unwrap_or(open)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::rule::Arm;
-    use crate::simulate::schedule::{Fixed, Schedule, Scheduled};
+    use crate::simulate::rule::SimulatedArm;
+    use crate::simulate::schedule::{FixedShare, Schedule, ScheduledShare};
 
     /// A request of each arm a tick; the canary's fails from this tick on.
     struct Steady {
@@ -143,20 +148,20 @@ mod tests {
         ticks: u32,
     }
 
-    impl Source for Steady {
-        fn tick(&mut self, share: f64) -> Seen {
+    impl TickSource for Steady {
+        fn tick(&mut self, share: f64) -> TickCounts {
             let failed = self.ticks >= self.fails_from;
             self.ticks += 1;
-            let canary = if failed { Arm::counted(0, 1) } else { Arm::counted(1, 0) };
-            Seen { seconds: 2.0, share, stable: Arm::counted(1, 0), canary, ..Seen::default() }
+            let canary = if failed { SimulatedArm::counted(0, 1) } else { SimulatedArm::counted(1, 0) };
+            TickCounts { seconds: 2.0, share, stable: SimulatedArm::counted(1, 0), canary, ..TickCounts::default() }
         }
     }
 
     /// Bad after so many failures.
     struct After(u32);
 
-    impl Judge for After {
-        fn is_bad(&mut self, seen: &Seen) -> bool {
+    impl Detector for After {
+        fn is_bad(&mut self, seen: &TickCounts) -> bool {
             self.0 = self.0.saturating_sub(seen.canary.errors);
             self.0 == 0
         }
@@ -169,36 +174,36 @@ mod tests {
     #[test]
     fn a_rollback_is_charged_from_the_fault_on() {
         let span = Span { seconds: 100.0, fault_at: Some(20.0) };
-        let rollout = play(&mut steady(10), &mut Fixed::new(After(3), 0.1), &span);
-        let expected = Rollout {
-            end: End::RolledBack,
+        let rollout = play(&mut steady(10), &mut FixedShare::new(After(3), 0.1), &span);
+        let expected = SimulatedRollout {
+            end: RolloutEnd::RolledBack,
             at: 26.0,
             whole: Cost { requests: 13, errors: 3 },
             since_fault: Some((6.0, Cost { requests: 3, errors: 3 })),
             full_at: None,
         };
         assert_eq!(rollout, expected);
-        let early = play(&mut steady(5), &mut Fixed::new(After(3), 0.1), &span);
-        assert_eq!((early.end, early.at, early.since_fault), (End::RolledBack, 16.0, None));
+        let early = play(&mut steady(5), &mut FixedShare::new(After(3), 0.1), &span);
+        assert_eq!((early.end, early.at, early.since_fault), (RolloutEnd::RolledBack, 16.0, None));
     }
 
     #[test]
     fn a_healthy_rollout_is_completed_or_left_open() {
         let schedule = Schedule::even(0.5, 0.5, 10.0);
         let span = Span { seconds: 100.0, fault_at: None };
-        let rollout = play(&mut steady(1000), &mut Scheduled::new(After(1), schedule.clone()), &span);
-        assert_eq!((rollout.end, rollout.at, rollout.full_at), (End::Completed, 20.0, Some(10.0)));
+        let rollout = play(&mut steady(1000), &mut ScheduledShare::new(After(1), schedule.clone()), &span);
+        assert_eq!((rollout.end, rollout.at, rollout.full_at), (RolloutEnd::Completed, 20.0, Some(10.0)));
         let short = Span { seconds: 15.0, fault_at: None };
-        let rollout = play(&mut steady(1000), &mut Scheduled::new(After(1), schedule), &short);
-        assert_eq!((rollout.end, rollout.at), (End::Open, 16.0));
+        let rollout = play(&mut steady(1000), &mut ScheduledShare::new(After(1), schedule), &short);
+        assert_eq!((rollout.end, rollout.at), (RolloutEnd::Open, 16.0));
     }
 
     #[test]
     fn judges_side_by_side_end_as_they_would_alone() {
         let span = Span { seconds: 100.0, fault_at: Some(20.0) };
-        let mut judges: Vec<Box<dyn Judge>> = [2, 5, 900].map(|n| Box::new(After(n)) as Box<dyn Judge>).into();
-        let together = side_by_side(&mut steady(10), 0.1, &mut judges, &span);
-        let alone = [2, 5, 900].map(|n| play(&mut steady(10), &mut Fixed::new(After(n), 0.1), &span));
+        let mut detectors: Vec<Box<dyn Detector>> = [2, 5, 900].map(|n| Box::new(After(n)) as Box<dyn Detector>).into();
+        let together = side_by_side(&mut steady(10), 0.1, &mut detectors, &span);
+        let alone = [2, 5, 900].map(|n| play(&mut steady(10), &mut FixedShare::new(After(n), 0.1), &span));
         assert_eq!(together, alone);
     }
 }

@@ -1,25 +1,25 @@
 //! What became of many rollouts under each rule, side by side.
 //!
 //! Each seed is played once under every rule before the next, so that all rules have met the same traffic whenever one
-//! looks. Owns the sums over lives that a [`Tally`] does not know: how far rollouts came, how often they were confirmed,
+//! looks. Owns the sums over lives that a [`Summary`] does not know: how far rollouts came, how often they were confirmed,
 //! and how many moved users to a stable that was dead. Invariant: the same contest and seeds give the same standings, on
 //! any number of cores.
 
-use super::comparison::{Contender, Contest, Life};
-use super::quantiles::Spread;
-use super::rollout::{End, Rollout};
+use super::comparison::{ComparedRule, RuleComparison, RuleRun};
+use super::quantiles::Distribution;
+use super::rollout::{RolloutEnd, SimulatedRollout};
 use super::run::Runs;
-use super::summary::Tally;
+use super::summary::Summary;
 
 /// What became of the rollouts under one rule.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct RuleResult {
     /// Which rule.
-    pub contender: Contender,
+    pub contender: ComparedRule,
     /// Ends, times and costs.
-    pub tally: Tally,
+    pub tally: Summary,
     /// The largest share that the canary ever had, 0 to 1.
-    pub highest: Spread,
+    pub highest: Distribution,
     /// Confirmations in all runs together.
     pub confirmations: u64,
     /// Runs in which users were moved to stable after that had died.
@@ -28,18 +28,18 @@ pub struct Standing {
     pub typical: usize,
 }
 
-impl Standing {
-    fn of(contender: Contender, lives: &[Life]) -> Standing {
-        let rollouts: Vec<Rollout> = lives.iter().map(|life| life.rollout).collect();
-        let tally = Tally::of(&rollouts);
+impl RuleResult {
+    fn of(contender: ComparedRule, lives: &[RuleRun]) -> RuleResult {
+        let rollouts: Vec<SimulatedRollout> = lives.iter().map(|life| life.rollout).collect();
+        let tally = Summary::of(&rollouts);
         let middle = tally.seconds.median();
-        let is_middle = |rollout: &Rollout| {
-            rollout.end == End::RolledBack && rollout.since_fault.map(|(seconds, _)| seconds) == middle
+        let is_middle = |rollout: &SimulatedRollout| {
+            rollout.end == RolloutEnd::RolledBack && rollout.since_fault.map(|(seconds, _)| seconds) == middle
         };
-        Standing {
+        RuleResult {
             contender,
             typical: middle.and_then(|_| rollouts.iter().position(is_middle)).unwrap_or(0),
-            highest: Spread::of(lives.iter().map(|life| life.highest)),
+            highest: Distribution::of(lives.iter().map(|life| life.highest)),
             confirmations: lives.iter().map(|life| u64::from(life.confirmations)).sum(),
             to_dead: lives.iter().filter(|life| life.to_dead).count(),
             tally,
@@ -48,14 +48,14 @@ impl Standing {
 }
 
 /// Plays the contest under every rule. `progress` hears how many seeds are done, from any thread.
-pub fn standings(contest: &Contest, runs: &Runs, progress: impl Fn(usize) + Sync) -> Vec<Standing> {
-    let lives: Vec<[Life; 4]> =
-        runs.each(|seed| Contender::ALL.map(|contender| contest.play(contender, seed)), progress);
-    let mut of_each: Vec<Vec<Life>> = vec![Vec::with_capacity(lives.len()); Contender::ALL.len()];
+pub fn rule_results(contest: &RuleComparison, runs: &Runs, progress: impl Fn(usize) + Sync) -> Vec<RuleResult> {
+    let lives: Vec<[RuleRun; 4]> =
+        runs.each(|seed| ComparedRule::ALL.map(|contender| contest.play(contender, seed)), progress);
+    let mut of_each: Vec<Vec<RuleRun>> = vec![Vec::with_capacity(lives.len()); ComparedRule::ALL.len()];
     for four in lives {
         of_each.iter_mut().zip(four).for_each(|(lives, life)| lives.push(life));
     }
-    Contender::ALL.into_iter().zip(of_each).map(|(contender, lives)| Standing::of(contender, &lives)).collect()
+    ComparedRule::ALL.into_iter().zip(of_each).map(|(contender, lives)| RuleResult::of(contender, &lives)).collect()
 }
 
 #[cfg(test)]
@@ -64,22 +64,22 @@ mod tests {
 
     use super::*;
     use crate::simulate::comparison::tests::{contest, scenario};
-    use crate::simulate::guarded::pinned;
+    use crate::simulate::guarded::pinned_canary;
     use crate::simulate::schedule::Schedule;
 
     #[test]
     fn every_rule_has_a_standing_and_threads_change_nothing() {
-        let canary = pinned(0.2, &Schedule::even(0.1, 0.3, 300.0));
-        let contest = Contest { canary, ..contest(&scenario((0.5, 60.0)), 900.0, Some(60.0)) };
+        let canary = pinned_canary(0.2, &Schedule::even(0.1, 0.3, 300.0));
+        let contest = RuleComparison { canary, ..contest(&scenario((0.5, 60.0)), 900.0, Some(60.0)) };
         let on = |threads| {
             let runs = Runs { count: 7, seed: 1, threads: NonZero::new(threads).unwrap() };
-            standings(&contest, &runs, |_| {})
+            rule_results(&contest, &runs, |_| {})
         };
         let standings = on(1);
         assert_eq!(standings, on(3));
         let [serin, .., argo] = standings.as_slice() else { panic!("four rules") };
         assert_eq!((serin.tally.found, serin.highest.median(), argo.tally.open), (7, Some(0.2), 7));
-        let typical = contest.play(Contender::Serin, 1 + serin.typical as u64);
+        let typical = contest.play(ComparedRule::Serin, 1 + serin.typical as u64);
         assert_eq!(typical.rollout.since_fault.map(|(seconds, _)| seconds), serin.tally.seconds.median());
     }
 }

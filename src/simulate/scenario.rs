@@ -7,10 +7,10 @@
 
 use super::excess::{Excess, Marker, some_of};
 use super::pauses::Pauses;
-use super::profile::Course;
-use super::rule::{Seen, Source};
+use super::profile::Profile;
+use super::rule::{TickCounts, TickSource};
 use super::traffic::{Arrivals, Traffic, seeded};
-use super::users::{Crowd, Everybody, Habits, Visits};
+use super::users::{Crowd, CrowdTicks, Habits, NoCap};
 use super::waits::{self, Waits};
 use crate::decide::policy::Guard;
 
@@ -55,7 +55,7 @@ pub struct Scenario {
 
 /// Whose counts a rule sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
+pub enum CountedRequests {
     /// Everybody's, always.
     Everybody,
     /// Those of users who are not paused for their failures.
@@ -64,7 +64,7 @@ pub enum Counted {
 
 /// A scenario with its courses, from which any number of runs begin.
 #[derive(Clone, Debug)]
-pub struct Stage {
+pub struct PreparedScenario {
     traffic: Traffic,
     crowd: Option<Crowd>,
     // Since when, and how long requests take besides.
@@ -75,13 +75,13 @@ pub struct Stage {
 impl Scenario {
     /// Ready to run.
     #[must_use]
-    pub fn stage(&self) -> Stage {
+    pub fn prepare(&self) -> PreparedScenario {
         let mut changes: Vec<f64> = vec![self.canary.1];
         changes.extend(self.outages.iter().flat_map(|outage| [outage.from, outage.from + outage.seconds]));
         changes.extend(self.stable_dies);
         changes.sort_by(f64::total_cmp);
         let course = |errors: &dyn Fn(f64) -> f64| {
-            changes.iter().fold(Course::steady(errors(0.0)), |course, at| course.then(*at, errors(*at)))
+            changes.iter().fold(Profile::steady(errors(0.0)), |course, at| course.then(*at, errors(*at)))
         };
         let mut traffic = Traffic::steady(self.requests, self.stable);
         traffic.stable = course(&|at| self.stable_errors(at));
@@ -99,7 +99,7 @@ impl Scenario {
             let waits = Waits { silent: Some((part, learnt)), users: users.unwrap_or(usual.users), ..usual };
             (from - learnt, waits)
         });
-        Stage { traffic, crowd, silent, excess: self.excess }
+        PreparedScenario { traffic, crowd, silent, excess: self.excess }
     }
 
     /// Which part of stable's requests fails at this time.
@@ -124,55 +124,55 @@ impl Scenario {
     }
 }
 
-impl Stage {
+impl PreparedScenario {
     /// The ticks of one run.
     #[must_use]
-    pub fn run(&self, seed: u64, counted: Counted) -> Run<'_> {
+    pub fn run(&self, seed: u64, counted: CountedRequests) -> ScenarioRun<'_> {
         let requests = match (&self.crowd, counted) {
             (None, _) => Requests::Alike(self.traffic.arrivals(seed)),
-            (Some(crowd), Counted::Everybody) => Requests::All(crowd.visits(Everybody, seed)),
-            (Some(crowd), Counted::Unpaused) => Requests::Unpaused(crowd.visits(Pauses::default(), seed)),
+            (Some(crowd), CountedRequests::Everybody) => Requests::All(crowd.visits(NoCap, seed)),
+            (Some(crowd), CountedRequests::Unpaused) => Requests::Unpaused(crowd.visits(Pauses::default(), seed)),
         };
         // Where users are told apart, each answer is marked with its user.
         let alike = self.excess.filter(|_| self.crowd.is_none());
-        let silent = self.silent.as_ref().map(|(begins, waits)| Silent {
+        let silent = self.silent.as_ref().map(|(begins, waits)| SilentCanary {
             begins: *begins,
             at: 0.0,
             part: waits.silent.map_or(0.0, |(part, _)| part),
             from: waits.silent.map_or(0.0, |(_, from)| begins + from),
-            run: (counted == Counted::Unpaused).then(|| waits.run(Guard::default(), seed)),
+            run: (counted == CountedRequests::Unpaused).then(|| waits.run(Guard::default(), seed)),
             share: 0.0,
             rng: seeded(!seed),
         });
-        Run { requests, silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
+        ScenarioRun { requests, silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
     }
 }
 
 /// The ticks of one run.
 #[derive(Clone, Debug)]
-pub struct Run<'s> {
+pub struct ScenarioRun<'s> {
     requests: Requests<'s>,
-    silent: Option<Silent<'s>>,
+    silent: Option<SilentCanary<'s>>,
     marker: Option<Marker>,
 }
 
 /// A canary that takes requests and never answers.
 #[derive(Clone, Debug)]
-struct Silent<'s> {
+struct SilentCanary<'s> {
     // From when on who waits is counted.
     begins: f64,
     at: f64,
     part: f64,
     from: f64,
     // Nobody but the guard looks at it.
-    run: Option<waits::Run<'s>>,
+    run: Option<waits::WaitsRun<'s>>,
     share: f64,
     rng: fastrand::Rng,
 }
 
-impl Silent<'_> {
+impl SilentCanary<'_> {
     #[expect(clippy::float_cmp, reason = "another share is one that is not the same")]
-    fn mark(&mut self, seen: &mut Seen) {
+    fn mark(&mut self, seen: &mut TickCounts) {
         if self.at >= self.from {
             let unanswered = some_of(&mut self.rng, seen.canary.successes, self.part);
             seen.canary.successes -= unanswered;
@@ -194,12 +194,12 @@ impl Silent<'_> {
 #[derive(Clone, Debug)]
 enum Requests<'s> {
     Alike(Arrivals<'s>),
-    All(Visits<'s, Everybody>),
-    Unpaused(Visits<'s, Pauses>),
+    All(CrowdTicks<'s, NoCap>),
+    Unpaused(CrowdTicks<'s, Pauses>),
 }
 
-impl Source for Run<'_> {
-    fn tick(&mut self, share: f64) -> Seen {
+impl TickSource for ScenarioRun<'_> {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let mut seen = match &mut self.requests {
             Requests::Alike(requests) => requests.tick(share),
             Requests::All(requests) => requests.tick(share),
@@ -218,7 +218,7 @@ impl Source for Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::rule::Arm;
+    use crate::simulate::rule::SimulatedArm;
 
     fn calm() -> Scenario {
         Scenario {
@@ -234,8 +234,8 @@ mod tests {
         }
     }
 
-    fn ticks(scenario: &Scenario, counted: Counted, count: usize) -> Vec<Seen> {
-        let stage = scenario.stage();
+    fn ticks(scenario: &Scenario, counted: CountedRequests, count: usize) -> Vec<TickCounts> {
+        let stage = scenario.prepare();
         let mut run = stage.run(3, counted);
         (0..count).map(|_| run.tick(0.5)).collect()
     }
@@ -244,8 +244,8 @@ mod tests {
     fn what_is_stated_happens_when_it_is_stated() {
         let outage = Outage { errors: 1.0, seconds: 2.0, from: 2.0 };
         let scenario = Scenario { canary: (1.0, 6.0), outages: vec![outage], stable_dies: Some(8.0), ..calm() };
-        let failing = |arm: Arm| arm.errors == arm.requests && arm.dead;
-        let seen = ticks(&scenario, Counted::Everybody, 10);
+        let failing = |arm: SimulatedArm| arm.errors == arm.requests && arm.dead;
+        let seen = ticks(&scenario, CountedRequests::Everybody, 10);
         let failed: Vec<(bool, bool)> = seen.iter().map(|seen| (failing(seen.stable), failing(seen.canary))).collect();
         let expected =
             [[(false, false); 2], [(true, true); 2], [(false, false); 2], [(false, true); 2], [(true, true); 2]];
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_silent_canary_takes_requests_and_answers_none() {
-        let seen = ticks(&Scenario { silent: Some(1.0), ..calm() }, Counted::Everybody, 20);
+        let seen = ticks(&Scenario { silent: Some(1.0), ..calm() }, CountedRequests::Everybody, 20);
         assert!(seen.iter().all(|seen| seen.canary.successes == 0 && seen.canary.errors == 0 && !seen.canary.dead));
         assert!(seen.iter().map(|seen| seen.canary.requests).sum::<u32>() > 300);
     }
@@ -263,15 +263,15 @@ mod tests {
     fn serin_pauses_the_user_who_fails_and_others_do_not() {
         let scenario = Scenario { users: Some(2000), failing_user: true, ..calm() };
         let errors = |counted| ticks(&scenario, counted, 60).iter().map(|seen| seen.canary.errors).sum::<u32>();
-        assert_eq!(errors(Counted::Everybody), 60);
+        assert_eq!(errors(CountedRequests::Everybody), 60);
         // Pauses of ten seconds, then of forty.
-        assert_eq!(errors(Counted::Unpaused), 3);
+        assert_eq!(errors(CountedRequests::Unpaused), 3);
     }
 
     #[test]
     fn whoever_looks_sees_the_same_requests() {
         let scenario = Scenario { users: Some(500), stable: 0.2, canary: (0.2, 0.0), ..calm() };
         let successes = |counted| ticks(&scenario, counted, 60).iter().map(|s| s.stable.successes).sum::<u32>();
-        assert_eq!(successes(Counted::Everybody), successes(Counted::Unpaused));
+        assert_eq!(successes(CountedRequests::Everybody), successes(CountedRequests::Unpaused));
     }
 }

@@ -1,29 +1,29 @@
 //! The share that a rule's canary has: the same all the time, or more with every stage.
 //!
-//! Puts a [`Judge`] in charge of a rollout. Promotions come when a stage has had its time and the judge lets them; a
+//! Puts a [`Detector`] in charge of a rollout. Promotions come when a stage has had its time and the judge lets them; a
 //! promotion that it refuses is asked for again at every tick. Knows nothing of the file's office hours, pauses and
 //! pins: a simulated rollout has no people in it. Invariant: the share never falls; a rollback is a verdict, and whoever
 //! plays the rollout ends it there.
 
-use super::rule::{Judge, Rule, Seen, Verdict};
+use super::rule::{Detector, RolloutRule, TickCounts, Verdict};
 
 /// A share that does not change.
 #[derive(Clone, Debug)]
-pub struct Fixed<J> {
-    judge: J,
+pub struct FixedShare<J> {
+    detector: J,
     share: f64,
 }
 
-impl<J: Judge> Fixed<J> {
+impl<J: Detector> FixedShare<J> {
     /// This judge with this share, 0 to 1.
-    pub const fn new(judge: J, share: f64) -> Fixed<J> {
-        Fixed { judge, share }
+    pub const fn new(detector: J, share: f64) -> FixedShare<J> {
+        FixedShare { detector, share }
     }
 }
 
-impl<J: Judge> Rule for Fixed<J> {
-    fn tick(&mut self, seen: &Seen) -> Verdict {
-        if self.judge.is_bad(seen) { Verdict::Rollback } else { Verdict::Stay }
+impl<J: Detector> RolloutRule for FixedShare<J> {
+    fn tick(&mut self, seen: &TickCounts) -> Verdict {
+        if self.detector.is_bad(seen) { Verdict::Rollback } else { Verdict::Stay }
     }
 
     fn share(&self) -> f64 {
@@ -56,29 +56,29 @@ impl Schedule {
 
 /// A share that rises.
 #[derive(Clone, Debug)]
-pub struct Scheduled<J> {
-    judge: J,
+pub struct ScheduledShare<J> {
+    detector: J,
     schedule: Schedule,
     stage: usize,
     seconds: f64,
 }
 
-impl<J: Judge> Scheduled<J> {
+impl<J: Detector> ScheduledShare<J> {
     /// This judge from the first stage on.
-    pub const fn new(judge: J, schedule: Schedule) -> Scheduled<J> {
-        Scheduled { judge, schedule, stage: 0, seconds: 0.0 }
+    pub const fn new(detector: J, schedule: Schedule) -> ScheduledShare<J> {
+        ScheduledShare { detector, schedule, stage: 0, seconds: 0.0 }
     }
 }
 
-impl<J: Judge> Rule for Scheduled<J> {
-    fn tick(&mut self, seen: &Seen) -> Verdict {
-        if self.judge.is_bad(seen) {
+impl<J: Detector> RolloutRule for ScheduledShare<J> {
+    fn tick(&mut self, seen: &TickCounts) -> Verdict {
+        if self.detector.is_bad(seen) {
             return Verdict::Rollback;
         }
         self.seconds += seen.seconds;
         let hold = if self.stage == 0 { self.schedule.first } else { self.schedule.every };
         // A hair less, for ticks that do not add up exactly.
-        if self.seconds < hold - 1e-6 || !self.judge.may_promote() {
+        if self.seconds < hold - 1e-6 || !self.detector.may_promote() {
             return Verdict::Stay;
         }
         self.seconds = 0.0;
@@ -101,8 +101,8 @@ mod tests {
     /// Lets promotions happen while it is true.
     struct Gate(bool);
 
-    impl Judge for Gate {
-        fn is_bad(&mut self, seen: &Seen) -> bool {
+    impl Detector for Gate {
+        fn is_bad(&mut self, seen: &TickCounts) -> bool {
             seen.canary.errors > 0
         }
 
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn stages_follow_when_their_time_is_over_and_the_judge_lets_them() {
-        let mut rule = Scheduled::new(Gate(true), Schedule { stages: vec![0.1, 1.0], first: 3.0, every: 2.0 });
-        let seen = Seen { seconds: 1.0, ..Seen::default() };
+        let mut rule = ScheduledShare::new(Gate(true), Schedule { stages: vec![0.1, 1.0], first: 3.0, every: 2.0 });
+        let seen = TickCounts { seconds: 1.0, ..TickCounts::default() };
         let mut verdicts = Vec::new();
         for _ in 0..5 {
             verdicts.push((rule.tick(&seen), rule.share()));
@@ -135,17 +135,21 @@ mod tests {
 
     #[test]
     fn a_promotion_that_is_refused_is_asked_for_again() {
-        let mut rule = Scheduled::new(Gate(false), Schedule::even(0.5, 0.5, 2.0));
-        let seen = Seen { seconds: 1.0, ..Seen::default() };
+        let mut rule = ScheduledShare::new(Gate(false), Schedule::even(0.5, 0.5, 2.0));
+        let seen = TickCounts { seconds: 1.0, ..TickCounts::default() };
         assert!((0..9).all(|_| rule.tick(&seen) == Verdict::Stay));
-        rule.judge.0 = true;
+        rule.detector.0 = true;
         assert_eq!(rule.tick(&seen), Verdict::Promote);
     }
 
     #[test]
     fn a_bad_canary_goes_back_at_once() {
-        let bad = Seen { seconds: 1.0, canary: crate::simulate::rule::Arm::counted(0, 1), ..Seen::default() };
-        assert_eq!(Scheduled::new(Gate(true), Schedule::even(0.5, 0.5, 1.0)).tick(&bad), Verdict::Rollback);
-        assert_eq!(Fixed::new(Gate(true), 0.5).tick(&bad), Verdict::Rollback);
+        let bad = TickCounts {
+            seconds: 1.0,
+            canary: crate::simulate::rule::SimulatedArm::counted(0, 1),
+            ..TickCounts::default()
+        };
+        assert_eq!(ScheduledShare::new(Gate(true), Schedule::even(0.5, 0.5, 1.0)).tick(&bad), Verdict::Rollback);
+        assert_eq!(FixedShare::new(Gate(true), 0.5).tick(&bad), Verdict::Rollback);
     }
 }

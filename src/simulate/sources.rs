@@ -6,23 +6,23 @@
 //! counts them. Decides nothing. Deterministic for a seed.
 
 use super::excess::some_of;
-use super::guarded::{Guarded, Probes};
+use super::guarded::{GuardRule, ProbeResults};
 use super::poisson::Poisson;
-use super::rule::{Arm, Rule as _, Seen, Source as _};
+use super::rule::{RolloutRule as _, SimulatedArm, TickCounts, TickSource as _};
 use super::scenario::MEDIAN;
 use super::traffic::{Arrivals, Traffic, seeded};
 use super::waits::{self, Waits};
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::constants::Constants;
-use crate::decide::guard::silent::Silence;
-use crate::decide::guard::sources::{Apart, GROUPS, Part, Sources};
+use crate::decide::guard::silent::SilentRun;
+use crate::decide::guard::sources::{GROUPS, SourceTick, SourceWeights, TickBySource};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
 
 /// What the attacker wants.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Aim {
+pub enum AttackGoal {
     /// The canary is taken back or held: its requests there all come to this.
     Worse(Aspect),
     /// The canary is taken back: its requests there are never answered, and those at stable are.
@@ -39,70 +39,76 @@ pub enum Aim {
 /// How long the first request without output has to have waited, in seconds.
 const LEAST_WAIT: f64 = 8.0;
 
-impl Aim {
+impl AttackGoal {
     /// Each of them.
     #[must_use]
-    pub fn all() -> Vec<Aim> {
-        let mut all: Vec<Aim> = Aspect::ALL.into_iter().map(Aim::Worse).collect();
-        all.extend([Aim::Unanswered, Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood]);
+    pub fn all() -> Vec<AttackGoal> {
+        let mut all: Vec<AttackGoal> = Aspect::ALL.into_iter().map(AttackGoal::Worse).collect();
+        all.extend([
+            AttackGoal::Unanswered,
+            AttackGoal::Better,
+            AttackGoal::Bursts(1, 19),
+            AttackGoal::Bursts(5, 60),
+            AttackGoal::Flood,
+        ]);
         all
     }
 }
 
 /// Traffic of several sources.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Beside {
+pub struct MixedTraffic {
     /// What each of the honest ones sends, in ticks of a second.
     pub honest: Vec<Traffic>,
     /// How long the same requests take, where it matters: the canary may fall silent for all of them.
     pub waits: Vec<Waits>,
     /// What one more source wants, and how many requests it sends a second.
-    pub attack: Option<(Aim, f64)>,
+    pub attack: Option<(AttackGoal, f64)>,
 }
 
-impl Beside {
+impl MixedTraffic {
     /// Honest sources that send so many requests a second together, each this part of them; both providers fail this part.
     #[must_use]
-    pub fn of(parts: &[f64], requests: f64, errors: f64) -> Beside {
+    pub fn of(parts: &[f64], requests: f64, errors: f64) -> MixedTraffic {
         let honest = parts.iter().map(|part| Traffic::steady(requests * part, errors));
-        Beside { honest: honest.collect(), waits: Vec::new(), attack: None }
+        MixedTraffic { honest: honest.collect(), waits: Vec::new(), attack: None }
     }
 
     /// The same thing happens to the traffic of each honest source.
     #[must_use]
-    pub fn each(self, happens: impl Fn(Traffic) -> Traffic) -> Beside {
-        Beside { honest: self.honest.into_iter().map(happens).collect(), ..self }
+    pub fn each(self, happens: impl Fn(Traffic) -> Traffic) -> MixedTraffic {
+        MixedTraffic { honest: self.honest.into_iter().map(happens).collect(), ..self }
     }
 
     /// The canary falls silent at this time.
     #[must_use]
-    pub fn silent_from(self, from: f64) -> Beside {
+    pub fn silent_from(self, from: f64) -> MixedTraffic {
         let silent = Some((1.0, from));
         let of = |traffic: &Traffic| Waits { silent, ..Waits::of_median(traffic.requests.at(0.0), MEDIAN) };
-        Beside { waits: self.honest.iter().map(of).collect(), ..self }
+        MixedTraffic { waits: self.honest.iter().map(of).collect(), ..self }
     }
 
     /// One more source sends this part of what the honest ones send together.
     #[must_use]
-    pub fn attacked(self, aim: Aim, part: f64) -> Beside {
+    pub fn attacked(self, aim: AttackGoal, part: f64) -> MixedTraffic {
         let requests: f64 = self.honest.iter().map(|traffic| traffic.requests.at(0.0)).sum();
-        Beside { attack: Some((aim, requests * part)), ..self }
+        MixedTraffic { attack: Some((aim, requests * part)), ..self }
     }
 
     /// The ticks of one run.
     #[must_use]
-    pub fn run(&self, seed: u64) -> Run<'_> {
+    pub fn run(&self, seed: u64) -> MixedTrafficRun<'_> {
         let waits = self.waits.iter().map(Some).chain(std::iter::repeat(None));
         let honest = (0_u64..).zip(&self.honest).zip(waits).map(|((number, traffic), waits)| {
             let seed = seed.wrapping_mul(64).wrapping_add(number);
             Honest { arrivals: traffic.arrivals(seed), waits: waits.map(|waits| waits.run(Guard::default(), seed)) }
         });
-        Run {
+        MixedTrafficRun {
             beside: self,
             honest: honest.collect(),
             rng: seeded(!seed),
             draws: Poisson::new(self.attack.map_or(0.0, |(_, requests)| requests)),
-            sources: Sources::default(),
+            sources: SourceWeights::default(),
             share: f64::NAN,
             at: 0.0,
         }
@@ -113,49 +119,51 @@ impl Beside {
 #[derive(Clone, Debug)]
 struct Honest<'b> {
     arrivals: Arrivals<'b>,
-    waits: Option<waits::Run<'b>>,
+    waits: Option<waits::WaitsRun<'b>>,
 }
 
 /// The ticks of one run.
 #[derive(Clone, Debug)]
-pub struct Run<'b> {
-    beside: &'b Beside,
+pub struct MixedTrafficRun<'b> {
+    beside: &'b MixedTraffic,
     honest: Vec<Honest<'b>>,
     rng: fastrand::Rng,
     // The attacker's.
     draws: Poisson,
-    sources: Sources,
+    sources: SourceWeights,
     share: f64,
     at: f64,
 }
 
-impl Run<'_> {
+impl MixedTrafficRun<'_> {
     /// The next second at this share: of all, and by source where there are several.
     #[expect(clippy::float_cmp, reason = "another share is one that is not the same")]
-    pub fn tick(&mut self, share: f64) -> (Tick, Option<Box<Apart>>) {
+    pub fn tick(&mut self, share: f64) -> (Tick, Option<Box<TickBySource>>) {
         let another = share != std::mem::replace(&mut self.share, share);
-        let mut parts: Vec<Part> = self.honest.iter_mut().map(|one| one.tick(share, another)).collect();
+        let mut parts: Vec<SourceTick> = self.honest.iter_mut().map(|one| one.tick(share, another)).collect();
         parts.extend(self.beside.attack.map(|(aim, _)| self.attack(aim, share)));
-        let (mut by_group, constants) = ([Part::default(); GROUPS], Constants::default());
+        let (mut by_group, constants) = ([SourceTick::default(); GROUPS], Constants::default());
         for (place, part) in parts.iter().enumerate() {
             by_group[(place + 1) % GROUPS].add(&constants, part);
         }
         self.at += 1.0;
-        let (together, apart) = self.sources.tick(&constants, 1.0, by_group);
-        let Part { stable, canary, silence } = together;
-        (Tick { seconds: 1.0, stable, canary, silence, ..Tick::default() }, apart)
+        let (together, by_source) = self.sources.tick(&constants, 1.0, by_group);
+        let SourceTick { stable, canary, silence } = together;
+        (Tick { seconds: 1.0, stable, canary, silence, ..Tick::default() }, by_source)
     }
 
-    fn attack(&mut self, aim: Aim, share: f64) -> Part {
+    fn attack(&mut self, aim: AttackGoal, share: f64) -> SourceTick {
         let requests = self.draws.draw(&mut self.rng);
         let on_canary = some_of(&mut self.rng, requests, share.max(0.1));
         let alike = (requests - on_canary, on_canary);
         let of_canary = self.beside.honest.first().map_or(0.0, |traffic| traffic.canary.at(self.at));
         // Whatever it wants, a provider that answers nobody does not answer it either.
-        let fine = |requests: u32| if of_canary >= 1.0 { Arm::counted(0, requests) } else { Arm::counted(requests, 0) };
+        let fine = |requests: u32| {
+            if of_canary >= 1.0 { SimulatedArm::counted(0, requests) } else { SimulatedArm::counted(requests, 0) }
+        };
         match aim {
-            Aim::Worse(aspect) => {
-                let mut part = part(Arm::counted(alike.0, 0), Arm::counted(alike.1, 0));
+            AttackGoal::Worse(aspect) => {
+                let mut part = part(SimulatedArm::counted(alike.0, 0), SimulatedArm::counted(alike.1, 0));
                 let all = f64::from(alike.1);
                 part.canary.events[aspect as usize] = all;
                 if matches!(aspect, Aspect::Failing | Aspect::Empty | Aspect::Filtered) {
@@ -163,8 +171,8 @@ impl Run<'_> {
                 }
                 part
             }
-            Aim::Unanswered => {
-                let mut part = part(Arm::counted(alike.0, 0), Arm::default());
+            AttackGoal::Unanswered => {
+                let mut part = part(SimulatedArm::counted(alike.0, 0), SimulatedArm::default());
                 let all = f64::from(alike.1);
                 part.canary.requests = [all; ASPECTS];
                 // Before that nobody has waited for long enough.
@@ -173,14 +181,14 @@ impl Run<'_> {
                 }
                 part
             }
-            Aim::Flood => part(Arm::default(), fine(requests)),
-            Aim::Bursts(of, pause) if whole(self.at) % (of + pause) >= of => {
-                part(Arm::counted(alike.0, 0), fine(alike.1))
+            AttackGoal::Flood => part(SimulatedArm::default(), fine(requests)),
+            AttackGoal::Bursts(of, pause) if whole(self.at) % (of + pause) >= of => {
+                part(SimulatedArm::counted(alike.0, 0), fine(alike.1))
             }
-            Aim::Better | Aim::Bursts(..) => {
+            AttackGoal::Better | AttackGoal::Bursts(..) => {
                 // Half on each: what happens at stable weighs most then.
                 let (stable, canary) = (requests / 2, requests - requests / 2);
-                let mut part = part(Arm::counted(0, stable), fine(canary));
+                let mut part = part(SimulatedArm::counted(0, stable), fine(canary));
                 part.stable.events = [f64::from(stable); ASPECTS];
                 part
             }
@@ -189,8 +197,8 @@ impl Run<'_> {
 }
 
 impl Honest<'_> {
-    fn tick(&mut self, share: f64, another: bool) -> Part {
-        let Seen { stable, mut canary, .. } = self.arrivals.tick(share);
+    fn tick(&mut self, share: f64, another: bool) -> SourceTick {
+        let TickCounts { stable, mut canary, .. } = self.arrivals.tick(share);
         let Some(waits) = &mut self.waits else { return part(stable, canary) };
         if another {
             waits.begin();
@@ -209,17 +217,17 @@ impl Honest<'_> {
     }
 }
 
-fn part(stable: Arm, canary: Arm) -> Part {
-    let arm = |arm: Arm| ArmTick {
+fn part(stable: SimulatedArm, canary: SimulatedArm) -> SourceTick {
+    let arm = |arm: SimulatedArm| ArmTick {
         successes: f64::from(arm.successes),
         ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
     };
-    Part { stable: arm(stable), canary: arm(canary), ..Part::default() }
+    SourceTick { stable: arm(stable), canary: arm(canary), ..SourceTick::default() }
 }
 
 /// As bad as waits for output can look.
-fn unanswered() -> Silence {
-    Silence {
+fn unanswered() -> SilentRun {
+    SilentRun {
         unanswered: 1e6,
         weighed: 1e6,
         stable_answered: 1e6,
@@ -228,14 +236,14 @@ fn unanswered() -> Silence {
         down: true,
         early: true,
         users: 32,
-        waited: true,
-        ..Silence::default()
+        waited_long_enough: true,
+        ..SilentRun::default()
     }
 }
 
 /// What became of a rollout.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Played {
+pub struct AttackResult {
     /// The last thing that happened: `rollback`, `hold`, `promote`, `complete`, ..., and when, in seconds.
     pub last: Option<(f64, Action)>,
     /// The canary's share at its end.
@@ -246,13 +254,13 @@ pub struct Played {
 
 /// Plays a rollout until the guard acts against the canary, or the time is over.
 #[must_use]
-pub fn play(beside: &Beside, mut rollout: Guarded, seconds: f64, seed: u64) -> Played {
+pub fn play(beside: &MixedTraffic, mut rollout: GuardRule, seconds: f64, seed: u64) -> AttackResult {
     let mut run = beside.run(seed);
     let mut told = rollout.events().len();
     let mut last = None;
     while run.at < seconds {
-        let (tick, apart) = run.tick(rollout.share());
-        rollout.see(&tick, apart, Probes { stable: true, canary: true });
+        let (tick, by_source) = run.tick(rollout.share());
+        rollout.see(&tick, by_source, ProbeResults { stable: true, canary: true });
         let events = rollout.events();
         if events.len() > told {
             told = events.len();
@@ -266,7 +274,7 @@ pub fn play(beside: &Beside, mut rollout: Guarded, seconds: f64, seed: u64) -> P
         }
     }
     let promotions = rollout.events().iter().filter(|event| event.action == Action::Promote).count();
-    Played { last, share: rollout.share(), promotions }
+    AttackResult { last, share: rollout.share(), promotions }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, and never negative")]

@@ -4,12 +4,12 @@
 //! distributions, never a rate alone: who prints them decides how much to say. Invariant: wrong, found, completed and
 //! open rollouts together are all runs.
 
-use super::quantiles::Spread;
-use super::rollout::{End, Rollout};
+use super::quantiles::Distribution;
+use super::rollout::{RolloutEnd, SimulatedRollout};
 
 /// What became of many rollouts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
+pub struct Summary {
     /// How many there were.
     pub runs: usize,
     /// Taken back although the canary was as it ought to be.
@@ -21,36 +21,36 @@ pub struct Tally {
     /// Neither, within the time that was looked at.
     pub open: usize,
     /// Of those found: seconds since the fault.
-    pub seconds: Spread,
+    pub seconds: Distribution,
     /// Of those found: the canary's requests since the fault.
-    pub requests: Spread,
+    pub requests: Distribution,
     /// Of those found: its failures since the fault.
-    pub errors: Spread,
+    pub errors: Distribution,
     /// Seconds until the canary first had everybody, where it ever did.
-    pub full: Spread,
+    pub full: Distribution,
     /// Seconds until completion, where it came.
-    pub completing: Spread,
+    pub completing: Distribution,
     /// The canary's requests in all runs together.
     pub all_requests: u64,
 }
 
-impl Tally {
+impl Summary {
     /// Of these rollouts.
     #[must_use]
-    pub fn of(rollouts: &[Rollout]) -> Tally {
-        let ended = |end: End| rollouts.iter().filter(move |rollout| rollout.end == end);
-        let found: Vec<_> = ended(End::RolledBack).filter_map(|rollout| rollout.since_fault).collect();
-        Tally {
+    pub fn of(rollouts: &[SimulatedRollout]) -> Summary {
+        let ended = |end: RolloutEnd| rollouts.iter().filter(move |rollout| rollout.end == end);
+        let found: Vec<_> = ended(RolloutEnd::RolledBack).filter_map(|rollout| rollout.since_fault).collect();
+        Summary {
             runs: rollouts.len(),
-            wrong: ended(End::RolledBack).count() - found.len(),
+            wrong: ended(RolloutEnd::RolledBack).count() - found.len(),
             found: found.len(),
-            completed: ended(End::Completed).count(),
-            open: ended(End::Open).count(),
-            seconds: Spread::of(found.iter().map(|(seconds, _)| *seconds)),
-            requests: Spread::of(found.iter().map(|(_, cost)| cost.requests as f64)),
-            errors: Spread::of(found.iter().map(|(_, cost)| cost.errors as f64)),
-            full: Spread::of(rollouts.iter().filter_map(|rollout| rollout.full_at)),
-            completing: Spread::of(ended(End::Completed).map(|rollout| rollout.at)),
+            completed: ended(RolloutEnd::Completed).count(),
+            open: ended(RolloutEnd::Open).count(),
+            seconds: Distribution::of(found.iter().map(|(seconds, _)| *seconds)),
+            requests: Distribution::of(found.iter().map(|(_, cost)| cost.requests as f64)),
+            errors: Distribution::of(found.iter().map(|(_, cost)| cost.errors as f64)),
+            full: Distribution::of(rollouts.iter().filter_map(|rollout| rollout.full_at)),
+            completing: Distribution::of(ended(RolloutEnd::Completed).map(|rollout| rollout.at)),
             all_requests: rollouts.iter().map(|rollout| rollout.whole.requests).sum(),
         }
     }
@@ -83,25 +83,25 @@ mod tests {
     use super::*;
     use crate::simulate::rollout::Cost;
 
-    fn rollout(end: End, since_fault: Option<(f64, u64)>) -> Rollout {
+    fn rollout(end: RolloutEnd, since_fault: Option<(f64, u64)>) -> SimulatedRollout {
         let cost = |requests| Cost { requests, errors: requests / 2 };
-        Rollout {
+        SimulatedRollout {
             end,
             at: 500.0,
             whole: cost(100),
             since_fault: since_fault.map(|(seconds, requests)| (seconds, cost(requests))),
-            full_at: (end == End::Completed).then_some(400.0),
+            full_at: (end == RolloutEnd::Completed).then_some(400.0),
         }
     }
 
     #[test]
     fn every_run_is_in_one_pile() {
-        let tally = Tally::of(&[
-            rollout(End::RolledBack, None),
-            rollout(End::RolledBack, Some((10.0, 20))),
-            rollout(End::RolledBack, Some((30.0, 60))),
-            rollout(End::Completed, None),
-            rollout(End::Open, Some((900.0, 9))),
+        let tally = Summary::of(&[
+            rollout(RolloutEnd::RolledBack, None),
+            rollout(RolloutEnd::RolledBack, Some((10.0, 20))),
+            rollout(RolloutEnd::RolledBack, Some((30.0, 60))),
+            rollout(RolloutEnd::Completed, None),
+            rollout(RolloutEnd::Open, Some((900.0, 9))),
         ]);
         assert_eq!((tally.runs, tally.wrong, tally.found, tally.completed, tally.open), (5, 1, 2, 1, 1));
         assert_eq!([tally.wrong_part(), tally.found_part(), tally.completed_part()], [0.2, 0.5, 0.2]);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn no_runs_have_no_rates() {
-        let tally = Tally::of(&[]);
+        let tally = Summary::of(&[]);
         assert_eq!([tally.wrong_part(), tally.found_part(), tally.completed_part()], [0.0; 3]);
     }
 }

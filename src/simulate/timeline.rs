@@ -4,7 +4,7 @@
 //! strongest evidence is kept, the last share holds), so that a second and two weeks take the same room and a short peak
 //! is never lost. Evidence is kept as a part of what it takes: 1 is an alarm. Decides nothing and draws nothing.
 
-use crate::decide::guard::analysis::Judge;
+use crate::decide::guard::analysis::Analysis;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::Tick;
 use crate::decide::policy::Guard;
@@ -14,7 +14,7 @@ const ROOM: usize = 1200;
 
 /// A piece of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Moment {
+pub struct TimelinePoint {
     /// Its end, in seconds from the start.
     pub at: f64,
     /// How long it was.
@@ -31,28 +31,28 @@ pub struct Moment {
     pub down: f64,
 }
 
-impl Moment {
+impl TimelinePoint {
     /// What a guard has come to after this tick.
     #[must_use]
-    pub fn new(at: f64, share: f64, tick: &Tick, guard: &Guard, judge: &Judge, tries: u32) -> Moment {
-        let finding = *judge.reading(guard, tries).of(Aspect::Failing);
+    pub fn new(at: f64, share: f64, tick: &Tick, guard: &Guard, analysis: &Analysis, tries: u32) -> TimelinePoint {
+        let finding = *analysis.result(guard, tries).of(Aspect::Failing);
         let constants = &guard.constants;
         // Both have to be reached, so the lesser one says how far it is.
         let evidence = finding.evidence.max(1.0).ln() / finding.bound.ln();
         let worse = evidence.min(finding.floor / constants.floor_evidence);
-        Moment {
+        TimelinePoint {
             at,
             seconds: tick.seconds,
             share,
             stable: (tick.stable.exposed(), tick.stable.failures()),
             canary: (tick.canary.exposed(), tick.canary.failures()),
             worse: worse.clamp(0.0, 1.0),
-            down: (judge.canary_run().evidence() / constants.down_evidence).clamp(0.0, 1.0),
+            down: (analysis.canary_run().evidence() / constants.down_evidence).clamp(0.0, 1.0),
         }
     }
 
-    fn and(&mut self, next: &Moment) {
-        *self = Moment {
+    fn and(&mut self, next: &TimelinePoint) {
+        *self = TimelinePoint {
             at: next.at,
             seconds: self.seconds + next.seconds,
             share: next.share,
@@ -66,16 +66,16 @@ impl Moment {
 
 /// Moments in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Strip {
-    moments: Vec<Moment>,
+pub struct Timeline {
+    moments: Vec<TimelinePoint>,
     // How many were put together in each piece, and in the last one so far.
     each: usize,
     last: usize,
 }
 
-impl Strip {
+impl Timeline {
     /// One moment more.
-    pub fn push(&mut self, moment: Moment) {
+    pub fn push(&mut self, moment: TimelinePoint) {
         match self.moments.last_mut() {
             Some(piece) if self.last < self.each => {
                 piece.and(&moment);
@@ -104,7 +104,7 @@ impl Strip {
 
     /// The moments.
     #[must_use]
-    pub fn moments(&self) -> &[Moment] {
+    pub fn moments(&self) -> &[TimelinePoint] {
         &self.moments
     }
 }
@@ -116,11 +116,17 @@ mod tests {
     #[test]
     fn however_many_there_are_nothing_is_lost() {
         for count in [1_u32, 1200, 1201, 2401, 10_000] {
-            let mut strip = Strip::default();
+            let mut strip = Timeline::default();
             for number in 1..=count {
                 let worse = if number == count / 2 { 0.9 } else { 0.1 };
                 let canary = (2.0, 1.0);
-                strip.push(Moment { at: f64::from(number), seconds: 1.0, canary, worse, ..Moment::default() });
+                strip.push(TimelinePoint {
+                    at: f64::from(number),
+                    seconds: 1.0,
+                    canary,
+                    worse,
+                    ..TimelinePoint::default()
+                });
             }
             let moments = strip.moments();
             assert!(moments.len() <= ROOM && (count < 1000 || moments.len() > ROOM / 2 - 1), "{}", moments.len());

@@ -8,8 +8,8 @@
 //! [`users`](super::users).
 
 use super::poisson::Poisson;
-use super::profile::Course;
-use super::rule::{Arm, Seen, Source};
+use super::profile::Profile;
+use super::rule::{SimulatedArm, TickCounts, TickSource};
 
 /// Traffic on both providers.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,11 +17,11 @@ pub struct Traffic {
     /// How long a tick is, in seconds.
     pub tick: f64,
     /// Requests a second, of everybody.
-    pub requests: Course,
+    pub requests: Profile,
     /// Which part of stable's requests fails.
-    pub stable: Course,
+    pub stable: Profile,
     /// Which part of the canary's requests fails.
-    pub canary: Course,
+    pub canary: Profile,
     /// Since when the canary deserves to be taken back; `None`: never.
     pub fault_at: Option<f64>,
 }
@@ -30,10 +30,10 @@ impl Traffic {
     /// So many requests a second, of which both providers fail this part.
     #[must_use]
     pub fn steady(requests: f64, errors: f64) -> Traffic {
-        let errors = Course::steady(errors);
+        let errors = Profile::steady(errors);
         Traffic {
             tick: 1.0,
-            requests: Course::steady(requests),
+            requests: Profile::steady(requests),
             stable: errors.clone(),
             canary: errors,
             fault_at: None,
@@ -55,7 +55,7 @@ impl Traffic {
     /// Another canary from the start, as good as it ought to be.
     #[must_use]
     pub fn with_canary(self, errors: f64) -> Traffic {
-        Traffic { canary: Course::steady(errors), ..self }
+        Traffic { canary: Profile::steady(errors), ..self }
     }
 
     /// Both providers fail this part for a while.
@@ -144,9 +144,9 @@ impl Arrivals<'_> {
     }
 }
 
-impl Source for Arrivals<'_> {
+impl TickSource for Arrivals<'_> {
     #[expect(clippy::float_cmp, reason = "another share is one that is not the same")]
-    fn tick(&mut self, share: f64) -> Seen {
+    fn tick(&mut self, share: f64) -> TickCounts {
         // Counted anew each time, so that no error adds up over a million ticks.
         let now = self.ticks as f64 * self.traffic.tick;
         self.ticks += 1;
@@ -156,12 +156,12 @@ impl Source for Arrivals<'_> {
         let [stable_ok, stable_errors, canary_ok, canary_errors] =
             [0, 1, 2, 3].map(|which: usize| self.draws[which].draw(&mut self.rng));
         let [stable_dead, canary_dead] = self.dead;
-        Seen {
+        TickCounts {
             seconds: self.traffic.tick,
             share,
-            stable: Arm { dead: stable_dead, ..Arm::counted(stable_ok, stable_errors) },
-            canary: Arm { dead: canary_dead, ..Arm::counted(canary_ok, canary_errors) },
-            ..Seen::default()
+            stable: SimulatedArm { dead: stable_dead, ..SimulatedArm::counted(stable_ok, stable_errors) },
+            canary: SimulatedArm { dead: canary_dead, ..SimulatedArm::counted(canary_ok, canary_errors) },
+            ..TickCounts::default()
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         let mut arrivals = traffic.arrivals(7);
         let mut sums = [0.0; 4];
         for tick in 0..from + ticks {
-            let Seen { stable, canary, .. } = arrivals.tick(share);
+            let TickCounts { stable, canary, .. } = arrivals.tick(share);
             if tick >= from {
                 for (sum, count) in
                     sums.iter_mut().zip([stable.requests, stable.errors, canary.requests, canary.errors])
@@ -204,8 +204,8 @@ mod tests {
         let traffic = Traffic::steady(50.0, 0.0).outage(10.0, 5.0, 1.0).burst(20.0, 2.0, 1.0);
         let mut arrivals = traffic.arrivals(3);
         for tick in 0..30 {
-            let Seen { stable, canary, .. } = arrivals.tick(0.5);
-            let failing = |yes: bool, arm: Arm| arm.errors == if yes { arm.requests } else { 0 };
+            let TickCounts { stable, canary, .. } = arrivals.tick(0.5);
+            let failing = |yes: bool, arm: SimulatedArm| arm.errors == if yes { arm.requests } else { 0 };
             assert!(failing((10..15).contains(&tick), stable), "{tick}: {stable:?}");
             assert!(failing((10..15).contains(&tick) || (20..22).contains(&tick), canary), "{tick}: {canary:?}");
         }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn without_a_share_the_canary_sees_nothing_and_with_all_of_it_stable() {
         let traffic = Traffic::steady(20.0, 0.5);
-        assert_eq!(traffic.arrivals(1).tick(0.0).canary, Arm::default());
-        assert_eq!(traffic.arrivals(1).tick(1.0).stable, Arm::default());
+        assert_eq!(traffic.arrivals(1).tick(0.0).canary, SimulatedArm::default());
+        assert_eq!(traffic.arrivals(1).tick(1.0).stable, SimulatedArm::default());
     }
 }

@@ -10,7 +10,7 @@ use super::excess::{EMPTY, Excess, FILTERED, LENGTH, Rates};
 use super::inversion::Inversion;
 use super::normal::normal;
 use super::poisson::Poisson;
-use super::rule::{Arm, KINDS, Seen, Source};
+use super::rule::{ANSWER_ASPECTS, SimulatedArm, TickCounts, TickSource};
 use super::traffic::{Traffic, seeded};
 
 /// Who is counted.
@@ -25,9 +25,9 @@ pub trait Cap {
 
 /// Everybody is counted, always.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Everybody;
+pub struct NoCap;
 
-impl Cap for Everybody {
+impl Cap for NoCap {
     fn counts(&self, _: u32, _: f64) -> bool {
         true
     }
@@ -66,7 +66,7 @@ pub struct Habits {
 impl Crowd {
     /// The ticks of this crowd, the same for the same seed. Who is counted is told apart for failures and for each kind of
     /// marked answers.
-    pub fn visits<C: Cap + Clone>(&self, cap: C, seed: u64) -> Visits<'_, C> {
+    pub fn visits<C: Cap + Clone>(&self, cap: C, seed: u64) -> CrowdTicks<'_, C> {
         let mut of_habits = seeded(!seed);
         let cut = self.habits.map_or(0.0, |habits| habits.cut);
         let cut = (0..self.users).map(|_| cut > 0.0 && of_habits.f64() < cut).collect();
@@ -77,9 +77,9 @@ impl Crowd {
         });
         let users = users.collect();
         let volumes: Vec<f64> = (1..=self.users).map(|rank| 1.0 / f64::from(rank)).collect();
-        Visits {
+        CrowdTicks {
             crowd: self,
-            of_kinds: [(); KINDS].map(|()| cap.clone()),
+            of_kinds: [(); ANSWER_ASPECTS].map(|()| cap.clone()),
             cap,
             of_habits,
             cut,
@@ -104,10 +104,10 @@ struct User {
 
 /// The ticks of one run.
 #[derive(Clone, Debug)]
-pub struct Visits<'c, C> {
+pub struct CrowdTicks<'c, C> {
     crowd: &'c Crowd,
     cap: C,
-    of_kinds: [C; KINDS],
+    of_kinds: [C; ANSWER_ASPECTS],
     of_habits: fastrand::Rng,
     // Whose answers are all cut.
     cut: Vec<bool>,
@@ -121,8 +121,8 @@ pub struct Visits<'c, C> {
     insisted: u64,
 }
 
-impl<C: Cap> Visits<'_, C> {
-    fn request(&mut self, arm: &mut Arm, user: u32, now: f64, failed: bool) {
+impl<C: Cap> CrowdTicks<'_, C> {
+    fn request(&mut self, arm: &mut SimulatedArm, user: u32, now: f64, failed: bool) {
         arm.requests += u32::from(self.cap.counts(user, now));
         if !failed {
             arm.successes += 1;
@@ -132,7 +132,7 @@ impl<C: Cap> Visits<'_, C> {
     }
 
     /// Marks the answer that this user just had.
-    fn mark(&mut self, arm: &mut Arm, user: u32, now: f64, rates: &Rates, cut: bool) {
+    fn mark(&mut self, arm: &mut SimulatedArm, user: u32, now: f64, rates: &Rates, cut: bool) {
         let mut fine = true;
         for (kind, cap) in self.of_kinds.iter_mut().enumerate() {
             arm.marked.requests[kind] += u32::from(cap.counts(user, now));
@@ -149,9 +149,9 @@ impl<C: Cap> Visits<'_, C> {
     }
 }
 
-impl<C: Cap> Source for Visits<'_, C> {
+impl<C: Cap> TickSource for CrowdTicks<'_, C> {
     #[expect(clippy::float_cmp, reason = "another mean is one that is not the same")]
-    fn tick(&mut self, share: f64) -> Seen {
+    fn tick(&mut self, share: f64) -> TickCounts {
         let Traffic { tick, requests, stable, canary, .. } = &self.crowd.traffic;
         let now = self.ticks as f64 * tick;
         self.ticks += 1;
@@ -160,7 +160,7 @@ impl<C: Cap> Source for Visits<'_, C> {
             self.arrivals = (mean, Poisson::new(mean));
         }
         let (stable_rate, canary_rate) = (stable.at(now), canary.at(now));
-        let mut seen = Seen { seconds: *tick, share, ..Seen::default() };
+        let mut seen = TickCounts { seconds: *tick, share, ..TickCounts::default() };
         (seen.stable.dead, seen.canary.dead) = (stable_rate >= 1.0, canary_rate >= 1.0);
         for _ in 0..self.arrivals.1.draw(&mut self.rng) {
             let user = self.volumes.draw(&mut self.rng);
@@ -185,7 +185,7 @@ impl<C: Cap> Source for Visits<'_, C> {
                 self.insisted += 1;
                 let user = self.crowd.users + 1;
                 self.request(&mut seen.canary, user, now, false);
-                self.mark(&mut seen.canary, user, now, &[0.0; KINDS], true);
+                self.mark(&mut seen.canary, user, now, &[0.0; ANSWER_ASPECTS], true);
             }
         }
         if let Some(every) = self.crowd.hammer
@@ -208,16 +208,16 @@ mod tests {
         Crowd { traffic: Traffic::steady(50.0, errors), users: 2000, spread: 0.0, hammer: None, habits: None }
     }
 
-    fn total(crowd: &Crowd, cap: impl Cap + Clone, share: f64, ticks: u32) -> Seen {
+    fn total(crowd: &Crowd, cap: impl Cap + Clone, share: f64, ticks: u32) -> TickCounts {
         let mut visits = crowd.visits(cap, 11);
-        let mut total = Seen::default();
+        let mut total = TickCounts::default();
         for _ in 0..ticks {
             let seen = visits.tick(share);
             for (sum, arm) in [(&mut total.stable, seen.stable), (&mut total.canary, seen.canary)] {
                 sum.requests += arm.requests;
                 sum.errors += arm.errors;
                 sum.successes += arm.successes;
-                for kind in 0..KINDS {
+                for kind in 0..ANSWER_ASPECTS {
                     sum.marked.requests[kind] += arm.marked.requests[kind];
                     sum.marked.events[kind] += arm.marked.events[kind];
                 }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn users_stay_on_their_arm_and_fail_as_it_does() {
-        let Seen { stable, canary, .. } = total(&crowd(0.1), Everybody, 0.5, 1000);
+        let TickCounts { stable, canary, .. } = total(&crowd(0.1), NoCap, 0.5, 1000);
         let all = f64::from(stable.requests + canary.requests);
         assert!((all - 50_000.0).abs() < 1000.0, "{all}");
         for arm in [stable, canary] {
@@ -250,14 +250,14 @@ mod tests {
             let rate = f64::from(arm.errors) / f64::from(arm.requests);
             assert!((rate - 0.1).abs() < 0.015 && f64::from(arm.requests) > 0.2 * all, "{arm:?}");
         }
-        assert_eq!(total(&crowd(0.1), Everybody, 0.0, 50).canary, Arm::default());
-        assert_eq!(total(&crowd(0.1), Everybody, 1.0, 50).stable, Arm::default());
+        assert_eq!(total(&crowd(0.1), NoCap, 0.0, 50).canary, SimulatedArm::default());
+        assert_eq!(total(&crowd(0.1), NoCap, 1.0, 50).stable, SimulatedArm::default());
     }
 
     #[test]
     fn who_is_silenced_is_neither_above_nor_below_the_line() {
         let hammered = Crowd { hammer: Some(1.0), ..crowd(0.0) };
-        let (capped, all) = (total(&hammered, Once::default(), 0.1, 300), total(&hammered, Everybody, 0.1, 300));
+        let (capped, all) = (total(&hammered, Once::default(), 0.1, 300), total(&hammered, NoCap, 0.1, 300));
         assert_eq!((capped.canary.errors, all.canary.errors), (1, 300));
         assert_eq!(all.canary.requests - capped.canary.requests, 299);
         assert_eq!(all.canary.successes, capped.canary.successes);
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_hammer_strikes_as_often_as_it_says() {
         let hammered = Crowd { hammer: Some(60.0), ..crowd(0.0) };
-        assert_eq!(total(&hammered, Everybody, 0.1, 600).canary.errors, 10);
+        assert_eq!(total(&hammered, NoCap, 0.1, 600).canary.errors, 10);
     }
 
     #[test]
@@ -274,11 +274,11 @@ mod tests {
         let habits = Habits { excess: Excess::alike([0.01, 0.02, 0.0, 0.0]), cut: 0.0, hammer: Some(1.0) };
         let habitual = Crowd { habits: Some(habits), ..crowd(0.0) };
         let cut = |cap| total(&habitual, cap, 0.1, 600).canary.marked;
-        let (all, once) = (cut(Everybody), total(&habitual, Once::default(), 0.1, 600).canary.marked);
+        let (all, once) = (cut(NoCap), total(&habitual, Once::default(), 0.1, 600).canary.marked);
         assert!(all.events[LENGTH] > 600 && once.events[LENGTH] < 200, "{all:?} {once:?}");
         assert!(once.requests[LENGTH] + 599 <= once.requests[FILTERED], "paused for one kind, and for no other");
         let some = Habits { cut: 0.2, hammer: None, ..habits };
-        let many = total(&Crowd { habits: Some(some), ..crowd(0.0) }, Everybody, 0.5, 600);
+        let many = total(&Crowd { habits: Some(some), ..crowd(0.0) }, NoCap, 0.5, 600);
         for arm in [many.stable.marked, many.canary.marked] {
             let part = f64::from(arm.events[LENGTH]) / f64::from(arm.requests[LENGTH]);
             assert!((0.1..0.4).contains(&part), "the busiest users make the difference: {part}");
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn own_rates_spread_around_the_arms_rate() {
         let spread = Crowd { spread: 1.0, users: 100_000, ..crowd(0.0) };
-        let factors: f64 = spread.visits(Everybody, 1).users.iter().map(|user| user.factor).sum();
+        let factors: f64 = spread.visits(NoCap, 1).users.iter().map(|user| user.factor).sum();
         assert!((factors / 1e5 - 1.0).abs() < 0.03, "{factors}");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that take their time to the first output, one by one, and what the guard's run of waits makes of them.
 //!
-//! Every request has a user, a kind and a time of its own; it is told to the very [`Silent`] that production runs, with
+//! Every request has a user, a kind and a time of its own; it is told to the very [`SilentDetector`] that production runs, with
 //! thresholds that learn as they do there, in ticks of a second. A provider may freeze for a while, so that what it was
 //! busy with goes on afterwards; the canary may take requests and never answer; clients may leave before they are
 //! answered. Users are split as the share says, and one of them may send many requests at once. Knows of no failures.
@@ -8,21 +8,21 @@
 
 use super::normal::normal;
 use super::poisson::Poisson;
-use super::rule::Waited;
+use super::rule::WaitEvidence;
 use super::traffic::seeded;
-use crate::decide::guard::silent::{Measure, Silent};
+use crate::decide::guard::silent::{SilentDetector, SilentInputs};
 use crate::decide::guard::slow::SlowThresholds;
-use crate::decide::guard::waiting::{Kind, Over, Wait};
+use crate::decide::guard::waiting::{ResponseKind, Wait, WaitEnd};
 use crate::decide::policy::{Guard, SlowRule};
 use crate::decide::units::{Arm, Millis, Slot};
 
 /// Times to the first output: lognormal, as times of language models roughly are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Times {
+pub struct OutputTimes {
     /// Which part of the requests.
     pub part: f64,
     /// How they want their answers.
-    pub kind: Kind,
+    pub kind: ResponseKind,
     /// In seconds.
     pub median: f64,
     /// The deviation of the logarithm.
@@ -46,7 +46,7 @@ pub struct Waits {
     /// How many users send them.
     pub users: u16,
     /// What they ask for; the parts sum to 1.
-    pub times: Vec<Times>,
+    pub times: Vec<OutputTimes>,
     /// Both stand still.
     pub stall: Option<Stall>,
     /// Which part of what it is sent the canary never answers, and from when on, in seconds.
@@ -61,24 +61,24 @@ impl Waits {
     /// Requests whose first output takes this long: half of them less, the logarithms spread by 0.7.
     #[must_use]
     pub fn of_median(requests: f64, median: f64) -> Waits {
-        let times = Times { part: 1.0, kind: Kind::Streamed, median, spread: 0.7 };
+        let times = OutputTimes { part: 1.0, kind: ResponseKind::Streamed, median, spread: 0.7 };
         Waits { requests, users: 2000, times: vec![times], stall: None, silent: None, impatient: None, batch: None }
     }
 
     /// The seconds of one run.
     #[must_use]
-    pub fn run(&self, guard: Guard, seed: u64) -> Run<'_> {
-        Run {
+    pub fn run(&self, guard: Guard, seed: u64) -> WaitsRun<'_> {
+        WaitsRun {
             waits: self,
             guard,
             rng: seeded(seed),
             arrivals: Poisson::new(self.requests),
             // The first second has a past.
             second: FIRST,
-            silent: Silent::default(),
+            silent: SilentDetector::default(),
             thresholds: SlowThresholds::default(),
             due: vec![Vec::new(); DUE],
-            waited: Waited::default(),
+            waited: WaitEvidence::default(),
         }
     }
 }
@@ -90,17 +90,17 @@ const DUE: usize = 4096;
 
 /// One run, second by second.
 #[derive(Clone, Debug)]
-pub struct Run<'w> {
+pub struct WaitsRun<'w> {
     waits: &'w Waits,
     guard: Guard,
     rng: fastrand::Rng,
     arrivals: Poisson,
     second: u32,
-    silent: Silent,
+    silent: SilentDetector,
     thresholds: SlowThresholds,
     // By the second in which it happens.
     due: Vec<Vec<Due>>,
-    waited: Waited,
+    waited: WaitEvidence,
 }
 
 /// Something that happens to a request.
@@ -109,18 +109,18 @@ struct Due {
     wait: Wait,
     arm: Arm,
     user: Slot,
-    how: Over,
+    how: WaitEnd,
     after: f64,
     /// When, within its second.
     within: f64,
 }
 
-impl Run<'_> {
+impl WaitsRun<'_> {
     /// The next second, with this share of users on the canary, 0 to 1. `probed`: probes that stable was asked, all of
     /// which it answers unless it stands still.
-    pub fn tick(&mut self, share: f64, probed: u32) -> Waited {
+    pub fn tick(&mut self, share: f64, probed: u32) -> WaitEvidence {
         let rule = self.guard.slow.unwrap_or_default();
-        self.waited = Waited::default();
+        self.waited = WaitEvidence::default();
         for _ in 0..self.arrivals.draw(&mut self.rng) {
             let user = self.rng.u16(0..self.waits.users);
             let times = self.draw_times();
@@ -134,10 +134,10 @@ impl Run<'_> {
         }
         self.happen(rule);
         let now = self.now();
-        for kind in Kind::ALL {
+        for kind in ResponseKind::ALL {
             if let Some(limit) = self.thresholds.limit(&rule, kind) {
                 let slow = &mut self.waited.slow;
-                self.silent.late(kind, limit, now, |arm, _| slow[arm as usize] += 1);
+                self.silent.take_late(kind, limit, now, |arm, _| slow[arm as usize] += 1);
             }
         }
         let stands_still = self.waits.stall.is_some_and(|stall| {
@@ -145,10 +145,10 @@ impl Run<'_> {
             (stall.from..stall.until[0]).contains(&at)
         });
         let probes = if stands_still { (0, probed) } else { (probed, 0) };
-        let limits = Kind::ALL.map(|kind| self.thresholds.limit(&rule, kind));
+        let limits = ResponseKind::ALL.map(|kind| self.thresholds.limit(&rule, kind));
         self.second += 1;
-        let (now, measure) = (self.now(), Measure { limits, alone: share >= 1.0, probes });
-        self.waited.silence = self.silent.look(&self.guard.constants, &measure, now);
+        let (now, measure) = (self.now(), SilentInputs { limits, alone: share >= 1.0, probes });
+        self.waited.silence = self.silent.evaluate(&self.guard.constants, &measure, now);
         self.waited
     }
 
@@ -172,7 +172,7 @@ impl Run<'_> {
         Millis(u64::from(self.second) * 1000)
     }
 
-    fn draw_times(&mut self) -> Times {
+    fn draw_times(&mut self) -> OutputTimes {
         let mut left = if self.waits.times.len() > 1 { self.rng.f64() } else { 0.0 };
         for times in &self.waits.times {
             left -= times.part;
@@ -183,7 +183,7 @@ impl Run<'_> {
         self.waits.times[self.waits.times.len() - 1]
     }
 
-    fn send(&mut self, user: u16, times: Times, share: f64) {
+    fn send(&mut self, user: u16, times: OutputTimes, share: f64) {
         let on_canary = f64::from(user) < share * f64::from(self.waits.users);
         let arm = if on_canary { Arm::Canary } else { Arm::Stable };
         let sent_at = self.seconds() + self.rng.f64();
@@ -202,12 +202,12 @@ impl Run<'_> {
         {
             after = f64::INFINITY;
         }
-        let mut how = Over::Answered;
+        let mut how = WaitEnd::Answered;
         if let Some((part, patience)) = self.waits.impatient
             && self.rng.f64() < part
             && patience < after
         {
-            (after, how) = (patience, Over::Left);
+            (after, how) = (patience, WaitEnd::ClientGone);
         }
         let (user, wait) = (Slot::of(user), Wait { second: self.second, kind: times.kind });
         self.waited.requests[arm as usize] += 1;
@@ -228,8 +228,8 @@ impl Run<'_> {
         for Due { wait, arm, user, how, after, .. } in due.drain(..) {
             let slow = self.thresholds.is_slow(&rule, wait.kind, after * 1000.0) && !self.silent.was_late(wait);
             self.waited.slow[arm as usize] += u32::from(slow);
-            self.silent.over(wait, arm, Some(user), how, now);
-            if how == Over::Answered && arm == Arm::Stable {
+            self.silent.end_wait(wait, arm, Some(user), how, now);
+            if how == WaitEnd::Answered && arm == Arm::Stable {
                 self.thresholds.learn(&rule, wait.kind, after * 1000.0);
             }
         }
@@ -263,9 +263,9 @@ mod tests {
         for _ in 0..600 {
             run.tick(0.1, 0);
         }
-        let limit = run.thresholds().limit(&SlowRule::default(), Kind::Streamed).unwrap();
+        let limit = run.thresholds().limit(&SlowRule::default(), ResponseKind::Streamed).unwrap();
         assert!((8_000..12_000).contains(&limit.0), "{limit}");
-        assert_eq!(run.thresholds().limit(&SlowRule::default(), Kind::Whole), None);
+        assert_eq!(run.thresholds().limit(&SlowRule::default(), ResponseKind::Whole), None);
     }
 
     #[test]

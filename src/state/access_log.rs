@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::decide::cause::Cause;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::AccessLogTo;
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Millis;
 
 /// How many lines may wait to be written.
@@ -21,9 +21,9 @@ pub const QUEUE: usize = 4096;
 
 /// What the writer is given.
 #[derive(Debug)]
-pub enum Entry {
+pub enum LogMessage {
     /// A line to be written.
-    Line(Box<Line>),
+    Line(Box<LogLine>),
     /// Something is to be looked at.
     Wake,
     /// Flush: everything before this is written, then the sender is notified.
@@ -32,7 +32,7 @@ pub enum Entry {
 
 /// A request, with where its line goes.
 #[derive(Debug)]
-pub struct Line {
+pub struct LogLine {
     /// Where to.
     pub to: AccessLogTo,
     /// At how many bytes a file is put aside.
@@ -45,7 +45,7 @@ pub struct Line {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RequestLine {
     /// When it ended.
-    pub time: Stamp,
+    pub time: Timestamp,
     /// The `x-serin-request-id` of its answer.
     pub request_id: String,
     /// The rollout that took it.
@@ -145,9 +145,9 @@ pub struct AttemptLine {
 
 /// The queue, and what became of the lines.
 #[derive(Debug)]
-pub struct AccessLog {
-    sender: SyncSender<Entry>,
-    receiver: Mutex<Option<Receiver<Entry>>>,
+pub struct AccessLogQueue {
+    sender: SyncSender<LogMessage>,
+    receiver: Mutex<Option<Receiver<LogMessage>>>,
     reopen: AtomicBool,
     // The second since the start, and how many lines it has had.
     second: AtomicU64,
@@ -181,10 +181,10 @@ impl Dropped {
     }
 }
 
-impl Default for AccessLog {
-    fn default() -> AccessLog {
+impl Default for AccessLogQueue {
+    fn default() -> AccessLogQueue {
         let (sender, receiver) = sync_channel(QUEUE);
-        AccessLog {
+        AccessLogQueue {
             sender,
             receiver: Mutex::new(Some(receiver)),
             reopen: AtomicBool::new(false),
@@ -195,9 +195,9 @@ impl Default for AccessLog {
     }
 }
 
-impl AccessLog {
+impl AccessLogQueue {
     /// For the writer, once.
-    pub fn receiver(&self) -> Option<Receiver<Entry>> {
+    pub fn receiver(&self) -> Option<Receiver<LogMessage>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -216,8 +216,8 @@ impl AccessLog {
     }
 
     /// Gives a line to the writer, or drops it.
-    pub fn offer(&self, line: Box<Line>) {
-        if self.sender.try_send(Entry::Line(line)).is_err() {
+    pub fn offer(&self, line: Box<LogLine>) {
+        if self.sender.try_send(LogMessage::Line(line)).is_err() {
             self.count_dropped(Dropped::Queue, 1);
         }
     }
@@ -226,7 +226,7 @@ impl AccessLog {
     pub fn reopen(&self) {
         self.reopen.store(true, Relaxed);
         // Where the queue is full, the writer is awake.
-        let _ = self.sender.try_send(Entry::Wake);
+        let _ = self.sender.try_send(LogMessage::Wake);
     }
 
     /// The writer only: whether the file is to be opened anew.
@@ -239,7 +239,7 @@ impl AccessLog {
     #[must_use]
     pub fn close(&self) -> Option<Receiver<()>> {
         let (done, told) = sync_channel(1);
-        self.sender.try_send(Entry::Close(done)).ok().map(|()| told)
+        self.sender.try_send(LogMessage::Close(done)).ok().map(|()| told)
     }
 
     /// The writer only: this many lines were written.
@@ -269,13 +269,13 @@ impl AccessLog {
 mod tests {
     use super::*;
 
-    fn line() -> Box<Line> {
-        Box::new(Line { to: AccessLogTo::Stdout, max_bytes: 1, request: RequestLine::default() })
+    fn line() -> Box<LogLine> {
+        Box::new(LogLine { to: AccessLogTo::Stdout, max_bytes: 1, request: RequestLine::default() })
     }
 
     #[test]
     fn a_full_queue_drops_what_comes_and_counts_it() {
-        let log = AccessLog::default();
+        let log = AccessLogQueue::default();
         (0..QUEUE + 3).for_each(|_| log.offer(line()));
         assert_eq!(log.dropped(Dropped::Queue), 3);
         log.reopen();
@@ -284,12 +284,12 @@ mod tests {
         assert!(log.receiver().is_none(), "there is one writer");
         assert_eq!(receiver.try_iter().count(), QUEUE);
         log.offer(line());
-        assert!(matches!(receiver.try_recv(), Ok(Entry::Line(_))));
+        assert!(matches!(receiver.try_recv(), Ok(LogMessage::Line(_))));
     }
 
     #[test]
     fn so_many_lines_a_second_are_made() {
-        let log = AccessLog::default();
+        let log = AccessLogQueue::default();
         let made = |at: u64| (0..10).filter(|_| log.admits(4, Millis(at))).count();
         assert_eq!([made(0), made(999), made(1000), made(7500)], [4, 0, 4, 4]);
         assert_eq!(log.dropped(Dropped::Rate), 6 + 10 + 6 + 6);

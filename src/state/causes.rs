@@ -19,7 +19,7 @@ const WORDS: usize = Slot::COUNT.div_ceil(64);
 
 /// An attempt that failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct CauseOccurrence<'a> {
     /// What it is counted as.
     pub outcome: Outcome,
     /// Why.
@@ -30,9 +30,9 @@ pub struct Seen<'a> {
 
 /// The causes that one request met on one arm of one epoch.
 #[derive(Debug, Default)]
-pub struct Met(Vec<u64>);
+pub struct RequestCauses(Vec<u64>);
 
-impl Met {
+impl RequestCauses {
     /// Whether it met none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -80,16 +80,16 @@ struct ArmCauses {
 }
 
 impl ArmCauses {
-    fn find(&mut self, seen: &Seen<'_>) -> Option<&mut Cell> {
+    fn find(&mut self, seen: &CauseOccurrence<'_>) -> Option<&mut Cell> {
         self.cells.iter_mut().find(|cell| cell.outcome == seen.outcome && cell.cause == *seen.cause)
     }
 
-    fn met<'c>(&'c mut self, met: &Met) -> impl Iterator<Item = &'c mut Cell> {
+    fn met<'c>(&'c mut self, met: &RequestCauses) -> impl Iterator<Item = &'c mut Cell> {
         self.cells.iter_mut().filter(|cell| met.0.contains(&cell.number))
     }
 
     /// A cell for what is new, in place of what was seen longest ago.
-    fn begin(&mut self, seen: &Seen<'_>, now: Millis) {
+    fn begin(&mut self, seen: &CauseOccurrence<'_>, now: Millis) {
         let of_outcome = self.cells.iter().enumerate().filter(|(_, cell)| cell.outcome == seen.outcome);
         if of_outcome.clone().count() >= MOST
             && let Some((oldest, _)) = of_outcome.min_by_key(|(_, cell)| cell.last)
@@ -113,9 +113,9 @@ impl ArmCauses {
 
 /// The causes of both arms.
 #[derive(Debug, Default)]
-pub struct Causes([Mutex<ArmCauses>; 2]);
+pub struct CauseTable([Mutex<ArmCauses>; 2]);
 
-impl Causes {
+impl CauseTable {
     fn arm(&self, arm: Arm) -> MutexGuard<'_, ArmCauses> {
         self.0[arm as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +127,7 @@ impl Causes {
     }
 
     /// An attempt of a request of this arm failed. `met`: what that request met before; it has this cause then as well.
-    pub fn note(&self, arm: Arm, seen: &Seen<'_>, now: Millis, met: &mut Met) {
+    pub fn record(&self, arm: Arm, seen: &CauseOccurrence<'_>, now: Millis, met: &mut RequestCauses) {
         let mut arm = self.arm(arm);
         arm.failures += u64::from(met.is_empty());
         if arm.find(seen).is_none() {
@@ -143,7 +143,7 @@ impl Causes {
     }
 
     /// A request that met these was answered by this provider instead.
-    pub fn answered(&self, arm: Arm, met: &Met, by: &str) {
+    pub fn answered(&self, arm: Arm, met: &RequestCauses, by: &str) {
         for cell in self.arm(arm).met(met) {
             match cell.answered.iter_mut().find(|(name, _)| name == by) {
                 Some((_, count)) => *count += 1,
@@ -153,7 +153,7 @@ impl Causes {
     }
 
     /// The client of a request that met these saw an error.
-    pub fn failed(&self, arm: Arm, met: &Met, slot: Option<Slot>) {
+    pub fn failed(&self, arm: Arm, met: &RequestCauses, slot: Option<Slot>) {
         for cell in self.arm(arm).met(met) {
             match slot {
                 Some(slot) => cell.users.add(slot),
@@ -190,20 +190,26 @@ mod tests {
         Cause::Status { status, kind: None, code: None }
     }
 
-    fn note(causes: &Causes, (outcome, cause): (Outcome, &Cause), request_id: Option<&str>, now: u64, met: &mut Met) {
-        causes.note(Arm::Canary, &Seen { outcome, cause, request_id }, Millis(now), met);
+    fn note(
+        causes: &CauseTable,
+        (outcome, cause): (Outcome, &Cause),
+        request_id: Option<&str>,
+        now: u64,
+        met: &mut RequestCauses,
+    ) {
+        causes.record(Arm::Canary, &CauseOccurrence { outcome, cause, request_id }, Millis(now), met);
     }
 
     /// A request that met this alone.
-    fn met(causes: &Causes, cause: &Cause, request_id: Option<&str>, now: u64) -> Met {
-        let mut met = Met::default();
+    fn met(causes: &CauseTable, cause: &Cause, request_id: Option<&str>, now: u64) -> RequestCauses {
+        let mut met = RequestCauses::default();
         note(causes, (Outcome::ServerError, cause), request_id, now, &mut met);
         met
     }
 
     #[test]
     fn the_commonest_comes_first_with_its_share_and_what_became_of_its_requests() {
-        let causes = Causes::default();
+        let causes = CauseTable::default();
         let rare = met(&causes, &status(503), None, 1000);
         for now in [2000, 3000, 4000] {
             let met = met(&causes, &status(500), (now == 3000).then_some("req_7"), now);
@@ -214,8 +220,8 @@ mod tests {
             causes.failed(Arm::Canary, &rare, Some(slot));
             causes.failed(Arm::Canary, &rare, None);
         }
-        let stable = Seen { outcome: Outcome::Timeout, cause: &Cause::Withdrawn, request_id: None };
-        causes.note(Arm::Stable, &stable, Millis(0), &mut Met::default());
+        let stable = CauseOccurrence { outcome: Outcome::Timeout, cause: &Cause::Withdrawn, request_id: None };
+        causes.record(Arm::Stable, &stable, Millis(0), &mut RequestCauses::default());
         let told = causes.of(Arm::Canary, Millis(5000), UnixMillis(1_000_000));
         let [first, second] = &told[..] else { unreachable!("{told:?}") };
         assert_eq!((first.count, first.of, first.last), (3, 4, UnixMillis(999_000)));
@@ -227,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_request_counts_once_for_each_cause_however_often_it_was_tried() {
-        let causes = Causes::default();
+        let causes = CauseTable::default();
         let mut met = met(&causes, &status(500), None, 0);
         note(&causes, (Outcome::ServerError, &status(500)), Some("again"), 1, &mut met);
         note(&causes, (Outcome::Throttled, &status(429)), None, 2, &mut met);
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_request_whose_cause_has_left_the_table_is_told_of_no_other() {
-        let causes = Causes::default();
+        let causes = CauseTable::default();
         let early = met(&causes, &status(500), None, 0);
         for number in 1..=MOST {
             met(&causes, &status(500 + u16::try_from(number).unwrap()), None, 1);
@@ -254,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_slot_has_its_user() {
-        let causes = Causes::default();
+        let causes = CauseTable::default();
         let met = met(&causes, &status(500), None, 0);
         for bits in (0..Slot::COUNT).chain(0..Slot::COUNT) {
             causes.failed(Arm::Canary, &met, Some(Slot::of(u16::try_from(bits).unwrap())));
@@ -264,8 +270,8 @@ mod tests {
 
     #[test]
     fn of_each_outcome_the_last_distinct_causes_are_kept() {
-        let causes = Causes::default();
-        note(&causes, (Outcome::Timeout, &Cause::Withdrawn), None, 0, &mut Met::default());
+        let causes = CauseTable::default();
+        note(&causes, (Outcome::Timeout, &Cause::Withdrawn), None, 0, &mut RequestCauses::default());
         for number in 0..1000 {
             met(&causes, &status(500 + number % 100), None, number.into());
         }

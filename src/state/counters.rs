@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::latency::{Latency, LatencyCell};
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::Outcome;
 
 /// A count with one writer.
@@ -39,7 +39,7 @@ pub struct Core(pub u16);
 
 /// The labels of a series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels {
+pub struct SeriesLabels {
     /// The rollout's name, or `none` for unsplit traffic.
     pub rollout: String,
     /// `stable`, `canary`, or `none` for unsplit traffic.
@@ -52,7 +52,7 @@ pub struct Labels {
 #[derive(Debug)]
 pub struct Series {
     /// Whose they are.
-    pub labels: Labels,
+    pub labels: SeriesLabels,
     cores: Box<[SeriesCell]>,
 }
 
@@ -69,7 +69,7 @@ struct SeriesCell {
     anonymous: Count,
     unheld: Count,
     fallbacks: Count,
-    answers: [Count; Finished::ALL.len()],
+    answers: [Count; FinishKind::ALL.len()],
     tokens: [Count; 2],
     duration: LatencyCell,
     first_output: LatencyCell,
@@ -78,7 +78,7 @@ struct SeriesCell {
 impl Series {
     /// All zero, for this many cores.
     #[must_use]
-    pub fn new(labels: Labels, cores: usize) -> Series {
+    pub fn new(labels: SeriesLabels, cores: usize) -> Series {
         Series { labels, cores: (0..cores).map(|_| SeriesCell::default()).collect() }
     }
 
@@ -109,13 +109,13 @@ impl Series {
     }
 
     /// An answer ended so.
-    pub fn count_answer(&self, core: Core, finished: Finished) {
+    pub fn count_answer(&self, core: Core, finished: FinishKind) {
         self.cores[usize::from(core.0)].answers[finished as usize].add_one();
     }
 
     /// Answers that ended so, over all cores.
     #[must_use]
-    pub fn answers(&self, finished: Finished) -> u64 {
+    pub fn answers(&self, finished: FinishKind) -> u64 {
         self.cores.iter().map(|cell| cell.answers[finished as usize].get()).sum()
     }
 
@@ -139,13 +139,13 @@ impl Series {
     }
 
     /// The request that was just begun has a JSON body that was not held.
-    pub fn count_unheld(&self, core: Core) {
+    pub fn count_unbuffered(&self, core: Core) {
         self.cores[usize::from(core.0)].unheld.add_one();
     }
 
     /// Requests dispatched so far whose JSON body was not held.
     #[must_use]
-    pub fn unheld(&self) -> u64 {
+    pub fn unbuffered(&self) -> u64 {
         self.cores.iter().map(|cell| cell.unheld.get()).sum()
     }
 

@@ -9,22 +9,22 @@
 
 use std::sync::Arc;
 
-use super::causes::Causes;
+use super::causes::CauseTable;
 use super::counters::{Core, Count};
-use super::pause_masks::{Silence, Whose, bit};
-use super::samples::{Sample, Samples, What};
+use super::pause_masks::{Attribution, PauseMasks, bit};
+use super::samples::{Sample, SampleKind, Samples};
 use super::withdrawal::Withdrawal;
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
-use crate::decide::guard::waiting::{Kind, Over, Wait};
+use crate::decide::guard::waiting::{ResponseKind, Wait, WaitEnd};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis};
 
 /// What an epoch's evidence is made of.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct EvidenceSetup {
     /// By which its samples are known, among all that have the same [`Samples`].
     pub id: u64,
     /// Which epoch of the rollout it is.
@@ -32,7 +32,7 @@ pub struct Terms {
     /// What is judged.
     pub counting: Counting,
     /// Who is paused: the same for all epochs of a rollout.
-    pub silence: Arc<Silence>,
+    pub pauses: Arc<PauseMasks>,
     /// Where samples go: the same for all rollouts.
     pub samples: Arc<Samples>,
     /// Who waits for the canary no more: the same for all epochs of a rollout.
@@ -47,13 +47,13 @@ pub struct Evidence {
     /// Which epoch of the rollout this belongs to.
     pub epoch: u64,
     /// Who is paused.
-    pub silence: Arc<Silence>,
+    pub silence: Arc<PauseMasks>,
     /// Where its samples go.
     pub samples: Arc<Samples>,
     /// Who waits for the canary no more.
     pub withdrawal: Arc<Withdrawal>,
     /// Why its failures failed.
-    pub causes: Causes,
+    pub causes: CauseTable,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -87,22 +87,25 @@ struct ArmCell {
 impl Evidence {
     /// All zero, for this many cores.
     #[must_use]
-    pub fn new(terms: Terms, cores: usize) -> Evidence {
-        let Terms { id, epoch, counting, silence, samples, withdrawal } = terms;
+    pub fn new(terms: EvidenceSetup, cores: usize) -> Evidence {
+        let EvidenceSetup { id, epoch, counting, pauses: silence, samples, withdrawal } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        let causes = Causes::default();
+        let causes = CauseTable::default();
         Evidence { id, epoch, silence, samples, withdrawal, causes, counting, cores }
     }
 
     /// The same with pauses and samples that are not shared.
     #[cfg(test)]
-    pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
+    pub(crate) fn standalone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
-        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples, withdrawal: Arc::default() }, cores)
+        Evidence::new(
+            EvidenceSetup { id: epoch, epoch, counting, pauses: silence, samples, withdrawal: Arc::default() },
+            cores,
+        )
     }
 
     /// A request was dispatched to this arm.
-    pub fn begin(&self, core: Core, whose: impl Into<Whose>) {
+    pub fn begin(&self, core: Core, whose: impl Into<Attribution>) {
         let whose = whose.into();
         let cell = self.cell(core, whose);
         #[cfg(test)]
@@ -118,36 +121,42 @@ impl Evidence {
 
     /// It is on its way to the provider: from now on it waits for output.
     #[must_use]
-    pub fn sent(&self, core: Core, whose: impl Into<Whose>, kind: Kind) -> Wait {
-        self.waits(core, whose.into(), kind, What::Sent)
+    pub fn sent(&self, core: Core, whose: impl Into<Attribution>, kind: ResponseKind) -> Wait {
+        self.waits(core, whose.into(), kind, SampleKind::Sent)
     }
 
     /// The same once more, after a pause.
     #[must_use]
-    pub fn sent_again(&self, core: Core, whose: impl Into<Whose>, kind: Kind) -> Wait {
-        self.waits(core, whose.into(), kind, What::SentAgain)
+    pub fn sent_again(&self, core: Core, whose: impl Into<Attribution>, kind: ResponseKind) -> Wait {
+        self.waits(core, whose.into(), kind, SampleKind::SentAgain)
     }
 
-    fn waits(&self, core: Core, whose: Whose, kind: Kind, what: What) -> Wait {
+    fn waits(&self, core: Core, whose: Attribution, kind: ResponseKind, what: SampleKind) -> Wait {
         let wait = Wait { second: self.samples.second(), kind };
         #[cfg(test)]
         self.cell(core, whose).began_to_wait.add_one();
-        self.samples.push(core, Sample { evidence: self.id, whose, wait: Some(wait), what });
+        self.samples.push(core, Sample { evidence: self.id, whose, wait: Some(wait), kind: what });
         wait
     }
 
     /// It waits no more, and no output came.
-    pub fn over(&self, core: Core, whose: impl Into<Whose>, wait: Wait, how: Over) {
-        self.push(core, whose.into(), Some(wait), What::Over(how));
+    pub fn end_wait(&self, core: Core, whose: impl Into<Attribution>, wait: Wait, how: WaitEnd) {
+        self.push(core, whose.into(), Some(wait), SampleKind::WaitEnded(how));
     }
 
     /// What became of it, where it was no answer.
-    pub fn end(&self, core: Core, whose: impl Into<Whose>, outcome: Outcome) {
+    pub fn end(&self, core: Core, whose: impl Into<Attribution>, outcome: Outcome) {
         self.end_answer(core, whose, outcome, None);
     }
 
     /// What became of it. An answer that is a failure is that alone, and one that was filtered is no refused request.
-    pub fn end_answer(&self, core: Core, whose: impl Into<Whose>, outcome: Outcome, finished: Option<Finished>) {
+    pub fn end_answer(
+        &self,
+        core: Core,
+        whose: impl Into<Attribution>,
+        outcome: Outcome,
+        finished: Option<FinishKind>,
+    ) {
         let whose = whose.into();
         let cell = self.cell(core, whose);
         let judged = outcome.judged(self.counting);
@@ -155,7 +164,7 @@ impl Evidence {
             Judged::Success => cell.succeeded.add_one(),
             Judged::Failure => {
                 cell.failed.add_one();
-                self.push(core, whose, None, What::Failed { connect: outcome == Outcome::Connect });
+                self.push(core, whose, None, SampleKind::Failed { connect: outcome == Outcome::Connect });
             }
             Judged::Not => {
                 #[cfg(test)]
@@ -164,37 +173,37 @@ impl Evidence {
         }
         if let Some(finished) = finished.filter(|finished| finished.aspect().is_some()) {
             if judged != Judged::Failure {
-                self.push(core, whose, None, What::Answered { finished });
+                self.push(core, whose, None, SampleKind::Answered { finished });
             }
         } else if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
-            self.push(core, whose, None, What::Refused);
+            self.push(core, whose, None, SampleKind::Rejected);
         }
     }
 
     /// The first output of its answer came.
-    pub fn output(&self, core: Core, whose: impl Into<Whose>, wait: Option<Wait>, after: Millis) {
-        self.push(core, whose.into(), wait, What::Output { after });
+    pub fn output(&self, core: Core, whose: impl Into<Attribution>, wait: Option<Wait>, after: Millis) {
+        self.push(core, whose.into(), wait, SampleKind::Output { after });
     }
 
     /// Its answer was streamed with this many microseconds between two outputs, on average.
-    pub fn paced(&self, core: Core, whose: impl Into<Whose>, gap: u64) {
-        self.push(core, whose.into(), None, What::Paced { gap });
+    pub fn paced(&self, core: Core, whose: impl Into<Attribution>, gap: u64) {
+        self.push(core, whose.into(), None, SampleKind::Paced { gap });
     }
 
     /// Its client left before any output came.
-    pub fn left_waiting(&self, core: Core, whose: impl Into<Whose>, wait: Option<Wait>, after: Millis) {
-        self.push(core, whose.into(), wait, What::LeftWaiting { after });
+    pub fn client_gone(&self, core: Core, whose: impl Into<Attribution>, wait: Option<Wait>, after: Millis) {
+        self.push(core, whose.into(), wait, SampleKind::ClientGone { after });
     }
 
-    fn push(&self, core: Core, whose: Whose, wait: Option<Wait>, what: What) {
+    fn push(&self, core: Core, whose: Attribution, wait: Option<Wait>, what: SampleKind) {
         #[cfg(test)]
         if wait.is_some() {
             self.cell(core, whose).waited.add_one();
         }
-        self.samples.push(core, Sample { evidence: self.id, whose, wait, what });
+        self.samples.push(core, Sample { evidence: self.id, whose, wait, kind: what });
     }
 
-    fn cell(&self, core: Core, whose: Whose) -> &ArmCell {
+    fn cell(&self, core: Core, whose: Attribution) -> &ArmCell {
         &self.cores[usize::from(core.0)].groups[whose.source.index()][whose.arm as usize]
     }
 
@@ -277,14 +286,14 @@ mod tests {
     fn evidence() -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(2)));
         let (counting, withdrawal) = (Counting::default(), Arc::default());
-        Evidence::new(Terms { id: 42, epoch: 3, counting, silence, samples, withdrawal }, 2)
+        Evidence::new(EvidenceSetup { id: 42, epoch: 3, counting, pauses: silence, samples, withdrawal }, 2)
     }
 
-    fn said(evidence: &Evidence) -> Vec<What> {
+    fn said(evidence: &Evidence) -> Vec<SampleKind> {
         let mut all = Vec::new();
         evidence.samples.drain(|sample| {
             assert_eq!((sample.evidence, sample.whose), (42, (Arm::Canary, SLOT).into()));
-            all.push(sample.what);
+            all.push(sample.kind);
         });
         all
     }
@@ -306,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_success_is_a_count_and_all_else_is_told() {
-        let failed = |connect| What::Failed { connect };
+        let failed = |connect| SampleKind::Failed { connect };
         for outcome in Outcome::ALL {
             let evidence = evidence();
             evidence.end(CORE, (Arm::Canary, SLOT), outcome);
@@ -316,8 +325,8 @@ mod tests {
             assert_eq!([succeeded, failures, not_judged], counts, "{outcome:?}");
             let expected = match outcome {
                 Outcome::Connect => vec![failed(true)],
-                Outcome::Unsupported => vec![failed(false), What::Refused],
-                Outcome::ClientError => vec![What::Refused],
+                Outcome::Unsupported => vec![failed(false), SampleKind::Rejected],
+                Outcome::ClientError => vec![SampleKind::Rejected],
                 _ if judged == Judged::Failure => vec![failed(false)],
                 _ => vec![],
             };
@@ -333,23 +342,30 @@ mod tests {
             said(&evidence)
         };
         let of = |outcome, finished| counted(Counting::default(), outcome, Some(finished));
-        let answered = |finished| vec![What::Answered { finished }];
-        assert_eq!(of(Outcome::Ok, Finished::Stop), []);
-        assert_eq!(of(Outcome::Ok, Finished::Length), answered(Finished::Length));
-        assert_eq!(of(Outcome::Empty, Finished::Empty), answered(Finished::Empty));
-        assert_eq!(of(Outcome::ClientError, Finished::Filtered), answered(Finished::Filtered), "and not as refused");
-        assert_eq!(counted(Counting::default(), Outcome::ClientError, None), [What::Refused]);
+        let answered = |finished| vec![SampleKind::Answered { finished }];
+        assert_eq!(of(Outcome::Ok, FinishKind::Stop), []);
+        assert_eq!(of(Outcome::Ok, FinishKind::Length), answered(FinishKind::Length));
+        assert_eq!(of(Outcome::Empty, FinishKind::Empty), answered(FinishKind::Empty));
+        assert_eq!(
+            of(Outcome::ClientError, FinishKind::Filtered),
+            answered(FinishKind::Filtered),
+            "and not as refused"
+        );
+        assert_eq!(counted(Counting::default(), Outcome::ClientError, None), [SampleKind::Rejected]);
         let failing = Counting { empty: true, ..Counting::default() };
-        assert_eq!(counted(failing, Outcome::Empty, Some(Finished::Empty)), [What::Failed { connect: false }]);
-        assert_eq!(counted(failing, Outcome::Empty, Some(Finished::Length)), [What::Failed { connect: false }]);
+        assert_eq!(counted(failing, Outcome::Empty, Some(FinishKind::Empty)), [SampleKind::Failed { connect: false }]);
+        assert_eq!(counted(failing, Outcome::Empty, Some(FinishKind::Length)), [SampleKind::Failed { connect: false }]);
     }
 
     #[test]
     fn times_are_told() {
         let evidence = evidence();
         evidence.output(CORE, (Arm::Canary, SLOT), None, Millis(250));
-        evidence.left_waiting(CORE, (Arm::Canary, SLOT), None, Millis(9000));
-        assert_eq!(said(&evidence), [What::Output { after: Millis(250) }, What::LeftWaiting { after: Millis(9000) }]);
+        evidence.client_gone(CORE, (Arm::Canary, SLOT), None, Millis(9000));
+        assert_eq!(
+            said(&evidence),
+            [SampleKind::Output { after: Millis(250) }, SampleKind::ClientGone { after: Millis(9000) }]
+        );
         assert_eq!(evidence.totals(Arm::Canary), ArmTotals::default());
     }
 }

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::decide::event::Event;
 use crate::decide::file_error::FileError;
-use crate::decide::guard::trace::Line;
-use crate::decide::incompatibility::Finding;
+use crate::decide::guard::trace::TraceLine;
+use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Policy;
-use crate::decide::rollout::state::Verb;
+use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::UnixMillis;
 
 /// Something that control should look at.
@@ -23,7 +23,7 @@ pub enum Input {
         /// What to do, and to whom.
         command: Command,
         /// Where the answer goes, once it is in force.
-        reply: oneshot::Sender<Result<Receipt, Refusal>>,
+        reply: oneshot::Sender<Result<Receipt, CommandError>>,
     },
     /// What happened so far, newest first.
     History {
@@ -39,12 +39,12 @@ pub enum Input {
         /// Which rollout.
         rollout: String,
         /// Where it goes.
-        reply: oneshot::Sender<Result<Vec<Line>, Refusal>>,
+        reply: oneshot::Sender<Result<Vec<TraceLine>, CommandError>>,
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
     /// A canary refused a request.
-    Refused(Refused),
+    Rejected(Rejection),
     /// The process is stopping.
     Drain,
 }
@@ -55,7 +55,7 @@ pub struct Command {
     /// Which rollout; `None`: all of them (rollback and pause only).
     pub rollout: Option<String>,
     /// What to do.
-    pub verb: Verb,
+    pub verb: RolloutCommand,
     /// Who asks: the token's name, or the user behind the socket.
     pub actor: String,
     /// Why; empty: not said.
@@ -64,13 +64,13 @@ pub struct Command {
 
 /// A canary refused a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct Rejection {
     /// The rollout.
     pub rollout: String,
     /// The canary's provider.
     pub provider: String,
     /// What it refused.
-    pub finding: Finding,
+    pub finding: Incompatibility,
     /// The status it answered.
     pub status: u16,
     /// The error's code or type, bounded and on one line.
@@ -113,7 +113,7 @@ pub struct Receipt {
 
 /// A command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum CommandError {
     /// No such rollout.
     #[error("there is no rollout named `{name}`; there are: {known}")]
     Unknown {
@@ -146,31 +146,31 @@ pub fn inbox() -> (Inbox, mpsc::Receiver<Input>) {
 
 impl Inbox {
     /// Asks for a command and waits until it is in force or refused.
-    pub async fn ask(&self, command: Command) -> Result<Receipt, Refusal> {
+    pub async fn ask(&self, command: Command) -> Result<Receipt, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(Input::Command { command, reply }).map_err(|_| Refusal::Busy)?;
-        answer.await.map_err(|_| Refusal::Busy)?
+        self.0.try_send(Input::Command { command, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
     }
 
     /// What happened so far, newest first.
     pub async fn history(&self, rollout: Option<String>, limit: u32) -> Result<Vec<Event>, String> {
         let (reply, answer) = oneshot::channel();
-        let busy = || Refusal::Busy.to_string();
+        let busy = || CommandError::Busy.to_string();
         self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 
     /// What the guard saw of a rollout lately, oldest first.
-    pub async fn trace(&self, rollout: String) -> Result<Vec<Line>, Refusal> {
+    pub async fn trace(&self, rollout: String) -> Result<Vec<TraceLine>, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| Refusal::Busy)?;
-        answer.await.map_err(|_| Refusal::Busy)?
+        self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
     }
 
     /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is
     /// dropped, and false is returned.
-    pub fn tell_refused(&self, refused: Refused) -> bool {
-        self.0.capacity() > CAPACITY / 2 && self.put(Input::Refused(refused))
+    pub fn report_rejection(&self, refused: Rejection) -> bool {
+        self.0.capacity() > CAPACITY / 2 && self.put(Input::Rejected(refused))
     }
 
     /// Hands over without waiting; false when the inbox is full or control has ended.
@@ -186,18 +186,18 @@ mod tests {
     #[test]
     fn refusals_leave_room_for_humans() {
         let (inbox, mut wishes) = inbox();
-        let refused = || Refused {
+        let refused = || Rejection {
             rollout: "chat".to_owned(),
             provider: "holysheep".to_owned(),
-            finding: Finding::ContextLength,
+            finding: Incompatibility::ContextLength,
             status: 400,
             code: None,
             accepted: true,
         };
-        let told = (0..CAPACITY).filter(|_| inbox.tell_refused(refused())).count();
+        let told = (0..CAPACITY).filter(|_| inbox.report_rejection(refused())).count();
         assert_eq!(told, CAPACITY / 2);
         assert!(inbox.put(Input::Drain));
         while wishes.try_recv().is_ok() {}
-        assert!(inbox.tell_refused(refused()), "there is room again");
+        assert!(inbox.report_rejection(refused()), "there is room again");
     }
 }

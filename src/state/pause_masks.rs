@@ -16,7 +16,7 @@ use crate::decide::units::{Arm, Slot};
 
 /// The arm, source and user that a request is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whose {
+pub struct Attribution {
     /// The arm that the split chose.
     pub arm: Arm,
     /// Where it comes from.
@@ -26,20 +26,20 @@ pub struct Whose {
 }
 
 /// For a source that is not distinguished.
-impl From<(Arm, Option<Slot>)> for Whose {
-    fn from((arm, slot): (Arm, Option<Slot>)) -> Whose {
-        Whose { arm, source: SourceGroup::default(), slot }
+impl From<(Arm, Option<Slot>)> for Attribution {
+    fn from((arm, slot): (Arm, Option<Slot>)) -> Attribution {
+        Attribution { arm, source: SourceGroup::default(), slot }
     }
 }
 
 /// The masks of all slots.
 #[derive(Debug, Default)]
-pub struct Silence([[OnceLock<Box<[AtomicU8]>>; GROUPS]; 2]);
+pub struct PauseMasks([[OnceLock<Box<[AtomicU8]>>; GROUPS]; 2]);
 
-impl Silence {
+impl PauseMasks {
     /// The aspects in which this slot is paused, a bit for each; 0 for requests without a user.
     #[must_use]
-    pub fn mask(&self, whose: Whose) -> u8 {
+    pub fn mask(&self, whose: Attribution) -> u8 {
         let table = self.0[whose.arm as usize][whose.source.index()].get();
         whose.slot.zip(table).map_or(0, |(slot, table)| table[slot.index()].load(Relaxed))
     }
@@ -66,14 +66,14 @@ mod tests {
 
     #[test]
     fn each_aspect_is_paused_by_itself() {
-        let silence = Silence::default();
+        let silence = PauseMasks::default();
         let of = |slot: u16| (Arm::Canary, SourceGroup::of(1), Slot::of(slot));
         let (one, other) = (of(7), of(8191));
         silence.set(one, Aspect::Slow, true);
         silence.set(one, Aspect::Failing, true);
         silence.set(other, Aspect::Refusing, true);
         let mask = |arm, source, slot: Option<u16>| {
-            silence.mask(Whose { arm, source: SourceGroup::of(source), slot: slot.map(Slot::of) })
+            silence.mask(Attribution { arm, source: SourceGroup::of(source), slot: slot.map(Slot::of) })
         };
         assert_eq!(mask(Arm::Canary, 1, Some(7)), bit(Aspect::Slow) | bit(Aspect::Failing));
         assert_eq!(

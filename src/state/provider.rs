@@ -10,7 +10,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::decide::breaker::{Admission, BreakerState, Caller, State, Verdict, admits, after};
+use crate::decide::breaker::{Admission, AttemptSignal, BreakerPhase, Caller, CircuitState, admits, after};
 use crate::decide::policy::BreakerRule;
 use crate::decide::reachability;
 use crate::decide::units::Millis;
@@ -19,48 +19,48 @@ use crate::decide::units::Millis;
 #[derive(Debug)]
 pub struct ProviderState {
     name: String,
-    breakers: [Cell; 2],
-    turn: Turn,
+    breakers: [BreakerCell; 2],
+    turn: KeyCounter,
 }
 
 /// The number of the next turn. Apart from the breakers, which every request reads.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Turn(AtomicUsize);
+struct KeyCounter(AtomicUsize);
 
 /// Which of a provider's breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breaker {
+pub enum BreakerKind {
     /// Of failures in a row.
     Failures,
     /// Of failures to connect, for a rollout's stable.
     Reach,
 }
 
-impl Breaker {
+impl BreakerKind {
     /// Both.
-    pub const ALL: [Breaker; 2] = [Breaker::Failures, Breaker::Reach];
+    pub const ALL: [BreakerKind; 2] = [BreakerKind::Failures, BreakerKind::Reach];
 }
 
 /// One breaker.
 #[derive(Debug, Default)]
-struct Cell {
-    // A packed `State`. It carries nothing but itself, so no order with other memory is needed.
+struct BreakerCell {
+    // A packed `CircuitState`. It carries nothing but itself, so no order with other memory is needed.
     word: AtomicU64,
     stepped_back: AtomicU64,
     diverted: AtomicU64,
 }
 
-impl Cell {
-    fn look(&self) -> State {
-        State::unpack(self.word.load(Relaxed))
+impl BreakerCell {
+    fn look(&self) -> CircuitState {
+        CircuitState::unpack(self.word.load(Relaxed))
     }
 
     /// Changes it; `None`: as it is. Gives what it became.
-    fn change(&self, next: impl Fn(State) -> Option<State>) -> Option<State> {
+    fn change(&self, next: impl Fn(CircuitState) -> Option<CircuitState>) -> Option<CircuitState> {
         let mut word = self.word.load(Relaxed);
         loop {
-            let state = next(State::unpack(word))?;
+            let state = next(CircuitState::unpack(word))?;
             if state.pack() == word {
                 return None;
             }
@@ -75,25 +75,25 @@ impl Cell {
 /// Whether a request may go to a provider.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Admit {
+pub enum ProviderAdmission {
     /// As any other.
     Yes,
     /// As the probe: its end must be recorded, with this.
-    Probe(Ticket),
+    Probe(ProbeToken),
     /// To another provider, if one is left.
     No,
 }
 
-/// Says which probe an attempt is; [`ProviderState::tell`] takes it back. One that is lost costs a wait.
+/// Says which probe an attempt is; [`ProviderState::end_attempt`] takes it back. One that is lost costs a wait.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Ticket(Millis);
+pub struct ProbeToken(Millis);
 
 impl ProviderState {
     /// Of a provider that nothing is known of.
     #[must_use]
     pub fn new(name: String) -> ProviderState {
-        ProviderState { name, breakers: Default::default(), turn: Turn::default() }
+        ProviderState { name, breakers: Default::default(), turn: KeyCounter::default() }
     }
 
     /// The provider's name.
@@ -102,82 +102,82 @@ impl ProviderState {
         &self.name
     }
 
-    fn of(&self, breaker: Breaker) -> &Cell {
+    fn of(&self, breaker: BreakerKind) -> &BreakerCell {
         &self.breakers[breaker as usize]
     }
 
     /// Which key a request tries first, counted over all cores; the key of a turn is the remainder.
     #[must_use]
-    pub fn next_turn(&self, keys: usize) -> usize {
+    pub fn next_key(&self, keys: usize) -> usize {
         if keys > 1 { self.turn.0.fetch_add(1, Relaxed) } else { 0 }
     }
 
     /// Whether its breakers remember nothing: requests may go there, and a success changes nothing.
     #[must_use]
-    pub fn is_well(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         let [failures, reach] = &self.breakers;
         failures.word.load(Relaxed) | reach.word.load(Relaxed) == 0
     }
 
     /// Whether a request may go there now, where it is no rollout's stable. Without a rule always.
-    pub fn admits(&self, rule: Option<&BreakerRule>, now: Millis) -> Admit {
-        let Some(rule) = rule else { return Admit::Yes };
-        let cell = &self.of(Breaker::Failures).word;
+    pub fn admits(&self, rule: Option<&BreakerRule>, now: Millis) -> ProviderAdmission {
+        let Some(rule) = rule else { return ProviderAdmission::Yes };
+        let cell = &self.of(BreakerKind::Failures).word;
         let mut word = cell.load(Relaxed);
         loop {
-            let next = match admits(State::unpack(word), rule, now) {
-                Admission::Yes => return Admit::Yes,
-                Admission::No { .. } => return Admit::No,
+            let next = match admits(CircuitState::unpack(word), rule, now) {
+                Admission::Yes => return ProviderAdmission::Yes,
+                Admission::No { .. } => return ProviderAdmission::No,
                 Admission::Probe(next) => next,
             };
             match cell.compare_exchange_weak(word, next.pack(), Relaxed, Relaxed) {
-                Ok(_) => return Admit::Probe(Ticket(now)),
+                Ok(_) => return ProviderAdmission::Probe(ProbeToken(now)),
                 Err(other) => word = other,
             }
         }
     }
 
     /// The same where it is a rollout's stable.
-    pub fn admits_to_stable(&self, rule: Option<&BreakerRule>) -> Admit {
-        self.admits_where_closed(Breaker::Reach, rule)
+    pub fn admits_to_stable(&self, rule: Option<&BreakerRule>) -> ProviderAdmission {
+        self.admits_where_closed(BreakerKind::Reach, rule)
     }
 
     /// The same where it is no rollout's stable, for a request that is no test of it.
-    pub fn admits_unprobed(&self, rule: Option<&BreakerRule>) -> Admit {
-        self.admits_where_closed(Breaker::Failures, rule)
+    pub fn admits_unprobed(&self, rule: Option<&BreakerRule>) -> ProviderAdmission {
+        self.admits_where_closed(BreakerKind::Failures, rule)
     }
 
-    fn admits_where_closed(&self, breaker: Breaker, rule: Option<&BreakerRule>) -> Admit {
+    fn admits_where_closed(&self, breaker: BreakerKind, rule: Option<&BreakerRule>) -> ProviderAdmission {
         match self.of(breaker).look() {
-            State::Open { .. } | State::HalfOpen { .. } if rule.is_some() => Admit::No,
-            _ => Admit::Yes,
+            CircuitState::Open { .. } | CircuitState::HalfOpen { .. } if rule.is_some() => ProviderAdmission::No,
+            _ => ProviderAdmission::Yes,
         }
     }
 
     /// What an attempt there came to; `canary`: the provider is a rollout's canary, and this is whose request it was.
     /// Without a rule nothing is counted.
-    pub fn tell(
+    pub fn end_attempt(
         &self,
         rule: Option<&BreakerRule>,
         canary: Option<Caller>,
-        probe: Option<Ticket>,
-        verdict: Verdict,
+        probe: Option<ProbeToken>,
+        verdict: AttemptSignal,
         now: Millis,
     ) {
         let Some(rule) = rule else { return };
-        let probe = probe.map(|Ticket(began)| began);
-        self.of(Breaker::Failures).change(|state| Some(after(state, verdict, rule, canary, probe, now)));
+        let probe = probe.map(|ProbeToken(began)| began);
+        self.of(BreakerKind::Failures).change(|state| Some(after(state, verdict, rule, canary, probe, now)));
     }
 
     /// A request to a rollout's stable could not be connected.
-    pub fn missed(&self, rule: Option<&BreakerRule>, now: Millis) {
+    pub fn record_connect_failure(&self, rule: Option<&BreakerRule>, now: Millis) {
         let Some(rule) = rule else { return };
-        self.of(Breaker::Reach).change(|state| Some(reachability::missed(state, rule, now)));
+        self.of(BreakerKind::Reach).change(|state| Some(reachability::after_connect_failure(state, rule, now)));
     }
 
     /// The head of an answer came: it can be reached.
-    pub fn heard(&self) {
-        let cell = &self.of(Breaker::Reach).word;
+    pub fn record_response_head(&self) {
+        let cell = &self.of(BreakerKind::Reach).word;
         if cell.load(Relaxed) != 0 {
             cell.store(0, Relaxed);
         }
@@ -185,24 +185,24 @@ impl ProviderState {
 
     /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded
     /// with the value that this returns.
-    pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
-        self.of(Breaker::Reach).change(|state| reachability::probe(state, now)).map(|_| Ticket(now))
+    pub fn begin_connect_probe(&self, now: Millis) -> Option<ProbeToken> {
+        self.of(BreakerKind::Reach).change(|state| reachability::begin_probe(state, now)).map(|_| ProbeToken(now))
     }
 
     /// Control only: whether that connection was made.
-    pub fn connected(&self, Ticket(began): Ticket, connected: bool, now: Millis) {
-        self.of(Breaker::Reach).change(|state| Some(reachability::probed(state, began, connected, now)));
+    pub fn end_connect_probe(&self, ProbeToken(began): ProbeToken, connected: bool, now: Millis) {
+        self.of(BreakerKind::Reach).change(|state| Some(reachability::after_probe(state, began, connected, now)));
     }
 
     /// Where a breaker stands, for the surfaces.
     #[must_use]
-    pub fn state(&self, breaker: Breaker, now: Millis) -> BreakerState {
-        self.look(breaker).seen(now)
+    pub fn phase(&self, breaker: BreakerKind, now: Millis) -> BreakerPhase {
+        self.circuit(breaker).phase(now)
     }
 
     /// Everything that a breaker remembers.
     #[must_use]
-    pub fn look(&self, breaker: Breaker) -> State {
+    pub fn circuit(&self, breaker: BreakerKind) -> CircuitState {
         self.of(breaker).look()
     }
 
@@ -212,24 +212,24 @@ impl ProviderState {
     }
 
     /// Another provider was tried first because of a breaker. Counted at once.
-    pub fn count_step_back(&self, breaker: Breaker) {
+    pub fn count_bypass(&self, breaker: BreakerKind) {
         self.of(breaker).stepped_back.fetch_add(1, Relaxed);
     }
 
     /// Requests for which another provider was tried first because of a breaker.
     #[must_use]
-    pub fn stepped_back(&self, breaker: Breaker) -> u64 {
+    pub fn bypassed(&self, breaker: BreakerKind) -> u64 {
         self.of(breaker).stepped_back.load(Relaxed)
     }
 
     /// Such a request is over, and it never came back for want of an answer elsewhere.
-    pub fn count_diverted(&self, breaker: Breaker) {
+    pub fn count_diverted(&self, breaker: BreakerKind) {
         self.of(breaker).diverted.fetch_add(1, Relaxed);
     }
 
     /// Requests that went elsewhere because of a breaker, and did not come back.
     #[must_use]
-    pub fn diverted(&self, breaker: Breaker) -> u64 {
+    pub fn diverted(&self, breaker: BreakerKind) -> u64 {
         self.of(breaker).diverted.load(Relaxed)
     }
 }

@@ -7,24 +7,24 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::counters::Core;
-use crate::decide::retry::Budget;
+use crate::decide::retry::RetryTokens;
 use crate::decide::units::Percent;
 
 /// The shares of all cores.
 #[derive(Debug)]
-pub struct RetryBudget(Box<[Share]>);
+pub struct RetryBudget(Box<[CoreBudget]>);
 
-// A packed `Budget`.
+// A packed `RetryTokens`.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Share(AtomicU32);
+struct CoreBudget(AtomicU32);
 
-impl Share {
-    fn get(&self) -> Budget {
-        Budget::unpack(self.0.load(Relaxed))
+impl CoreBudget {
+    fn get(&self) -> RetryTokens {
+        RetryTokens::unpack(self.0.load(Relaxed))
     }
 
-    fn set(&self, budget: Budget) {
+    fn set(&self, budget: RetryTokens) {
         self.0.store(budget.pack(), Relaxed);
     }
 }
@@ -33,10 +33,10 @@ impl RetryBudget {
     /// Of a new rollout, for this many cores.
     #[must_use]
     pub fn full(cores: usize) -> RetryBudget {
-        RetryBudget((0..cores).map(|_| Share(AtomicU32::new(Budget::full().pack()))).collect())
+        RetryBudget((0..cores).map(|_| CoreBudget(AtomicU32::new(RetryTokens::full().pack()))).collect())
     }
 
-    fn share(&self, core: Core) -> &Share {
+    fn share(&self, core: Core) -> &CoreBudget {
         &self.0[usize::from(core.0)]
     }
 

@@ -9,10 +9,10 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
-use super::pause_masks::Whose;
-use crate::decide::finish_kind::Finished;
+use super::pause_masks::Attribution;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::sources::SourceGroup;
-use crate::decide::guard::waiting::{Kind, Over, Wait};
+use crate::decide::guard::waiting::{ResponseKind, Wait, WaitEnd};
 use crate::decide::units::{Arm, Millis, Slot};
 
 /// How many samples of one core may wait.
@@ -26,23 +26,23 @@ pub struct Sample {
     /// Which [`Evidence`](super::evidence::Evidence) it belongs to, by its id.
     pub evidence: u64,
     /// Whose request it was.
-    pub whose: Whose,
+    pub whose: Attribution,
     /// When it was sent, where it waited for output until now, or does from now on.
     pub wait: Option<Wait>,
     /// What happened.
-    pub what: What,
+    pub kind: SampleKind,
 }
 
 /// What happened to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum SampleKind {
     /// The provider failed.
     Failed {
         /// Whether there was no connection to it.
         connect: bool,
     },
     /// It was refused as the client's error, whatever the other provider makes of it.
-    Refused,
+    Rejected,
     /// The first output of its answer came.
     Output {
         /// How long after it was sent.
@@ -51,7 +51,7 @@ pub enum What {
     /// It was answered, and no status calls the answer bad.
     Answered {
         /// How the answer ended.
-        finished: Finished,
+        finished: FinishKind,
     },
     /// A stream of several outputs came to its end, or its client left.
     Paced {
@@ -59,7 +59,7 @@ pub enum What {
         gap: u64,
     },
     /// Its client left, and no output had come.
-    LeftWaiting {
+    ClientGone {
         /// How long after it was sent.
         after: Millis,
     },
@@ -68,7 +68,7 @@ pub enum What {
     /// It was sent again, after a pause in which no provider was asked.
     SentAgain,
     /// It waits no more; the reason is a sample of its own, or does not concern the guard.
-    Over(Over),
+    WaitEnded(WaitEnd),
 }
 
 /// A sample is two words: the evidence with what the request waits for, and this of all the rest.
@@ -91,28 +91,28 @@ mod packed {
 
 impl Sample {
     fn pack(self) -> [u64; 2] {
-        let (what, after) = match self.what {
-            What::Failed { connect: false } => (0, 0),
-            What::Failed { connect: true } => (1, 0),
-            What::Refused => (2, 0),
-            What::Output { after } => (3, after.0),
-            What::LeftWaiting { after } => (4, after.0),
-            What::Sent => (5, 0),
-            What::Over(Over::Answered) => (6, 0),
-            What::Over(Over::Failed) => (7, 0),
-            What::Over(Over::Left) => (8, 0),
-            What::Over(Over::Dropped) => (9, 0),
-            What::Over(Over::Paused) => (12, 0),
-            What::SentAgain => (13, 0),
-            What::Paced { gap } => (10, gap),
-            What::Answered { finished } => (11, finished as u64),
+        let (what, after) = match self.kind {
+            SampleKind::Failed { connect: false } => (0, 0),
+            SampleKind::Failed { connect: true } => (1, 0),
+            SampleKind::Rejected => (2, 0),
+            SampleKind::Output { after } => (3, after.0),
+            SampleKind::ClientGone { after } => (4, after.0),
+            SampleKind::Sent => (5, 0),
+            SampleKind::WaitEnded(WaitEnd::Answered) => (6, 0),
+            SampleKind::WaitEnded(WaitEnd::Failed) => (7, 0),
+            SampleKind::WaitEnded(WaitEnd::ClientGone) => (8, 0),
+            SampleKind::WaitEnded(WaitEnd::Dropped) => (9, 0),
+            SampleKind::WaitEnded(WaitEnd::Paused) => (12, 0),
+            SampleKind::SentAgain => (13, 0),
+            SampleKind::Paced { gap } => (10, gap),
+            SampleKind::Answered { finished } => (11, finished as u64),
         };
         let wait = self.wait.map_or(0, |Wait { second, kind }| {
-            let streamed = if kind == Kind::Streamed { packed::STREAMED } else { 0 };
+            let streamed = if kind == ResponseKind::Streamed { packed::STREAMED } else { 0 };
             packed::WAITS | streamed | u64::from(second) << packed::SECOND
         });
         let evidence = self.evidence & (packed::WAITS - 1) | wait;
-        let Whose { arm, source, slot } = self.whose;
+        let Attribution { arm, source, slot } = self.whose;
         let arm = if arm == Arm::Canary { packed::CANARY } else { 0 };
         let slot = slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
         let source = (source.index() as u64) << packed::SOURCE;
@@ -124,33 +124,33 @@ impl Sample {
         let [low, high, ..] = (rest >> packed::SLOT).to_le_bytes();
         let wait = (evidence & packed::WAITS != 0).then(|| Wait {
             second: u32::try_from(evidence >> packed::SECOND).unwrap_or_default(),
-            kind: Kind::of(evidence & packed::STREAMED != 0),
+            kind: ResponseKind::of(evidence & packed::STREAMED != 0),
         });
         Sample {
             evidence: evidence & (packed::WAITS - 1),
             wait,
-            whose: Whose {
+            whose: Attribution {
                 arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
                 source: SourceGroup::of(((rest >> packed::SOURCE) & 0xf) as u8),
                 slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
             },
-            what: match (rest >> packed::WHAT) & 0xf {
-                0 => What::Failed { connect: false },
-                1 => What::Failed { connect: true },
-                2 => What::Refused,
-                3 => What::Output { after },
-                4 => What::LeftWaiting { after },
-                5 => What::Sent,
-                6 => What::Over(Over::Answered),
-                7 => What::Over(Over::Failed),
-                8 => What::Over(Over::Left),
-                9 => What::Over(Over::Dropped),
-                10 => What::Paced { gap: after.0 },
-                12 => What::Over(Over::Paused),
-                13 => What::SentAgain,
+            kind: match (rest >> packed::WHAT) & 0xf {
+                0 => SampleKind::Failed { connect: false },
+                1 => SampleKind::Failed { connect: true },
+                2 => SampleKind::Rejected,
+                3 => SampleKind::Output { after },
+                4 => SampleKind::ClientGone { after },
+                5 => SampleKind::Sent,
+                6 => SampleKind::WaitEnded(WaitEnd::Answered),
+                7 => SampleKind::WaitEnded(WaitEnd::Failed),
+                8 => SampleKind::WaitEnded(WaitEnd::ClientGone),
+                9 => SampleKind::WaitEnded(WaitEnd::Dropped),
+                10 => SampleKind::Paced { gap: after.0 },
+                12 => SampleKind::WaitEnded(WaitEnd::Paused),
+                13 => SampleKind::SentAgain,
                 _ => {
                     let [cell, ..] = after.0.to_le_bytes();
-                    What::Answered { finished: Finished::ALL[usize::from(cell) % Finished::ALL.len()] }
+                    SampleKind::Answered { finished: FinishKind::ALL[usize::from(cell) % FinishKind::ALL.len()] }
                 }
             },
         }
@@ -194,22 +194,22 @@ impl Samples {
 
     /// How many samples were dropped so far.
     #[must_use]
-    pub fn lost(&self) -> u64 {
+    pub fn dropped(&self) -> u64 {
         self.rings.iter().map(|ring| ring.written.lost.get()).sum()
     }
 }
 
 #[derive(Debug)]
 struct Ring {
-    written: Written,
-    read: Read,
+    written: WriterSide,
+    read: ReaderSide,
     words: Box<[[AtomicU64; 2]]>,
 }
 
 /// What the core writes; apart from what control writes, so that neither slows the other.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Written {
+struct WriterSide {
     /// The number of the next sample. A reader that sees it sees the samples before it.
     next: AtomicU64,
     /// How far control was when the core last looked: it looks when the ring seems full, and not for every sample.
@@ -219,7 +219,7 @@ struct Written {
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Read {
+struct ReaderSide {
     /// The number of the next sample to be read. A writer that sees it may overwrite the samples before it.
     next: AtomicU64,
 }
@@ -227,13 +227,13 @@ struct Read {
 impl Default for Ring {
     fn default() -> Ring {
         let words = (0..CAPACITY).map(|_| Default::default()).collect();
-        Ring { written: Written::default(), read: Read::default(), words }
+        Ring { written: WriterSide::default(), read: ReaderSide::default(), words }
     }
 }
 
 impl Ring {
     fn push(&self, sample: Sample) {
-        let Written { next: end, read, lost } = &self.written;
+        let WriterSide { next: end, read, lost } = &self.written;
         let number = end.load(Ordering::Relaxed);
         if number.wrapping_sub(read.load(Ordering::Relaxed)) >= PLACES {
             let now = self.read.next.load(Ordering::Acquire);
@@ -274,7 +274,7 @@ mod tests {
 
     fn failed(evidence: u64) -> Sample {
         let whose = (Arm::Canary, None).into();
-        Sample { evidence, whose, wait: None, what: What::Failed { connect: false } }
+        Sample { evidence, whose, wait: None, kind: SampleKind::Failed { connect: false } }
     }
 
     fn drained(samples: &Samples) -> Vec<Sample> {
@@ -305,7 +305,7 @@ mod tests {
             let all = drained(&samples);
             assert_eq!(all.len(), CAPACITY);
             assert!(all.iter().zip(begin..).all(|(sample, number)| sample.evidence == number));
-            assert_eq!(samples.lost(), (round + 1) * 100);
+            assert_eq!(samples.dropped(), (round + 1) * 100);
         }
     }
 
@@ -316,13 +316,13 @@ mod tests {
         // Both words say the same number, so that a sample torn in two shows.
         let sample = |number: u64| {
             let slot = Some(Slot::of(u16::try_from(number & 0x1fff).unwrap()));
-            let what = What::Output { after: Millis(number) };
-            Sample { evidence: number, whose: (Arm::Stable, slot).into(), wait: None, what }
+            let what = SampleKind::Output { after: Millis(number) };
+            Sample { evidence: number, whose: (Arm::Stable, slot).into(), wait: None, kind: what }
         };
         let seen = std::thread::scope(|scope| {
             scope.spawn(|| (0..ALL).for_each(|number| samples.push(Core(0), sample(number))));
             let (mut last, mut count) = (None, 0);
-            while last != Some(ALL - 1) && count + samples.lost() < ALL {
+            while last != Some(ALL - 1) && count + samples.dropped() < ALL {
                 samples.drain(|found| {
                     assert_eq!(found, sample(found.evidence));
                     assert!(last.is_none_or(|last| last < found.evidence), "{last:?}, then {found:?}");
@@ -333,28 +333,34 @@ mod tests {
             }
             count
         });
-        assert_eq!((seen + samples.lost(), drained(&samples)), (ALL, Vec::new()));
+        assert_eq!((seen + samples.dropped(), drained(&samples)), (ALL, Vec::new()));
     }
 
-    fn what() -> impl Strategy<Value = What> {
+    fn what() -> impl Strategy<Value = SampleKind> {
         let after = (0..=packed::LONGEST).prop_map(Millis);
         prop_oneof![
-            any::<bool>().prop_map(|connect| What::Failed { connect }),
-            Just(What::Refused),
-            after.clone().prop_map(|after| What::Output { after }),
-            after.clone().prop_map(|Millis(gap)| What::Paced { gap }),
-            prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
-            after.prop_map(|after| What::LeftWaiting { after }),
-            Just(What::Sent),
-            Just(What::SentAgain),
-            prop::sample::select(vec![Over::Answered, Over::Failed, Over::Paused, Over::Left, Over::Dropped])
-                .prop_map(What::Over),
+            any::<bool>().prop_map(|connect| SampleKind::Failed { connect }),
+            Just(SampleKind::Rejected),
+            after.clone().prop_map(|after| SampleKind::Output { after }),
+            after.clone().prop_map(|Millis(gap)| SampleKind::Paced { gap }),
+            prop::sample::select(FinishKind::ALL.to_vec()).prop_map(|finished| SampleKind::Answered { finished }),
+            after.prop_map(|after| SampleKind::ClientGone { after }),
+            Just(SampleKind::Sent),
+            Just(SampleKind::SentAgain),
+            prop::sample::select(vec![
+                WaitEnd::Answered,
+                WaitEnd::Failed,
+                WaitEnd::Paused,
+                WaitEnd::ClientGone,
+                WaitEnd::Dropped
+            ])
+            .prop_map(SampleKind::WaitEnded),
         ]
     }
 
     fn wait() -> impl Strategy<Value = Option<Wait>> {
         let wait = (any::<u32>(), any::<bool>());
-        proptest::option::of(wait.prop_map(|(second, streams)| Wait { second, kind: Kind::of(streams) }))
+        proptest::option::of(wait.prop_map(|(second, streams)| Wait { second, kind: ResponseKind::of(streams) }))
     }
 
     // A number that began anew after some weeks made every request an old one.
@@ -373,15 +379,15 @@ mod tests {
             evidence in 0..1_u64 << 30, canary: bool, group: u8, slot: Option<u16>, wait in wait(), what in what()
         ) {
             let arm = if canary { Arm::Canary } else { Arm::Stable };
-            let whose = Whose { arm, source: SourceGroup::of(group % 8), slot: slot.map(Slot::of) };
-            let sample = Sample { evidence, whose, wait, what };
+            let whose = Attribution { arm, source: SourceGroup::of(group % 8), slot: slot.map(Slot::of) };
+            let sample = Sample { evidence, whose, wait, kind: what };
             prop_assert_eq!(Sample::unpack(sample.pack()), sample);
         }
     }
 
     #[test]
     fn what_lasts_for_ever_lasts_decades() {
-        let what = |after| Sample { what: What::Output { after: Millis(after) }, ..failed(1) };
+        let what = |after| Sample { kind: SampleKind::Output { after: Millis(after) }, ..failed(1) };
         assert_eq!(Sample::unpack(what(u64::MAX).pack()), what(packed::LONGEST));
     }
 }

@@ -11,10 +11,10 @@ use crate::decide::units::{Arm, ProviderId};
 
 /// The counts of one rollout or plain route.
 #[derive(Clone, Debug)]
-pub struct SeriesTable(Arc<[Entry]>);
+pub struct SeriesTable(Arc<[SeriesEntry]>);
 
 #[derive(Debug)]
-struct Entry {
+struct SeriesEntry {
     arm: Arm,
     provider: ProviderId,
     series: Arc<Series>,
@@ -33,10 +33,10 @@ impl SeriesTable {
         let providers: Vec<ProviderId> =
             own.iter().map(|(_, provider)| *provider).chain(listed.iter().copied()).collect();
         let others = own.iter().flat_map(|(arm, _)| providers.iter().map(|provider| (*arm, *provider)));
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<SeriesEntry> = Vec::new();
         for (arm, provider) in own.iter().copied().chain(others) {
             if !entries.iter().any(|entry| (entry.arm, entry.provider) == (arm, provider)) {
-                entries.push(Entry { arm, provider, series: make(arm, provider) });
+                entries.push(SeriesEntry { arm, provider, series: make(arm, provider) });
             }
         }
         SeriesTable(entries.into())

@@ -1,8 +1,8 @@
 //! What is in force: one immutable value, swapped as a whole.
 //!
-//! Control is the only writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock are
+//! Control is the only writer. A core keeps a [`SnapshotReader`] and takes the snapshot once per request; percent and lock are
 //! read again at every dispatch. A change of what is in force is complete when every core has acknowledged it
-//! ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
+//! ([`SnapshotCell::seen_by_all`]): after that no core dispatches by an older snapshot.
 
 #[cfg(test)]
 pub(crate) mod plain;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::access_log::AccessLog;
+use super::access_log::AccessLogQueue;
 use super::ambiguous_closes::AmbiguousCloses;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
@@ -33,7 +33,7 @@ pub struct Snapshot {
     /// The accepted file.
     pub policy: Arc<Policy>,
     /// By [`RolloutId`].
-    pub rollouts: Box<[InForce]>,
+    pub rollouts: Box<[RolloutInForce]>,
     /// Counts of unsplit traffic, by [`ProviderId`].
     pub unsplit: Box<[Arc<Series>]>,
     /// What is known of each provider, by [`ProviderId`].
@@ -45,7 +45,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// What is in force for a rollout.
     #[must_use]
-    pub fn in_force(&self, id: RolloutId) -> &InForce {
+    pub fn in_force(&self, id: RolloutId) -> &RolloutInForce {
         &self.rollouts[usize::from(id.0)]
     }
 
@@ -64,11 +64,11 @@ impl Snapshot {
 
 /// What is in force for one rollout.
 #[derive(Clone, Debug)]
-pub struct InForce {
+pub struct RolloutInForce {
     /// The share of users on the canary now.
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary: locked, blocked, or taken back (`force` and pins yield).
-    pub closed: bool,
+    pub buckets_only: bool,
     /// Whether stable's requests go to the canary first while stable cannot be reached: not while the canary answers
     /// no request either.
     pub diverts: bool,
@@ -82,7 +82,7 @@ pub struct InForce {
     pub retry: Arc<RetryBudget>,
 }
 
-impl InForce {
+impl RolloutInForce {
     /// The counts of an arm's requests at a provider: its own, or another that answers instead.
     #[must_use]
     pub fn series(&self, arm: Arm, provider: ProviderId) -> &Arc<Series> {
@@ -92,24 +92,24 @@ impl InForce {
 
 /// The snapshot in force, and which cores have seen it.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SnapshotCell {
     current: Arc<ArcSwap<Snapshot>>,
     seen: Box<[AtomicU64]>,
     published: tokio::sync::watch::Sender<u64>,
     /// Where requests come from.
     pub sources: Arc<SourceTable>,
     /// Where their lines go.
-    pub access_log: Arc<AccessLog>,
+    pub access_log: Arc<AccessLogQueue>,
     /// Clients that closed their side and could not be asked whether they have left.
     pub ambiguous_closes: Arc<AmbiguousCloses>,
 }
 
-impl Shared {
+impl SnapshotCell {
     /// Starts with this snapshot, for this many cores.
     #[must_use]
-    pub fn new(first: Snapshot, cores: usize) -> Shared {
+    pub fn new(first: Snapshot, cores: usize) -> SnapshotCell {
         let revision = first.revision;
-        Shared {
+        SnapshotCell {
             current: Arc::new(ArcSwap::from_pointee(first)),
             seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             published: tokio::sync::watch::Sender::new(revision),
@@ -140,8 +140,8 @@ impl Shared {
 
     /// A core's view of it.
     #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader { cache: arc_swap::Cache::new(Arc::clone(&self.current)) }
+    pub fn reader(&self) -> SnapshotReader {
+        SnapshotReader { cache: arc_swap::Cache::new(Arc::clone(&self.current)) }
     }
 
     /// Told of every publication's revision.
@@ -164,11 +164,11 @@ impl Shared {
 
 /// A core's own view of the snapshot: reading it costs a comparison.
 #[derive(Debug)]
-pub struct Reader {
+pub struct SnapshotReader {
     cache: arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
 }
 
-impl Reader {
+impl SnapshotReader {
     /// The snapshot in force.
     pub fn load(&mut self) -> &Arc<Snapshot> {
         self.cache.load()

@@ -1,6 +1,6 @@
 //! The sources of requests as cores know them: looked up once per connection or client key, and held there.
 //!
-//! Assigns each source a group of [`Sources`](crate::decide::guard::sources::Sources): the one with the fewest members,
+//! Assigns each source a group of [`SourceWeights`](crate::decide::guard::sources::SourceWeights): the one with the fewest members,
 //! and the same one when the source comes back within a day. An address is one source; of IPv6 its /64 network is,
 //! since one machine is given that much. Bounded: a source without connections is evicted when its place is needed, and
 //! a source without a place is counted as unknown. Invariant: a request takes no lock and allocates nothing.
@@ -21,7 +21,7 @@ const LASTS: Millis = Millis(86_400_000);
 
 /// A source, as long as a connection or key holds it.
 #[derive(Debug, Default)]
-pub struct Source {
+pub struct SourceHandle {
     /// With whom it is counted.
     pub group: SourceGroup,
 }
@@ -34,7 +34,7 @@ enum Name {
 
 #[derive(Debug)]
 struct Known {
-    source: Arc<Source>,
+    source: Arc<SourceHandle>,
     seen: Millis,
 }
 
@@ -49,29 +49,29 @@ impl Known {
 pub struct SourceTable {
     known: Mutex<HashMap<Name, Known>>,
     // The source that stands for all others.
-    others: Arc<Source>,
+    others: Arc<SourceHandle>,
 }
 
 impl SourceTable {
     /// The source of this address.
     #[must_use]
-    pub fn at(&self, address: IpAddr, now: Millis) -> Arc<Source> {
+    pub fn at(&self, address: IpAddr, now: Millis) -> Arc<SourceHandle> {
         self.of(Name::Address(network(address)), now)
     }
 
     /// A client of the file.
     #[must_use]
-    pub fn client(&self, name: &str, now: Millis) -> Arc<Source> {
+    pub fn client(&self, name: &str, now: Millis) -> Arc<SourceHandle> {
         self.of(Name::Client(name.to_owned()), now)
     }
 
     /// The source that stands for all others.
     #[must_use]
-    pub fn somebody(&self) -> Arc<Source> {
+    pub fn unknown(&self) -> Arc<SourceHandle> {
         Arc::clone(&self.others)
     }
 
-    fn of(&self, name: Name, now: Millis) -> Arc<Source> {
+    fn of(&self, name: Name, now: Millis) -> Arc<SourceHandle> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(&name) {
             known.seen = now;
@@ -87,12 +87,12 @@ impl SourceTable {
             idle < LASTS
         });
         if known.len() >= MOST && !make_room(&mut known) {
-            return self.somebody();
+            return self.unknown();
         }
         // The first source has the second group: the first group is left to unknown sources as long as possible.
         let groups = SourceGroup::ALL.into_iter().cycle().skip(1).take(GROUPS);
         let group = groups.min_by_key(|group| sizes[group.index()]).unwrap_or_default();
-        let source = Arc::new(Source { group });
+        let source = Arc::new(SourceHandle { group });
         known.insert(name, Known { source: Arc::clone(&source), seen: now });
         source
     }
@@ -116,7 +116,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn at(table: &SourceTable, address: &str) -> Arc<Source> {
+    fn at(table: &SourceTable, address: &str) -> Arc<SourceHandle> {
         table.at(address.parse().unwrap(), Millis(0))
     }
 
@@ -161,6 +161,6 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &at(&table, "10.0.0.1")), "who is connected stays");
         let held: Vec<_> = (0..1000_u32).map(|number| table.at(IpAddr::V4(number.into()), Millis(0))).collect();
         assert_eq!(table.known.lock().unwrap().len(), MOST);
-        assert!(Arc::ptr_eq(&held[999], &table.somebody()));
+        assert!(Arc::ptr_eq(&held[999], &table.unknown()));
     }
 }

@@ -9,17 +9,17 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::Unasked;
-use crate::decide::breaker::BreakerState;
+use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::file_error::FileError;
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::ASPECTS;
-use crate::decide::guard::silent::Silence;
-use crate::decide::guard::tick::Tally;
+use crate::decide::guard::silent::SilentRun;
+use crate::decide::guard::tick::EventSums;
 use crate::decide::guard::waiting::AGES;
-use crate::decide::incompatibility::Finding;
-use crate::decide::rollout::state::{Lock, Standing};
+use crate::decide::incompatibility::Incompatibility;
+use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
@@ -94,7 +94,7 @@ pub struct RolloutStatus {
     /// The canary's name; `None`: a plain route.
     pub canary: Option<String>,
     /// The one word for where it is.
-    pub standing: Standing,
+    pub standing: OverallPhase,
     /// The share of users on the canary now.
     pub percent: Percent,
     /// What the file asks for; `None`: auto.
@@ -134,7 +134,7 @@ pub struct RolloutStatus {
     /// The guard's numbers; `None`: of a plain route.
     pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
-    pub findings: Vec<FindingStatus>,
+    pub findings: Vec<IncompatibilityStatus>,
     /// Why attempts at stable and at the canary failed, most often first; of the last share at which some did.
     pub causes: [Vec<CauseCount>; 2],
     /// Who answered in the place of an arm's own provider since the start.
@@ -155,7 +155,7 @@ impl RolloutStatus {
             name: "chat".to_owned(),
             stable: "openai".to_owned(),
             canary: Some("holysheep".to_owned()),
-            standing: Standing::Ramping,
+            standing: OverallPhase::Ramping,
             percent: Percent::from_hundredths(1000).unwrap(),
             intent: None,
             reason: "stage 1 of 7 of the ramp".to_owned(),
@@ -212,7 +212,7 @@ pub struct GuardStatus {
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
     /// What was seen at this share, incidents of stable left out.
-    pub step: Tally,
+    pub step: EventSums,
     /// How much of the present step's time, or of the confirmation's, was watched.
     pub watched: Millis,
     /// How much is left of it; `None`: it has no end.
@@ -228,7 +228,7 @@ pub struct GuardStatus {
     /// Above which mean time between two outputs a stream is slow; `None`: not known yet.
     pub pace_above: Option<Millis>,
     /// The canary's requests without output, as far as they are compared with stable's.
-    pub silence: Silence,
+    pub silence: SilentRun,
     /// How long faults would take to be seen at this traffic.
     pub forecast: Vec<ForecastStatus>,
     /// How long a canary that accepts requests and never answers would; `None`: too long.
@@ -238,8 +238,8 @@ pub struct GuardStatus {
 /// How an arm's answers ended lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AnswersStatus {
-    /// Parts of 1, by [`Finished`]; `None`: there were none.
-    pub shares: Option<[f64; Finished::ALL.len()]>,
+    /// Parts of 1, by [`FinishKind`]; `None`: there were none.
+    pub shares: Option<[f64; FinishKind::ALL.len()]>,
     /// The mean time between two outputs of a stream, in milliseconds; `None`: there was no stream.
     pub gap_millis: Option<f64>,
 }
@@ -256,7 +256,7 @@ pub struct AspectStatus {
     /// Whether the canary's rate is above the floor.
     pub above_floor: bool,
     /// What was seen since the canary last looked well in it.
-    pub doubt: Tally,
+    pub doubt: EventSums,
 }
 
 /// How long a fault would take to be seen.
@@ -316,9 +316,9 @@ pub struct ArmRecent {
 
 /// Something that a canary refuses although stable accepts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FindingStatus {
+pub struct IncompatibilityStatus {
     /// What.
-    pub finding: Finding,
+    pub finding: Incompatibility,
     /// The status that the canary answered last.
     pub status: u16,
     /// How often, at least: when there are very many, not every one is counted.
@@ -344,7 +344,7 @@ pub struct ProviderStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerStatus {
     /// Where it stands.
-    pub state: BreakerState,
+    pub state: BreakerPhase,
     /// Failures in a row.
     pub failures: u32,
     /// While it is open: until when.

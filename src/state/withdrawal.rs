@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::units::Millis;
 
 /// Up to when requests are withdrawn.
@@ -38,7 +38,7 @@ impl Withdrawal {
 
     /// How long a request of this kind waits for a stable that does not answer; `None`: stable answers.
     #[must_use]
-    pub fn stable_waits(&self, kind: Kind) -> Option<Millis> {
+    pub fn stable_waits(&self, kind: ResponseKind) -> Option<Millis> {
         let millis = self.stable_waits[kind as usize].load(Relaxed);
         (millis > 0).then_some(Millis(millis.into()))
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn each_kind_waits_for_a_silent_stable_as_long_as_it_is_told() {
         let withdrawal = Withdrawal::default();
-        let waits = || Kind::ALL.map(|kind| withdrawal.stable_waits(kind));
+        let waits = || ResponseKind::ALL.map(|kind| withdrawal.stable_waits(kind));
         assert_eq!(waits(), [None, None]);
         withdrawal.set_stable_waits([None, Some(Millis(6000))]);
         assert_eq!(waits(), [None, Some(Millis(6000))]);

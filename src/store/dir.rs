@@ -11,7 +11,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::dir_handle::{Folder, is_trusted, own_uid};
+use super::dir_handle::{DirHandle, is_trusted, own_uid};
 use super::{locks, sqlite};
 
 /// The file that carries the lock and the process id.
@@ -27,16 +27,16 @@ const BETWEEN: Duration = Duration::from_millis(5);
 
 /// A state directory that this process alone may write, as long as this lives.
 #[derive(Debug)]
-pub struct Claim {
+pub struct DirLock {
     /// Why it cannot be written; `None`: it can.
     pub error: Option<String>,
     lock: Option<File>,
     // It carries a lock too.
     #[expect(dead_code, reason = "held for its lock")]
-    folder: Option<Folder>,
+    folder: Option<DirHandle>,
 }
 
-impl Claim {
+impl DirLock {
     /// Whether the directory is this process's, although it may not be writable.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -75,15 +75,15 @@ pub fn resolve(given: Option<&Path>, env: impl Fn(&str) -> Option<OsString>) -> 
 /// Where state lies for a directory that was named: in it, or, where others may write into it, in a directory of its
 /// own there. Nobody else can prepare what is in that one.
 #[must_use]
-pub fn place(named: &Path) -> PathBuf {
-    match Folder::open(named) {
+pub fn state_dir_in(named: &Path) -> PathBuf {
+    match DirHandle::open(named) {
         Ok(folder) if folder.is_shared() => named.join(OWN),
         _ => named.to_owned(),
     }
 }
 
 /// Whether state is kept in a directory: one of root's or of this user's, into which nobody else may write.
-pub fn accept(folder: &Folder, dir: &Path) -> io::Result<()> {
+pub fn accept(folder: &DirHandle, dir: &Path) -> io::Result<()> {
     let (dir, own) = (dir.display(), own_uid());
     let why = if !is_trusted(folder.owner()) {
         format!(
@@ -101,9 +101,9 @@ pub fn accept(folder: &Folder, dir: &Path) -> io::Result<()> {
 }
 
 /// Takes the directory, making it (0700) where it is missing.
-pub fn claim(dir: &Path) -> Result<Claim, AlreadyRunning> {
-    let failed = |error: io::Error| Claim { error: Some(error.to_string()), lock: None, folder: None };
-    let folder = match Folder::make(dir, 0o700).and_then(|folder| accept(&folder, dir).map(|()| folder)) {
+pub fn claim(dir: &Path) -> Result<DirLock, AlreadyRunning> {
+    let failed = |error: io::Error| DirLock { error: Some(error.to_string()), lock: None, folder: None };
+    let folder = match DirHandle::make(dir, 0o700).and_then(|folder| accept(&folder, dir).map(|()| folder)) {
         Ok(folder) => folder,
         Err(error) => return Ok(failed(error)),
     };
@@ -127,7 +127,7 @@ pub fn claim(dir: &Path) -> Result<Claim, AlreadyRunning> {
         }
     }
     let error = error.or_else(|| sign(&mut file).err().map(|error| error.to_string()));
-    Ok(Claim { error, lock: Some(file), folder: Some(folder) })
+    Ok(DirLock { error, lock: Some(file), folder: Some(folder) })
 }
 
 // A command that looks who runs here holds the lock for a moment.
@@ -144,14 +144,14 @@ fn take(file: &File) -> Result<(), TryLockError> {
 /// Whether a process holds this directory, and its process id as it wrote it.
 #[must_use]
 pub fn holder(dir: &Path) -> Option<String> {
-    let folder = Folder::open(dir).ok()?;
+    let folder = DirHandle::open(dir).ok()?;
     let file = folder.file_in(LOCK_FILE, LARGEST).ok();
     let held = [file.as_ref(), (folder.mode() & 0o044 == 0).then(|| folder.file())];
     let is_held = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     held.into_iter().flatten().any(is_held).then(|| pid_in(&folder))
 }
 
-fn pid_in(folder: &Folder) -> String {
+fn pid_in(folder: &DirHandle) -> String {
     // An unreadable id is told as unknown.
     let text = folder.read(LOCK_FILE, LARGEST).unwrap_or_default();
     let pid = String::from_utf8_lossy(&text).trim().to_owned();
@@ -160,21 +160,21 @@ fn pid_in(folder: &Folder) -> String {
 
 /// Brings the state that an earlier version kept in a directory into which others may write to its new place, and says
 /// so. `own` is claimed.
-pub fn bring_over(named: &Path, own: &Path) -> Result<Option<String>, BroughtOver> {
+pub fn migrate_state(named: &Path, own: &Path) -> Result<Option<String>, MigrationError> {
     if named == own {
         return Ok(None);
     }
-    let failed = |error: io::Error| BroughtOver::Failed(error.to_string());
-    let (from, to) = (Folder::open(named).map_err(failed)?, Folder::open(own).map_err(failed)?);
+    let failed = |error: io::Error| MigrationError::Failed(error.to_string());
+    let (from, to) = (DirHandle::open(named).map_err(failed)?, DirHandle::open(own).map_err(failed)?);
     let ours =
-        |folder: &Folder, name: &str| folder.about(name).map(|found| found.is_some_and(|(uid, _)| is_trusted(uid)));
+        |folder: &DirHandle, name: &str| folder.about(name).map(|found| found.is_some_and(|(uid, _)| is_trusted(uid)));
     if !ours(&from, sqlite::FILE).map_err(failed)? || to.about(sqlite::FILE).map_err(failed)?.is_some() {
         return Ok(None);
     }
     if let Ok(lock) = from.file_in(LOCK_FILE, LARGEST)
         && matches!(take(&lock), Err(TryLockError::WouldBlock))
     {
-        return Err(BroughtOver::Running(AlreadyRunning { dir: named.to_owned(), pid: pid_in(&from) }));
+        return Err(MigrationError::Running(AlreadyRunning { dir: named.to_owned(), pid: pid_in(&from) }));
     }
     // The database last: while it is still there, the next start goes on.
     let journal = format!("{}-journal", sqlite::FILE);
@@ -194,7 +194,7 @@ pub fn bring_over(named: &Path, own: &Path) -> Result<Option<String>, BroughtOve
 
 /// Why state was not brought over.
 #[derive(Debug)]
-pub enum BroughtOver {
+pub enum MigrationError {
     /// An earlier version runs there.
     Running(AlreadyRunning),
     /// The disk refuses.

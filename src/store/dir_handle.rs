@@ -40,25 +40,25 @@ pub fn is_trusted(uid: u32) -> bool {
 
 /// A directory that is held open.
 #[derive(Debug)]
-pub struct Folder {
+pub struct DirHandle {
     file: File,
     uid: u32,
     gid: u32,
     mode: u32,
 }
 
-impl Folder {
+impl DirHandle {
     /// Opens a directory.
-    pub fn open(path: &Path) -> io::Result<Folder> {
-        Folder::walk(path, None)
+    pub fn open(path: &Path) -> io::Result<DirHandle> {
+        DirHandle::walk(path, None)
     }
 
     /// The same, where it and those above it are made when they are missing.
-    pub fn make(path: &Path, mode: u32) -> io::Result<Folder> {
-        Folder::walk(path, Some(mode))
+    pub fn make(path: &Path, mode: u32) -> io::Result<DirHandle> {
+        DirHandle::walk(path, Some(mode))
     }
 
-    fn walk(path: &Path, make: Option<u32>) -> io::Result<Folder> {
+    fn walk(path: &Path, make: Option<u32>) -> io::Result<DirHandle> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let mut at = fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, flags, Mode::empty())?;
         let mut rest = parts(path);
@@ -103,13 +103,13 @@ impl Folder {
                 _ => return Err(Errno::NOTDIR.into()),
             }
         }
-        Folder::of(fs::openat(&at, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+        DirHandle::of(fs::openat(&at, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    fn of(handle: OwnedFd) -> io::Result<Folder> {
+    fn of(handle: OwnedFd) -> io::Result<DirHandle> {
         let file = File::from(handle);
         let about = file.metadata()?;
-        Ok(Folder { uid: about.uid(), gid: about.gid(), mode: about.mode(), file })
+        Ok(DirHandle { uid: about.uid(), gid: about.gid(), mode: about.mode(), file })
     }
 
     /// Who owns it.
@@ -143,10 +143,10 @@ impl Folder {
     }
 
     /// Opens a directory in it.
-    pub fn enter(&self, name: &str) -> io::Result<Folder> {
+    pub fn enter(&self, name: &str) -> io::Result<DirHandle> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat(&self.file, name, flags, Mode::empty()) {
-            Ok(handle) => Folder::of(handle),
+            Ok(handle) => DirHandle::of(handle),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(self.no_directory(name)),
             Err(error) => Err(error.into()),
         }
@@ -159,7 +159,7 @@ impl Folder {
     }
 
     /// The same, made where it is missing, for the same owner. What root made there for itself, its owner gets.
-    pub fn enter_or_make(&self, name: &str, mode: u32) -> io::Result<Folder> {
+    pub fn enter_or_make(&self, name: &str, mode: u32) -> io::Result<DirHandle> {
         match fs::mkdirat(&self.file, name, Mode::from_raw_mode(mode)) {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
@@ -170,7 +170,7 @@ impl Folder {
             return Err(denied(format!("`{name}` belongs to the user {}", made.uid)));
         }
         self.give(&made.file)?;
-        Folder::of(made.file.into())
+        DirHandle::of(made.file.into())
     }
 
     /// What lies in it, in no order.
@@ -298,7 +298,7 @@ impl Folder {
     }
 
     /// Renames what lies in it into another directory of the same file system.
-    pub fn move_to(&self, name: &str, other: &Folder) -> io::Result<()> {
+    pub fn move_to(&self, name: &str, other: &DirHandle) -> io::Result<()> {
         Ok(fs::renameat(&self.file, name, &other.file, name)?)
     }
 

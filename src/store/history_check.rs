@@ -16,13 +16,13 @@ pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// How far the history was looked through.
 #[derive(Debug)]
-pub(super) struct Past {
+pub(super) struct HistoryCheck {
     last: i64,
 }
 
-impl Past {
-    pub(super) const fn new() -> Past {
-        Past { last: i64::MIN }
+impl HistoryCheck {
+    pub(super) const fn new() -> HistoryCheck {
+        HistoryCheck { last: i64::MIN }
     }
 
     /// Looks at the next lines; whether there may be more. Every byte of them is read.

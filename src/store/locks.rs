@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dir;
-use super::dir_handle::{Folder, is_lasting, is_trusted, own_uid};
+use super::dir_handle::{DirHandle, is_lasting, is_trusted, own_uid};
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::{Percent, UnixMillis};
 
@@ -54,7 +54,7 @@ pub fn write_lock(dir: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<
     if let Some(name) = rollout.filter(|name| name.is_empty() || name.contains('/') || *name == EVERY) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a rollout's name")));
     }
-    let state = Folder::open(dir)?;
+    let state = DirHandle::open(dir)?;
     // Whose the service is cannot be seen in a directory of root: whoever may read there may read the locks.
     let shown = if (state.owner(), own_uid()) == (0, 0) { state.mode() } else { 0 };
     let folder = state.enter_or_make(FOLDER, 0o700 | (shown & 0o055))?;
@@ -63,7 +63,7 @@ pub fn write_lock(dir: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<
 
 /// Removes a lock and returns when that is on the disk; none there is fine.
 pub fn remove_lock(dir: &Path, rollout: Option<&str>) -> io::Result<()> {
-    let folder = match Folder::open(dir).and_then(|state| state.enter(FOLDER)) {
+    let folder = match DirHandle::open(dir).and_then(|state| state.enter(FOLDER)) {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -73,7 +73,8 @@ pub fn remove_lock(dir: &Path, rollout: Option<&str>) -> io::Result<()> {
 
 /// Whether there is such a lock, readable or not.
 pub fn is_there(dir: &Path, rollout: Option<&str>) -> io::Result<bool> {
-    match Folder::open(dir).and_then(|state| state.enter(FOLDER)).and_then(|folder| folder.about(&file_of(rollout))) {
+    match DirHandle::open(dir).and_then(|state| state.enter(FOLDER)).and_then(|folder| folder.about(&file_of(rollout)))
+    {
         Ok(found) => Ok(found.is_some()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -91,9 +92,9 @@ pub fn read_locks_of_others(dir: &Path) -> io::Result<LocksFound> {
     read_all(dir, |_, _| Ok(()))
 }
 
-fn read_all(dir: &Path, accept: impl Fn(&Folder, &Path) -> io::Result<()>) -> io::Result<LocksFound> {
+fn read_all(dir: &Path, accept: impl Fn(&DirHandle, &Path) -> io::Result<()>) -> io::Result<LocksFound> {
     let mut found = LocksFound::default();
-    let state = match Folder::open(dir) {
+    let state = match DirHandle::open(dir) {
         Ok(state) => state,
         // Where no directory can be, there is no lock.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -128,7 +129,7 @@ fn file_of(rollout: Option<&str>) -> String {
     format!("{}.json", rollout.unwrap_or(EVERY))
 }
 
-fn read(folder: &Folder, rollout: &str, dir: &Path) -> io::Result<Option<Lock>> {
+fn read(folder: &DirHandle, rollout: &str, dir: &Path) -> io::Result<Option<Lock>> {
     let why = match folder.read(file_of(Some(rollout)), LARGEST) {
         Ok(text) => match serde_json::from_slice::<Lock>(&text) {
             Ok(lock) => return Ok(Some(lock)),

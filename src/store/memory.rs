@@ -16,20 +16,20 @@ const KEPT: usize = 1000;
 
 /// Keeps the history of this run.
 #[derive(Debug)]
-pub struct Memory {
+pub struct MemoryStore {
     history: Mutex<VecDeque<Event>>,
     error: Option<String>,
 }
 
-impl Memory {
+impl MemoryStore {
     /// Begins with these events, oldest first. `error`: what every write is answered with.
     #[must_use]
-    pub fn new(history: Vec<Event>, error: Option<String>) -> Memory {
-        Memory { history: Mutex::new(history.into()), error }
+    pub fn new(history: Vec<Event>, error: Option<String>) -> MemoryStore {
+        MemoryStore { history: Mutex::new(history.into()), error }
     }
 }
 
-impl Store for Memory {
+impl Store for MemoryStore {
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         for event in batch.events {

@@ -28,7 +28,7 @@ use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
-use dir::{AlreadyRunning, BroughtOver, Claim};
+use dir::{AlreadyRunning, DirLock, MigrationError};
 
 /// What is written together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +51,7 @@ pub trait Store: Send {
 }
 
 /// An open store and what it held.
-pub struct Opened {
+pub struct OpenedStore {
     /// The directory that it is in: the one that was named, or one in that one.
     pub dir: PathBuf,
     /// Where state is kept from now on.
@@ -69,19 +69,19 @@ pub struct Opened {
     /// Why the directory does not last, where that is known.
     pub ephemeral: Option<Ephemeral>,
     /// Held as long as the process lives.
-    pub claim: Option<Claim>,
+    pub claim: Option<DirLock>,
 }
 
 /// Finds the place in the directory that was named, claims it and opens what is in it. `now` stamps what has to be set
 /// aside.
-pub fn open(named: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
-    let dir = dir::place(named);
+pub fn open(named: &Path, now: UnixMillis) -> Result<OpenedStore, AlreadyRunning> {
+    let dir = dir::state_dir_in(named);
     let claim = dir::claim(&dir)?;
-    let brought = if claim.error.is_none() { dir::bring_over(named, &dir) } else { Ok(None) };
+    let brought = if claim.error.is_none() { dir::migrate_state(named, &dir) } else { Ok(None) };
     let (note, stays) = match brought {
         Ok(note) => (note, None),
-        Err(BroughtOver::Running(running)) => return Err(running),
-        Err(BroughtOver::Failed(why)) => {
+        Err(MigrationError::Running(running)) => return Err(running),
+        Err(MigrationError::Failed(why)) => {
             let named = named.display();
             (None, Some(format!("the state in {named}, where others may write, cannot be moved: {why}")))
         }
@@ -97,13 +97,13 @@ pub fn open(named: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
     Ok(opened)
 }
 
-impl Opened {
+impl OpenedStore {
     /// Nothing known, kept in memory only. `error`: why it cannot be written.
     #[must_use]
-    pub fn in_memory(error: Option<String>) -> Opened {
-        Opened {
+    pub fn in_memory(error: Option<String>) -> OpenedStore {
+        OpenedStore {
             dir: PathBuf::new(),
-            store: Box::new(memory::Memory::new(Vec::new(), error.clone())),
+            store: Box::new(memory::MemoryStore::new(Vec::new(), error.clone())),
             notes: Vec::new(),
             states: Vec::new(),
             last_good: None,
@@ -115,7 +115,7 @@ impl Opened {
     }
 }
 
-impl std::fmt::Debug for Opened {
+impl std::fmt::Debug for OpenedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opened").field("notes", &self.notes).field("error", &self.error).finish_non_exhaustive()
     }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::dir::{self, Claim};
+use super::dir::{self, DirLock};
 use super::sqlite::{self, Problem};
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 
-pub(super) struct Late {
+pub(super) struct RetryingDatabase {
     dir: PathBuf,
     // What the process began with.
     states: Vec<(Identity, RolloutState)>,
@@ -22,14 +22,19 @@ pub(super) struct Late {
     events: Vec<Event>,
     claimed: bool,
     // Held as long as the process lives.
-    claim: Option<Claim>,
+    claim: Option<DirLock>,
     connection: Option<Connection>,
 }
 
-impl Late {
+impl RetryingDatabase {
     /// `claimed`: whether the directory is this process's already.
-    pub(super) fn new(dir: &Path, states: Vec<(Identity, RolloutState)>, events: Vec<Event>, claimed: bool) -> Late {
-        Late { dir: dir.to_owned(), states, events, claimed, claim: None, connection: None }
+    pub(super) fn new(
+        dir: &Path,
+        states: Vec<(Identity, RolloutState)>,
+        events: Vec<Event>,
+        claimed: bool,
+    ) -> RetryingDatabase {
+        RetryingDatabase { dir: dir.to_owned(), states, events, claimed, claim: None, connection: None }
     }
 
     /// The database, opened where that is possible now.

@@ -18,12 +18,12 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use super::dir_handle::Folder;
-use super::history_check::{PAUSE, Past};
+use super::dir_handle::DirHandle;
+use super::history_check::{HistoryCheck, PAUSE};
 use super::memory::answered;
-use super::retrying::Late;
+use super::retrying::RetryingDatabase;
 use super::upgrade::{self, EARLIEST, dropped, upgrade};
-use super::{Batch, Opened, Store};
+use super::{Batch, OpenedStore, Store};
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
@@ -92,7 +92,7 @@ pub(super) struct Contents {
 
 /// Opens the database of a directory that can be written, making it where it is missing.
 #[must_use]
-pub fn open(dir: &Path, now: UnixMillis) -> Opened {
+pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let path = dir.join(FILE);
     let mut notes = Vec::new();
     let mut state_lost = false;
@@ -113,7 +113,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
                 let Contents { states, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
-                return Opened {
+                return OpenedStore {
                     dir,
                     store,
                     notes,
@@ -138,12 +138,12 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
 /// Reads what there is in a directory that cannot be written; `error` says why it cannot. `claimed`: whether it is this
 /// process's all the same.
 #[must_use]
-pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
+pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore {
     let path = dir.join(FILE);
-    let mut opened = Opened::in_memory(Some(error));
+    let mut opened = OpenedStore::in_memory(Some(error));
     let mut events = Vec::new();
     let read = || -> Result<(Contents, Vec<Event>), Problem> {
-        let path = checked(&Folder::open(dir)?, dir)?;
+        let path = checked(&DirHandle::open(dir)?, dir)?;
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         let contents = contents(&connection)?;
@@ -164,7 +164,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
         }
     }
     // Without a thread it stays in memory.
-    if let Ok(store) = start(Place::Late(Late::new(dir, opened.states.clone(), events, claimed))) {
+    if let Ok(store) = start(Place::Late(RetryingDatabase::new(dir, opened.states.clone(), events, claimed))) {
         opened.store = Box::new(store);
     }
     opened
@@ -173,7 +173,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
 // A file without a byte was just made, and its first table could not be written.
 fn holds_something(dir: &Path) -> bool {
     let nothing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    match Folder::open(dir).and_then(|folder| folder.file_in(FILE, u64::MAX)?.metadata()) {
+    match DirHandle::open(dir).and_then(|folder| folder.file_in(FILE, u64::MAX)?.metadata()) {
         Ok(about) => about.len() > 0,
         Err(error) => !nothing(&error),
     }
@@ -181,7 +181,7 @@ fn holds_something(dir: &Path) -> bool {
 
 /// The database's path, once it is certain that neither it nor what SQLite keeps beside it leads anywhere else. SQLite
 /// opens by path: through no link of this directory, and only where the path leads to the directory that was looked at.
-fn checked(folder: &Folder, dir: &Path) -> io::Result<PathBuf> {
+fn checked(folder: &DirHandle, dir: &Path) -> io::Result<PathBuf> {
     for name in [FILE, &format!("{FILE}-journal"), &format!("{FILE}-wal"), &format!("{FILE}-shm")] {
         match folder.file_in(name, u64::MAX) {
             Ok(_) => {}
@@ -198,7 +198,7 @@ fn checked(folder: &Folder, dir: &Path) -> io::Result<PathBuf> {
 }
 
 fn set_aside(dir: &Path, now: UnixMillis) -> io::Result<String> {
-    let folder = Folder::open(dir)?;
+    let folder = DirHandle::open(dir)?;
     let name = format!("{FILE}.unreadable-{}", now.0);
     folder.rename(FILE, &name)?;
     let journal = format!("{FILE}-journal");
@@ -211,7 +211,7 @@ fn set_aside(dir: &Path, now: UnixMillis) -> io::Result<String> {
 // With the connection, and what was in it, why it cannot be written just now: a full disk may have room later.
 pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connection, Contents, Option<String>), Problem> {
     // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
-    let folder = Folder::open(dir)?;
+    let folder = DirHandle::open(dir)?;
     folder.file_to_write(FILE, 0o600)?;
     let path = checked(&folder, dir)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -367,7 +367,7 @@ pub(super) fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String>
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-enum Ask {
+enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
     History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
 }
@@ -375,13 +375,13 @@ enum Ask {
 /// The database behind its thread.
 #[derive(Debug)]
 struct Sqlite {
-    asks: Option<SyncSender<Ask>>,
+    asks: Option<SyncSender<StoreRequest>>,
     thread: Option<JoinHandle<()>>,
 }
 
 enum Place {
     Open(Connection),
-    Late(Late),
+    Late(RetryingDatabase),
 }
 
 impl Place {
@@ -409,7 +409,7 @@ impl Place {
 
 impl Place {
     // Looks at some more of the past; `None`: there is no more to be looked at.
-    fn look(&self, mut past: Past) -> Option<Past> {
+    fn look(&self, mut past: HistoryCheck) -> Option<HistoryCheck> {
         let Place::Open(connection) = self else { return None };
         match past.look(connection) {
             Ok(more) => more.then_some(past),
@@ -430,8 +430,8 @@ fn start(place: Place) -> io::Result<Sqlite> {
     Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
 }
 
-fn serve(mut place: Place, asked: &Receiver<Ask>) {
-    let mut past = Some(Past::new());
+fn serve(mut place: Place, asked: &Receiver<StoreRequest>) {
+    let mut past = Some(HistoryCheck::new());
     loop {
         let ask = match &past {
             None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -447,8 +447,8 @@ fn serve(mut place: Place, asked: &Receiver<Ask>) {
         };
         // Whoever asked may have given up waiting.
         match ask {
-            Ask::Save(batch, reply) => drop(reply.send(place.save(&batch))),
-            Ask::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
+            StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
         }
     }
 }
@@ -456,7 +456,7 @@ fn serve(mut place: Place, asked: &Receiver<Ask>) {
 impl Sqlite {
     fn hand_over<T>(
         &self,
-        ask: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Ask,
+        ask: impl FnOnce(oneshot::Sender<Result<T, String>>) -> StoreRequest,
     ) -> oneshot::Receiver<Result<T, String>> {
         let (reply, answer) = oneshot::channel();
         match self.asks.as_ref().map(|asks| asks.try_send(ask(reply))) {
@@ -468,11 +468,11 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
-        self.hand_over(|reply| Ask::Save(batch, reply))
+        self.hand_over(|reply| StoreRequest::Save(batch, reply))
     }
 
     fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| Ask::History(rollout, limit, reply))
+        self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
     }
 }
 

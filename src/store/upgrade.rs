@@ -9,10 +9,10 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::dir_handle::Folder;
+use super::dir_handle::DirHandle;
 use super::sqlite::{self, FILE, KEEPS_HISTORY, Problem};
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
-use crate::decide::guard::analysis::Judge;
+use crate::decide::guard::analysis::Analysis;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::{Percent, UnixMillis};
 
@@ -24,7 +24,11 @@ const AT_A_TIME: u32 = 500;
 const LARGEST: u64 = 4 << 30;
 
 /// What was unusual about it, one sentence each.
-pub(super) fn upgrade(connection: &mut Connection, folder: &Folder, now: UnixMillis) -> Result<Vec<String>, Problem> {
+pub(super) fn upgrade(
+    connection: &mut Connection,
+    folder: &DirHandle,
+    now: UnixMillis,
+) -> Result<Vec<String>, Problem> {
     // Nobody else writes from here on.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let done = within(connection, folder, now);
@@ -35,7 +39,7 @@ pub(super) fn upgrade(connection: &mut Connection, folder: &Folder, now: UnixMil
     done
 }
 
-fn within(connection: &mut Connection, folder: &Folder, now: UnixMillis) -> Result<Vec<String>, Problem> {
+fn within(connection: &mut Connection, folder: &DirHandle, now: UnixMillis) -> Result<Vec<String>, Problem> {
     sqlite::check(connection, "")?;
     let contents = sqlite::contents(connection)?;
     let from = contents.version;
@@ -65,7 +69,7 @@ fn within(connection: &mut Connection, folder: &Folder, now: UnixMillis) -> Resu
 /// Keeps the database as it is, under a name of its own: which, and whether it was not there before.
 fn keep_copy(
     connection: &mut Connection,
-    folder: &Folder,
+    folder: &DirHandle,
     version: i64,
     now: UnixMillis,
 ) -> Result<(String, bool), Problem> {
@@ -172,9 +176,9 @@ fn seconds(value: &str) -> Option<f64> {
 pub(super) fn dropped(stored: &Value, state: &RolloutState) -> Vec<String> {
     let (mut found, mut stored) = (Vec::new(), stored.clone());
     if let Some(judge) = stored.as_object_mut().and_then(|members| members.remove("judge"))
-        && let Ok(kept) = serde_json::to_value(&state.judge)
+        && let Ok(kept) = serde_json::to_value(&state.analysis)
     {
-        if judge.is_null() || serde_json::from_value::<Judge>(judge.clone()).is_ok() {
+        if judge.is_null() || serde_json::from_value::<Analysis>(judge.clone()).is_ok() {
             compare("judge", &judge, &kept, &mut found);
         } else {
             found.push("judge (all of the guard's evidence: it starts again)".to_owned());

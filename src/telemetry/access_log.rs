@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::decide::policy::AccessLogTo;
 use crate::decide::units::Millis;
-use crate::state::access_log::{AccessLog, Dropped, Entry, Line};
+use crate::state::access_log::{AccessLogQueue, Dropped, LogLine, LogMessage};
 
 /// How often it is said that lines cannot be written.
 const SAID_EVERY: Millis = Millis(60_000);
@@ -31,7 +31,7 @@ const O_NONBLOCK: i32 = 0o4000;
 ///
 /// # Errors
 /// Where no thread can be had.
-pub fn start(log: &Arc<AccessLog>) -> io::Result<()> {
+pub fn start(log: &Arc<AccessLogQueue>) -> io::Result<()> {
     let Some(entries) = log.receiver() else { return Ok(()) };
     let mut writer = Writer { log: Arc::clone(log), out: None, batch: Vec::new(), lines: 0, torn: false, said: None };
     thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&entries))?;
@@ -39,7 +39,7 @@ pub fn start(log: &Arc<AccessLog>) -> io::Result<()> {
 }
 
 /// Waits until what was offered is written, for a second at most.
-pub fn finish(log: &AccessLog) {
+pub fn finish(log: &AccessLogQueue) {
     if let Some(told) = log.close() {
         // Whoever reads standard output may have stopped.
         let _ = told.recv_timeout(LAST_LINES);
@@ -47,7 +47,7 @@ pub fn finish(log: &AccessLog) {
 }
 
 struct Writer {
-    log: Arc<AccessLog>,
+    log: Arc<AccessLogQueue>,
     out: Option<Out>,
     /// Whole lines that are not written yet, and how many.
     batch: Vec<u8>,
@@ -80,7 +80,7 @@ impl Out {
 }
 
 impl Writer {
-    fn run(&mut self, entries: &Receiver<Entry>) {
+    fn run(&mut self, entries: &Receiver<LogMessage>) {
         loop {
             let entry = match entries.try_recv() {
                 Ok(entry) => entry,
@@ -98,9 +98,9 @@ impl Writer {
                 self.out = None;
             }
             match entry {
-                Entry::Line(line) => self.take(&line),
-                Entry::Wake => {}
-                Entry::Close(told) => {
+                LogMessage::Line(line) => self.take(&line),
+                LogMessage::Wake => {}
+                LogMessage::Close(told) => {
                     self.flush();
                     let _ = told.try_send(());
                 }
@@ -108,7 +108,7 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, line: &Line) {
+    fn take(&mut self, line: &LogLine) {
         let mut text = serde_json::to_vec(&line.request).unwrap_or_default();
         text.push(b'\n');
         let length = text.len() as u64;
@@ -134,7 +134,7 @@ impl Writer {
     }
 
     /// Whether a line of this length goes to where the last one went.
-    fn fits(&self, line: &Line, length: u64) -> bool {
+    fn fits(&self, line: &LogLine, length: u64) -> bool {
         match (&self.out, &line.to) {
             (Some(Out::Stdout), AccessLogTo::Stdout) => true,
             (Some(Out::File { path, bytes, .. }), AccessLogTo::File(wanted)) => {
@@ -180,7 +180,7 @@ fn name_of(to: &AccessLogTo) -> String {
 }
 
 /// Opens what a line goes to; a file that is full makes room first.
-fn open(line: &Line, length: u64) -> io::Result<Out> {
+fn open(line: &LogLine, length: u64) -> io::Result<Out> {
     let AccessLogTo::File(path) = &line.to else { return Ok(Out::Stdout) };
     let mut file = append(path)?;
     let mut bytes = file.metadata()?.len();
@@ -208,9 +208,9 @@ mod tests {
     use super::*;
     use crate::state::access_log::RequestLine;
 
-    fn line(to: &Path, max_bytes: u64, path: &str) -> Box<Line> {
+    fn line(to: &Path, max_bytes: u64, path: &str) -> Box<LogLine> {
         let request = RequestLine { path: path.to_owned(), ..RequestLine::default() };
-        Box::new(Line { to: AccessLogTo::File(to.to_owned()), max_bytes, request })
+        Box::new(LogLine { to: AccessLogTo::File(to.to_owned()), max_bytes, request })
     }
 
     fn paths(file: &Path) -> Vec<String> {
@@ -220,13 +220,13 @@ mod tests {
         text.lines().map(path).collect()
     }
 
-    fn started() -> Arc<AccessLog> {
+    fn started() -> Arc<AccessLogQueue> {
         let log = Arc::default();
         start(&log).unwrap();
         log
     }
 
-    fn written(log: &AccessLog) {
+    fn written(log: &AccessLogQueue) {
         log.close().unwrap().recv().unwrap();
     }
 

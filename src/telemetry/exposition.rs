@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use super::metrics::{Kind, Metric};
+use super::metrics::{Metric, MetricKind};
 use crate::state::latency::{BOUNDS, Latency};
 
 /// What is told so far.
@@ -46,7 +46,7 @@ impl Exposition {
     /// All of it.
     pub(super) fn text(self) -> String {
         let blocks = self.0.into_iter().map(|(name, (metric, mut lines))| {
-            if metric.kind != Kind::Histogram {
+            if metric.kind != MetricKind::Histogram {
                 lines.sort_unstable();
             }
             let kind = metric.kind.as_str();

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exposition::Exposition;
-use crate::decide::breaker::BreakerState;
-use crate::decide::finish_kind::Finished;
+use crate::decide::breaker::BreakerPhase;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
-use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::state::OverallPhase;
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::Unasked;
-use crate::state::counters::{Labels, Series};
+use crate::state::counters::{Series, SeriesLabels};
 use crate::state::status::{RolloutStatus, Status};
 
 /// How a metric counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only rises.
     Counter,
     /// Goes up and down.
@@ -32,14 +32,14 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     /// Its name in the exposition.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         }
     }
 }
@@ -50,7 +50,7 @@ pub struct Metric {
     /// Its name in the exposition.
     pub name: &'static str,
     /// How it counts.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Its labels.
     pub labels: &'static [&'static str],
     /// Its help text.
@@ -59,7 +59,7 @@ pub struct Metric {
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
-        $(const $id: Metric = Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
+        $(const $id: Metric = Metric { name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help };)*
         /// All of them.
         pub const ALL: &[Metric] = &[$($id),*];
     };
@@ -180,7 +180,7 @@ pub fn render(status: &Status) -> String {
 }
 
 fn of_series(series: &Series, told: &mut Exposition) {
-    let Labels { rollout, arm, provider } = &series.labels;
+    let SeriesLabels { rollout, arm, provider } = &series.labels;
     let labels = [rollout.as_str(), arm, provider];
     let and = |last| [rollout.as_str(), arm, provider, last];
     told.add(&IN_FLIGHT, &labels, series.in_flight());
@@ -188,7 +188,7 @@ fn of_series(series: &Series, told: &mut Exposition) {
         told.add(&REQUESTS, &and(outcome.as_str()), series.requests(outcome));
         told.add(&ATTEMPTS, &and(outcome.as_str()), series.attempts(outcome));
     }
-    for finished in Finished::ALL {
+    for finished in FinishKind::ALL {
         told.add(&ANSWERS, &and(finished.as_str()), series.answers(finished));
     }
     let (input, output) = series.tokens();
@@ -204,7 +204,7 @@ fn of_series(series: &Series, told: &mut Exposition) {
 fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
     let mut sums = BTreeMap::new();
     for series in series.iter().filter(|series| matches!(series.labels.arm, "stable" | "canary")) {
-        *sums.entry(series.labels.rollout.as_str()).or_default() += series.unheld();
+        *sums.entry(series.labels.rollout.as_str()).or_default() += series.unbuffered();
     }
     sums
 }
@@ -227,7 +227,7 @@ fn of_rollout(rollout: &RolloutStatus, told: &mut Exposition) {
     if let Some(intent) = rollout.intent {
         told.add(&INTENT, &[name], intent.as_f64());
     }
-    for standing in Standing::ALL {
+    for standing in OverallPhase::ALL {
         told.add(&PHASE, &[name, standing.as_str()], flag(standing == rollout.standing));
     }
     if let Some(ratio) = rollout.anonymous_ratio {
@@ -235,11 +235,11 @@ fn of_rollout(rollout: &RolloutStatus, told: &mut Exposition) {
     }
 }
 
-fn breaker_state(state: BreakerState) -> u8 {
+fn breaker_state(state: BreakerPhase) -> u8 {
     match state {
-        BreakerState::Closed => 0,
-        BreakerState::HalfOpen => 1,
-        BreakerState::Open => 2,
+        BreakerPhase::Closed => 0,
+        BreakerPhase::HalfOpen => 1,
+        BreakerPhase::Open => 2,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::support::client::Client;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
 
@@ -17,8 +17,8 @@ fn providers(recorder: &Scripted) -> String {
 }
 
 /// A sidecar whose file is these lines, the providers `one` and `two`, and nothing else.
-fn with(recorder: &Scripted, lines: &str) -> Stage {
-    Stage::start(&format!("{lines}\n{}", providers(recorder)))
+fn with(recorder: &Scripted, lines: &str) -> Harness {
+    Harness::start(&format!("{lines}\n{}", providers(recorder)))
 }
 
 #[test]

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::harness::{Flags, Stage, series};
+use crate::support::harness::{Flags, Harness, series};
 use crate::support::scripted::Scripted;
 
 struct Logged {
-    stage: Stage,
+    stage: Harness,
     file: PathBuf,
     _dir: tempfile::TempDir,
     // They live as long as it does.
@@ -29,7 +29,7 @@ fn start(keys: &str) -> Logged {
         .provider("oldcorp", &stable.base_url(), "api_keys: [sk-oldcorp]")
         .provider("newcorp", &canary.base_url(), "api_keys: [sk-newcorp]")
         .chat("percent: 100%");
-    Logged { stage: Stage::start(&flags), file, _dir: dir, _providers: [stable, canary] }
+    Logged { stage: Harness::start(&flags), file, _dir: dir, _providers: [stable, canary] }
 }
 
 impl Logged {

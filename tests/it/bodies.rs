@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::client::Framing;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, chunk, head, json, sized};
@@ -57,7 +57,7 @@ fn echo(seen: &Seen) -> Vec<Step> {
 fn random_bodies_arrive_byte_for_byte() {
     let echo = Scripted::start("echo", echo);
     let flags = one(&echo.base_url());
-    let sidecar = Stage::start(&flags);
+    let sidecar = Harness::start(&flags);
     let mut random = fastrand::Rng::with_seed(17);
     let mut client = sidecar.client();
     for number in 0..count() {

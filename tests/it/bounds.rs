@@ -5,20 +5,20 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 
 const CHAT: &str = "/v1/chat/completions";
 
 /// A sidecar with a rollout to the canary for everybody, and these limits.
-fn limited(limits: &str) -> Stage {
+fn limited(limits: &str) -> Harness {
     let corp = Scripted::healthy("corp");
     let url = corp.base_url();
     let flags = format!(
         "workers: 1\nlimits: {{ {limits} }}\nproviders:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 99.99%, pin_users: [ada], user: \"body:user\" }}\n"
     );
-    Stage::start(&flags).keeping(corp)
+    Harness::start(&flags).keeping(corp)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serin::clock;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::Fault;
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::End;
 
@@ -152,7 +152,7 @@ fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
         .provider("oldcorp", &stable.base_url(), keys)
         .provider("newcorp", &canary.base_url(), keys)
         .chat("percent: 100%, give_up_after: 60m");
-    let mut stage = Stage::start(&flags);
+    let mut stage = Harness::start(&flags);
     let listen = stage.listen;
     let (mut waits, mut after) = (Vec::new(), Vec::new());
     let began = clock::instant();

@@ -8,7 +8,7 @@ use serin::demo::provider::{Behaviour, Provider};
 
 use crate::support::embedded::embedded;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::load::{Load, all_well};
 use crate::support::sidecar::{Workspace, one};
 
@@ -76,7 +76,7 @@ fn a_client_that_leaves_in_the_middle_is_no_failure_of_the_provider() {
     let behaviour = Behaviour { gap: serin::decide::units::Millis(50), words: 200, ..Behaviour::default() };
     let provider = Provider::start("oldcorp", behaviour).unwrap();
     let flags = one(&provider.base_url());
-    let sidecar = Stage::start(&flags);
+    let sidecar = Harness::start(&flags);
     let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut client = sidecar.client();

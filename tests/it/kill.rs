@@ -21,7 +21,7 @@ use crate::support::embedded::Two;
 use crate::support::eventually::eventually;
 use crate::support::faults::answer;
 use crate::support::faults::fault::Fault;
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 
 const CONNECTIONS: usize = 64;
@@ -99,7 +99,7 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
         .provider("oldcorp", &stable.base_url(), BREAKER)
         .provider("newcorp", &canary.base_url(), BREAKER)
         .chat("percent: 30%");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let (total, listen) = (requests(), stage.listen);
     let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (wrong, told) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::<String, u64>::new()));

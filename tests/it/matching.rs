@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::support::client::Client;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Sidecar;
 
@@ -11,14 +11,14 @@ const CHAT: &str = "/v1/chat/completions";
 const BODY: &str = r#"{"model":"m"}"#;
 
 /// A sidecar with a rollout `chat` from `old` to `new` with these keys.
-fn rollout(keys: &str) -> Stage {
+fn rollout(keys: &str) -> Harness {
     let recorder = Scripted::healthy("corp");
     let url = recorder.base_url();
     let flags = format!(
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, {keys} }}\n"
     );
-    Stage::start(&flags).keeping(recorder)
+    Harness::start(&flags).keeping(recorder)
 }
 
 fn provider(client: &mut Client, path: &str, headers: &[(&str, &str)], body: &str) -> String {
@@ -60,7 +60,7 @@ fn user_says_where_the_id_is() {
 #[test]
 fn the_header_of_the_user_stays_with_serin() {
     let recorder = Scripted::healthy("corp");
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers: {{ old: {{ base_url: \"{}\" }} }}\nrollouts: [{{ name: chat, stable: old, user: \"header:x-uid\" }}]\n",
         recorder.base_url()
     ));

@@ -8,7 +8,7 @@ use serin::clock;
 use tokio::sync::Barrier;
 
 use crate::support::faults::fault::Fault;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, Step, head, json};
@@ -18,8 +18,8 @@ use crate::support::sidecar::{Sidecar, Workspace};
 const SHORT: Duration = Duration::from_secs(10);
 
 /// A sidecar with this provider as its only one, and these further keys of it.
-fn only(recorder: &Scripted, keys: &str, top: &str) -> Stage {
-    Stage::start(&format!(
+fn only(recorder: &Scripted, keys: &str, top: &str) -> Harness {
+    Harness::start(&format!(
         "{top}providers:\n  corp: {{ base_url: \"{}\", {keys} }}\nrollouts:\n  - {{ name: all, stable: corp }}\n",
         recorder.base_url()
     ))
@@ -59,7 +59,7 @@ fn query_and_set_headers_are_added_to_what_was_sent() {
 #[test]
 fn a_model_goes_by_the_providers_name_and_unmapped_ones_may_stay() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  \
          new: {{ base_url: \"{}\", models: {{ gpt-4: deepseek-chat }}, unmapped: stable }}\n\
          rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
@@ -79,7 +79,7 @@ fn a_model_goes_by_the_providers_name_and_unmapped_ones_may_stay() {
 #[test]
 fn forward_headers_lets_a_canary_see_what_was_meant_for_stable() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  new: {{ base_url: \"{}\", forward_headers: [cookie] }}\n\
          rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
         old.base_url(),
@@ -122,7 +122,7 @@ fn each_clock_ends_its_own_wait() {
 fn the_clock_for_connecting_covers_tls() {
     // It accepts, and says nothing in TLS.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers:\n  corp: {{ base_url: \"https://{}/v1\", timeouts: {{ connect: 200ms }} }}\n\
          rollouts:\n  - {{ name: all, stable: corp }}\n",
         listener.local_addr().unwrap()

@@ -10,7 +10,7 @@ use serin::clock;
 
 use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::load::{Load, all_well};
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
@@ -130,7 +130,7 @@ fn swapped_as_a_config_map() {
 fn a_hundred_reloads_under_load_fail_no_request() {
     let providers = Two::start();
     let flags = |percent: usize| providers.flags(&format!("percent: {percent}%"));
-    let sidecar = Stage::start(&flags(50));
+    let sidecar = Harness::start(&flags(50));
     let load = Load::start(sidecar.listen, 4, all_well);
     for turn in 0..100 {
         let before = sidecar.versions();
@@ -160,7 +160,7 @@ fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
             corp.base_url()
         )
     };
-    let sidecar = Stage::start(&flags(10));
+    let sidecar = Harness::start(&flags(10));
     for turn in 0..7 {
         // A connection each, so that several cores take part.
         let answer = sidecar.client().post("/v1/chat/completions", &[], r#"{"model":"gpt-4"}"#).unwrap();

@@ -5,19 +5,19 @@
 
 use crate::support::api::difference;
 use crate::support::client::{Client, Framing};
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 
 const PATH: &str = "/v1/chat/completions";
 const ARMS: &str = "percent: 50%, pin_users: { new: canary, old: stable }";
 
-fn stage(stable: &Scripted, canary: &Scripted, keys: &str) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted, keys: &str) -> Harness {
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), "auth: none")
         .provider("newcorp", &canary.base_url(), &format!("auth: none, {keys}"))
         .chat(ARMS);
-    Stage::start(&flags)
+    Harness::start(&flags)
 }
 
 /// The canary's and then stable's view of the same body, sent by a user of each.
@@ -150,7 +150,7 @@ fn the_model_of_a_form_is_translated_and_its_file_is_not_touched() {
         .provider("oldcorp", &stable.base_url(), "auth: none")
         .provider("newcorp", &canary.base_url(), &format!("auth: none, models: {{ whisper-1: {LONGER} }}"))
         .chat("match: { endpoints: [audio/transcriptions] }, percent: 100%");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
     let headers = [("content-type", kind.as_str())];
     let mut client = Client::connect(stage.listen).unwrap();

@@ -10,21 +10,21 @@ use serin::demo::provider::{Behaviour, Provider};
 use crate::support::client::Client;
 use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::sidecar::Sidecar;
 
 /// A dozen answers without a failure are enough for a promotion.
 const GUARD: &str = "guard: { max_error_rate: 20%, min_requests: 5 }";
 
 /// A sidecar with these rollouts (name and keys), each for the model of its name.
-fn rollouts(old: &Provider, new: &Provider, rollouts: &[(&str, String)]) -> Stage {
+fn rollouts(old: &Provider, new: &Provider, rollouts: &[(&str, String)]) -> Harness {
     let rollouts: String = rollouts
         .iter()
         .map(|(name, keys)| {
             format!("  - {{ name: {name}, stable: old, canary: new, match: {{ model: {name} }}, {keys}, {GUARD} }}\n")
         })
         .collect();
-    Stage::start(&format!(
+    Harness::start(&format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  new: {{ base_url: \"{}\" }}\nrollouts:\n{rollouts}",
         old.base_url(),
         new.base_url()

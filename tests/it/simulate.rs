@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually::eventually;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
 
@@ -67,7 +67,7 @@ fn what_does_not_hold_ends_with_64() {
 fn what_a_sidecar_saw_can_be_replayed() {
     let recorder = Scripted::healthy("corp");
     let url = recorder.base_url();
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 50% }}\n"
     ));

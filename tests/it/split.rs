@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 
 use crate::support::embedded::Two;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 
 /// `int(hashlib.md5((salt + user).encode()).hexdigest(), 16) % 10000`, digit by digit.
 fn bucket(salt: &str, user: &str) -> u32 {
@@ -32,7 +32,7 @@ fn every_user_has_the_arm_that_the_formula_gives() {
             [("0", 0), ("0.01%", 1), ("7.5%", 750), ("10%", 1000), ("33.33%", 3333), ("99.99%", 9999), ("100%", 10_000)]
         {
             let rollout = format!("percent: {percent}\nsalt: \"{salt}\"");
-            let sidecar = Stage::start(&providers.flags(&rollout));
+            let sidecar = Harness::start(&providers.flags(&rollout));
             let mut client = sidecar.client();
             for user in users() {
                 let expected = if bucket(salt, &user) < hundredths { "canary" } else { "stable" };

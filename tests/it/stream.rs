@@ -6,19 +6,19 @@ use std::time::Duration;
 use serin::clock;
 
 use crate::support::faults::fault::Fault;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
-use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, dictated, head};
+use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, head, step_queue};
 use crate::support::sidecar::one;
 
 #[test]
 fn a_piece_arrives_before_the_next_is_sent() {
-    let (dictator, dictated) = dictated();
+    let (dictator, dictated) = step_queue();
     let head = head(200, &format!("content-type: application/octet-stream\r\n{CHUNKED}\r\n"));
     let held = Scripted::start("held", |_| Fault::Healthy);
     held.queue([vec![Step::Write(head.into_bytes()), dictated, Step::Write(LAST_CHUNK.to_vec())]]);
     let flags = one(&held.base_url());
-    let sidecar = Stage::start(&flags);
+    let sidecar = Harness::start(&flags);
     let mut client = sidecar.client();
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
     client.raw().write_all(head.as_bytes()).unwrap();

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace, spoken};
 
@@ -246,7 +246,7 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
 fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let keys = "api_keys: [\"${NOWHERE}\"]";
-    let sidecar = Stage::start(&flags(&old.base_url(), keys, &new, "percent: 100%"));
+    let sidecar = Harness::start(&flags(&old.base_url(), keys, &new, "percent: 100%"));
     assert_eq!((sidecar.arm("u").as_str(), ready(&sidecar).0), ("canary", 200));
     assert_eq!(sidecar.change("rollback").status, 200);
     let before = asked(&new);

@@ -4,7 +4,7 @@
 //! 5%. [`Relative`] looks at whose request failed, for five ratios at once; its threshold gives about as many
 //! false alarms as the others have in a rollout, but has no bound for one: a sum begins anew for ever.
 
-use serin::simulate::rule::{Judge, Seen};
+use serin::simulate::rule::{Detector, TickCounts};
 
 use super::share::Share;
 
@@ -16,8 +16,8 @@ const ABSOLUTE: f64 = 11.5;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Absolute(f64);
 
-impl Judge for Absolute {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Absolute {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let (requests, errors) = (f64::from(seen.canary.requests), f64::from(seen.canary.errors));
         let gain = errors * (AFTER / BEFORE).ln() + (requests - errors) * ((1.0 - AFTER) / (1.0 - BEFORE)).ln();
         self.0 = (self.0 + gain).max(0.0);
@@ -35,8 +35,8 @@ pub(crate) struct Relative {
     sums: [f64; RATIOS.len()],
 }
 
-impl Judge for Relative {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Relative {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let share = self.share.tick(seen);
         let (e0, e1) = (f64::from(seen.stable.errors), f64::from(seen.canary.errors));
         if e0 + e1 == 0.0 {
@@ -55,21 +55,21 @@ impl Judge for Relative {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serin::simulate::rule::Arm;
+    use serin::simulate::rule::SimulatedArm;
 
     #[test]
     fn what_fails_on_both_is_nobodys_fault_to_one_and_the_canarys_to_the_other() {
-        let both = Seen {
+        let both = TickCounts {
             seconds: 1.0,
             share: 0.1,
-            stable: Arm::counted(630, 270),
-            canary: Arm::counted(70, 30),
-            ..Seen::default()
+            stable: SimulatedArm::counted(630, 270),
+            canary: SimulatedArm::counted(70, 30),
+            ..TickCounts::default()
         };
         let (mut absolute, mut relative) = (Absolute::default(), Relative::default());
         assert!(absolute.is_bad(&both));
         assert!((0..1000).all(|_| !relative.is_bad(&both)));
-        let canary = Seen { stable: Arm::counted(900, 0), ..both };
+        let canary = TickCounts { stable: SimulatedArm::counted(900, 0), ..both };
         assert!(relative.is_bad(&canary));
     }
 }

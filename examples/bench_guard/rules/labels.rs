@@ -5,7 +5,7 @@
 //! labels as Serin's guard looks at, without its restarts: it shows what a healthy week costs a test that cannot
 //! forget. Back when the mean of the products reaches 1000.
 
-use serin::simulate::rule::{Judge, Seen};
+use serin::simulate::rule::{Detector, TickCounts};
 
 use super::share::Share;
 
@@ -17,8 +17,8 @@ pub(crate) struct Labels {
     nats: [f64; RATIOS.len()],
 }
 
-impl Judge for Labels {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Labels {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let share = self.share.tick(seen);
         let (e0, e1) = (f64::from(seen.stable.errors), f64::from(seen.canary.errors));
         if e0 + e1 == 0.0 {

@@ -9,19 +9,19 @@ pub(crate) mod wilson;
 
 #[cfg(test)]
 mod tests {
-    use serin::simulate::rule::{Arm, Judge, Seen};
+    use serin::simulate::rule::{Detector, SimulatedArm, TickCounts};
 
     use super::labels::Labels;
     use super::msprt::Msprt;
     use super::safe_test::SafeTest;
 
-    fn tells_worse_from_equal<J: Judge + Default>() {
-        let seen = |errors| Seen {
+    fn tells_worse_from_equal<J: Detector + Default>() {
+        let seen = |errors| TickCounts {
             seconds: 1.0,
             share: 0.1,
-            stable: Arm::counted(897, 3),
-            canary: Arm::counted(100 - errors, errors),
-            ..Seen::default()
+            stable: SimulatedArm::counted(897, 3),
+            canary: SimulatedArm::counted(100 - errors, errors),
+            ..TickCounts::default()
         };
         let mut rule = J::default();
         // A third of a failure in a hundred requests, as stable has.

@@ -4,7 +4,7 @@
 //! rates, taken for normal, against a normal mixture of true differences. Back when the ratio reaches 1000 and the canary
 //! is the worse one. An approximation, so nothing is decided on fewer than a hundred requests of an arm.
 
-use serin::simulate::rule::{Judge, Seen};
+use serin::simulate::rule::{Detector, TickCounts};
 
 const LEAST: f64 = 100.0;
 
@@ -17,8 +17,8 @@ pub(crate) struct Msprt {
     canary: (f64, f64),
 }
 
-impl Judge for Msprt {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Msprt {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         self.stable.0 += f64::from(seen.stable.requests);
         self.stable.1 += f64::from(seen.stable.errors);
         self.canary.0 += f64::from(seen.canary.requests);

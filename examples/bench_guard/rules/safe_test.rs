@@ -5,7 +5,7 @@
 //! 0.18 each, as the authors suggest), and the block's likelihood under them is divided by that under their common mean.
 //! It bets only while the canary's estimate is the higher one. Back when the product reaches 1000.
 
-use serin::simulate::rule::{Judge, Seen};
+use serin::simulate::rule::{Detector, TickCounts};
 
 const PRIOR: f64 = 0.18;
 
@@ -17,8 +17,8 @@ pub(crate) struct SafeTest {
     nats: f64,
 }
 
-impl Judge for SafeTest {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for SafeTest {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let estimate = |(requests, errors): (f64, f64)| (errors + PRIOR) / (requests + 2.0 * PRIOR);
         let (stable_rate, canary_rate) = (estimate(self.stable), estimate(self.canary));
         let (n0, e0) = (f64::from(seen.stable.requests), f64::from(seen.stable.errors));

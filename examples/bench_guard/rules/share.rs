@@ -3,7 +3,7 @@
 //! Users are sticky and some send more than others, so it is not the share that was asked for. All requests since the
 //! start count, drawn towards the nominal share while there are few.
 
-use serin::simulate::rule::Seen;
+use serin::simulate::rule::TickCounts;
 
 const WEIGHT: f64 = 50.0;
 
@@ -15,7 +15,7 @@ pub(super) struct Share {
 
 impl Share {
     /// The share, this tick included.
-    pub(super) fn tick(&mut self, seen: &Seen) -> f64 {
+    pub(super) fn tick(&mut self, seen: &TickCounts) -> f64 {
         self.stable += f64::from(seen.stable.requests);
         self.canary += f64::from(seen.canary.requests);
         (WEIGHT * seen.share + self.canary) / (WEIGHT + self.stable + self.canary)

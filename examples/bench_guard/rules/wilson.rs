@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use serin::simulate::rule::{Judge, Seen};
+use serin::simulate::rule::{Detector, TickCounts};
 
 const WINDOW: f64 = 1800.0;
 const LEAST: f64 = 100.0;
@@ -20,8 +20,8 @@ pub(crate) struct Wilson {
     errors: f64,
 }
 
-impl Judge for Wilson {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Wilson {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let (requests, errors) = (f64::from(seen.canary.requests), f64::from(seen.canary.errors));
         self.ticks.push_back((seen.seconds, requests, errors));
         self.seconds += seen.seconds;
@@ -49,13 +49,17 @@ fn lower_bound(errors: f64, requests: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serin::simulate::rule::Arm;
+    use serin::simulate::rule::SimulatedArm;
 
     #[test]
     fn the_window_forgets_and_the_bound_takes_its_time() {
         let mut rule = Wilson::default();
         let mut tick = |requests: u32, errors: u32| {
-            rule.is_bad(&Seen { seconds: 900.0, canary: Arm::counted(requests - errors, errors), ..Seen::default() })
+            rule.is_bad(&TickCounts {
+                seconds: 900.0,
+                canary: SimulatedArm::counted(requests - errors, errors),
+                ..TickCounts::default()
+            })
         };
         assert!(!tick(99, 99));
         assert!(!tick(10_000, 0));

@@ -13,15 +13,15 @@ fn head(headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn loopback() -> Door {
-    Door::Tcp("127.0.0.1:7172".parse().unwrap())
+fn loopback() -> AdminListener {
+    AdminListener::Tcp("127.0.0.1:7172".parse().unwrap())
 }
 
 fn token(name: &str, text: &str, may: &[Role]) -> Token {
     Token { name: name.into(), token: Secret::new(text.into()), may: may.iter().copied().collect() }
 }
 
-fn denial(door: &Door, headers: &[(&str, &str)], tokens: &[Token]) -> String {
+fn denial(door: &AdminListener, headers: &[(&str, &str)], tokens: &[Token]) -> String {
     identify(door, &head(headers), tokens).unwrap_err().to_string()
 }
 
@@ -48,7 +48,7 @@ fn without_tokens_a_name_from_elsewhere_is_refused() {
     for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:7172", "localhost@evil.example", "[::1].evil", ""]
     {
         let denied = identify(&loopback(), &head(&[("host", host)]), &[]).unwrap_err();
-        assert_eq!(denied, Denied::ForeignHost(host.into()));
+        assert_eq!(denied, AccessDenied::ForeignHost(host.into()));
         assert_eq!(denied.status(), StatusCode::FORBIDDEN);
     }
     assert_eq!(
@@ -59,7 +59,7 @@ fn without_tokens_a_name_from_elsewhere_is_refused() {
     // Absolute form is judged by the name in the request line too.
     let mut absolute = head(&[("host", "localhost")]);
     absolute.uri = "http://evil.example/api/v1/status".parse().unwrap();
-    assert_eq!(identify(&loopback(), &absolute, &[]), Err(Denied::ForeignHost("evil.example".into())));
+    assert_eq!(identify(&loopback(), &absolute, &[]), Err(AccessDenied::ForeignHost("evil.example".into())));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn without_tokens_a_page_from_elsewhere_is_refused() {
     }
     for origin in ["https://evil.example", "null", "file://", "http://localhost.evil.example", ""] {
         let headers = [("host", "localhost"), ("origin", origin)];
-        assert_eq!(identify(&loopback(), &head(&headers), &[]), Err(Denied::ForeignOrigin(origin.into())));
+        assert_eq!(identify(&loopback(), &head(&headers), &[]), Err(AccessDenied::ForeignOrigin(origin.into())));
     }
     assert_eq!(
         denial(&loopback(), &[("host", "localhost"), ("origin", "https://evil.example")], &[]),
@@ -81,7 +81,7 @@ fn without_tokens_a_page_from_elsewhere_is_refused() {
 
 #[test]
 fn off_loopback_without_tokens_nothing_is_served() {
-    let door = Door::Tcp("10.1.2.3:7172".parse().unwrap());
+    let door = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
     assert_eq!(
         denial(&door, &[("host", "localhost")], &[]),
         "this admin port listens on 10.1.2.3, off loopback, and flags.yaml has no admin.tokens: all requests are \
@@ -92,7 +92,7 @@ fn off_loopback_without_tokens_nothing_is_served() {
 #[test]
 fn with_tokens_the_token_decides_whatever_the_name() {
     let tokens = [token("ops", "s3cret", &[Role::Change]), token("grafana", "r3ad", &[Role::Read])];
-    let door = Door::Tcp("10.1.2.3:7172".parse().unwrap());
+    let door = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
     for header in [("authorization", "Bearer s3cret"), ("authorization", "bearer  s3cret"), ("x-api-key", "s3cret")] {
         let caller = identify(&door, &head(&[("host", "serin.internal"), header]), &tokens).unwrap();
         assert_eq!(caller.actor, "ops");
@@ -115,14 +115,14 @@ fn with_tokens_the_token_decides_whatever_the_name() {
 #[test]
 fn a_role_allows_what_it_implies_and_no_more() {
     let allowed = |held: Role| {
-        let caller = Caller { actor: "t".into(), roles: Roles::Of([held].into()) };
+        let caller = AdminCaller { actor: "t".into(), roles: Roles::Of([held].into()) };
         [Role::Read, Role::Flags, Role::Rollback, Role::Change].map(|asked| caller.may(asked).is_ok())
     };
     assert_eq!(allowed(Role::Read), [true, false, false, false]);
     assert_eq!(allowed(Role::Flags), [false, true, false, false]);
     assert_eq!(allowed(Role::Rollback), [true, false, true, false]);
     assert_eq!(allowed(Role::Change), [true, true, true, true]);
-    let caller = Caller { actor: "grafana".into(), roles: Roles::Of([Role::Read].into()) };
+    let caller = AdminCaller { actor: "grafana".into(), roles: Roles::Of([Role::Read].into()) };
     assert_eq!(
         caller.may(Role::Rollback).unwrap_err().to_string(),
         "the token `grafana` does not allow this: it takes `rollback` in admin.tokens[].may of flags.yaml"
@@ -132,14 +132,14 @@ fn a_role_allows_what_it_implies_and_no_more() {
 #[test]
 fn the_socket_needs_no_token_and_names_the_user() {
     let tokens = [token("ops", "s3cret", &[Role::Change])];
-    let caller = identify(&Door::Socket(Some(0)), &head(&[]), &tokens).unwrap();
+    let caller = identify(&AdminListener::Socket(Some(0)), &head(&[]), &tokens).unwrap();
     assert_eq!(caller.actor, "root");
     assert_eq!(caller.may(Role::Change), Ok(()));
 }
 
 #[test]
 fn the_probe_port_only_reads() {
-    let caller = identify(&Door::Probe, &head(&[]), &[]).unwrap();
+    let caller = identify(&AdminListener::Probe, &head(&[]), &[]).unwrap();
     assert_eq!(caller.may(Role::Read), Ok(()));
     assert!(caller.may(Role::Rollback).is_err());
 }

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decide::cause::CauseCount;
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Arm;
 use crate::describe::cause::{Counted, counted};
 
 /// One cause, how many requests met it, and what became of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SeenAs {
+pub struct CauseReply {
     /// `stable` or `canary`.
     pub arm: String,
     /// What they were counted as.
@@ -31,7 +31,7 @@ pub struct SeenAs {
     pub of: u64,
     /// When last.
     #[serde(default)]
-    pub last: Stamp,
+    pub last: Timestamp,
     /// By which id the provider knows the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -43,25 +43,25 @@ pub struct SeenAs {
     pub users_failed: u64,
 }
 
-impl SeenAs {
+impl CauseReply {
     /// Of both arms, stable's first.
     #[must_use]
-    pub fn of_both(causes: &[Vec<CauseCount>; 2]) -> Vec<SeenAs> {
+    pub fn of_both(causes: &[Vec<CauseCount>; 2]) -> Vec<CauseReply> {
         let arms = [Arm::Stable, Arm::Canary].into_iter().zip(causes);
-        arms.flat_map(|(arm, causes)| causes.iter().map(move |cause| SeenAs::of(arm, cause))).collect()
+        arms.flat_map(|(arm, causes)| causes.iter().map(move |cause| CauseReply::of(arm, cause))).collect()
     }
 
     /// An arm's.
     #[must_use]
-    pub fn of(arm: Arm, cause: &CauseCount) -> SeenAs {
-        SeenAs {
+    pub fn of(arm: Arm, cause: &CauseCount) -> CauseReply {
+        CauseReply {
             arm: arm.as_str().to_owned(),
             outcome: cause.outcome.as_str().to_owned(),
             what: cause.cause.to_string(),
             cause: serde_json::to_value(&cause.cause).unwrap_or_default(),
             count: cause.count,
             of: cause.of,
-            last: Stamp(cause.last),
+            last: Timestamp(cause.last),
             request_id: cause.request_id.clone(),
             answered: cause.answered.iter().cloned().collect(),
             users_failed: cause.users_failed,
@@ -70,7 +70,7 @@ impl SeenAs {
 
     /// In a sentence, with its share, its age, and what became of the requests.
     #[must_use]
-    pub fn words(&self, now: Stamp) -> String {
+    pub fn words(&self, now: Timestamp) -> String {
         let answered: Vec<(String, u64)> = self.answered.iter().map(|(name, count)| (name.clone(), *count)).collect();
         counted(
             &Counted {

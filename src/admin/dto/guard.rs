@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::event::SHOWN_Z;
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
-use crate::decide::guard::silent::Silence;
-use crate::decide::guard::tick::Tally;
+use crate::decide::guard::silent::SilentRun;
+use crate::decide::guard::tick::EventSums;
 use crate::decide::units::Millis;
 use crate::state::status::{AnswersStatus, AspectStatus, ForecastStatus, GuardStatus};
 
@@ -23,23 +23,23 @@ pub struct Guard {
     /// The evidence at which it acts on failures, slow answers and refusals.
     pub bound: f64,
     /// Failures of the provider.
-    pub failing: Compared,
+    pub failing: AspectComparison,
     /// Answers whose first output came late; absent where they are not looked at.
-    pub slow: Option<Compared>,
+    pub slow: Option<AspectComparison>,
     /// Requests that were refused as the client's error; absent where they are not looked at.
-    pub refusing: Option<Compared>,
+    pub refusing: Option<AspectComparison>,
     /// Whole answers without output; absent where they are not looked at.
     #[serde(default)]
-    pub empty: Option<Compared>,
+    pub empty: Option<AspectComparison>,
     /// Answers that stopped at a limit of their length; absent where they are not looked at.
     #[serde(default)]
-    pub length: Option<Compared>,
+    pub length: Option<AspectComparison>,
     /// Answers that a content filter ended or took the place of; absent where they are not looked at.
     #[serde(default)]
-    pub filtered: Option<Compared>,
+    pub filtered: Option<AspectComparison>,
     /// Streams that came slowly after their first output; absent where they are not looked at.
     #[serde(default)]
-    pub pace: Option<Compared>,
+    pub pace: Option<AspectComparison>,
     /// The evidence at which it acts on any of these four.
     #[serde(default)]
     pub answers_bound: f64,
@@ -56,7 +56,7 @@ pub struct Guard {
     /// Whether stable is in an incident: then the step's time stands still.
     pub incident: bool,
     /// Failures at this share, incidents left out.
-    pub step: Counted,
+    pub step: BothArms,
     /// How much of the step's time, or of the confirmation's, was watched.
     pub watched_seconds: f64,
     /// How much is left of it; absent: it has no end.
@@ -78,25 +78,25 @@ pub struct Guard {
     pub silent_seen_after_seconds: Option<f64>,
     /// The canary's requests without output that are compared with stable's; absent: there are none.
     #[serde(default)]
-    pub silence: Option<Silence>,
+    pub silence: Option<SilentRun>,
     /// Tries of this attempt that were begun again without a human.
     pub retries: u32,
 }
 
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct AspectComparison {
     /// How many times likelier what was seen is if the canary is worse than tolerated; 0 while nobody is on it.
     pub evidence: f64,
     /// Whether the canary's rate lies above what is never acted on.
     pub above_floor: bool,
     /// What was seen since the canary last looked well.
-    pub since_well: Counted,
+    pub since_well: BothArms,
 }
 
 /// Both arms over the same time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Counted {
+pub struct BothArms {
     /// How long.
     pub seconds: f64,
     /// The stable arm.
@@ -162,11 +162,11 @@ impl Guard {
     pub fn new(guard: &GuardStatus, answered: u64, needed: u64) -> Guard {
         let aspect = |aspect: Aspect| {
             let status = &guard.aspects[aspect as usize];
-            status.watched.then(|| Compared::from(status))
+            status.watched.then(|| AspectComparison::from(status))
         };
         Guard {
             bound: guard.bound,
-            failing: Compared::from(&guard.aspects[Aspect::Failing as usize]),
+            failing: AspectComparison::from(&guard.aspects[Aspect::Failing as usize]),
             slow: aspect(Aspect::Slow),
             refusing: aspect(Aspect::Refusing),
             empty: aspect(Aspect::Empty),
@@ -182,7 +182,7 @@ impl Guard {
             users_failing: Users { stable: guard.users[0], canary: guard.users[1] },
             failures_in_a_row: whole(guard.failures_in_a_row),
             incident: guard.incident,
-            step: Counted::from(&guard.step),
+            step: BothArms::from(&guard.step),
             watched_seconds: seconds(guard.watched),
             left_seconds: guard.left.map(seconds),
             answered,
@@ -200,8 +200,8 @@ impl Guard {
 
 impl From<&AnswersStatus> for ArmAnswers {
     fn from(answers: &AnswersStatus) -> ArmAnswers {
-        let named = |shares: [f64; Finished::ALL.len()]| {
-            let named = Finished::ALL.into_iter().zip(shares);
+        let named = |shares: [f64; FinishKind::ALL.len()]| {
+            let named = FinishKind::ALL.into_iter().zip(shares);
             named.map(|(finished, share)| (finished.as_str().to_owned(), share * 100.0)).collect()
         };
         ArmAnswers {
@@ -211,19 +211,19 @@ impl From<&AnswersStatus> for ArmAnswers {
     }
 }
 
-impl From<&AspectStatus> for Compared {
-    fn from(aspect: &AspectStatus) -> Compared {
-        Compared {
+impl From<&AspectStatus> for AspectComparison {
+    fn from(aspect: &AspectStatus) -> AspectComparison {
+        AspectComparison {
             evidence: aspect.evidence,
             above_floor: aspect.above_floor,
-            since_well: Counted::from(&aspect.doubt),
+            since_well: BothArms::from(&aspect.doubt),
         }
     }
 }
 
-impl From<&Tally> for Counted {
-    fn from(tally: &Tally) -> Counted {
-        Counted {
+impl From<&EventSums> for BothArms {
+    fn from(tally: &EventSums) -> BothArms {
+        BothArms {
             seconds: tally.seconds,
             stable: Rate::new(tally.stable_events, tally.stable),
             canary: Rate::new(tally.canary_events, tally.canary),

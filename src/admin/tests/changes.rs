@@ -20,7 +20,7 @@ fn a_rollback_is_asked_for_and_its_receipt_told() {
     );
     let five = Command {
         rollout: Some("chat".into()),
-        verb: Verb::Rollback { to: percent(500) },
+        verb: RolloutCommand::Rollback { to: percent(500) },
         actor: "loopback".into(),
         reason: "errors".into(),
     };
@@ -38,11 +38,11 @@ fn every_change_has_its_route() {
     assert_eq!(
         ports.verbs(),
         [
-            Verb::Rollback { to: Percent::ZERO },
-            Verb::Pause,
-            Verb::Pause,
-            Verb::Resume { at: Some(percent(1000)) },
-            Verb::Promote { to: Some(percent(5000)) },
+            RolloutCommand::Rollback { to: Percent::ZERO },
+            RolloutCommand::Pause,
+            RolloutCommand::Pause,
+            RolloutCommand::Resume { at: Some(percent(1000)) },
+            RolloutCommand::Promote { to: Some(percent(5000)) },
         ]
     );
     let rollouts: Vec<_> = ports.asked.lock().unwrap().iter().map(|command| command.rollout.clone()).collect();

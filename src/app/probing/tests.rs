@@ -40,7 +40,7 @@ impl Server {
     }
 }
 
-fn probed(old: &Server, new: &Server, provider: &str, rollouts: &str) -> Probed {
+fn probed(old: &Server, new: &Server, provider: &str, rollouts: &str) -> ProbeResults {
     let text = format!(
         "providers:\n  old: {{ base_url: http://{}/v1 }}\n  new: {{ base_url: http://{}/v2, {provider} }}\n\
          proxy: none\nunmatched: old\nrollouts:\n{rollouts}",
@@ -63,7 +63,8 @@ fn both_arms_are_asked_once_for_each_endpoint_that_is_split() {
          \x20 - { name: route, stable: old, match: { endpoints: [y] } }\n",
     );
     assert!(probed.providers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", probed.providers);
-    let of = |asked: &Asked| (asked.rollout, asked.endpoint.clone(), asked.stable.clone(), asked.canary.clone());
+    let of =
+        |asked: &ComparedEndpoint| (asked.rollout, asked.endpoint.clone(), asked.stable.clone(), asked.canary.clone());
     let expected = [
         (0, "responses", Reply::Speaks(400), Reply::Absent(404)),
         (1, "chat/completions", Reply::Speaks(400), Reply::Speaks(400)),

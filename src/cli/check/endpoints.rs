@@ -7,12 +7,12 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{Asked, Redirect, Reply};
+use crate::app::{ComparedEndpoint, Redirect, Reply};
 use crate::decide::policy::{Policy, Rollout};
 
 /// How an endpoint stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum EndpointStatus {
     /// Nothing to say against it.
     Good,
     /// To be known.
@@ -22,70 +22,70 @@ enum Standing {
 }
 
 /// An endpoint of a rollout, judged.
-pub(super) struct Judged<'a> {
-    asked: &'a Asked,
+pub(super) struct CheckedEndpoint<'a> {
+    asked: &'a ComparedEndpoint,
     rollout: &'a Rollout,
     stable: &'a str,
     canary: &'a str,
-    standing: Standing,
+    standing: EndpointStatus,
     /// Why, without the endpoint's name: endpoints with the same reason are told together.
     reason: String,
 }
 
 /// Judges every endpoint that was asked for.
-pub(super) fn judge<'a>(policy: &'a Policy, all: &'a [Asked]) -> Vec<Judged<'a>> {
+pub(super) fn check_endpoints<'a>(policy: &'a Policy, all: &'a [ComparedEndpoint]) -> Vec<CheckedEndpoint<'a>> {
     all.iter()
         .filter_map(|asked| {
             let rollout = policy.rollouts.get(asked.rollout)?;
             let stable = policy.provider(rollout.stable).name.as_str();
             let canary = policy.provider(rollout.canary.as_ref()?.provider).name.as_str();
-            let of_rollout = |other: &&Asked| other.rollout == asked.rollout;
+            let of_rollout = |other: &&ComparedEndpoint| other.rollout == asked.rollout;
             let nothing = || all.iter().filter(of_rollout).all(|other| matches!(other.stable, Reply::Absent(_)));
             let (standing, reason) = match &asked.stable {
                 Reply::Absent(status) if nothing() => {
-                    (Standing::Fails, format!("{stable} has none of the split endpoints ({status})"))
+                    (EndpointStatus::Fails, format!("{stable} has none of the split endpoints ({status})"))
                 }
                 Reply::Refused(status, why) if asked.stable.refuses_key() => {
-                    (Standing::Fails, format!("{stable} answers {status}: {why}"))
+                    (EndpointStatus::Fails, format!("{stable} answers {status}: {why}"))
                 }
                 _ => standing(asked, stable, canary),
             };
-            Some(Judged { asked, rollout, stable, canary, standing, reason })
+            Some(CheckedEndpoint { asked, rollout, stable, canary, standing, reason })
         })
         .collect()
 }
 
-fn standing(asked: &Asked, stable: &str, canary: &str) -> (Standing, String) {
+fn standing(asked: &ComparedEndpoint, stable: &str, canary: &str) -> (EndpointStatus, String) {
     let arms = [(stable, &asked.stable), (canary, &asked.canary)];
     let mistaken: Vec<String> = arms.iter().filter_map(|(name, reply)| mistaken(name, reply)).collect();
     if !mistaken.is_empty() {
         let told = mistaken.join("; ");
         // Users have nothing to lose where one of the two has no such endpoint.
         return match arms.iter().find(|(_, reply)| matches!(reply, Reply::Absent(_))) {
-            Some((other, _)) => (Standing::Note, format!("{told}; {other} does not have it")),
-            None => (Standing::Fails, told),
+            Some((other, _)) => (EndpointStatus::Note, format!("{told}; {other} does not have it")),
+            None => (EndpointStatus::Fails, told),
         };
     }
     match (&asked.stable, &asked.canary) {
-        (Reply::Absent(_), Reply::Absent(_)) => (Standing::Note, format!("neither {stable} nor {canary} has")),
+        (Reply::Absent(_), Reply::Absent(_)) => (EndpointStatus::Note, format!("neither {stable} nor {canary} has")),
         (Reply::Speaks(_), Reply::Absent(status)) => {
-            (Standing::Fails, format!("{canary} does not have it ({status}), and {stable} does"))
+            (EndpointStatus::Fails, format!("{canary} does not have it ({status}), and {stable} does"))
         }
         (stable_reply, Reply::Absent(status)) => {
             let why = why_unknown(stable_reply);
             (
-                Standing::Note,
+                EndpointStatus::Note,
                 format!("{canary} does not have it ({status}); it is not known whether {stable} does: {why}"),
             )
         }
         (Reply::Absent(_), Reply::Refused(status, why)) => {
-            (Standing::Note, format!("{canary} answers {status}: {why}"))
+            (EndpointStatus::Note, format!("{canary} answers {status}: {why}"))
         }
-        (_, Reply::Refused(status, why)) => (Standing::Fails, format!("{canary} answers {status}: {why}")),
-        (_, Reply::Unclear(why)) => (Standing::Note, format!("it is not known whether {canary} has it: {why}")),
-        (_, Reply::Speaks(_)) => (Standing::Good, format!("{canary} has")),
+        (_, Reply::Refused(status, why)) => (EndpointStatus::Fails, format!("{canary} answers {status}: {why}")),
+        (_, Reply::Unclear(why)) => (EndpointStatus::Note, format!("it is not known whether {canary} has it: {why}")),
+        (_, Reply::Speaks(_)) => (EndpointStatus::Good, format!("{canary} has")),
         (_, Reply::Other(status, _) | Reply::Redirected(status, _)) => {
-            (Standing::Fails, format!("{canary} answers {status}"))
+            (EndpointStatus::Fails, format!("{canary} answers {status}"))
         }
     }
 }
@@ -126,12 +126,12 @@ fn why_unknown(reply: &Reply) -> String {
 }
 
 /// Whether one of them fails.
-pub(super) fn any_fails(judged: &[Judged<'_>]) -> bool {
-    judged.iter().any(|judged| judged.standing == Standing::Fails)
+pub(super) fn any_fails(judged: &[CheckedEndpoint<'_>]) -> bool {
+    judged.iter().any(|judged| judged.standing == EndpointStatus::Fails)
 }
 
 /// A line for each rollout and reason.
-pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
+pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
     let mut told: Vec<(usize, &str)> = Vec::new();
     let mut lines = Vec::new();
     for one in judged {
@@ -142,18 +142,18 @@ pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
         told.push(key);
         let same = judged.iter().filter(|other| (other.asked.rollout, other.reason.as_str()) == key);
         let endpoints = same.map(|other| other.asked.endpoint.as_str()).collect::<Vec<_>>().join(", ");
-        let Judged { rollout, reason, asked, .. } = one;
+        let CheckedEndpoint { rollout, reason, asked, .. } = one;
         lines.push(match (one.standing, &asked.canary) {
-            (Standing::Good, _) => format!("probe: {}: {reason} {endpoints}", rollout.name),
-            (Standing::Note, Reply::Absent(_)) if matches!(asked.stable, Reply::Absent(_)) => {
+            (EndpointStatus::Good, _) => format!("probe: {}: {reason} {endpoints}", rollout.name),
+            (EndpointStatus::Note, Reply::Absent(_)) if matches!(asked.stable, Reply::Absent(_)) => {
                 format!("probe: {}: {reason} {endpoints}", rollout.name)
             }
-            (Standing::Note, Reply::Absent(_)) if mended(one.stable, &asked.stable).is_none() => {
+            (EndpointStatus::Note, Reply::Absent(_)) if mended(one.stable, &asked.stable).is_none() => {
                 let remedy = kept(one, judged);
                 format!("probe: {}: {endpoints}: {reason}; if the application uses it, {remedy}", rollout.name)
             }
-            (Standing::Note, _) => format!("probe: {}: {endpoints}: {reason}", rollout.name),
-            (Standing::Fails, _) => match remedy(one, judged) {
+            (EndpointStatus::Note, _) => format!("probe: {}: {endpoints}: {reason}", rollout.name),
+            (EndpointStatus::Fails, _) => match remedy(one, judged) {
                 Some(remedy) => format!("probe: {} FAILS at {endpoints}: {reason}; {remedy}", rollout.name),
                 None => format!("probe: {} FAILS at {endpoints}: {reason}", rollout.name),
             },
@@ -163,8 +163,8 @@ pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
 }
 
 /// What to do about it, where that is known.
-fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> Option<String> {
-    if of.standing == Standing::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
+fn remedy(of: &CheckedEndpoint<'_>, judged: &[CheckedEndpoint<'_>]) -> Option<String> {
+    if of.standing == EndpointStatus::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
         return Some(format!("check the `base_url` of {}: no split endpoint is below it", of.stable));
     }
     let mended = [mended(of.stable, &of.asked.stable), mended(of.canary, &of.asked.canary)];
@@ -176,7 +176,7 @@ fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> Option<String> {
 }
 
 /// What to do about endpoints that the canary has not.
-fn kept(of: &Judged<'_>, judged: &[Judged<'_>]) -> String {
+fn kept(of: &CheckedEndpoint<'_>, judged: &[CheckedEndpoint<'_>]) -> String {
     let absent = |endpoint: &str| {
         let mut same = judged.iter().filter(|other| other.asked.rollout == of.asked.rollout);
         same.any(|other| other.asked.endpoint == endpoint && matches!(other.asked.canary, Reply::Absent(_)))
@@ -195,17 +195,17 @@ fn kept(of: &Judged<'_>, judged: &[Judged<'_>]) -> String {
 }
 
 /// The same for programs.
-pub(super) fn json(judged: &[Judged<'_>]) -> Vec<Value> {
+pub(super) fn json(judged: &[CheckedEndpoint<'_>]) -> Vec<Value> {
     judged
         .iter()
         .map(|one| {
             let standing = match one.standing {
-                Standing::Good => "good",
-                Standing::Note => "note",
-                Standing::Fails => "failed",
+                EndpointStatus::Good => "good",
+                EndpointStatus::Note => "note",
+                EndpointStatus::Fails => "failed",
             };
             let nobodys = matches!((&one.asked.stable, &one.asked.canary), (Reply::Absent(_), Reply::Absent(_)));
-            let remedy = if one.standing == Standing::Good || nobodys { None } else { remedy(one, judged) };
+            let remedy = if one.standing == EndpointStatus::Good || nobodys { None } else { remedy(one, judged) };
             json!({
                 "rollout": one.rollout.name,
                 "endpoint": one.asked.endpoint,

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::cli::guard_format::{SILENT, fault_name};
 use crate::decide::guard::analysis::fraction;
-use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
+use crate::decide::guard::forecast::{
+    ExpectedTraffic, FAULTS, ForecastRollout, time_to_detect, time_to_detect_silence,
+};
 use crate::decide::policy::{Canary, Guard, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
@@ -18,18 +20,18 @@ use crate::describe::format::time;
 const USUAL: [f64; 3] = [1.0, 10.0, 100.0];
 
 /// How long it takes until each fault is seen; `None`: too long.
-type Seen = ([Option<Millis>; FAULTS.len()], Option<Millis>);
+type DetectionTimes = ([Option<Millis>; FAULTS.len()], Option<Millis>);
 
 /// The traffic that is assumed.
 #[derive(Clone, Debug)]
-pub(super) struct Assumed {
+pub(super) struct AssumedTraffic {
     per_second: Vec<f64>,
     stable_errors: Percent,
 }
 
-impl Assumed {
-    pub(super) fn new(per_second: Option<f64>, stable_errors: Percent) -> Assumed {
-        Assumed { per_second: per_second.map_or_else(|| USUAL.to_vec(), |given| vec![given]), stable_errors }
+impl AssumedTraffic {
+    pub(super) fn new(per_second: Option<f64>, stable_errors: Percent) -> AssumedTraffic {
+        AssumedTraffic { per_second: per_second.map_or_else(|| USUAL.to_vec(), |given| vec![given]), stable_errors }
     }
 }
 
@@ -38,7 +40,7 @@ struct Row<'p> {
     rollout: &'p str,
     share: Percent,
     per_second: f64,
-    seen: Seen,
+    seen: DetectionTimes,
 }
 
 fn share(canary: &Canary) -> Percent {
@@ -48,23 +50,24 @@ fn share(canary: &Canary) -> Percent {
     }
 }
 
-fn rows<'p>(policy: &'p Policy, assumed: &Assumed) -> Vec<Row<'p>> {
+fn rows<'p>(policy: &'p Policy, assumed: &AssumedTraffic) -> Vec<Row<'p>> {
     let mut rows = Vec::new();
     // Rollouts often differ in nothing that matters here.
-    let mut known: Vec<(Guard, Course, Traffic, Seen)> = Vec::new();
+    let mut known: Vec<(Guard, ForecastRollout, ExpectedTraffic, DetectionTimes)> = Vec::new();
     for rollout in &policy.rollouts {
         let Some(canary) = &rollout.canary else { continue };
         let share = share(canary);
         let confirms = canary.percent == Intent::Auto;
-        let course = Course { schedule: ramp::schedule(&canary.ramp), confirms, retries: 0 };
+        let course = ForecastRollout { schedule: ramp::ramp_length(&canary.ramp), confirms, retries: 0 };
         for per_second in assumed.per_second.iter().copied().filter(|_| share > Percent::ZERO) {
-            let traffic = Traffic { per_second, share: fraction(share), stable_rate: fraction(assumed.stable_errors) };
+            let traffic =
+                ExpectedTraffic { per_second, share: fraction(share), stable_rate: fraction(assumed.stable_errors) };
             let same =
                 known.iter().find(|(guard, of, under, _)| (guard, of, under) == (&canary.guard, &course, &traffic));
             let seen = same.map_or_else(
                 || {
-                    let seen = FAULTS.map(|fault| until_seen(&canary.guard, None, course, traffic, fault));
-                    (seen, until_silent(&canary.guard, None, traffic))
+                    let seen = FAULTS.map(|fault| time_to_detect(&canary.guard, None, course, traffic, fault));
+                    (seen, time_to_detect_silence(&canary.guard, None, traffic))
                 },
                 |(.., seen)| *seen,
             );
@@ -76,7 +79,7 @@ fn rows<'p>(policy: &'p Policy, assumed: &Assumed) -> Vec<Row<'p>> {
 }
 
 /// For people; empty where nobody would be on a canary.
-pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
+pub(super) fn lines(policy: &Policy, assumed: &AssumedTraffic) -> Vec<String> {
     let rows = rows(policy, assumed);
     if rows.is_empty() {
         return Vec::new();
@@ -88,7 +91,7 @@ pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
         let cells = [rollout.to_owned(), share.to_string(), per_second.to_string()].into_iter();
         let (faults, silent) = seen;
         let seen = faults.into_iter().chain([silent]);
-        let seen = seen.map(|after| after.map_or_else(|| "> 2 weeks".to_owned(), said));
+        let seen = seen.map(|after| after.map_or_else(|| "> 2 weeks".to_owned(), sentences));
         table.push(cells.chain(seen).collect());
     }
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -103,12 +106,12 @@ pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
     std::iter::once(head).chain(table.iter().map(line)).collect()
 }
 
-fn said(after: Millis) -> String {
+fn sentences(after: Millis) -> String {
     time(after.duration().as_secs_f64())
 }
 
 /// For programs.
-pub(super) fn json(policy: &Policy, assumed: &Assumed) -> Value {
+pub(super) fn json(policy: &Policy, assumed: &AssumedTraffic) -> Value {
     let rows = rows(policy, assumed).into_iter().map(|Row { rollout, share, per_second, seen }| {
         let faults: Vec<Value> = FAULTS
             .iter()

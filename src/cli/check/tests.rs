@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::*;
-use crate::app::{Asked, Redirect, Reply};
+use crate::app::{ComparedEndpoint, Redirect, Reply};
 
 #[derive(Parser)]
 struct Line {
@@ -19,8 +19,8 @@ fn args(line: &[&str]) -> CheckArgs {
     Line::try_parse_from(std::iter::once(&"check").chain(line)).unwrap().args
 }
 
-fn nobody(_: &Policy) -> Probed {
-    Probed::default()
+fn nobody(_: &Policy) -> ProbeResults {
+    ProbeResults::default()
 }
 
 fn shipped() -> String {
@@ -74,7 +74,7 @@ fn a_missing_key_is_told_and_a_failing_probe_fails() {
     let probe = |policy: &Policy| {
         let answer = |name: &str| if name == "openai" { Ok("200 in 8 ms".to_owned()) } else { Err("401".to_owned()) };
         let providers = policy.providers.iter().map(|provider| (provider.name.clone(), answer(&provider.name)));
-        Probed { providers: providers.collect(), endpoints: Vec::new() }
+        ProbeResults { providers: providers.collect(), endpoints: Vec::new() }
     };
     let (text, outcome) = examine(&args(&[&shipped(), "--probe"]), &environment, probe);
     assert_eq!(outcome.unwrap(), Exit::Failed);
@@ -256,14 +256,14 @@ fn told(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) {
     line.extend(json.then_some("--json"));
     let probe = |_: &Policy| {
         let asked = rollouts.iter().enumerate().flat_map(|(rollout, endpoints)| {
-            endpoints.iter().map(move |(endpoint, stable, canary)| Asked {
+            endpoints.iter().map(move |(endpoint, stable, canary)| ComparedEndpoint {
                 rollout,
                 endpoint: (*endpoint).to_owned(),
                 stable: stable.clone(),
                 canary: canary.clone(),
             })
         });
-        Probed { providers: vec![("old".into(), Ok("200 in 8 ms".into()))], endpoints: asked.collect() }
+        ProbeResults { providers: vec![("old".into(), Ok("200 in 8 ms".into()))], endpoints: asked.collect() }
     };
     let (text, outcome) = examine(&args(&line), &Environment::of(BTreeMap::new()), probe);
     (text, outcome.unwrap())

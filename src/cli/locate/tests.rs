@@ -1,7 +1,7 @@
 //! Who a command is for.
 
 use super::*;
-use crate::app::registry::{Registered, own_birth};
+use crate::app::registry::{Registration, process_identity};
 
 struct Machine {
     dir: tempfile::TempDir,
@@ -16,11 +16,11 @@ impl Machine {
     }
 
     /// Lists a sidecar with its state in `NAME/` and its file `NAME/flags.yaml`.
-    fn run(&self, name: &str, port: u16) -> Registered {
+    fn run(&self, name: &str, port: u16) -> Registration {
         let state = self.dir.path().join(name);
         std::fs::create_dir_all(&state).unwrap();
-        let (pid, born) = own_birth();
-        let entry = Entry {
+        let (pid, born) = process_identity();
+        let entry = RegistryEntry {
             pid,
             born,
             listen: format!("127.0.0.1:{port}"),
@@ -32,15 +32,15 @@ impl Machine {
         self.registry.register(&entry).unwrap()
     }
 
-    fn find(&self, args: &ReachArgs) -> Found {
+    fn find(&self, args: &LocateArgs) -> Located {
         args.find_in(&self.registry, Some("t0ken".into())).unwrap()
     }
 }
 
-fn states(found: Found) -> Vec<PathBuf> {
+fn states(found: Located) -> Vec<PathBuf> {
     match found {
-        Found::Running(targets) => targets.into_iter().filter_map(|target| target.state).collect(),
-        Found::Nothing { .. } => Vec::new(),
+        Located::Running(targets) => targets.into_iter().filter_map(|target| target.state).collect(),
+        Located::Nothing { .. } => Vec::new(),
     }
 }
 
@@ -48,9 +48,9 @@ fn states(found: Found) -> Vec<PathBuf> {
 fn the_listed_one_is_reached_by_socket_and_then_by_port() {
     let machine = Machine::new();
     let _one = machine.run("one", 1000);
-    let target = one_of(machine.find(&ReachArgs::default())).unwrap();
-    let tcp = Via::Tcp { authority: "127.0.0.1:1001".into(), token: Some("t0ken".into()) };
-    assert_eq!(target.vias, [Via::Socket(machine.dir.path().join("one/admin.sock")), tcp.clone()]);
+    let target = one_of(machine.find(&LocateArgs::default())).unwrap();
+    let tcp = Transport::Tcp { authority: "127.0.0.1:1001".into(), token: Some("t0ken".into()) };
+    assert_eq!(target.vias, [Transport::Socket(machine.dir.path().join("one/admin.sock")), tcp.clone()]);
     assert_eq!(format!("{tcp:?}"), "http://127.0.0.1:1001");
 }
 
@@ -58,15 +58,15 @@ fn the_listed_one_is_reached_by_socket_and_then_by_port() {
 fn several_are_listed_and_one_is_asked_for() {
     let machine = Machine::new();
     let (_one, _two) = (machine.run("one", 1000), machine.run("two", 2000));
-    let failure = one_of(machine.find(&ReachArgs::default())).unwrap_err();
+    let failure = one_of(machine.find(&LocateArgs::default())).unwrap_err();
     assert_eq!(failure.exit, super::super::Exit::Usage);
     let lines: Vec<&str> = failure.message.lines().collect();
     assert_eq!(lines[0], "several sidecars run here; choose one with --state, --flags or --admin:");
     assert!(lines[1].contains("/one --flags ") && lines[2].ends_with("--admin http://0.0.0.0:2001"), "{lines:?}");
 
     let two = machine.dir.path().join("two");
-    let by_state = ReachArgs { state: Some(two.join("../two")), ..ReachArgs::default() };
-    let by_flags = ReachArgs { flags: Some(two.join("flags.yaml")), ..ReachArgs::default() };
+    let by_state = LocateArgs { state: Some(two.join("../two")), ..LocateArgs::default() };
+    let by_flags = LocateArgs { flags: Some(two.join("flags.yaml")), ..LocateArgs::default() };
     assert_eq!(states(machine.find(&by_state)), std::slice::from_ref(&two));
     assert_eq!(states(machine.find(&by_flags)), [two]);
 }
@@ -77,8 +77,8 @@ fn where_nothing_runs_the_next_start_is_known() {
     let state = machine.dir.path().join("state");
     let flags = machine.dir.path().join("flags.yaml");
     std::fs::write(&flags, format!("state: {}\n", state.display())).unwrap();
-    let found = machine.find(&ReachArgs { flags: Some(flags.clone()), ..ReachArgs::default() });
-    assert_eq!(found, Found::Nothing { state: state.clone(), flags, others: Vec::new() });
+    let found = machine.find(&LocateArgs { flags: Some(flags.clone()), ..LocateArgs::default() });
+    assert_eq!(found, Located::Nothing { state: state.clone(), flags, others: Vec::new() });
     let told = one_of(found).unwrap_err();
     assert_eq!(told.exit, super::super::Exit::Failed);
     assert_eq!(
@@ -99,15 +99,15 @@ fn an_unlisted_process_is_found_by_its_hold_on_the_state() {
     let lock = std::fs::File::create(state.join("serin.lock")).unwrap();
     std::fs::write(state.join("serin.lock"), "77\n").unwrap();
     lock.try_lock().unwrap();
-    let target = one_of(machine.find(&ReachArgs { state: Some(state.clone()), ..ReachArgs::default() })).unwrap();
-    assert_eq!((target.name.as_str(), target.vias), ("pid 77", vec![Via::Socket(state.join("admin.sock"))]));
+    let target = one_of(machine.find(&LocateArgs { state: Some(state.clone()), ..LocateArgs::default() })).unwrap();
+    assert_eq!((target.name.as_str(), target.vias), ("pid 77", vec![Transport::Socket(state.join("admin.sock"))]));
 }
 
 #[test]
 fn an_admin_url_wins_and_is_checked() {
     let machine = Machine::new();
     let _one = machine.run("one", 1000);
-    let at = |url: &str| ReachArgs { admin: Some(url.into()), ..ReachArgs::default() };
+    let at = |url: &str| LocateArgs { admin: Some(url.into()), ..LocateArgs::default() };
     for (url, authority) in [
         ("http://10.0.0.1:7172", "10.0.0.1:7172"),
         ("http://serin.internal/", "serin.internal:80"),
@@ -116,7 +116,7 @@ fn an_admin_url_wins_and_is_checked() {
     ] {
         let target = one_of(machine.find(&at(url))).unwrap();
         let token = Some("t0ken".to_owned());
-        assert_eq!(target.vias, [Via::Tcp { authority: authority.into(), token }]);
+        assert_eq!(target.vias, [Transport::Tcp { authority: authority.into(), token }]);
     }
     let error = |url: &str| at(url).find_in(&machine.registry, None).unwrap_err();
     assert_eq!(error("https://x").message, "--admin https://x: Serin's admin port uses plain HTTP; write http://");

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
 use super::*;
-use crate::cli::api_call::Via;
+use crate::cli::api_call::Transport;
 
 fn args(rollout: Option<&str>) -> RollbackArgs {
     RollbackArgs {
@@ -12,7 +12,7 @@ fn args(rollout: Option<&str>) -> RollbackArgs {
         to: Percent::ZERO,
         reason: "errors".into(),
         json: false,
-        reach: ReachArgs::default(),
+        reach: LocateArgs::default(),
     }
 }
 
@@ -31,9 +31,9 @@ impl Process {
         self.dir.path().join("state")
     }
 
-    fn target(&self) -> Target {
-        let vias = vec![Via::Socket(self.state().join("admin.sock"))];
-        Target { name: "pid 7".into(), vias, state: Some(self.state()) }
+    fn target(&self) -> AdminEndpoint {
+        let vias = vec![Transport::Socket(self.state().join("admin.sock"))];
+        AdminEndpoint { name: "pid 7".into(), vias, state: Some(self.state()) }
     }
 
     /// Answers one request over the socket, as the admin port would.

@@ -10,7 +10,7 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 use crate::simulate::excess::{Excess, SPREAD, beyond};
-use crate::simulate::rule::KINDS;
+use crate::simulate::rule::ANSWER_ASPECTS;
 
 /// Arguments of `serin simulate` on answers that no status calls bad.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
@@ -60,7 +60,7 @@ fn times(text: &str) -> Result<f64, String> {
 
 /// What is stated of one kind of answers.
 #[derive(Clone, Debug, PartialEq)]
-struct Kind {
+struct StatedAspect {
     aspect: Aspect,
     // Parts of 1.
     stable: f64,
@@ -73,10 +73,10 @@ struct Kind {
 
 /// What is stated of answers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Answers(Vec<Kind>);
+pub(super) struct StatedAnswers(Vec<StatedAspect>);
 
-impl Answers {
-    pub(super) fn new(args: &AnswersArgs, guard: &Guard) -> Answers {
+impl StatedAnswers {
+    pub(super) fn new(args: &AnswersArgs, guard: &Guard) -> StatedAnswers {
         let AnswersArgs { canary_empty, canary_length, canary_filtered, canary_pace, .. } = *args;
         let AnswersArgs { stable_empty, stable_length, stable_filtered, .. } = *args;
         let usual = |hundredths: u16| Percent::from_hundredths(hundredths).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Answers {
                 true => format!("{canary} of both providers' responses {does}"),
                 false => format!("{canary} of the canary's responses {does}, and {stable} of stable's"),
             };
-            Some(Kind {
+            Some(StatedAspect {
                 aspect,
                 stable: fraction(stable),
                 canary: fraction(canary),
@@ -127,7 +127,7 @@ impl Answers {
         let pace = canary_pace.map(|times| {
             let rule = guard.pace_rule();
             let beyond = |times| beyond(&rule, times, SPREAD);
-            Kind {
+            StatedAspect {
                 aspect: Aspect::Pace,
                 stable: beyond(1.0),
                 canary: beyond(times),
@@ -135,7 +135,7 @@ impl Answers {
                 told: format!("the canary's outputs are {times} times as far apart as stable's"),
             }
         });
-        Answers(rates.into_iter().chain([pace]).flatten().collect())
+        StatedAnswers(rates.into_iter().chain([pace]).flatten().collect())
     }
 
     /// Whether nothing is stated.
@@ -158,7 +158,7 @@ impl Answers {
         self.is_fault(guard) && self.faults(guard).all(|kind| guard.follows(kind.aspect) == OnExcess::Hold)
     }
 
-    fn faults(&self, guard: &Guard) -> impl Iterator<Item = &Kind> {
+    fn faults(&self, guard: &Guard) -> impl Iterator<Item = &StatedAspect> {
         self.0.iter().filter(|kind| {
             let floor =
                 if kind.aspect == Aspect::Pace { guard.constants.slow_floor } else { fraction(guard.ignore_below) };
@@ -171,7 +171,7 @@ impl Answers {
     /// What is played; `None`: nothing is stated.
     pub(super) fn excess(&self, from: f64) -> Option<Excess> {
         let mut excess = Excess { from, ..Excess::default() };
-        for (aspect, place) in Aspect::OF_ANSWERS.into_iter().zip(0..KINDS) {
+        for (aspect, place) in Aspect::OF_ANSWERS.into_iter().zip(0..ANSWER_ASPECTS) {
             if let Some(kind) = self.0.iter().find(|kind| kind.aspect == aspect) {
                 (excess.stable[place], excess.canary[place]) = (kind.stable, kind.canary);
             }

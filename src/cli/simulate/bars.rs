@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use super::chart::escape;
 use super::format;
-use super::report::Report;
-use crate::simulate::rule_results::Standing;
+use super::report::ComparisonReport;
+use crate::simulate::rule_results::RuleResult;
 
 /// A piece of a bar: its class, what it means, and how many.
-type Piece = (&'static str, &'static str, fn(&Standing) -> usize);
+type Piece = (&'static str, &'static str, fn(&RuleResult) -> usize);
 
 const OF_FAULT: [Piece; 4] = [
     ("good", "found", |standing| standing.tally.found),
@@ -26,7 +26,7 @@ const OF_HEALTH: [Piece; 3] = [
 ];
 
 /// The bars, with a list of what their colours mean.
-pub(super) fn html(report: &Report) -> String {
+pub(super) fn html(report: &ComparisonReport) -> String {
     let pieces: &[Piece] = match &report.question {
         question if question.is_fault => &OF_FAULT,
         _ => &OF_HEALTH,

@@ -9,15 +9,15 @@ use std::fmt::Write as _;
 use super::chart::{Anchor, Scale, both, escape, line, path, powers, stairs, text};
 use super::format;
 use super::inputs::seconds;
-use super::report::Report;
-use crate::simulate::rule_results::Standing;
+use super::report::ComparisonReport;
+use crate::simulate::rule_results::RuleResult;
 
 const HEIGHT: f64 = 300.0;
 const BOTTOM: f64 = 260.0;
 const TOP: f64 = 12.0;
 
 /// The list of names, and the picture.
-pub(super) fn html(report: &Report) -> String {
+pub(super) fn html(report: &ComparisonReport) -> String {
     let mut html = "<ul class=\"legend\">".to_owned();
     for (number, standing) in report.standings.iter().enumerate() {
         let _ = write!(
@@ -32,7 +32,7 @@ pub(super) fn html(report: &Report) -> String {
     html + &both(label, HEIGHT, |width| draw(report, width))
 }
 
-fn note(standing: &Standing) -> String {
+fn note(standing: &RuleResult) -> String {
     let tally = &standing.tally;
     let middle = match tally.seconds.median() {
         Some(median) => format!("{} in the median", format::time(Some(median))),
@@ -44,7 +44,7 @@ fn note(standing: &Standing) -> String {
     }
 }
 
-fn draw(report: &Report, width: f64) -> String {
+fn draw(report: &ComparisonReport, width: f64) -> String {
     let left = 44.0;
     let question = &report.question;
     let latest = seconds(question.watched) - seconds(question.changes_at);
@@ -69,7 +69,7 @@ fn draw(report: &Report, width: f64) -> String {
     svg
 }
 
-fn curve(standing: &Standing, number: usize, x: &Scale, y: &Scale) -> String {
+fn curve(standing: &RuleResult, number: usize, x: &Scale, y: &Scale) -> String {
     let tally = &standing.tally;
     if tally.found == 0 {
         return String::new();

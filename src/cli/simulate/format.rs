@@ -4,7 +4,7 @@
 //! said as 0%, and what is not everything never as 100%. What is missing is a dash.
 
 use crate::describe::format;
-use crate::simulate::quantiles::Spread;
+use crate::simulate::quantiles::Distribution;
 
 /// What there is no number for.
 pub(super) const NONE: &str = "-";
@@ -29,7 +29,7 @@ pub(super) fn count(number: f64) -> String {
 }
 
 /// The median of counts.
-pub(super) fn middle(spread: &Spread) -> String {
+pub(super) fn middle(spread: &Distribution) -> String {
     spread.median().map_or_else(|| NONE.to_owned(), count)
 }
 
@@ -101,6 +101,6 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_a_dash() {
-        assert_eq!([time(None), middle(&Spread::default()), time(Some(85.0))], ["-", "-", "1m 25s"]);
+        assert_eq!([time(None), middle(&Distribution::default()), time(Some(85.0))], ["-", "-", "1m 25s"]);
     }
 }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::Failure;
 use super::SimulateArgs;
-use super::answers::Answers;
+use super::answers::StatedAnswers;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{self, Environment, read_length};
-use crate::simulate::comparison::{BEGIN, Contest};
+use crate::simulate::comparison::{BEGIN, RuleComparison};
 use crate::simulate::rollout::Span;
 use crate::simulate::scenario::{Outage, Scenario};
 
@@ -35,7 +35,7 @@ const HEALTHY_RUNS: u32 = 100;
 
 /// The rollout that is tried out.
 #[derive(Clone, Debug)]
-pub(super) struct Subject {
+pub(super) struct TestedRollout {
     /// Where it stands; `None`: the defaults.
     pub(super) file: Option<PathBuf>,
     /// Its name in the file.
@@ -47,7 +47,7 @@ pub(super) struct Subject {
 }
 
 /// Finds it.
-pub(super) fn subject(args: &SimulateArgs) -> Result<Subject, Failure> {
+pub(super) fn subject(args: &SimulateArgs) -> Result<TestedRollout, Failure> {
     let (policy, file) = match &args.flags {
         Some(file) => (read(file)?, Some(file.clone())),
         None if Path::new(DEFAULT_FILE).exists() => (read(Path::new(DEFAULT_FILE))?, Some(PathBuf::from(DEFAULT_FILE))),
@@ -67,7 +67,7 @@ pub(super) fn subject(args: &SimulateArgs) -> Result<Subject, Failure> {
             "the file pins rollout `{name}` at 0%, so no user is on the canary; `--percent 10%` sets another share"
         )));
     }
-    Ok(Subject { file, name, canary, notes })
+    Ok(TestedRollout { file, name, canary, notes })
 }
 
 fn read(file: &Path) -> Result<std::sync::Arc<Policy>, Failure> {
@@ -125,26 +125,26 @@ fn hold(canary: &mut Canary, percent: Percent) -> Result<(), Failure> {
 
 /// Both providers fail for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spell {
+pub(super) struct StatedOutage {
     pub(super) errors: Percent,
     pub(super) length: Millis,
     pub(super) from: Millis,
 }
 
-impl std::fmt::Display for Spell {
+impl std::fmt::Display for StatedOutage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}@{}", self.errors, self.length, self.from)
     }
 }
 
 /// Reads `30%:10m@2h`.
-pub(super) fn spell(text: &str) -> Result<Spell, String> {
+pub(super) fn spell(text: &str) -> Result<StatedOutage, String> {
     let parts = text.split_once(':').and_then(|(errors, rest)| Some((errors, rest.split_once('@')?)));
     let Some((errors, (length, from))) = parts else {
         return Err(format!("`{text}` is not an outage; write rate, length and start, such as `30%:10m@2h`"));
     };
     let errors = errors.parse().map_err(|error: crate::decide::units::ParsePercentError| error.to_string())?;
-    let spell = Spell { errors, length: read_length(length)?, from: read_length(from)? };
+    let spell = StatedOutage { errors, length: read_length(length)?, from: read_length(from)? };
     if spell.length == Millis(0) {
         return Err(format!("an outage of {length} has no effect; write its length, such as `{errors}:10m@{from}`"));
     }
@@ -153,8 +153,8 @@ pub(super) fn spell(text: &str) -> Result<Spell, String> {
 
 /// What is asked, all of it: the same question has the same answer.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) subject: Subject,
+pub(super) struct SimulationInputs {
+    pub(super) subject: TestedRollout,
     pub(super) per_second: f64,
     pub(super) stable_errors: Percent,
     pub(super) canary_errors: Percent,
@@ -162,23 +162,23 @@ pub(super) struct Question {
     pub(super) changes_at: Millis,
     /// Whether the canary then fails more often than the file tolerates.
     pub(super) is_fault: bool,
-    pub(super) outages: Vec<Spell>,
+    pub(super) outages: Vec<StatedOutage>,
     pub(super) users: Option<u32>,
     pub(super) failing_user: bool,
     /// Which part of its requests the canary takes and never answers.
     pub(super) silent: Option<Percent>,
     /// What no status calls bad.
-    pub(super) answers: Answers,
+    pub(super) answers: StatedAnswers,
     pub(super) stable_dies: Option<Millis>,
     pub(super) runs: usize,
     pub(super) watched: Millis,
     pub(super) seed: u64,
 }
 
-impl Question {
-    pub(super) fn new(args: &SimulateArgs, subject: Subject) -> Result<Question, Failure> {
+impl SimulationInputs {
+    pub(super) fn new(args: &SimulateArgs, subject: TestedRollout) -> Result<SimulationInputs, Failure> {
         let canary_errors = args.canary_errors.unwrap_or(args.stable_errors);
-        let answers = Answers::new(&args.answers, &subject.canary.guard);
+        let answers = StatedAnswers::new(&args.answers, &subject.canary.guard);
         let silent = args.canary_silent.filter(|part| *part > Percent::ZERO);
         let is_fault = silent.is_some()
             || is_fault(&subject.canary, args.stable_errors, canary_errors)
@@ -210,7 +210,7 @@ impl Question {
             return Err(Failure::usage(format!("stable goes down at {at}, after the end of the simulation {told}")));
         }
         let runs = args.runs.unwrap_or(if is_fault { RUNS } else { HEALTHY_RUNS });
-        Ok(Question {
+        Ok(SimulationInputs {
             subject,
             per_second: args.rps,
             stable_errors: args.stable_errors,
@@ -230,7 +230,7 @@ impl Question {
     }
 
     /// What is played.
-    pub(super) fn contest(&self) -> Contest {
+    pub(super) fn contest(&self) -> RuleComparison {
         let scenario = Scenario {
             requests: self.per_second,
             stable: fraction(self.stable_errors),
@@ -242,8 +242,8 @@ impl Question {
             stable_dies: self.stable_dies.map(seconds),
             excess: self.answers.excess(seconds(self.changes_at)),
         };
-        Contest {
-            stage: scenario.stage(),
+        RuleComparison {
+            scenario: scenario.prepare(),
             canary: self.subject.canary.clone(),
             span: Span { seconds: seconds(self.watched), fault_at: self.is_fault.then(|| seconds(self.changes_at)) },
             stable_dies: scenario.stable_dies,
@@ -262,7 +262,7 @@ impl Question {
     }
 }
 
-fn outage(spell: &Spell) -> Outage {
+fn outage(spell: &StatedOutage) -> Outage {
     Outage { errors: fraction(spell.errors), seconds: seconds(spell.length), from: seconds(spell.from) }
 }
 
@@ -283,7 +283,7 @@ fn length_of(canary: &Canary, args: &SimulateArgs) -> Millis {
             let (schedule, mut now) = (&canary.ramp, BEGIN);
             for stage in schedule.stages.iter().filter(|stage| **stage <= schedule.max) {
                 let opens = ramp::opening(schedule.hours.as_ref(), now).unwrap_or(now);
-                now = opens.plus(ramp::hold(schedule, *stage));
+                now = opens.plus(ramp::hold_time(schedule, *stage));
             }
             let length = now.since(BEGIN).0;
             Millis(length + (length / 10).max(HOUR.0 / 2))

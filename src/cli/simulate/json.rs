@@ -5,18 +5,18 @@
 
 use serde_json::{Value, json};
 
-use super::inputs::{Question, Spell, seconds};
+use super::inputs::{SimulationInputs, StatedOutage, seconds};
 use super::recorded::Replayed;
-use super::report::Report;
+use super::report::ComparisonReport;
 use super::sentences;
-use crate::app::api::Happened;
+use crate::app::api::HistoryEntry;
 use crate::decide::policy::{Canary, Intent};
-use crate::decide::timestamp::Stamp;
-use crate::simulate::quantiles::Spread;
-use crate::simulate::rule_results::Standing;
+use crate::decide::timestamp::Timestamp;
+use crate::simulate::quantiles::Distribution;
+use crate::simulate::rule_results::RuleResult;
 
 /// Of a simulation.
-pub(super) fn of_report(report: &Report) -> Value {
+pub(super) fn of_report(report: &ComparisonReport) -> Value {
     let question = &report.question;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -28,8 +28,8 @@ pub(super) fn of_report(report: &Report) -> Value {
     })
 }
 
-fn inputs(question: &Question) -> Value {
-    let Question { subject, .. } = question;
+fn inputs(question: &SimulationInputs) -> Value {
+    let SimulationInputs { subject, .. } = question;
     json!({
         "flags": subject.file.as_ref().map(|file| file.display().to_string()),
         "rollout": subject.name,
@@ -39,7 +39,7 @@ fn inputs(question: &Question) -> Value {
         "canary_errors": question.canary_errors.to_string(),
         "canary_changes_at_seconds": seconds(question.changes_at),
         "is_fault": question.is_fault,
-        "outages": question.outages.iter().map(Spell::to_string).collect::<Vec<_>>(),
+        "outages": question.outages.iter().map(StatedOutage::to_string).collect::<Vec<_>>(),
         "users": question.users,
         "failing_user": question.failing_user,
         "canary_silent": question.silent.map(|part| part.to_string()),
@@ -73,7 +73,7 @@ fn policy(canary: &Canary) -> Value {
 }
 
 /// The command line that asks the same question, whatever the defaults will be.
-pub(super) fn command(question: &Question) -> String {
+pub(super) fn command(question: &SimulationInputs) -> String {
     let mut words = vec!["serin simulate".to_owned()];
     let mut add = |option: &str, value: String| words.push(format!("--{option} {value}"));
     if let Some(file) = &question.subject.file {
@@ -116,7 +116,7 @@ fn quoted(text: &str) -> String {
     if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn standing(standing: &Standing) -> Value {
+fn standing(standing: &RuleResult) -> Value {
     let tally = &standing.tally;
     json!({
         "rule": standing.contender.as_str(),
@@ -137,7 +137,7 @@ fn standing(standing: &Standing) -> Value {
     })
 }
 
-fn spread(spread: &Spread) -> Value {
+fn spread(spread: &Distribution) -> Value {
     if spread.count() == 0 {
         return Value::Null;
     }
@@ -165,11 +165,11 @@ pub(super) fn of_recording(replayed: &Replayed) -> Value {
         "rollout": replayed.subject.name,
         "policy": policy(&replayed.subject.canary),
         "lines": recording.lines,
-        "from": Stamp(replayed.span.0),
-        "until": Stamp(replayed.span.1),
+        "from": Timestamp(replayed.span.0),
+        "until": Timestamp(replayed.span.1),
         "stable": counts(recording.stable),
         "canary": counts(recording.canary),
-        "decisions": recording.decisions.iter().cloned().map(Happened::from).map(|happened| json!({
+        "decisions": recording.decisions.iter().cloned().map(HistoryEntry::from).map(|happened| json!({
             "at": happened.at,
             "action": happened.action,
             "from": happened.from,
@@ -179,7 +179,7 @@ pub(super) fn of_recording(replayed: &Replayed) -> Value {
         })).collect::<Vec<_>>(),
         "others": replayed.rivals.iter().map(|(name, at)| json!({
             "rule": name,
-            "takes_back_at": at.map(Stamp),
+            "takes_back_at": at.map(Timestamp),
         })).collect::<Vec<_>>(),
     })
 }

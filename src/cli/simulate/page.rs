@@ -8,21 +8,21 @@ use std::fmt::Write as _;
 
 use super::chart::escape;
 use super::format;
-use super::inputs::{Question, seconds};
+use super::inputs::{SimulationInputs, seconds};
 use super::recorded::{self, Replayed};
-use super::report::{self, Report};
-use super::run_chart::Course;
+use super::report::{self, ComparisonReport};
+use super::run_chart::RunChart;
 use super::{bars, curves, json, sentences};
 use crate::decide::event::Action;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent};
 use crate::describe::event::reason;
-use crate::simulate::example_run::Picture;
+use crate::simulate::example_run::ExampleRun;
 
 const STYLE: &str = include_str!("page.css");
 
 /// Of a simulation.
-pub(super) fn of_report(report: &Report, picture: &Picture) -> String {
+pub(super) fn of_report(report: &ComparisonReport, picture: &ExampleRun) -> String {
     let question = &report.question;
     let mut body = opening(&sentences::headline(report), &sentences::asked(question));
     body += &figures(report);
@@ -48,7 +48,7 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
     let moments = recording.strip.moments();
     if let Some(last) = moments.last() {
         let event = recording.decisions.last().filter(|_| recording.ended);
-        let course = Course {
+        let course = RunChart {
             strip: &recording.strip,
             from: 0.0,
             until: last.at,
@@ -119,7 +119,7 @@ fn section(title: &str, sub: &str, html: &str) -> String {
     format!("<section>\n<h2>{}</h2>\n{sub}{html}</section>\n", escape(title))
 }
 
-fn figures(report: &Report) -> String {
+fn figures(report: &ComparisonReport) -> String {
     let (question, serin) = (&report.question, report.serin());
     let tally = &serin.tally;
     let early = format::count(tally.wrong as f64);
@@ -151,7 +151,7 @@ fn figures(report: &Report) -> String {
     html + "</div>\n"
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &ComparisonReport) -> String {
     let table = report::table(report);
     let class = if table.titles.len() > 8 { "stack dense" } else { "stack" };
     let mut html = format!("<div class=\"scroll\" style=\"margin-top:18px\"><table class=\"{class}\"><thead><tr>");
@@ -174,9 +174,9 @@ fn table(report: &Report) -> String {
     html
 }
 
-fn one_rollout(report: &Report, picture: &Picture) -> String {
+fn one_rollout(report: &ComparisonReport, picture: &ExampleRun) -> String {
     let answer = picture.answer();
-    let course = Course {
+    let course = RunChart {
         strip: &picture.strip,
         from: picture.from,
         until: picture.until,
@@ -203,7 +203,7 @@ fn answered(action: &Action) -> &'static str {
     }
 }
 
-fn inputs(question: &Question) -> String {
+fn inputs(question: &SimulationInputs) -> String {
     let mut list = vec![("Requests", format!("{} a second", question.per_second))];
     list.push(("Stable fails", question.stable_errors.to_string()));
     let canary = match (question.silent, question.changes_at.0) {

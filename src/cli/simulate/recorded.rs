@@ -12,11 +12,11 @@ use super::super::Failure;
 use super::super::output::{Style, moment};
 
 use super::format;
-use super::inputs::Subject;
+use super::inputs::TestedRollout;
 use super::report::wrap;
 use crate::decide::event::{Action, Detail, Event};
-use crate::decide::guard::trace::Line;
-use crate::decide::timestamp::Stamp;
+use crate::decide::guard::trace::TraceLine;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::UnixMillis;
 use crate::describe::event::reason;
 use crate::describe::format::percent;
@@ -26,7 +26,7 @@ use crate::simulate::replay::{Recording, Replay};
 #[derive(Clone, Debug)]
 pub(super) struct Replayed {
     pub(super) file: PathBuf,
-    pub(super) subject: Subject,
+    pub(super) subject: TestedRollout,
     pub(super) recording: Recording,
     /// When the first line began, and when the last one ended.
     pub(super) span: (UnixMillis, UnixMillis),
@@ -35,7 +35,7 @@ pub(super) struct Replayed {
 }
 
 /// Replays the file.
-pub(super) fn replay(file: &Path, subject: &Subject) -> Result<Replayed, Failure> {
+pub(super) fn replay(file: &Path, subject: &TestedRollout) -> Result<Replayed, Failure> {
     let name = file.display();
     let unreadable = |error: std::io::Error| Failure::usage(format!("{name}: {error}"));
     let mut input = BufReader::new(File::open(file).map_err(unreadable)?);
@@ -50,7 +50,7 @@ pub(super) fn replay(file: &Path, subject: &Subject) -> Result<Replayed, Failure
             continue;
         }
         let wrong = |problem: String| Failure::usage(format!("{name}, line {number}: {problem}"));
-        let line: Line = serde_json::from_slice(&text).map_err(|error| wrong(problem(&error)))?;
+        let line: TraceLine = serde_json::from_slice(&text).map_err(|error| wrong(problem(&error)))?;
         replay.get_or_insert_with(|| Replay::new(&subject.name, &subject.canary, &line)).see(&line).map_err(wrong)?;
     }
     let Some(replay) = replay else {
@@ -92,7 +92,7 @@ pub(super) fn asked(replayed: &Replayed) -> String {
     format!(
         "{} from {} on, in {} lines: stable failed {}, the canary {}. Replayed with the guard of {guard}.",
         format::time(Some(end.since(*begin).0 as f64 / 1000.0)),
-        moment(Stamp(*begin)),
+        moment(Timestamp(*begin)),
         format::count(recording.lines as f64),
         arm(recording.stable),
         arm(recording.canary),
@@ -154,7 +154,7 @@ pub(super) fn rows(replayed: &Replayed) -> Vec<[String; 4]> {
     let row = |event: &Event| {
         let share =
             if event.from == event.to { event.from.to_string() } else { format!("{} -> {}", event.from, event.to) };
-        [moment(Stamp(event.at)), event.action.to_string(), share, reason(event)]
+        [moment(Timestamp(event.at)), event.action.to_string(), share, reason(event)]
     };
     replayed.recording.decisions.iter().map(row).collect()
 }
@@ -166,14 +166,14 @@ pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
     let told = |at: &Option<UnixMillis>| match (at, showed) {
         (None, _) => "would not have rolled it back".to_owned(),
         (Some(at), Some(showed)) if *at >= showed => {
-            format!("would have rolled it back at {}, {} after that", moment(Stamp(*at)), between(showed, *at))
+            format!("would have rolled it back at {}, {} after that", moment(Timestamp(*at)), between(showed, *at))
         }
         (Some(at), Some(showed)) => {
-            format!("would have rolled it back at {}, {} before that", moment(Stamp(*at)), between(*at, showed))
+            format!("would have rolled it back at {}, {} before that", moment(Timestamp(*at)), between(*at, showed))
         }
         (Some(at), None) => {
             let into = between(replayed.span.0, *at);
-            format!("would have rolled it back at {}, {into} into the recording", moment(Stamp(*at)))
+            format!("would have rolled it back at {}, {into} into the recording", moment(Timestamp(*at)))
         }
     };
     replayed.rivals.iter().map(|(name, at)| (*name, told(at))).collect()

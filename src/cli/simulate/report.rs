@@ -6,23 +6,23 @@
 
 use super::super::output::Style;
 use super::format::{self, NONE};
-use super::inputs::Question;
+use super::inputs::SimulationInputs;
 use super::sentences;
 use crate::decide::policy::Intent;
-use crate::simulate::comparison::Contender;
-use crate::simulate::rule_results::Standing;
+use crate::simulate::comparison::ComparedRule;
+use crate::simulate::rule_results::RuleResult;
 
 /// A question and its answer.
 #[derive(Clone, Debug)]
-pub(super) struct Report {
-    pub(super) question: Question,
-    /// In the order of [`Contender::ALL`].
-    pub(super) standings: Vec<Standing>,
+pub(super) struct ComparisonReport {
+    pub(super) question: SimulationInputs,
+    /// In the order of [`ComparedRule::ALL`].
+    pub(super) standings: Vec<RuleResult>,
 }
 
-impl Report {
+impl ComparisonReport {
     /// The guard's own standing.
-    pub(super) fn serin(&self) -> &Standing {
+    pub(super) fn serin(&self) -> &RuleResult {
         // There is one for each rule, the guard's first.
         &self.standings[0]
     }
@@ -39,13 +39,13 @@ pub(super) struct Table {
 }
 
 /// The report's table.
-pub(super) fn table(report: &Report) -> Table {
+pub(super) fn table(report: &ComparisonReport) -> Table {
     let question = &report.question;
     let held = matches!(question.subject.canary.percent, Intent::Pinned(_));
     let mut titles = vec![""];
     let mut rows: Vec<Vec<String>> =
         report.standings.iter().map(|standing| vec![standing.contender.as_str().to_owned()]).collect();
-    let mut column = |title, cell: &dyn Fn(&Standing) -> String| {
+    let mut column = |title, cell: &dyn Fn(&RuleResult) -> String| {
         titles.push(title);
         rows.iter_mut().zip(&report.standings).for_each(|(row, standing)| row.push(cell(standing)));
     };
@@ -74,14 +74,14 @@ pub(super) fn table(report: &Report) -> Table {
     }
     if report.serin().confirmations > 0 {
         column("confirmed", &|s| match s.contender {
-            Contender::Serin => format::count(s.confirmations as f64),
+            ComparedRule::Serin => format::count(s.confirmations as f64),
             _ => NONE.to_owned(),
         });
     }
     Table { titles, rows, caption: caption(report, held) }
 }
 
-fn caption(report: &Report, held: bool) -> String {
+fn caption(report: &ComparisonReport, held: bool) -> String {
     let question = &report.question;
     let mut told = Vec::new();
     if question.is_fault {
@@ -107,7 +107,7 @@ fn caption(report: &Report, held: bool) -> String {
 }
 
 /// For people.
-pub(super) fn text(report: &Report, style: Style) -> String {
+pub(super) fn text(report: &ComparisonReport, style: Style) -> String {
     let table = table(report);
     let wrapped = |text: &str| wrap(text, 100).join("\n");
     format!(

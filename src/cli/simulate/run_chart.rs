@@ -5,12 +5,12 @@
 
 use super::chart::{Anchor, Scale, area, both, inside, line, path, signed, stairs, text, times};
 use super::format;
-use crate::simulate::timeline::{Moment, Strip};
+use crate::simulate::timeline::{Timeline, TimelinePoint};
 
 /// What is drawn.
-pub(super) struct Course<'a> {
+pub(super) struct RunChart<'a> {
     /// What was seen and held.
-    pub(super) strip: &'a Strip,
+    pub(super) strip: &'a Timeline,
     /// Where it begins and ends, in seconds from the start.
     pub(super) from: f64,
     pub(super) until: f64,
@@ -28,7 +28,7 @@ const SHARE: (f64, f64) = (46.0, 120.0);
 const FAILING: (f64, f64) = (158.0, 232.0);
 const EVIDENCE: (f64, f64) = (270.0, 372.0);
 
-impl Course<'_> {
+impl RunChart<'_> {
     /// The picture.
     pub(super) fn html(&self) -> String {
         let legend = "<ul class=\"legend\"><li><span class=\"swatch c0\"></span>evidence that it is worse than stable</li>\
@@ -89,7 +89,7 @@ impl Course<'_> {
         let moments = self.strip.moments();
         let most = nice(moments.iter().map(|moment| moment.share).fold(0.0, f64::max));
         let (svg, y) = self.strip(x, SHARE, "Users on the canary", most);
-        let begin = |moment: &Moment| x.place((moment.at - moment.seconds).max(self.from));
+        let begin = |moment: &TimelinePoint| x.place((moment.at - moment.seconds).max(self.from));
         let mut points: Vec<(f64, f64)> = moments.iter().map(|moment| (begin(moment), y.place(moment.share))).collect();
         let last = moments.last().map_or(0.0, |moment| moment.share);
         if self.acted.is_some() {
@@ -117,25 +117,25 @@ impl Course<'_> {
                 );
             }
         }
-        let place = |piece: &Moment| (x.place(piece.at - piece.seconds / 2.0), y.place(rate(piece.stable)));
+        let place = |piece: &TimelinePoint| (x.place(piece.at - piece.seconds / 2.0), y.place(rate(piece.stable)));
         let stable: Vec<(f64, f64)> = pieces.iter().filter(|piece| piece.stable.0 > 0.0).map(place).collect();
         svg + &path("stable-line", &stable)
     }
 
     /// Neighbours together until each is wide enough to be seen.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundreds")]
-    fn pieces(&self, x: &Scale) -> Vec<Moment> {
+    fn pieces(&self, x: &Scale) -> Vec<TimelinePoint> {
         let moments = self.strip.moments();
         let each = moments.len().div_ceil((x.room() / 5.0).max(1.0).round() as usize).max(1);
-        let sum = |parts: &[Moment], of: fn(&Moment) -> f64| parts.iter().map(of).sum::<f64>();
+        let sum = |parts: &[TimelinePoint], of: fn(&TimelinePoint) -> f64| parts.iter().map(of).sum::<f64>();
         moments
             .chunks(each)
-            .map(|parts| Moment {
+            .map(|parts| TimelinePoint {
                 at: parts.last().map_or(0.0, |moment| moment.at),
                 seconds: sum(parts, |moment| moment.seconds),
                 stable: (sum(parts, |m| m.stable.0), sum(parts, |m| m.stable.1)),
                 canary: (sum(parts, |m| m.canary.0), sum(parts, |m| m.canary.1)),
-                ..Moment::default()
+                ..TimelinePoint::default()
             })
             .collect()
     }
@@ -149,7 +149,7 @@ impl Course<'_> {
         }
         svg += &line("grid", (x.start, y.place(0.5)), (x.end, y.place(0.5)));
         let moments = self.strip.moments();
-        let points = |of: fn(&Moment) -> f64| -> Vec<(f64, f64)> {
+        let points = |of: fn(&TimelinePoint) -> f64| -> Vec<(f64, f64)> {
             moments.iter().map(|moment| (x.place(moment.at), y.place(of(moment)))).collect()
         };
         let worse = points(|moment| moment.worse);

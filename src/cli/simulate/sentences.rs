@@ -4,14 +4,14 @@
 //! what happened in so many rollouts.
 
 use super::format;
-use super::inputs::{Question, seconds};
-use super::report::Report;
+use super::inputs::{SimulationInputs, seconds};
+use super::report::ComparisonReport;
 use crate::decide::policy::{Intent, OnRegression};
 use crate::decide::units::Percent;
-use crate::simulate::rule_results::Standing;
+use crate::simulate::rule_results::RuleResult;
 
 /// What was asked.
-pub(super) fn asked(question: &Question) -> String {
+pub(super) fn asked(question: &SimulationInputs) -> String {
     let mut text = format!("{} Stable fails {}", traffic(question), question.stable_errors);
     text.push_str(&canary(question));
     if !question.answers.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn asked(question: &Question) -> String {
     format!("{text} {} {rollouts} rollouts, each watched for {watched}; seed {}.", schedule(question), question.seed)
 }
 
-fn traffic(question: &Question) -> String {
+fn traffic(question: &SimulationInputs) -> String {
     let per_second = question.per_second;
     let users = match (question.users, question.failing_user) {
         (None, _) => String::new(),
@@ -50,13 +50,13 @@ pub(super) fn never_answered(part: Percent) -> String {
 }
 
 /// Since when the canary differs; empty: from the start.
-fn from_then(question: &Question) -> String {
+fn from_then(question: &SimulationInputs) -> String {
     let at = question.changes_at;
     if at.0 == 0 { String::new() } else { format!(" from {} on", time(at)) }
 }
 
-fn canary(question: &Question) -> String {
-    let Question { canary_errors, stable_errors, is_fault, .. } = question;
+fn canary(question: &SimulationInputs) -> String {
+    let SimulationInputs { canary_errors, stable_errors, is_fault, .. } = question;
     let from = from_then(question);
     if let Some(part) = question.silent {
         format!(", the canary accepts requests and never answers {}{from}.", never_answered(part))
@@ -69,7 +69,7 @@ fn canary(question: &Question) -> String {
     }
 }
 
-fn schedule(question: &Question) -> String {
+fn schedule(question: &SimulationInputs) -> String {
     let subject = &question.subject;
     let name = match &subject.file {
         Some(file) => format!("rollout `{}` of {}", subject.name, file.display()),
@@ -89,7 +89,7 @@ fn schedule(question: &Question) -> String {
 }
 
 /// What came out.
-pub(super) fn answer(report: &Report) -> Vec<String> {
+pub(super) fn answer(report: &ComparisonReport) -> Vec<String> {
     let question = &report.question;
     let mut sentences = vec![headline(report)];
     if question.is_fault {
@@ -109,7 +109,7 @@ pub(super) fn answer(report: &Report) -> Vec<String> {
 }
 
 /// The most important of it, in one sentence.
-pub(super) fn headline(report: &Report) -> String {
+pub(super) fn headline(report: &ComparisonReport) -> String {
     let (question, serin) = (&report.question, report.serin());
     let tally = &serin.tally;
     let runs = format::count(tally.runs as f64);
@@ -142,10 +142,12 @@ pub(super) fn headline(report: &Report) -> String {
         };
     }
     let what = match question {
-        Question { canary_errors, stable_errors, .. } if canary_errors == stable_errors => {
+        SimulationInputs { canary_errors, stable_errors, .. } if canary_errors == stable_errors => {
             "A healthy canary".to_owned()
         }
-        Question { canary_errors, .. } => format!("A canary that fails {canary_errors}, as the file tolerates,"),
+        SimulationInputs { canary_errors, .. } => {
+            format!("A canary that fails {canary_errors}, as the file tolerates,")
+        }
     };
     let watched = time(question.watched);
     let back = match tally.wrong {
@@ -169,7 +171,7 @@ pub(super) fn headline(report: &Report) -> String {
     format!("{what} {back}{end}.")
 }
 
-fn cost(report: &Report) -> String {
+fn cost(report: &ComparisonReport) -> String {
     let tally = &report.serin().tally;
     let early = match tally.wrong {
         0 => "no rollout was rolled back before the fault".to_owned(),
@@ -185,12 +187,12 @@ fn cost(report: &Report) -> String {
     }
 }
 
-fn others(report: &Report) -> String {
+fn others(report: &ComparisonReport) -> String {
     let told: Vec<String> = report.standings.iter().skip(1).map(|standing| other(standing, &report.question)).collect();
     format!("On the same requests: {}.", told.join("; "))
 }
 
-fn other(standing: &Standing, question: &Question) -> String {
+fn other(standing: &RuleResult, question: &SimulationInputs) -> String {
     let (name, tally) = (standing.contender.as_str(), &standing.tally);
     if !question.is_fault {
         let back = format!("{name} rolls {} back", format::much(tally.wrong, tally.runs));
@@ -216,7 +218,7 @@ fn other(standing: &Standing, question: &Question) -> String {
 }
 
 /// What the file makes of a regression.
-pub(super) fn done(question: &Question) -> &'static str {
+pub(super) fn done(question: &SimulationInputs) -> &'static str {
     match question.subject.canary.on_regression {
         _ if question.canary_errors == question.stable_errors
             && question.answers.is_held_for(&question.subject.canary.guard) =>

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::decide::guard::tick::{ArmTick, Tick};
-use crate::decide::guard::trace::Line;
+use crate::decide::guard::trace::TraceLine;
 use crate::decide::units::UnixMillis;
 
 #[derive(Parser)]
@@ -43,7 +43,7 @@ impl Place {
         let args = Cli::try_parse_from(words).map_err(|error| error.to_string())?.args;
         let told = inputs::subject(&args).and_then(|subject| {
             // Where the test lies is not to be seen in what is told.
-            examine(&args, Subject { file: Some(PathBuf::from("flags.yaml")), ..subject }, Style::PLAIN)
+            examine(&args, TestedRollout { file: Some(PathBuf::from("flags.yaml")), ..subject }, Style::PLAIN)
         });
         told.map_err(|failure| {
             assert_eq!(failure.exit, Exit::Usage, "{failure}");
@@ -271,7 +271,7 @@ fn recording(place: &Place, fails_from: u64) -> String {
         let failures = if second >= fails_from { 2.0 } else { 0.0 };
         let (stable, canary) = (ArmTick::plain(45.0, 0.0), ArmTick::plain(5.0, failures));
         let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
-        let line = Line::new(UnixMillis(1_795_247_762_000 + second * 1000), 0.1, &tick);
+        let line = TraceLine::new(UnixMillis(1_795_247_762_000 + second * 1000), 0.1, &tick);
         text += &(serde_json::to_string(&line).unwrap() + "\n");
     }
     let path = place.path("chat.jsonl");

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::api::{Arm, Fallback, Provider, Recent, RecentArm, Refusal, Rollout, StatusReply};
+use crate::app::api::{Arm, Fallback, Incompatibility, Provider, Recent, RecentArm, Rollout, StatusReply};
 use crate::cli::guard_format::{
     INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
 };
@@ -239,7 +239,7 @@ fn window(text: &mut String, rollout: &Rollout, style: Style) {
 
 fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style) {
     for (index, refusal) in rollout.findings.iter().take(LISTED).enumerate() {
-        let Refusal { sentence, advice, count, last_at, .. } = refusal;
+        let Incompatibility { sentence, advice, count, last_at, .. } = refusal;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
         let told = format!("{}: {times}, last {}", one_line(sentence), distance(*last_at, now));
         row(text, if index == 0 { "refused" } else { "" }, &style.yellow(&told));

@@ -6,8 +6,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, numbers};
-use crate::app::api::{Guard, Happened, Rollout};
+use super::{RolloutAnswer, numbers};
+use crate::app::api::{Guard, HistoryEntry, Rollout};
 use crate::cli::guard_format::{
     INCIDENT, answers, counted, evidence, failed_as, in_flight, of_answers, seen_in, silence, waits_for,
 };
@@ -21,7 +21,7 @@ const WIDTH: usize = 100;
 const NAME: usize = 10;
 
 /// All of them.
-pub(super) fn render(answers: &[Answer], now: UnixMillis, style: Style) -> String {
+pub(super) fn render(answers: &[RolloutAnswer], now: UnixMillis, style: Style) -> String {
     if answers.is_empty() {
         return "there is no rollout\n".to_owned();
     }
@@ -35,7 +35,7 @@ pub(super) fn render(answers: &[Answer], now: UnixMillis, style: Style) -> Strin
     text
 }
 
-fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
+fn one(text: &mut String, answer: &RolloutAnswer, now: UnixMillis, style: Style) {
     let rollout = &answer.rollout;
     let Rollout { name, stable, phase, percent, intent, .. } = rollout;
     let name = style.bold(name);
@@ -73,8 +73,8 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
     }
 }
 
-fn decision(text: &mut String, key: &str, event: &Happened, now: UnixMillis, style: Style) {
-    let Happened { at, actor, action, reason, from, to, .. } = event;
+fn decision(text: &mut String, key: &str, event: &HistoryEntry, now: UnixMillis, style: Style) {
+    let HistoryEntry { at, actor, action, reason, from, to, .. } = event;
     let share = if from == to { format!("at {to}%") } else { format!("{from}% -> {to}%") };
     let (action, actor) = (style.bold(&one_line(action)), one_line(actor));
     row(text, key, &format!("{action} by {actor}, {share}, {}, {}", moment(*at), distance(*at, now)));

@@ -17,7 +17,7 @@ use crate::control::evidence::stable_health::StableHealth;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
-use crate::decide::rollout::rules_fingerprint::terms;
+use crate::decide::rollout::rules_fingerprint::rules_fingerprint;
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
 use crate::describe::in_force::forgotten;
 use crate::state::retry_budget::RetryBudget;
@@ -49,7 +49,7 @@ impl Engine {
             let entry = self.entry(&policy, spec, &mut previous, state_lost, now);
             // The file may have been edited while no process ran.
             let judged_by = entry.rollout.as_ref().and_then(|rollout| rollout.state().judged_by);
-            let terms = spec.canary.as_ref().map(|canary| terms(&canary.guard, &canary.ramp));
+            let terms = spec.canary.as_ref().map(|canary| rules_fingerprint(&canary.guard, &canary.ramp));
             fresh.push(judged_by.is_some() && judged_by != terms);
             self.entries.push(entry);
         }
@@ -114,7 +114,7 @@ fn initial_state(
     let is_lost = state_lost && kept.is_none() && config.canary.percent == Intent::Auto;
     let mut state = kept.unwrap_or_else(|| RolloutState::new(config.canary.attempt, now.unix));
     // There is no evidence from the time in between.
-    state.judge.skip_time();
+    state.analysis.skip_gap();
     if is_lost {
         state.paused = Some(state_lost_pause(now));
     }

@@ -5,7 +5,7 @@
 //! at most once in ten minutes. Decides nothing.
 
 use crate::control::now::Now;
-use crate::decide::event::Notice;
+use crate::decide::event::Alert;
 use crate::decide::units::Millis;
 use crate::describe::alert::sentence;
 
@@ -45,29 +45,29 @@ impl AvailabilityAlerts {
     }
 
     /// Logs a change of the canary. Returns the alert for the history.
-    pub(super) fn canary_alert(&mut self, names: Names<'_>, now: Now) -> Option<Notice> {
+    pub(super) fn canary_alert(&mut self, names: Names<'_>, now: Now) -> Option<Alert> {
         let Names { rollout, canary, stable } = names;
         if !self.canary_dead {
             tracing::warn!(rollout, "{canary} answers again, or {stable} is reachable");
             return None;
         }
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);
-        self.rate_limited(0, Notice::NobodyAnswers { rollout, canary, stable }, names, now)
+        self.rate_limited(0, Alert::NobodyAnswers { rollout, canary, stable }, names, now)
     }
 
     /// Logs a change of stable. `waits`: how long requests wait for a silent stable. Returns the alert for the
     /// history.
-    pub(super) fn stable_alert(&mut self, waits: Option<Millis>, names: Names<'_>, now: Now) -> Option<Notice> {
+    pub(super) fn stable_alert(&mut self, waits: Option<Millis>, names: Names<'_>, now: Now) -> Option<Alert> {
         let Names { rollout, canary, stable } = names;
         let Some(waits) = waits else {
             tracing::warn!(rollout, "{stable} answers again");
             return None;
         };
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);
-        self.rate_limited(1, Notice::StableSilent { rollout, canary, stable, waits }, names, now)
+        self.rate_limited(1, Alert::StableSilent { rollout, canary, stable, waits }, names, now)
     }
 
-    fn rate_limited(&mut self, kind: usize, alert: Notice, names: Names<'_>, now: Now) -> Option<Notice> {
+    fn rate_limited(&mut self, kind: usize, alert: Alert, names: Names<'_>, now: Now) -> Option<Alert> {
         let sent_at = &mut self.sent_at[kind];
         if sent_at.is_some_and(|at| now.mono.since(at) < ALERT_INTERVAL) {
             tracing::warn!(rollout = names.rollout, "{}", sentence(&alert));

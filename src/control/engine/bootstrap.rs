@@ -21,12 +21,12 @@ use crate::control::persist::outbox::Outbox;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::ephemeral::Ephemeral;
-use crate::decide::event::{Action, Actor, Notice, Reason};
+use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
-use crate::decide::warning::{TakenBack, Warning};
+use crate::decide::warning::{RolledBackStable, Warning};
 use crate::describe::warning::sentence;
-use crate::state::snapshot::{Shared, Snapshot};
+use crate::state::snapshot::{Snapshot, SnapshotCell};
 use crate::state::status::FlagsStatus;
 use crate::store::locks::LocksFound;
 
@@ -89,7 +89,7 @@ impl Engine {
             rollouts: 0,
         };
         let mut engine = Engine {
-            shared: Arc::new(Shared::new(empty, cores)),
+            shared: Arc::new(SnapshotCell::new(empty, cores)),
             status: Arc::new(ArcSwap::from_pointee(report::empty())),
             outbox: Outbox { last_good: bootstrap.keep, ..Outbox::default() },
             policy: Arc::clone(&policy),
@@ -105,7 +105,7 @@ impl Engine {
             revision: 0,
         };
         let ProcessContext { disk, locks, .. } = &engine.context;
-        let texts = engine.process.notes.iter().map(|text| Notice::Text { text: text.clone() });
+        let texts = engine.process.notes.iter().map(|text| Alert::Text { text: text.clone() });
         let alerts: Vec<_> = disk.alert().into_iter().chain(locks.alert(&disk.dir)).chain(texts).collect();
         engine.emit_alerts(alerts, now);
         engine.apply_policy(policy, bootstrap.state_lost, now);
@@ -130,7 +130,7 @@ fn start_reason(engine: &Engine) -> Reason {
     Reason::Began { version: env!("CARGO_PKG_VERSION").to_owned(), dir, rollouts, more }
 }
 
-fn stables_rolled_back(bootstrap: &Bootstrap) -> Vec<TakenBack> {
+fn stables_rolled_back(bootstrap: &Bootstrap) -> Vec<RolledBackStable> {
     let Bootstrap { policy, states, .. } = bootstrap;
     let rolled_back_canary = |url: &str| {
         let held = |state: &RolloutState| state.lock.is_some() || matches!(state.phase, Phase::RolledBack { .. });
@@ -139,7 +139,7 @@ fn stables_rolled_back(bootstrap: &Bootstrap) -> Vec<TakenBack> {
     let warn = |rollout: &Arc<Rollout>| {
         let stable = policy.provider(rollout.stable).base_url.to_string();
         let (identity, _) = rolled_back_canary(&stable)?;
-        Some(TakenBack { rollout: rollout.name.clone(), stable, other: identity.rollout.clone() })
+        Some(RolledBackStable { rollout: rollout.name.clone(), stable, other: identity.rollout.clone() })
     };
     policy.rollouts.iter().filter_map(warn).collect()
 }

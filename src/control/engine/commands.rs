@@ -9,12 +9,12 @@ use super::entry::Entry;
 use super::input::Input;
 use super::rollout::Rollout;
 use crate::control::now::Now;
-use crate::decide::guard::trace::Line;
-use crate::decide::rollout::command_result::Barred;
-use crate::decide::rollout::state::{Lock, RolloutState, Verb};
+use crate::decide::guard::trace::TraceLine;
+use crate::decide::rollout::command_result::CommandObstacle;
+use crate::decide::rollout::state::{Lock, RolloutCommand, RolloutState};
 use crate::decide::units::{Millis, Percent};
 use crate::describe::{command as describe, ephemeral};
-use crate::state::inbox::{Command, Refusal};
+use crate::state::inbox::{Command, CommandError};
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub(in crate::control) struct ResumeLocks {
 impl Engine {
     /// Runs a command. On return its effects are published and in the outbox. If it sends users to the canary, it is
     /// proposed instead.
-    pub fn command(&mut self, command: &Command, now: Now) -> Result<CommandResult, Refusal> {
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<CommandResult, CommandError> {
         let targets = self.targets(command)?;
         let mut result = CommandResult::default();
         for index in targets {
@@ -56,7 +56,7 @@ impl Engine {
             result.notes.extend(notes.iter().map(|note| describe::note(name, note)));
             result.proposed |= proposed;
             result.rollouts.push((name.clone(), rollout.state().in_force));
-            if matches!(command.verb, Verb::Rollback { .. }) {
+            if matches!(command.verb, RolloutCommand::Rollback { .. }) {
                 result.locks.extend(rollout.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
             result.open_on_canary += entry.open_on_canary();
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// The lock that a resume lifts, and the locks that it must leave in place.
-    pub(in crate::control) fn locks_for_resume(&self, command: &Command) -> Result<ResumeLocks, Refusal> {
+    pub(in crate::control) fn locks_for_resume(&self, command: &Command) -> Result<ResumeLocks, CommandError> {
         let targets = self.targets(command)?;
         let mut locks = ResumeLocks::default();
         for (index, entry) in self.entries.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// The same, after a check that the resume would be accepted. To be called before a lock file is removed for it.
-    pub(in crate::control) fn check_resume(&self, command: &Command, now: Now) -> Result<ResumeLocks, Refusal> {
+    pub(in crate::control) fn check_resume(&self, command: &Command, now: Now) -> Result<ResumeLocks, CommandError> {
         for index in self.targets(command)? {
             let Entry { spec, rollout, .. } = &self.entries[index];
             let denied = rollout.as_ref().and_then(|rollout| rollout.would_deny(command, &self.context, now));
@@ -101,27 +101,27 @@ impl Engine {
         self.locks_for_resume(command)
     }
 
-    fn refusal_text(&self, rollout: &str, denied: &Denied) -> Refusal {
+    fn refusal_text(&self, rollout: &str, denied: &Denied) -> CommandError {
         match denied {
-            Denied::Refused(refusal) => Refusal::NotNow(describe::refusal(rollout, refusal)),
+            Denied::Refused(refusal) => CommandError::NotNow(describe::refusal(rollout, refusal)),
             Denied::Unwritable(error) => self.unwritable(rollout, error),
         }
     }
 
     /// Refuses a command that has to be written first, because the disk cannot be written.
-    pub(in crate::control) fn unwritable(&self, rollout: &str, error: &str) -> Refusal {
+    pub(in crate::control) fn unwritable(&self, rollout: &str, error: &str) -> CommandError {
         let (dir, error) = (self.context.disk.dir.clone(), error.to_owned());
-        barred(rollout, &Barred::Unwritable { stays: self.percent_of(rollout), dir, error })
+        barred(rollout, &CommandObstacle::Unwritable { stays: self.percent_of(rollout), dir, error })
     }
 
     /// Refuses a command that was not written in time.
-    pub(in crate::control) fn write_timed_out(&self, rollout: &str, after: Millis) -> Refusal {
-        barred(rollout, &Barred::Unanswered { stays: self.percent_of(rollout), after })
+    pub(in crate::control) fn write_timed_out(&self, rollout: &str, after: Millis) -> CommandError {
+        barred(rollout, &CommandObstacle::Unanswered { stays: self.percent_of(rollout), after })
     }
 
     /// Refuses a command that needs the name of a rollout and has none.
-    pub(in crate::control) fn rollout_name_missing(&self) -> Refusal {
-        barred("", &Barred::Unnamed { known: self.names() })
+    pub(in crate::control) fn rollout_name_missing(&self) -> CommandError {
+        barred("", &CommandObstacle::Unnamed { known: self.names() })
     }
 
     fn percent_of(&self, rollout: &str) -> Percent {
@@ -158,28 +158,28 @@ impl Engine {
         result
     }
 
-    fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {
+    fn targets(&self, command: &Command) -> Result<Vec<usize>, CommandError> {
         let with_canary = |(index, entry): (usize, &Entry)| entry.rollout.as_ref().map(|_| index);
         let Some(name) = &command.rollout else {
-            if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
+            if matches!(command.verb, RolloutCommand::Rollback { .. } | RolloutCommand::Pause) {
                 return Ok(self.entries.iter().enumerate().filter_map(with_canary).collect());
             }
             return Err(self.rollout_name_missing());
         };
         match self.entries.iter().position(|entry| entry.spec.name == *name) {
-            None => Err(Refusal::Unknown { name: name.clone(), known: self.names() }),
-            Some(index) if self.entries[index].rollout.is_none() => Err(barred(name, &Barred::PlainRoute)),
+            None => Err(CommandError::Unknown { name: name.clone(), known: self.names() }),
+            Some(index) if self.entries[index].rollout.is_none() => Err(barred(name, &CommandObstacle::PlainRoute)),
             Some(index) => Ok(vec![index]),
         }
     }
 
     /// The trace of a rollout's guard, oldest first.
-    pub(in crate::control) fn trace(&self, name: &str) -> Result<Vec<Line>, Refusal> {
-        let unknown = || Refusal::Unknown { name: name.to_owned(), known: self.names() };
+    pub(in crate::control) fn trace(&self, name: &str) -> Result<Vec<TraceLine>, CommandError> {
+        let unknown = || CommandError::Unknown { name: name.to_owned(), known: self.names() };
         let entry = self.entries.iter().find(|entry| entry.spec.name == name).ok_or_else(unknown)?;
         match &entry.rollout {
             Some(rollout) => Ok(rollout.trace()),
-            None => Err(barred(name, &Barred::NothingToCompare)),
+            None => Err(barred(name, &CommandObstacle::NothingToCompare)),
         }
     }
 
@@ -190,6 +190,6 @@ impl Engine {
 }
 
 /// The refusal with its sentence, as the API returns it.
-pub(in crate::control) fn barred(rollout: &str, barred: &Barred) -> Refusal {
-    Refusal::NotNow(describe::barred(rollout, barred))
+pub(in crate::control) fn barred(rollout: &str, barred: &CommandObstacle) -> CommandError {
+    CommandError::NotNow(describe::barred(rollout, barred))
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::effects::{Denied, Effects, InputResult};
 use crate::control::persist::outbox::Proposal;
-use crate::decide::guard::user_cap::KeptPause;
+use crate::decide::guard::user_cap::SavedPause;
 use crate::decide::policy::Canary;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::Step;
@@ -46,12 +46,12 @@ impl Committed {
     /// Applies a step of the state in force. `by_time`: the passing of time alone led to it. `can_wait`: the disk was
     /// written before, so a proposal can wait for it.
     pub(in crate::control) fn apply(&mut self, step: Step, by_time: bool, can_wait: bool) -> Effects {
-        let Step { next, events, refused, notes, meanwhile, rescue } = step;
+        let Step { next, events, refused, notes, meanwhile, withdraw_waiting: rescue } = step;
         if let Some(refusal) = refused {
             let result = InputResult { denied: Some(Denied::Refused(refusal)), ..InputResult::default() };
             return Effects { result, ..Effects::default() };
         }
-        let is_news = next.is_news_to(&self.state);
+        let is_news = next.is_reportable_change_from(&self.state);
         let meanwhile = meanwhile.filter(|_| can_wait);
         // The proposal was made from the state in force. Any change but the passing of time makes it out of date.
         let stays = by_time && (meanwhile.is_some() || !is_news);
@@ -101,7 +101,7 @@ impl Committed {
     }
 
     /// Replaces the user pauses that are written with the state.
-    pub(super) fn set_pauses(&mut self, pauses: Arc<[KeptPause]>) {
+    pub(super) fn set_pauses(&mut self, pauses: Arc<[SavedPause]>) {
         self.state.pauses = pauses;
     }
 }

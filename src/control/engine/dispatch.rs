@@ -20,14 +20,14 @@ use crate::control::persist::locks::LockReadError;
 use crate::control::persist::outbox::{Outbox, Proposal};
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
-use crate::decide::event::{Action, Actor, Notice, Reason};
+use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Policy, Secret};
 use crate::decide::rollout::state::{Identity, Lock, RolloutState};
 use crate::state::access_log::Dropped;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
-use crate::state::inbox::Refused;
-use crate::state::snapshot::{Shared, Snapshot};
+use crate::state::inbox::Rejection;
+use crate::state::snapshot::{Snapshot, SnapshotCell};
 use crate::state::status::{Status, StatusCell};
 use crate::store::locks::LocksFound;
 
@@ -35,7 +35,7 @@ use crate::store::locks::LocksFound;
 #[expect(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Engine {
     /// The snapshot, which the data plane reads.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SnapshotCell>,
     /// The status, which the admin API and the dashboard read.
     pub status: Arc<StatusCell>,
     /// What must be written. The event loop empties it.
@@ -87,7 +87,7 @@ impl Engine {
                 rollout.record(Signal::Sample(sample), now.mono);
             }
         });
-        let lost = samples.lost();
+        let lost = samples.dropped();
         for rollout in self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut()) {
             rollout.record(Signal::SamplesDropped(lost), now.mono);
         }
@@ -128,7 +128,7 @@ impl Engine {
     }
 
     /// A canary rejected a request. Ignored if the rollout or its canary is not in the file any more.
-    pub(in crate::control) fn request_rejected(&mut self, rejection: Refused, now: Now) {
+    pub(in crate::control) fn request_rejected(&mut self, rejection: Rejection, now: Now) {
         if let Some(index) = self.index_of(&rejection.rollout) {
             self.apply(index, Input::Rejected(rejection), now);
         }
@@ -248,7 +248,7 @@ impl Engine {
         events::emit(event, &mut self.outbox);
     }
 
-    pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Notice>, now: Now) {
+    pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>, now: Now) {
         for alert in alerts {
             self.emit_process_event(Actor::Serin, Action::Notice, Reason::Noticed(alert), now);
         }
@@ -286,7 +286,7 @@ impl Engine {
             store: report::store(context),
             providers: self.providers.report(&self.policy, now),
             series: series.all(),
-            samples_lost: context.blocks.samples.lost(),
+            samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
             draining: self.process.draining,

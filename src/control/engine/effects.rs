@@ -5,10 +5,10 @@
 //! no effect but these.
 
 use crate::control::persist::outbox::Proposal;
-use crate::decide::event::{Event, Notice};
-use crate::decide::rollout::command_result::{Note, Refusal};
+use crate::decide::event::{Alert, Event};
+use crate::decide::rollout::command_result::{CommandNote, CommandRefusal};
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::Rescue;
+use crate::decide::rollout::step::WithdrawWaiting;
 
 #[derive(Debug, Default)]
 pub(in crate::control) struct Effects {
@@ -17,13 +17,13 @@ pub(in crate::control) struct Effects {
     /// For the log only: the history got them with the proposal.
     pub(super) committed_events: Vec<Event>,
     /// For the log and the history, after the events.
-    pub(super) alerts: Vec<Notice>,
+    pub(super) alerts: Vec<Alert>,
     /// A state in force to write. It replaces a proposal.
     pub(in crate::control) state: Option<RolloutState>,
     /// A proposal to write before it comes into force.
     pub(in crate::control) proposal: Option<Proposal>,
     /// Which requests stop waiting for the canary. The rollout releases them itself.
-    pub(in crate::control) withdraw_waiting: Option<Rescue>,
+    pub(in crate::control) withdraw_waiting: Option<WithdrawWaiting>,
     pub(in crate::control) result: InputResult,
 }
 
@@ -35,7 +35,7 @@ pub(in crate::control) struct InputResult {
     /// Why it was denied. Then nothing changed.
     pub(in crate::control) denied: Option<Denied>,
     /// Remarks for the sender of a command.
-    pub(super) notes: Vec<Note>,
+    pub(super) notes: Vec<CommandNote>,
     /// Whether the change waits for the disk.
     pub(in crate::control) proposed: bool,
     /// Whether the pending proposal was committed or abandoned.
@@ -46,7 +46,7 @@ pub(in crate::control) struct InputResult {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::control) enum Denied {
     /// The state machine refuses it.
-    Refused(Refusal),
+    Refused(CommandRefusal),
     /// It has to be written first, and the disk cannot be written, for this reason.
     Unwritable(String),
 }

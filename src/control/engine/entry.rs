@@ -17,7 +17,7 @@ use crate::decide::units::{Arm, Percent};
 use crate::state::evidence::Evidence;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
-use crate::state::snapshot::InForce;
+use crate::state::snapshot::RolloutInForce;
 
 #[derive(Debug)]
 pub(in crate::control) struct Entry {
@@ -50,12 +50,12 @@ impl Entry {
     }
 
     /// What the data plane applies. `unused`: evidence of plain routes, which is never read.
-    pub(super) fn in_force(&self, context: &ProcessContext, unused: &Arc<Evidence>) -> InForce {
+    pub(super) fn in_force(&self, context: &ProcessContext, unused: &Arc<Evidence>) -> RolloutInForce {
         let rollout = self.rollout.as_ref();
         let ruling = rollout.map(|rollout| rollout.share_in_force(context));
-        InForce {
+        RolloutInForce {
             percent: ruling.map_or(Percent::ZERO, |ruling| ruling.percent),
-            closed: ruling.is_none_or(|ruling| ruling.closed),
+            buckets_only: ruling.is_none_or(|ruling| ruling.buckets_only),
             diverts: rollout.is_none_or(|rollout| !rollout.is_canary_dead()),
             several_sources: rollout.is_some_and(|rollout| rollout.observer().has_several_sources()),
             evidence: Arc::clone(rollout.map_or(unused, |rollout| rollout.observer().evidence())),

@@ -5,8 +5,10 @@
 
 use crate::control::evidence::traffic_rate::TrafficRate;
 use crate::decide::guard::analysis::fraction;
-use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::forecast::{
+    ExpectedTraffic, FAULTS, ForecastRollout, time_to_detect, time_to_detect_silence,
+};
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::ramp;
 use crate::decide::rollout::state::RolloutState;
@@ -34,15 +36,16 @@ impl ForecastCache {
     pub(super) fn refresh(&mut self, canary: &Canary, state: &RolloutState, rate: &TrafficRate, now: Millis) {
         self.made_at = Some(now);
         let share = fraction(state.in_force);
-        let traffic = Traffic { per_second: rate.per_second, share, stable_rate: rate.stable_rate };
-        let course = Course {
-            schedule: ramp::schedule(&canary.ramp),
+        let traffic = ExpectedTraffic { per_second: rate.per_second, share, stable_rate: rate.stable_rate };
+        let course = ForecastRollout {
+            schedule: ramp::ramp_length(&canary.ramp),
             confirms: canary.percent == Intent::Auto,
             retries: state.tries(),
         };
         let rule = canary.guard.slow.unwrap_or_default();
-        let slowest = Kind::ALL.into_iter().filter_map(|kind| state.judge.slow_threshold.limit(&rule, kind)).max();
-        self.silent = until_silent(&canary.guard, slowest, traffic);
-        self.faults = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
+        let slowest =
+            ResponseKind::ALL.into_iter().filter_map(|kind| state.analysis.slow_threshold.limit(&rule, kind)).max();
+        self.silent = time_to_detect_silence(&canary.guard, slowest, traffic);
+        self.faults = FAULTS.map(|fault| time_to_detect(&canary.guard, Some(&state.analysis), course, traffic, fault));
     }
 }

@@ -10,7 +10,7 @@ use crate::control::persist::outbox::Proposal;
 use crate::decide::policy::Provider;
 use crate::decide::rollout::state::{Identity, Lock};
 use crate::decide::units::Arm;
-use crate::state::inbox::{Command, Refused};
+use crate::state::inbox::{Command, Rejection};
 use crate::state::samples::Sample;
 
 /// Changes the state of a rollout, if the state machine accepts it.
@@ -25,7 +25,7 @@ pub(super) enum Input<'a> {
     /// A lock file was found.
     LockFound(Lock),
     /// The canary rejected a request that stable may accept.
-    Rejected(Refused),
+    Rejected(Rejection),
     /// These proposals are on the disk. One of them may belong to this rollout.
     Written(&'a [(Identity, Proposal)]),
     /// These proposals could not be written.

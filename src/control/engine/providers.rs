@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::control::now::Now;
-use crate::decide::breaker::{BreakerState, State, open_for};
-use crate::decide::event::{Action, Reason, Turn};
+use crate::decide::breaker::{BreakerPhase, CircuitState, open_for};
+use crate::decide::event::{Action, BreakerChange, Reason};
 use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
 use crate::describe::event::breaker as sentence;
-use crate::state::provider::{Breaker, ProviderState, Ticket};
+use crate::state::provider::{BreakerKind, ProbeToken, ProviderState};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
 /// Between two openings of a breaker in the history.
@@ -29,7 +29,7 @@ pub(super) struct Providers(BTreeMap<Identity, ProviderRecord>);
 #[derive(Debug)]
 struct ProviderRecord {
     state: Arc<ProviderState>,
-    // By [`Breaker`].
+    // By [`BreakerKind`].
     breakers: [BreakerHistory; 2],
 }
 
@@ -71,8 +71,9 @@ impl Providers {
     /// How many requests of this stable its breaker has diverted since the start, and whether it would divert one now.
     pub(super) fn bypassed(&self, provider: &Provider, now: Millis) -> (u64, bool) {
         let count = |record: &ProviderRecord| {
-            let shut = provider.breaker.is_some() && record.state.state(Breaker::Reach, now) != BreakerState::Closed;
-            (record.state.stepped_back(Breaker::Reach), shut)
+            let shut =
+                provider.breaker.is_some() && record.state.phase(BreakerKind::Reach, now) != BreakerPhase::Closed;
+            (record.state.bypassed(BreakerKind::Reach), shut)
         };
         self.0.get(&identity(provider)).map_or((0, false), count)
     }
@@ -82,7 +83,7 @@ impl Providers {
         let status_of = |provider: &Arc<Provider>| {
             let state = &self.0.get(&identity(provider))?.state;
             let breaker = provider.breaker.is_some().then(|| status(state, now));
-            let diverted = Breaker::ALL.iter().map(|breaker| state.diverted(*breaker)).sum();
+            let diverted = BreakerKind::ALL.iter().map(|breaker| state.diverted(*breaker)).sum();
             Some(ProviderStatus { name: provider.name.clone(), breaker, diverted })
         };
         policy.providers.iter().filter_map(status_of).collect()
@@ -94,9 +95,9 @@ impl Providers {
         for provider in &policy.providers {
             let Some(rule) = &provider.breaker else { continue };
             let Some(record) = self.0.get_mut(&identity(provider)) else { continue };
-            for breaker in Breaker::ALL {
-                let (state, seen) = (record.state.look(breaker), &mut record.breakers[breaker as usize]);
-                let open = state.seen(now.mono) != BreakerState::Closed;
+            for breaker in BreakerKind::ALL {
+                let (state, seen) = (record.state.circuit(breaker), &mut record.breakers[breaker as usize]);
+                let open = state.phase(now.mono) != BreakerPhase::Closed;
                 if open == seen.open {
                     continue;
                 }
@@ -122,7 +123,7 @@ impl Providers {
     pub(super) fn due_reachability_checks(&self, policy: &Policy, now: Now) -> Vec<ReachabilityCheck> {
         let due = |provider: &Arc<Provider>| {
             let state = &self.0.get(&identity(provider))?.state;
-            let ticket = state.begins_to_connect(now.mono)?;
+            let ticket = state.begin_connect_probe(now.mono)?;
             Some(ReachabilityCheck { provider: Arc::clone(provider), state: Arc::clone(state), ticket })
         };
         policy.providers.iter().filter_map(due).collect()
@@ -135,37 +136,38 @@ pub(in crate::control) struct ReachabilityCheck {
     /// The stable.
     pub(in crate::control) provider: Arc<Provider>,
     state: Arc<ProviderState>,
-    ticket: Ticket,
+    ticket: ProbeToken,
 }
 
 impl ReachabilityCheck {
     /// Reports whether the connection was made.
     pub(in crate::control) fn finish(self, connected: bool, now: Now) {
-        self.state.connected(self.ticket, connected, now.mono);
+        self.state.end_connect_probe(self.ticket, connected, now.mono);
     }
 }
 
-fn transition(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) {
+fn transition(breaker: BreakerKind, state: CircuitState, rule: &BreakerRule) -> (Action, BreakerChange) {
     match (state, breaker) {
-        (State::Closed { .. }, Breaker::Failures) => (Action::Close, Turn::Closed),
-        (State::Closed { .. }, Breaker::Reach) => (Action::Close, Turn::Reached),
-        (State::Open { failures, tries, .. } | State::HalfOpen { failures, tries, .. }, Breaker::Failures) => {
-            (Action::Open, Turn::Opened { failures, open_for: open_for(rule, tries) })
-        }
-        (State::Open { failures, .. } | State::HalfOpen { failures, .. }, Breaker::Reach) => {
-            (Action::Open, Turn::OutOfReach { failures })
+        (CircuitState::Closed { .. }, BreakerKind::Failures) => (Action::Close, BreakerChange::Closed),
+        (CircuitState::Closed { .. }, BreakerKind::Reach) => (Action::Close, BreakerChange::Reached),
+        (
+            CircuitState::Open { failures, tries, .. } | CircuitState::HalfOpen { failures, tries, .. },
+            BreakerKind::Failures,
+        ) => (Action::Open, BreakerChange::Opened { failures, open_for: open_for(rule, tries) }),
+        (CircuitState::Open { failures, .. } | CircuitState::HalfOpen { failures, .. }, BreakerKind::Reach) => {
+            (Action::Open, BreakerChange::OutOfReach { failures })
         }
     }
 }
 
 /// Shows the breaker that diverts more requests: an unreachable provider answers none.
 fn status(known: &ProviderState, now: Now) -> BreakerStatus {
-    let [failures, reach] = Breaker::ALL.map(|breaker| known.state(breaker, now.mono));
-    let is_out = reach == BreakerState::Open || (reach == BreakerState::HalfOpen && failures != BreakerState::Open);
-    let state = known.look(if is_out { Breaker::Reach } else { Breaker::Failures });
-    let seen = state.seen(now.mono);
+    let [failures, reach] = BreakerKind::ALL.map(|breaker| known.phase(breaker, now.mono));
+    let is_out = reach == BreakerPhase::Open || (reach == BreakerPhase::HalfOpen && failures != BreakerPhase::Open);
+    let state = known.circuit(if is_out { BreakerKind::Reach } else { BreakerKind::Failures });
+    let seen = state.phase(now.mono);
     let open_until = match state {
-        State::Open { until, .. } if seen == BreakerState::Open => Some(now.unix.plus(until.since(now.mono))),
+        CircuitState::Open { until, .. } if seen == BreakerPhase::Open => Some(now.unix.plus(until.since(now.mono))),
         _ => None,
     };
     BreakerStatus { state: seen, failures: state.failures(), open_until, unreachable: is_out }

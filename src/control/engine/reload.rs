@@ -14,8 +14,8 @@ use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::rollout::state::{Identity, Phase};
-use crate::decide::unusable_stable::Unserved;
-use crate::decide::warning::{TakenBack, Warning};
+use crate::decide::unusable_stable::UnusableStable;
+use crate::decide::warning::{RolledBackStable, Warning};
 use crate::describe::unusable_stable::{problem, remedy};
 use crate::describe::warning;
 use crate::state::inbox::FlagsRead;
@@ -77,7 +77,7 @@ impl Engine {
             });
             if let Some(other) = rolled_back {
                 let (rollout, other) = (spec.name.clone(), other.to_owned());
-                return Some(FileError::whole(warning::refusal(&TakenBack { rollout, stable, other })));
+                return Some(FileError::whole(warning::refusal(&RolledBackStable { rollout, stable, other })));
             }
         }
         self.rejection_of_stables(policy)
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// The rollouts of a policy whose stable cannot be used.
-    fn without_stable(&self, policy: &Policy) -> Vec<Unserved> {
+    fn without_stable(&self, policy: &Policy) -> Vec<UnusableStable> {
         rollouts_without_stable(policy, |identity: &Identity| {
             let mut rollouts = self.entries.iter().filter_map(|entry| entry.rollout.as_ref());
             let known = rollouts.find(|rollout| rollout.identity() == identity).map(|rollout| rollout.state());

@@ -26,17 +26,17 @@ use crate::control::persist::checkpoint::Checkpoint;
 use crate::control::persist::outbox::Proposal;
 use crate::decide::cause::CauseCount;
 use crate::decide::event::{Action, Actor, Event, Reason};
-use crate::decide::guard::trace::Line;
+use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{self, Canary, Provider};
-use crate::decide::rollout::context::{Blocked, Observation, View, blocked};
-use crate::decide::rollout::in_force::{Ruling, in_force};
+use crate::decide::rollout::context::{Blocked, Observation, RolloutContext, blocked};
+use crate::decide::rollout::in_force::{ShareInForce, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
 use crate::decide::units::{Millis, UnixMillis};
 use crate::describe::in_force as words;
-use crate::state::inbox::{Command, Refused};
+use crate::state::inbox::{Command, Rejection};
 use crate::state::series_table::SeriesTable;
-use crate::state::status::FindingStatus;
+use crate::state::status::IncompatibilityStatus;
 
 /// What the file configures for a rollout with a canary, and the series that count its requests.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Rollout {
     }
 
     /// Requests that the canary rejects although stable accepts them.
-    pub(in crate::control) fn incompatibilities(&self) -> Vec<FindingStatus> {
+    pub(in crate::control) fn incompatibilities(&self) -> Vec<IncompatibilityStatus> {
         self.rejections.incompatibilities()
     }
 
@@ -164,7 +164,7 @@ impl Rollout {
     }
 
     /// The trace of the guard's ticks, oldest first.
-    pub(super) fn trace(&self) -> Vec<Line> {
+    pub(super) fn trace(&self) -> Vec<TraceLine> {
         self.trace_buffer.lines()
     }
 
@@ -236,7 +236,7 @@ impl Rollout {
     }
 
     fn decide(&self, input: &StepInput, context: &ProcessContext, now: Now) -> Step {
-        let view = View { writing: self.committed.proposed().is_some(), ..self.view(context) };
+        let view = RolloutContext { writing: self.committed.proposed().is_some(), ..self.view(context) };
         decide(&view, self.state(), input, now.unix)
     }
 
@@ -277,13 +277,13 @@ impl Rollout {
         self.decide(&StepInput::Command { verb, actor, reason }, context, now)
     }
 
-    fn add_rejection(&mut self, rejection: Refused, context: &ProcessContext, now: Now) -> Effects {
+    fn add_rejection(&mut self, rejection: Rejection, context: &ProcessContext, now: Now) -> Effects {
         let RolloutConfig { spec, stable, provider, .. } = &self.config;
         if provider.name != rejection.provider {
             return Effects::default();
         }
         let new = self.rejections.add(rejection, now);
-        let Some(FindingStatus { finding, status, .. }) = new else { return Effects::default() };
+        let Some(IncompatibilityStatus { finding, status, .. }) = new else { return Effects::default() };
         let (canary, stable) = (provider.name.clone(), stable.name.clone());
         let share = self.committed.state().in_force;
         let event = Event {
@@ -308,9 +308,9 @@ impl Rollout {
     }
 
     /// The facts that the state machine decides from.
-    pub(in crate::control) fn view<'a>(&'a self, context: &'a ProcessContext) -> View<'a> {
+    pub(in crate::control) fn view<'a>(&'a self, context: &'a ProcessContext) -> RolloutContext<'a> {
         let canary = &self.config.canary;
-        View {
+        RolloutContext {
             name: &self.config.spec.name,
             canary,
             blocked: self.blocked.as_deref(),
@@ -322,7 +322,7 @@ impl Rollout {
     }
 
     /// The percent in force and the rule that set it.
-    pub(in crate::control) fn share_in_force(&self, context: &ProcessContext) -> Ruling {
+    pub(in crate::control) fn share_in_force(&self, context: &ProcessContext) -> ShareInForce {
         in_force(&self.view(context), self.state())
     }
 }

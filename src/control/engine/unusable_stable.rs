@@ -7,11 +7,11 @@
 use super::identity::identity;
 use crate::decide::policy::{Canary, Policy};
 use crate::decide::rollout::state::{Identity, RolloutState};
-use crate::decide::unusable_stable::{Unserved, is_at_its_end, is_moved, unserved};
+use crate::decide::unusable_stable::{UnusableStable, is_completed, is_pinned_to_canary, unusable_stables};
 
 /// For the start: by the states in the store.
 #[must_use]
-pub fn rollouts_without_stable_at_start(policy: &Policy, states: &[(Identity, RolloutState)]) -> Vec<Unserved> {
+pub fn rollouts_without_stable_at_start(policy: &Policy, states: &[(Identity, RolloutState)]) -> Vec<UnusableStable> {
     rollouts_without_stable(policy, |identity| {
         states.iter().find(|(known, _)| known == identity).map(|(_, state)| state)
     })
@@ -21,14 +21,14 @@ pub fn rollouts_without_stable_at_start(policy: &Policy, states: &[(Identity, Ro
 pub(super) fn rollouts_without_stable<'s>(
     policy: &Policy,
     state: impl Fn(&Identity) -> Option<&'s RolloutState>,
-) -> Vec<Unserved> {
-    unserved(policy, |rollout| {
+) -> Vec<UnusableStable> {
+    unusable_stables(policy, |rollout| {
         let known =
             rollout.canary.as_ref().and_then(|canary| Some((canary, state(&identity(policy, rollout, canary))?)));
-        known.map_or_else(|| is_moved(rollout), |(canary, state)| has_ended(canary, state))
+        known.map_or_else(|| is_pinned_to_canary(rollout), |(canary, state)| has_ended(canary, state))
     })
 }
 
 fn has_ended(canary: &Canary, state: &RolloutState) -> bool {
-    state.lock.is_none() && is_at_its_end(canary, state)
+    state.lock.is_none() && is_completed(canary, state)
 }

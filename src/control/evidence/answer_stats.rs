@@ -4,14 +4,14 @@
 //! that was answered by the provider of its own arm. Not used by the guard, which judges by samples. Invariant: the
 //! shares sum to 1, or there are none.
 
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::numbers::fading;
 use crate::decide::units::Arm;
 use crate::state::counters::Series;
 use crate::state::status::AnswersStatus;
 
 /// Answers by their end, since the start.
-pub(super) type Totals = [u64; Finished::ALL.len()];
+pub(super) type Totals = [u64; FinishKind::ALL.len()];
 
 /// The half-life of the sums, in seconds.
 const HALF_LIFE: f64 = 300.0;
@@ -19,14 +19,14 @@ const HALF_LIFE: f64 = 300.0;
 #[derive(Clone, Debug, Default)]
 pub(in crate::control) struct AnswerStats {
     totals: Option<[Totals; 2]>,
-    counts: [[f64; Finished::ALL.len()]; 2],
+    counts: [[f64; FinishKind::ALL.len()]; 2],
     // Of streams: the sum of their mean gaps between two outputs, and their number.
     paces: [(f64, f64); 2],
 }
 
 /// The totals of a series.
 pub(in crate::control) fn totals(series: &Series) -> Totals {
-    Finished::ALL.map(|finished| series.answers(finished))
+    FinishKind::ALL.map(|finished| series.answers(finished))
 }
 
 impl AnswerStats {
@@ -80,23 +80,23 @@ mod tests {
         stats.tick(1.0, totals);
         assert_eq!(stats.status(Arm::Canary).shares, None, "earlier answers do not count");
         for _ in 0..600 {
-            totals[1][Finished::Stop as usize] += 9;
-            totals[1][Finished::Length as usize] += 1;
+            totals[1][FinishKind::Stop as usize] += 9;
+            totals[1][FinishKind::Length as usize] += 1;
             stats.add_pace(Arm::Canary, 20.0);
             stats.tick(1.0, totals);
         }
-        let share = |stats: &AnswerStats, finished: Finished| {
+        let share = |stats: &AnswerStats, finished: FinishKind| {
             stats.status(Arm::Canary).shares.map_or(0.0, |shares| shares[finished as usize])
         };
-        assert!((share(&stats, Finished::Length) - 0.1).abs() < 1e-9);
+        assert!((share(&stats, FinishKind::Length) - 0.1).abs() < 1e-9);
         (0..600).for_each(|_| stats.tick(1.0, totals));
-        assert!((share(&stats, Finished::Length) - 0.1).abs() < 1e-9);
+        assert!((share(&stats, FinishKind::Length) - 0.1).abs() < 1e-9);
         assert!(stats.status(Arm::Canary).gap_millis.is_some_and(|gap| (gap - 20.0).abs() < 1e-9));
         assert_eq!(stats.status(Arm::Stable), AnswersStatus::default());
         for _ in 0..1800 {
-            totals[1][Finished::Length as usize] += 10;
+            totals[1][FinishKind::Length as usize] += 10;
             stats.tick(1.0, totals);
         }
-        assert!(share(&stats, Finished::Length) > 0.98);
+        assert!(share(&stats, FinishKind::Length) > 0.98);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::user_pauses::UserPauses;
 use crate::decide::policy::Guard;
-use crate::state::evidence::{Evidence, Terms};
+use crate::state::evidence::{Evidence, EvidenceSetup};
 use crate::state::samples::Samples;
 use crate::state::withdrawal::Withdrawal;
 
@@ -39,7 +39,14 @@ impl EvidenceBlocks {
     ) -> Arc<Evidence> {
         self.created.set(self.created.get() + 1);
         let (silence, samples, withdrawal) = (pauses.masks().clone(), self.samples.clone(), withdrawal.clone());
-        let terms = Terms { id: self.created.get(), epoch, counting: guard.counting, silence, samples, withdrawal };
+        let terms = EvidenceSetup {
+            id: self.created.get(),
+            epoch,
+            counting: guard.counting,
+            pauses: silence,
+            samples,
+            withdrawal,
+        };
         Arc::new(Evidence::new(terms, self.cores))
     }
 }

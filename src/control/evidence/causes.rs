@@ -72,13 +72,13 @@ mod tests {
     use crate::decide::outcome::Outcome;
     use crate::decide::policy::Counting;
     use crate::decide::units::{Millis, UnixMillis};
-    use crate::state::causes::{Met, Seen};
+    use crate::state::causes::{CauseOccurrence, RequestCauses};
     use crate::state::counters::Core;
 
     const NOW: Now = Now { mono: Millis(1000), unix: UnixMillis(1000) };
 
     fn epoch(number: u64) -> Arc<Evidence> {
-        Arc::new(Evidence::alone(number, 1, Counting::default()))
+        Arc::new(Evidence::standalone(number, 1, Counting::default()))
     }
 
     fn send_a_user_to_the_canary(evidence: &Evidence) {
@@ -87,8 +87,8 @@ mod tests {
 
     fn fails(evidence: &Evidence, arm: Arm, status: u16) {
         let cause = Cause::Status { status, kind: None, code: None };
-        let seen = Seen { outcome: Outcome::ServerError, cause: &cause, request_id: None };
-        evidence.causes.note(arm, &seen, NOW.mono, &mut Met::default());
+        let seen = CauseOccurrence { outcome: Outcome::ServerError, cause: &cause, request_id: None };
+        evidence.causes.record(arm, &seen, NOW.mono, &mut RequestCauses::default());
     }
 
     /// The statuses that are shown of stable and of the canary.

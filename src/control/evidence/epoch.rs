@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::probe_clock::ProbeClock;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::ceiling::CeilingWindow;
-use crate::decide::guard::sources::{Apart, GROUPS, SourceGroup};
+use crate::decide::guard::sources::{GROUPS, SourceGroup, TickBySource};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence};
-use crate::state::pause_masks::Whose;
+use crate::state::pause_masks::Attribution;
 
 #[derive(Debug)]
 pub(super) struct Epoch {
@@ -74,14 +74,14 @@ impl Epoch {
     }
 
     /// Counts an event of a user.
-    pub(super) fn count(&mut self, aspect: Aspect, Whose { arm, source, slot }: Whose) {
+    pub(super) fn count(&mut self, aspect: Aspect, Attribution { arm, source, slot }: Attribution) {
         self.counts[source.index()][arm as usize].events[aspect as usize] += 1;
         if aspect == Aspect::Failing {
             self.failing[arm as usize].insert(slot);
         }
     }
 
-    pub(super) fn count_refused_connection(&mut self, Whose { arm, source, .. }: Whose) {
+    pub(super) fn count_refused_connection(&mut self, Attribution { arm, source, .. }: Attribution) {
         self.counts[source.index()][arm as usize].refused_connections += 1;
     }
 
@@ -102,7 +102,7 @@ impl Epoch {
         self.probes.take_stable_results();
     }
 
-    pub(super) fn update_ceiling(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>, now: Millis) {
+    pub(super) fn update_ceiling(&mut self, guard: &Guard, tick: &Tick, apart: Option<&TickBySource>, now: Millis) {
         if guard.ceiling.is_some() {
             let new = || (CeilingWindow::new(guard.window), Counts::default());
             let (window, counts) = self.ceiling.get_or_insert_with(new);
@@ -121,7 +121,7 @@ impl ArmCounts {
             requests: exposed.map(real),
             events: events.map(f64::from),
             successes: real(succeeded),
-            refused: f64::from(refused_connections),
+            connections_refused: f64::from(refused_connections),
             answered: real(succeeded + totals.failed - before.failed),
         }
     }

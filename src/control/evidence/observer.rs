@@ -17,17 +17,17 @@ use super::epoch::Epoch;
 use super::traffic_rate::TrafficRate;
 use super::user_pauses::UserPauses;
 use crate::decide::guard::Arms;
-use crate::decide::guard::failover::StandIn;
-use crate::decide::guard::silent::{Measure, Silent};
+use crate::decide::guard::failover::FailoverDetector;
+use crate::decide::guard::silent::{SilentDetector, SilentInputs};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
-use crate::decide::guard::sources::{Apart, GROUPS, Part, SourceGroup, Sources};
+use crate::decide::guard::sources::{GROUPS, SourceGroup, SourceTick, SourceWeights, TickBySource};
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::user_cap::KeptPause;
-use crate::decide::guard::waiting::{Kind, Waiting, second_of};
+use crate::decide::guard::user_cap::SavedPause;
+use crate::decide::guard::waiting::{ResponseKind, WaitingRequests, second_of};
 use crate::decide::policy::Guard;
 use crate::decide::rollout::context::Observation;
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::Rescue;
+use crate::decide::rollout::step::WithdrawWaiting;
 use crate::decide::units::{Arm, Millis};
 use crate::decide::window::Counts;
 use crate::state::evidence::Evidence;
@@ -46,7 +46,7 @@ const MAX_EARLIER_BLOCKS: usize = 16;
 pub(in crate::control) struct Observer {
     pauses: UserPauses,
     measures: Measures,
-    sources: Sources,
+    sources: SourceWeights,
     // Where there are several sources. One that stalls or is slow must not stand for the others.
     measures_by_source: Option<Box<[Measures; GROUPS]>>,
     answer_stats: AnswerStats,
@@ -60,7 +60,7 @@ pub(in crate::control) struct Observer {
     bypassed: u64,
     stable_shut: bool,
     // Whether the canary answers, and whether it answers no request while stable is shut.
-    stand_in: StandIn,
+    stand_in: FailoverDetector,
     canary_dead: bool,
     // How long requests wait for a stable that answers none of them. `None`: it answers.
     stable_waits: Option<Millis>,
@@ -72,7 +72,7 @@ pub(in crate::control) struct Observer {
 /// Who waits, and how slow is too slow.
 #[derive(Clone, Debug)]
 struct Measures {
-    silent: Silent,
+    silent: SilentDetector,
     slow: SlowThresholds,
     pace: SlowThreshold,
 }
@@ -88,20 +88,20 @@ impl Observer {
         let pauses = UserPauses::restore(&state.pauses, now);
         let withdrawal = Arc::default();
         let epoch = Epoch::new(blocks.create(state.epoch, guard, &pauses, &withdrawal), guard);
-        let (slow, pace) = (state.judge.slow_threshold, state.judge.pace_threshold);
+        let (slow, pace) = (state.analysis.slow_threshold, state.analysis.pace_threshold);
         Observer {
             pauses,
-            measures: Measures { silent: Silent::default(), slow, pace },
-            sources: Sources::default(),
+            measures: Measures { silent: SilentDetector::default(), slow, pace },
+            sources: SourceWeights::default(),
             measures_by_source: None,
             answer_stats: AnswerStats::default(),
             traffic_rate: TrafficRate::default(),
             withdrawal,
-            samples_dropped: blocks.samples.lost(),
+            samples_dropped: blocks.samples.dropped(),
             polled: None,
             bypassed: 0,
             stable_shut: false,
-            stand_in: StandIn::default(),
+            stand_in: FailoverDetector::default(),
             canary_dead: false,
             stable_waits: None,
             epoch,
@@ -110,7 +110,7 @@ impl Observer {
     }
 
     /// The pauses of users who keep failing.
-    pub(in crate::control) fn pauses_to_keep(&self, now: Millis) -> Arc<[KeptPause]> {
+    pub(in crate::control) fn pauses_to_keep(&self, now: Millis) -> Arc<[SavedPause]> {
         self.pauses.to_keep(now)
     }
 
@@ -148,7 +148,7 @@ impl Observer {
         &self.traffic_rate
     }
 
-    fn each_silent(&mut self, mut change: impl FnMut(&mut Silent)) {
+    fn each_silent(&mut self, mut change: impl FnMut(&mut SilentDetector)) {
         change(&mut self.measures.silent);
         self.measures_by_source
             .iter_mut()
@@ -164,10 +164,10 @@ impl Observer {
     }
 
     /// Makes requests that wait for the canary try another provider: all of them, or those that have waited this long.
-    pub(in crate::control) fn withdraw_waiting(&self, rescue: Rescue, now: Millis) {
+    pub(in crate::control) fn withdraw_waiting(&self, rescue: WithdrawWaiting, now: Millis) {
         self.withdrawal.raise(match rescue {
-            Rescue::Everybody => second_of(now).saturating_add(1),
-            Rescue::Longer(waited) => second_of(Millis(now.0.saturating_sub(waited.0))),
+            WithdrawWaiting::All => second_of(now).saturating_add(1),
+            WithdrawWaiting::LongerThan(waited) => second_of(Millis(now.0.saturating_sub(waited.0))),
         });
     }
 
@@ -176,7 +176,7 @@ impl Observer {
         self.stable_waits
     }
 
-    pub(in crate::control) const fn waiting(&self) -> &Waiting {
+    pub(in crate::control) const fn waiting(&self) -> &WaitingRequests {
         self.measures.silent.waiting()
     }
 
@@ -218,10 +218,17 @@ impl Observer {
             self.epoch.update_ceiling(guard, tick, apart.as_deref(), now);
         }
         let (slow_threshold, pace_threshold) = (Some(self.measures.slow), Some(self.measures.pace));
-        Observation { tick, apart, slept, slow_threshold, pace_threshold, ..self.observation(now) }
+        Observation {
+            tick,
+            by_source: apart,
+            was_suspended: slept,
+            slow_threshold,
+            pace_threshold,
+            ..self.observation(now)
+        }
     }
 
-    fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> (Tick, Option<Box<Apart>>) {
+    fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> (Tick, Option<Box<TickBySource>>) {
         self.count_late(guard, now);
         let seconds = real(passed.0) / 1000.0;
         let constants = &guard.constants;
@@ -229,12 +236,12 @@ impl Observer {
         self.epoch.ticked = Some(now);
         let rule = guard.slow.unwrap_or_default();
         let look = |Measures { silent, slow, .. }: &mut Measures| {
-            let limits = Kind::ALL.map(|kind| slow.limit(&rule, kind));
-            silent.look(constants, &Measure { limits, alone, probes }, now)
+            let limits = ResponseKind::ALL.map(|kind| slow.limit(&rule, kind));
+            silent.evaluate(constants, &SilentInputs { limits, alone, probes }, now)
         };
         let mut parts = SourceGroup::ALL.map(|source| {
             let mut arm = |arm: Arm| self.epoch.take_arm_tick(arm, source);
-            Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }
+            SourceTick { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..SourceTick::default() }
         });
         let silence = look(&mut self.measures);
         let waits = self.measures.silent.stable_waits(constants, now);
@@ -248,7 +255,7 @@ impl Observer {
         if let (None, Some(one)) = (&self.measures_by_source, self.sources.alone()) {
             parts[one.index()].silence = silence;
         }
-        let (Part { stable, canary, .. }, apart) = self.sources.tick(constants, seconds, parts);
+        let (SourceTick { stable, canary, .. }, apart) = self.sources.tick(constants, seconds, parts);
         self.measure_by_source(self.sources.alone().is_none() && apart.is_some(), now);
         for (window, arm) in self.epoch.windows.iter_mut().zip([&stable, &canary]) {
             window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
@@ -262,7 +269,7 @@ impl Observer {
     /// Measures each source by itself, starting from what was learned of all of them; or stops doing so.
     fn measure_by_source(&mut self, several: bool, now: Millis) {
         if several && self.measures_by_source.is_none() {
-            let mut silent = Silent::default();
+            let mut silent = SilentDetector::default();
             silent.forget(now);
             let one = Measures { silent, slow: self.measures.slow, pace: self.measures.pace };
             self.measures_by_source = Some(Box::new([(); GROUPS].map(|()| one.clone())));
@@ -277,9 +284,9 @@ impl Observer {
         let [stable, canary] = &mut epoch.windows;
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
-            under_ceiling: epoch.ceiling.as_ref().map(|(_, counts)| *counts).unwrap_or_default(),
+            ceiling_counts: epoch.ceiling.as_ref().map(|(_, counts)| *counts).unwrap_or_default(),
             canary_answers: epoch.probes.canary(),
-            stable_shut: self.stable_shut,
+            stable_breaker_open: self.stable_shut,
             canary_dead: self.canary_dead,
             stable_answers: epoch.probes.stable(now),
             users: [0, 1].map(|arm: usize| epoch.failing[arm].count),

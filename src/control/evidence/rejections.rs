@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::control::now::Now;
-use crate::decide::incompatibility::Finding;
+use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
 use crate::describe::incompatibility;
-use crate::state::inbox::Refused;
-use crate::state::status::FindingStatus;
+use crate::state::inbox::Rejection;
+use crate::state::status::IncompatibilityStatus;
 use crate::wire::body::FieldRules;
 
 /// How many incompatibilities of a rollout are kept, and how many groups of rejections.
@@ -24,7 +24,7 @@ pub(in crate::control) const MAX_INCOMPATIBILITIES: usize = 32;
 #[derive(Clone, Debug)]
 pub(in crate::control) struct CanaryRejections {
     rules: RequestRules,
-    incompatibilities: Vec<FindingStatus>,
+    incompatibilities: Vec<IncompatibilityStatus>,
     groups: Vec<RejectionGroup>,
     // Including rejections of groups that are not kept.
     total: u64,
@@ -35,7 +35,7 @@ pub(in crate::control) struct CanaryRejections {
 /// Rejections for the same reason.
 #[derive(Clone, Debug)]
 struct RejectionGroup {
-    finding: Finding,
+    finding: Incompatibility,
     // Of the first one.
     status: u16,
     code: Option<String>,
@@ -72,7 +72,7 @@ impl CanaryRejections {
     }
 
     /// The most frequent one first.
-    pub(in crate::control) fn incompatibilities(&self) -> Vec<FindingStatus> {
+    pub(in crate::control) fn incompatibilities(&self) -> Vec<IncompatibilityStatus> {
         let mut known = self.incompatibilities.clone();
         known.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.finding.cmp(&other.finding)));
         known
@@ -92,7 +92,7 @@ impl CanaryRejections {
         Some(incompatibility::commonest(finding, *status, code.as_deref(), (*count, self.total)))
     }
 
-    fn count(&mut self, refused: &Refused) {
+    fn count(&mut self, refused: &Rejection) {
         self.total += 1;
         self.most_common_text = None;
         if let Some(group) = self.groups.iter_mut().find(|group| group.finding == refused.finding) {
@@ -104,13 +104,13 @@ impl CanaryRejections {
     }
 
     /// Adds a rejection of the canary. Returns the incompatibility if it is new.
-    pub(in crate::control) fn add(&mut self, refused: Refused, now: Now) -> Option<&FindingStatus> {
-        let refused = Refused { finding: refused.finding.bounded(), ..refused };
+    pub(in crate::control) fn add(&mut self, refused: Rejection, now: Now) -> Option<&IncompatibilityStatus> {
+        let refused = Rejection { finding: refused.finding.bounded(), ..refused };
         self.count(&refused);
         if !refused.accepted {
             return None;
         }
-        let Refused { finding, status, .. } = refused;
+        let Rejection { finding, status, .. } = refused;
         if let Some(known) = self.incompatibilities.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;
             known.last = now.unix;
@@ -121,7 +121,7 @@ impl CanaryRejections {
             return None;
         }
         let (first, last) = (now.unix, now.unix);
-        self.incompatibilities.push(FindingStatus { finding, status, count: 1, first, last });
+        self.incompatibilities.push(IncompatibilityStatus { finding, status, count: 1, first, last });
         self.incompatibilities.last()
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::decide::event::Notice;
+use crate::decide::event::Alert;
 use crate::decide::guard::waiting::second_of;
 use crate::decide::units::Millis;
 use crate::state::samples::{CAPACITY, Sample, Samples};
@@ -50,12 +50,12 @@ impl Sampling {
     }
 
     /// The alert of samples that were lost since the last alert, if one is due. `lost`: since the start.
-    pub(in crate::control) fn dropped_alert(&mut self, lost: u64, now: Millis) -> Option<Notice> {
+    pub(in crate::control) fn dropped_alert(&mut self, lost: u64, now: Millis) -> Option<Alert> {
         let more = lost.saturating_sub(self.reported_dropped);
         let due = self.reported_at.is_none_or(|at| now.since(at) >= ALERT_INTERVAL);
         (more > 0 && due).then(|| {
             (self.reported_dropped, self.reported_at) = (lost, Some(now));
-            Notice::SamplesLost { lost: more, most: CAPACITY }
+            Alert::SamplesLost { lost: more, most: CAPACITY }
         })
     }
 }

@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 
 use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::aspect::ASPECTS;
-use crate::decide::guard::silent::Silence;
+use crate::decide::guard::silent::SilentRun;
 use crate::decide::guard::tick::{ArmTick, Tick};
-use crate::decide::guard::trace::Line;
+use crate::decide::guard::trace::TraceLine;
 use crate::decide::units::{Percent, UnixMillis};
 
 /// The length of an older line.
@@ -52,7 +52,7 @@ struct PackedLine {
     arms: [PackedArm; 2],
     probes: [u32; 2],
     // If the guard found the canary silent.
-    silence: Option<Box<Silence>>,
+    silence: Option<Box<SilentRun>>,
 }
 
 /// The counts of an [`ArmTick`].
@@ -71,7 +71,7 @@ impl PackedArm {
             requests: arm.requests.map(whole),
             events: arm.events.map(whole),
             successes: whole(arm.successes),
-            refused: whole(arm.refused),
+            refused: whole(arm.connections_refused),
             answered: whole(arm.answered),
         }
     }
@@ -94,7 +94,7 @@ impl PackedArm {
             requests: self.requests.map(f64::from),
             events: self.events.map(f64::from),
             successes: f64::from(self.successes),
-            refused: f64::from(self.refused),
+            connections_refused: f64::from(self.refused),
             answered: f64::from(self.answered),
         }
     }
@@ -116,7 +116,7 @@ impl TraceBuffer {
     }
 
     /// Oldest first.
-    pub(in crate::control) fn lines(&self) -> Vec<Line> {
+    pub(in crate::control) fn lines(&self) -> Vec<TraceLine> {
         self.coarse.iter().chain(&self.fine).map(PackedLine::line).collect()
     }
 }
@@ -157,11 +157,11 @@ impl PackedLine {
         self.probes.iter_mut().zip(next.probes).for_each(|(sum, count)| *sum = sum.saturating_add(count));
     }
 
-    fn line(&self) -> Line {
+    fn line(&self) -> TraceLine {
         let [stable, canary] = [0, 1].map(|arm: usize| self.arms[arm].tick());
         let [answered, failed] = self.probes.map(f64::from);
         let seconds = f64::from(self.millis) / 1000.0;
-        Line::new(
+        TraceLine::new(
             self.ended,
             fraction(self.share),
             &Tick {
@@ -186,7 +186,7 @@ mod tests {
 
     fn tick(requests: f64) -> Tick {
         let mut stable = ArmTick::plain(requests * 9.0, 1.0);
-        (stable.refused, stable.answered) = (2.0, requests);
+        (stable.connections_refused, stable.answered) = (2.0, requests);
         Tick {
             seconds: 1.0,
             stable,
@@ -211,7 +211,7 @@ mod tests {
         let lines = buffer.lines();
         assert_eq!(lines.len(), 3600 + 40);
         assert_eq!((lines[0].seconds, lines[0].canary.requests, lines[39].seconds), (10.0, 30.0, 10.0));
-        let newest = Line::new(UnixMillis(4_000_000), 0.1, &tick(3.0));
+        let newest = TraceLine::new(UnixMillis(4_000_000), 0.1, &tick(3.0));
         assert_eq!(lines.last(), Some(&newest));
         assert_eq!(lines.iter().map(|line| line.seconds).sum::<f64>(), 4000.0);
         assert_eq!(lines.iter().map(|line| line.stable.failures).sum::<f64>(), 4000.0);

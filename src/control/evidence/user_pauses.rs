@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
-use crate::decide::guard::user_cap::{KeptPause, UserCap};
+use crate::decide::guard::user_cap::{SavedPause, UserCap};
 use crate::decide::units::{Arm, Millis, Slot};
-use crate::state::pause_masks::{Silence, Whose};
+use crate::state::pause_masks::{Attribution, PauseMasks};
 
 /// How many pauses of an aspect outlive the process.
 const MAX_KEPT: usize = 256;
@@ -24,7 +24,7 @@ type User = (Arm, SourceGroup, Slot);
 
 #[derive(Debug, Default)]
 pub(in crate::control) struct UserPauses {
-    masks: Arc<Silence>,
+    masks: Arc<PauseMasks>,
     // By aspect, arm and source.
     caps: [[[Option<Box<UserCap>>; GROUPS]; 2]; ASPECTS],
     ends: BinaryHeap<Reverse<(Millis, User, Aspect)>>,
@@ -32,14 +32,14 @@ pub(in crate::control) struct UserPauses {
 
 impl UserPauses {
     /// The masks that the cores read.
-    pub(super) fn masks(&self) -> &Arc<Silence> {
+    pub(super) fn masks(&self) -> &Arc<PauseMasks> {
         &self.masks
     }
 
     /// Continues with the pauses of an earlier process. Sources may have changed since; usually there is only one.
-    pub(super) fn restore(kept: &[KeptPause], now: Millis) -> UserPauses {
+    pub(super) fn restore(kept: &[SavedPause], now: Millis) -> UserPauses {
         let mut pauses = UserPauses::default();
-        let arms = |pause: &KeptPause| match pause.arm {
+        let arms = |pause: &SavedPause| match pause.arm {
             Some(arm) => [Some(arm), None],
             None => [Arm::Stable, Arm::Canary].map(Some),
         };
@@ -60,16 +60,16 @@ impl UserPauses {
     }
 
     /// The pauses that outlive the process.
-    pub(super) fn to_keep(&self, now: Millis) -> Arc<[KeptPause]> {
+    pub(super) fn to_keep(&self, now: Millis) -> Arc<[SavedPause]> {
         let of = |aspect: Aspect| {
             let by_arm = [Arm::Stable, Arm::Canary].into_iter().zip(&self.caps[aspect as usize]);
             let caps = by_arm.flat_map(|(arm, caps)| SourceGroup::ALL.into_iter().zip(caps).map(move |cap| (arm, cap)));
             let kept = caps.filter_map(|(arm, (source, cap))| Some(((aspect, arm, source), cap.as_ref()?)));
-            let mut kept: Vec<KeptPause> = kept.flat_map(|(of, cap)| cap.kept(of, now, MAX_KEPT)).collect();
+            let mut kept: Vec<SavedPause> = kept.flat_map(|(of, cap)| cap.saved(of, now, MAX_KEPT)).collect();
             kept.sort_by_key(|pause| (Reverse((pause.strikes, pause.left)), pause.user, pause.source));
             // A user with equal pauses on both arms is kept once.
             kept.dedup_by(|one, other| {
-                let alike = KeptPause { arm: other.arm, ..*one } == *other && one.arm != other.arm;
+                let alike = SavedPause { arm: other.arm, ..*one } == *other && one.arm != other.arm;
                 if alike {
                     other.arm = None;
                 }
@@ -82,7 +82,7 @@ impl UserPauses {
     }
 
     /// Returns whether an event of a user counts. An event without a user always counts.
-    pub(in crate::control) fn event(&mut self, aspect: Aspect, whose: Whose, now: Millis) -> bool {
+    pub(in crate::control) fn event(&mut self, aspect: Aspect, whose: Attribution, now: Millis) -> bool {
         let Some(user) = user(whose) else { return true };
         let cap = self.cap(aspect, user).get_or_insert_default();
         let Some(until) = cap.event(user.2, now) else { return false };
@@ -92,7 +92,7 @@ impl UserPauses {
     }
 
     /// A request of this user was sent.
-    pub(in crate::control) fn request(&mut self, whose: Whose, now: Millis) {
+    pub(in crate::control) fn request(&mut self, whose: Attribution, now: Millis) {
         let Some(user) = user(whose) else { return };
         for aspect in Aspect::OF_ANSWERS {
             if let Some(cap) = self.cap(aspect, user) {
@@ -112,7 +112,7 @@ impl UserPauses {
             let cap = self.cap(aspect, other).get_or_insert_default();
             if cap.of(slot).0 < until {
                 let left = until.since(now);
-                cap.restore(&KeptPause { aspect, user: slot, arm: None, source: 0, left, strikes }, now);
+                cap.restore(&SavedPause { aspect, user: slot, arm: None, source: 0, left, strikes }, now);
                 self.masks.set(other, aspect, true);
                 self.ends.push(Reverse((until, other, aspect)));
             }
@@ -133,7 +133,7 @@ impl UserPauses {
     }
 }
 
-fn user(Whose { arm, source, slot }: Whose) -> Option<User> {
+fn user(Attribution { arm, source, slot }: Attribution) -> Option<User> {
     slot.map(|slot| (arm, source, slot))
 }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_user_is_paused_in_one_aspect_and_for_longer_each_time() {
         let mut pauses = UserPauses::default();
-        let user = Whose { arm: Arm::Canary, source: SourceGroup::of(2), slot: Some(Slot::of(7)) };
+        let user = Attribution { arm: Arm::Canary, source: SourceGroup::of(2), slot: Some(Slot::of(7)) };
         let mask = |pauses: &UserPauses| pauses.masks().mask(user);
         assert!(pauses.event(Aspect::Failing, user, Millis(0)));
         assert!(!pauses.event(Aspect::Failing, user, Millis(9999)), "paused for ten seconds");
@@ -165,15 +165,16 @@ mod tests {
         assert!(!restored.event(Aspect::Failing, user, Millis(150_004)), "the third pause goes on");
         assert!(restored.event(Aspect::Failing, user, Millis(150_005)));
         assert!(!restored.event(Aspect::Failing, user, Millis(700_000)), "and the fourth is as long as it would be");
-        let nobody = Whose { slot: None, ..user };
+        let nobody = Attribution { slot: None, ..user };
         assert!(pauses.event(Aspect::Failing, nobody, Millis(0)) && pauses.event(Aspect::Failing, nobody, Millis(0)));
     }
 
     #[test]
     fn a_pause_holds_for_one_source_and_one_arm() {
         let mut pauses = UserPauses::default();
-        let user = Whose { arm: Arm::Stable, source: SourceGroup::of(1), slot: Some(Slot::of(7)) };
-        let (canary, other) = (Whose { arm: Arm::Canary, ..user }, Whose { source: SourceGroup::of(3), ..user });
+        let user = Attribution { arm: Arm::Stable, source: SourceGroup::of(1), slot: Some(Slot::of(7)) };
+        let (canary, other) =
+            (Attribution { arm: Arm::Canary, ..user }, Attribution { source: SourceGroup::of(3), ..user });
         assert!(
             [user, canary, other].map(|whose| pauses.event(Aspect::Failing, whose, Millis(0))).iter().all(|new| *new)
         );
@@ -182,7 +183,7 @@ mod tests {
         assert!(pauses.event(Aspect::Failing, other, Millis(10_000)));
         assert_eq!([user, canary, other].map(|whose| pauses.masks().mask(whose)), [0, 0, 1]);
         pauses.carry_over(Millis(20_000));
-        let moved = Whose { arm: Arm::Canary, ..other };
+        let moved = Attribution { arm: Arm::Canary, ..other };
         assert_eq!([user, canary, other, moved].map(|whose| pauses.masks().mask(whose)), [0, 0, 1, 1]);
         pauses.end_expired(Millis(49_999));
         assert_eq!(pauses.masks().mask(moved), 1, "as long as where it came from");
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!([other, moved].map(|whose| pauses.masks().mask(whose)), [0, 0]);
         let kept = pauses.to_keep(Millis(20_000));
         assert_eq!(kept.iter().map(|pause| (pause.arm, pause.source)).collect::<Vec<_>>(), [(None, 3)]);
-        let of_both = KeptPause { arm: None, source: 1, ..kept[0] };
+        let of_both = SavedPause { arm: None, source: 1, ..kept[0] };
         let restored = UserPauses::restore(&[of_both], Millis(0));
         assert_eq!([user, canary, other].map(|whose| restored.masks().mask(whose)), [1, 1, 0]);
     }

@@ -5,7 +5,7 @@
 //! start, nothing waits. Writes nothing itself.
 
 use crate::decide::ephemeral::Ephemeral;
-use crate::decide::event::Notice;
+use crate::decide::event::Alert;
 
 /// The state directory.
 #[derive(Debug)]
@@ -48,17 +48,17 @@ impl Disk {
     }
 
     /// The alert of the current failure.
-    pub(in crate::control) fn alert(&self) -> Option<Notice> {
-        self.error.clone().map(|error| Notice::Unwritable { dir: self.dir.clone(), error })
+    pub(in crate::control) fn alert(&self) -> Option<Alert> {
+        self.error.clone().map(|error| Alert::Unwritable { dir: self.dir.clone(), error })
     }
 
     /// Records the result of a batch. Returns the alert to emit, and whether the error has changed.
-    pub(in crate::control) fn record_result(&mut self, result: &Result<(), String>) -> (Option<Notice>, bool) {
+    pub(in crate::control) fn record_result(&mut self, result: &Result<(), String>) -> (Option<Alert>, bool) {
         self.ever_written |= result.is_ok();
         let before = std::mem::replace(&mut self.error, result.as_ref().err().cloned());
         let alert = match (&before, &self.error) {
             (None, Some(_)) => self.alert(),
-            (Some(_), None) => Some(Notice::Writable { dir: self.dir.clone() }),
+            (Some(_), None) => Some(Alert::Writable { dir: self.dir.clone() }),
             _ => None,
         };
         (alert, before != self.error)

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::locks::LockReadError;
 use crate::decide::rollout::state::Lock;
-use crate::state::inbox::{Command, Receipt, Refusal};
+use crate::state::inbox::{Command, CommandError, Receipt};
 use crate::store::dir_handle::is_lasting;
 use crate::store::locks::{LocksFound, is_there, path, read_locks, remove_lock, write_lock};
 
@@ -28,7 +28,7 @@ pub(in crate::control) struct ResumeJob {
     /// Locks of other rollouts, which stay when the file for every rollout is removed.
     pub(in crate::control) others: Vec<(String, Lock)>,
     pub(in crate::control) command: Command,
-    pub(in crate::control) reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    pub(in crate::control) reply: oneshot::Sender<Result<Receipt, CommandError>>,
 }
 
 pub(in crate::control) enum Job {

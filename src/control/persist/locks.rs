@@ -5,11 +5,11 @@
 //! blocks a rollout whose locks were known before nor ends a block. A rollout that has completed and has no usable
 //! stable stays where it is. Reads nothing itself.
 
-use crate::decide::event::Notice;
+use crate::decide::event::Alert;
 use crate::decide::policy::{Canary, Provider};
 use crate::decide::rollout::context::Blocked;
 use crate::decide::rollout::state::{Lock, RolloutState};
-use crate::decide::unusable_stable::is_at_its_end;
+use crate::decide::unusable_stable::is_completed;
 use crate::store::locks::LocksFound;
 
 /// Why lock files cannot be read.
@@ -70,7 +70,7 @@ impl Locks {
         &mut self,
         error: Option<LockReadError>,
         dir: &str,
-    ) -> Option<Option<Notice>> {
+    ) -> Option<Option<Alert>> {
         // Locks that are unknown stay unknown if the next error is a transient one.
         let permanent = self.error.as_ref().is_some_and(|before| before.permanent);
         let error = error.map(|error| LockReadError { permanent: error.permanent || permanent, ..error });
@@ -80,7 +80,7 @@ impl Locks {
         let before = std::mem::replace(&mut self.error, error);
         Some(match (&before, &self.error) {
             (None, Some(_)) => self.alert(dir),
-            (Some(_), None) => Some(Notice::LocksRead { dir: dir.to_owned() }),
+            (Some(_), None) => Some(Alert::LocksRead { dir: dir.to_owned() }),
             _ => None,
         })
     }
@@ -90,9 +90,9 @@ impl Locks {
     }
 
     /// The alert of the current error.
-    pub(in crate::control) fn alert(&self, dir: &str) -> Option<Notice> {
+    pub(in crate::control) fn alert(&self, dir: &str) -> Option<Alert> {
         let LockReadError { reason, permanent } = self.error.clone()?;
-        Some(Notice::LocksUnread { dir: dir.to_owned(), error: reason, lasting: permanent })
+        Some(Alert::LocksUnread { dir: dir.to_owned(), error: reason, lasting: permanent })
     }
 
     /// How the current error blocks a rollout.
@@ -104,7 +104,7 @@ impl Locks {
         state: &RolloutState,
     ) -> Option<Blocked<'a>> {
         let error = self.error.as_ref().filter(|error| error.permanent)?;
-        let needs_no_stable = is_at_its_end(canary, state) && stable.unusable.is_some();
+        let needs_no_stable = is_completed(canary, state) && stable.unusable.is_some();
         (!needs_no_stable).then_some(Blocked::LocksUnread { dir, error: &error.reason })
     }
 }

@@ -197,7 +197,7 @@ mod tests {
     use crate::control::persist::outbox::Proposal;
     use crate::decide::event::{Action, Reason};
     use crate::decide::units::{Percent, UnixMillis};
-    use crate::store::memory::Memory;
+    use crate::store::memory::MemoryStore;
 
     fn event(action: &str) -> Event {
         Event {
@@ -205,7 +205,7 @@ mod tests {
             rollout: None,
             actor: "serin".into(),
             action: Action::from(action.to_owned()),
-            reason: Reason::said(""),
+            reason: Reason::from_human(""),
             from: Percent::ZERO,
             to: Percent::ZERO,
             generation: 1,
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_written_with_what_follows_and_once() {
-        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let mut queue = WriteQueue::new(Box::new(MemoryStore::new(Vec::new(), None)));
         let first = queue.enqueue(&mut outbox("one"));
         let batch = queue.start_batch(Millis(0)).unwrap();
         let second = queue.enqueue(&mut outbox("two"));
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_proposal_is_tried_once_and_returned() {
-        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let mut queue = WriteQueue::new(Box::new(MemoryStore::new(Vec::new(), None)));
         for result in [Ok(()), Err("disk full".to_owned())] {
             queue.enqueue(&mut proposing("promote").1);
             let batch = queue.start_batch(Millis(0)).unwrap();
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_newer_state_takes_the_place_of_what_was_proposed() {
-        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let mut queue = WriteQueue::new(Box::new(MemoryStore::new(Vec::new(), None)));
         let newer = |identity: Identity| Outbox {
             states: [(identity, RolloutState::new(2, UnixMillis(1)))].into(),
             events: vec![event("rollback")],
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn waiting_events_are_bounded() {
-        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), Some("disk full".to_owned()))));
+        let mut queue = WriteQueue::new(Box::new(MemoryStore::new(Vec::new(), Some("disk full".to_owned()))));
         for _ in 0..MAX_EVENTS + 5 {
             queue.enqueue(&mut outbox("one"));
         }
@@ -293,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_waits_for_the_batch_that_has_its_change() {
-        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let mut queue = WriteQueue::new(Box::new(MemoryStore::new(Vec::new(), None)));
         let number = queue.enqueue(&mut outbox("one"));
         queue.batch_finished(number, &Err("disk full".to_owned()), Millis(0));
         assert_eq!(until_durable(queue.progress(), number).await, Err("disk full".to_owned()));

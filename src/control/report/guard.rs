@@ -4,20 +4,20 @@
 //! the guard does not compute itself.
 
 use crate::control::engine::rollout::Rollout;
-use crate::decide::guard::analysis::Finding;
+use crate::decide::guard::analysis::AspectResult;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::policy::{Intent, OnExcess, SlowRule};
-use crate::decide::rollout::context::View;
+use crate::decide::rollout::context::RolloutContext;
 use crate::decide::rollout::promotion::step_left;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
 
-pub(super) fn guard_status(rollout: &Rollout, view: &View<'_>, users: [u32; 2]) -> GuardStatus {
+pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: [u32; 2]) -> GuardStatus {
     let (guard, state) = (&view.canary.guard, rollout.state());
-    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
+    let (judge, reading) = (&state.analysis, state.analysis.result(guard, state.tries()));
     // Then nothing is compared. The guard keeps its evidence for a resume of the same attempt, but it is not shown.
     let is_empty = state.in_force == Percent::ZERO;
     let aspect = |aspect: Aspect| {
@@ -31,13 +31,13 @@ pub(super) fn guard_status(rollout: &Rollout, view: &View<'_>, users: [u32; 2]) 
         if is_empty {
             return status;
         }
-        let Finding { evidence, above_floor, .. } = *finding;
-        AspectStatus { evidence, above_floor, doubt: *judge.doubt(aspect), ..status }
+        let AspectResult { evidence, above_floor, .. } = *finding;
+        AspectStatus { evidence, above_floor, doubt: *judge.suspect_sums(aspect), ..status }
     };
     let (forecast, traffic) = (rollout.forecast(), rollout.observer().traffic_rate());
     let learned = |rule: &SlowRule| {
         let limit = |kind| judge.slow_threshold.limit(rule, kind);
-        limit(Kind::Streamed).max(limit(Kind::Whole))
+        limit(ResponseKind::Streamed).max(limit(ResponseKind::Whole))
     };
     GuardStatus {
         aspects: Aspect::ALL.map(aspect),
@@ -65,13 +65,13 @@ pub(super) fn guard_status(rollout: &Rollout, view: &View<'_>, users: [u32; 2]) 
 }
 
 /// Until the step or the confirmation may end. `None`: there is no end by time.
-fn time_left(view: &View<'_>, state: &RolloutState) -> Option<Millis> {
+fn time_left(view: &RolloutContext<'_>, state: &RolloutState) -> Option<Millis> {
     match (&state.phase, view.canary.percent) {
         _ if view.by_clock || view.blocked.is_some() || state.lock.is_some() => None,
         (Phase::Ramping, Intent::Auto) => Some(step_left(view, state)),
         (Phase::Confirming { .. }, Intent::Auto) => {
             let all = view.canary.guard.constants.confirm_seconds;
-            Some(Millis(whole((all - state.judge.step.seconds).max(0.0) * 1000.0)))
+            Some(Millis(whole((all - state.analysis.step.seconds).max(0.0) * 1000.0)))
         }
         _ => None,
     }

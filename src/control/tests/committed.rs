@@ -4,9 +4,9 @@ use super::harness::*;
 use crate::control::engine::committed::Committed;
 use crate::control::engine::effects::Denied;
 use crate::control::persist::outbox::Proposal;
-use crate::decide::rollout::command_result::Refusal;
+use crate::decide::rollout::command_result::CommandRefusal;
 use crate::decide::rollout::state::{Phase, RolloutState};
-use crate::decide::rollout::step::{Rescue, Step};
+use crate::decide::rollout::step::{Step, WithdrawWaiting};
 use crate::decide::units::UnixMillis;
 
 fn at(share: u16) -> RolloutState {
@@ -18,7 +18,7 @@ fn at(share: u16) -> RolloutState {
 fn step(share: u16, waits: bool) -> Step {
     let meanwhile = waits.then(|| Box::new(RolloutState { judged_by: Some(7), ..at(10) }));
     let (events, notes) = (Vec::new(), Vec::new());
-    Step { next: at(share), events, refused: None, notes, meanwhile, rescue: None }
+    Step { next: at(share), events, refused: None, notes, meanwhile, withdraw_waiting: None }
 }
 
 fn promoted() -> (Committed, Proposal) {
@@ -42,8 +42,8 @@ fn a_proposal_is_in_force_when_it_is_committed() {
 #[test]
 fn a_rollback_is_in_force_at_once_and_replaces_the_proposal() {
     let (mut committed, proposal) = promoted();
-    let effects = committed.apply(Step { rescue: Some(Rescue::Everybody), ..step(0, false) }, true, true);
-    assert_eq!((effects.state, effects.withdraw_waiting), (Some(at(0)), Some(Rescue::Everybody)));
+    let effects = committed.apply(Step { withdraw_waiting: Some(WithdrawWaiting::All), ..step(0, false) }, true, true);
+    assert_eq!((effects.state, effects.withdraw_waiting), (Some(at(0)), Some(WithdrawWaiting::All)));
     assert!(effects.result.publish && committed.proposed().is_none());
     let late = committed.commit(&proposal, &canary(), UnixMillis(5));
     assert!(!late.result.proposal_ended && committed.state() == &at(0), "it comes too late");
@@ -72,8 +72,8 @@ fn an_abandoned_or_withdrawn_proposal_leaves_the_rollout_where_it_is() {
 #[test]
 fn a_refusal_changes_nothing_and_nothing_waits_for_a_disk_that_was_never_written() {
     let (mut committed, _) = promoted();
-    let refused = committed.apply(Step { refused: Some(Refusal::Clock), ..step(10, false) }, false, true);
-    assert_eq!(refused.result.denied, Some(Denied::Refused(Refusal::Clock)));
+    let refused = committed.apply(Step { refused: Some(CommandRefusal::Clock), ..step(10, false) }, false, true);
+    assert_eq!(refused.result.denied, Some(Denied::Refused(CommandRefusal::Clock)));
     assert!(refused.state.is_none() && committed.proposed().is_some());
     let mut committed = Committed::new(at(10));
     let effects = committed.apply(step(25, true), true, false);

@@ -15,14 +15,14 @@ use super::harness::bootstrap;
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::{Millis, UnixMillis};
 use crate::flags::Environment;
 use crate::flags::compile::compile;
 use crate::store::locks::read_locks;
 use crate::store::sqlite::FILE;
-use crate::store::{self, Batch, Opened};
+use crate::store::{self, Batch, OpenedStore};
 
 /// A copy of one fixture.
 struct Fixture {
@@ -85,7 +85,7 @@ impl Fixture {
         }
     }
 
-    fn open(&self) -> Opened {
+    fn open(&self) -> OpenedStore {
         let opened = store::open(self.dir.path(), self.opened_at).unwrap();
         assert_eq!((&opened.notes, &opened.error, opened.state_lost), (&Vec::new(), &None, false), "{}", self.name);
         assert_eq!(opened.states.len(), 1, "{}", self.name);
@@ -171,7 +171,7 @@ fn every_field_is_read() {
         assert_eq!(identity.rollout, "chat");
         fixture.is_kept_in(state, &[]);
         assert!(
-            !state.pauses.is_empty() && state.judge.slow_threshold.of(Kind::Whole).is_some(),
+            !state.pauses.is_empty() && state.analysis.slow_threshold.of(ResponseKind::Whole).is_some(),
             "{}: no evidence",
             fixture.name
         );

@@ -7,10 +7,10 @@ use crate::control::persist::locks::LockReadError;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
-use crate::decide::guard::tick::Tally;
+use crate::decide::guard::tick::EventSums;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Ramp};
-use crate::decide::rollout::state::{Identity, RolloutState, Standing};
+use crate::decide::rollout::state::{Identity, OverallPhase, RolloutState};
 use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
 use crate::describe::event::reason;
 use crate::state::counters::Core;
@@ -78,7 +78,7 @@ impl Life {
         self.engine.outbox.states.clone().into_iter().collect()
     }
 
-    fn chat(&self) -> (Standing, u16, f64) {
+    fn chat(&self) -> (OverallPhase, u16, f64) {
         let status = self.engine.status.load();
         let chat = &status.rollouts[0];
         let evidence = chat.guard.as_ref().unwrap().aspects[Aspect::Failing as usize].evidence;
@@ -97,7 +97,7 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     // Some failures: enough to be doubted, not enough to be taken back.
     first.live(11, 1, 1);
     let (standing, percent, before) = first.chat();
-    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
     assert!(before > 1.0, "{before}");
     first.engine.outbox.states.clear();
     first.live(600, 1, 0);
@@ -108,13 +108,13 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     let written = first.written();
     let mut second = Life::begin(written.clone());
     let (standing, percent, evidence) = second.chat();
-    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
     assert!((evidence / kept - 1.0).abs() < 0.01, "{evidence} {kept}");
     assert_eq!(written[0].1.retries, 0);
     let watched = second.engine.status.load().rollouts[0].guard.as_ref().unwrap().watched;
     assert!(watched > Millis(115_000), "{watched}: the step's time goes on as well");
     second.live(50, 2, 2);
-    assert_eq!(second.chat().0, Standing::RolledBack);
+    assert_eq!(second.chat().0, OverallPhase::RolledBack);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn evidence_is_not_shown_while_no_user_is_on_the_canary() {
     let mut life = Life::begin(Vec::new());
     life.live(600, 2, 0);
     life.live(50, 2, 2);
-    assert_eq!((life.chat().0, life.chat().1), (Standing::RolledBack, 0));
+    assert_eq!((life.chat().0, life.chat().1), (OverallPhase::RolledBack, 0));
     life.pass(20);
     let status = life.engine.status.load();
     let guard = status.rollouts[0].guard.as_ref().unwrap();
     let stands = guard.aspects.iter().any(|aspect| aspect.evidence > 0.0 || aspect.above_floor);
-    assert!(!stands && guard.aspects.iter().all(|aspect| aspect.doubt == Tally::default()), "{:?}", guard.aspects);
+    assert!(!stands && guard.aspects.iter().all(|aspect| aspect.doubt == EventSums::default()), "{:?}", guard.aspects);
     assert!(guard.failures_in_a_row.abs() < 1e-9, "{}", guard.failures_in_a_row);
 }
 
@@ -140,11 +140,11 @@ fn evidence_continues_after_a_time_without_users_on_the_canary() {
     assert!(before > 1.0, "{before}");
     life.engine.locks_unreadable(LockReadError { reason: "denied".into(), permanent: true }, at(life.mono));
     life.pass(20);
-    assert_eq!((life.chat().0, life.chat().2.abs() < 1e-9), (Standing::Blocked, true), "nothing is compared");
+    assert_eq!((life.chat().0, life.chat().2.abs() < 1e-9), (OverallPhase::Blocked, true), "nothing is compared");
     life.engine.locks_read(LocksFound::default(), at(life.mono));
     life.pass(20);
     let (standing, _, after) = life.chat();
-    assert_eq!((standing, after >= before * 0.9), (Standing::Ramping, true), "{before} {after}");
+    assert_eq!((standing, after >= before * 0.9), (OverallPhase::Ramping, true), "{before} {after}");
 }
 
 /// `one` and `other`, in this order.
@@ -261,7 +261,7 @@ fn a_suspended_process_neither_promotes_nor_rolls_back() {
     }
     life.live(50, 10, 0);
     let (standing, percent, evidence) = life.chat();
-    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
     assert!(evidence < 1.0, "{evidence}");
     let guard = life.engine.status.load().rollouts[0].guard.clone().unwrap();
     assert!(guard.watched < Millis(20_000), "{}: three days were not watched", guard.watched);
@@ -279,7 +279,7 @@ fn one_user_who_always_fails_causes_no_rollback_over_many_restarts() {
             evidence.end(Core(0), (Arm::Canary, user), Outcome::ServerError);
             life.live(10, 1, 0);
         }
-        assert_eq!(life.chat().0, Standing::Ramping);
+        assert_eq!(life.chat().0, OverallPhase::Ramping);
         life.engine.drain(at(life.mono));
         states = life.written();
     }

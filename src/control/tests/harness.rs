@@ -19,10 +19,10 @@ use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;
 pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
-use crate::decide::rollout::state::{Identity, RolloutState, Verb};
+use crate::decide::rollout::state::{Identity, RolloutCommand, RolloutState};
 use crate::decide::units::{Millis, UnixMillis};
-use crate::state::inbox::{Command, FlagsRead, Inbox, Receipt, Refusal, inbox};
-use crate::state::snapshot::Shared;
+use crate::state::inbox::{Command, CommandError, FlagsRead, Inbox, Receipt, inbox};
+use crate::state::snapshot::SnapshotCell;
 use crate::state::status::{FlagsStatus, RolloutStatus, StatusCell};
 use crate::store::locks::{LocksFound, read_locks};
 use crate::store::{Batch, Store};
@@ -161,7 +161,7 @@ impl Store for Disk {
 /// A running control loop and all that is around it.
 pub(super) struct Harness {
     pub(super) inbox: Inbox,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SnapshotCell>,
     pub(super) status: Arc<StatusCell>,
     pub(super) probe_answer: Rc<RefCell<Result<(), String>>>,
     started: tokio::time::Instant,
@@ -231,7 +231,7 @@ impl Harness {
             .await;
     }
 
-    pub(super) async fn ask(&self, verb: Verb) -> Result<Receipt, Refusal> {
+    pub(super) async fn ask(&self, verb: RolloutCommand) -> Result<Receipt, CommandError> {
         let (actor, reason) = ("alice".to_owned(), "test".to_owned());
         self.inbox.ask(Command { rollout: Some("chat".to_owned()), verb, actor, reason }).await
     }

@@ -6,19 +6,19 @@ use super::harness::*;
 use crate::control::engine::dispatch::Engine;
 use crate::control::evidence::rejections::MAX_INCOMPATIBILITIES;
 use crate::control::now::Now;
-use crate::decide::breaker::{BreakerState, Verdict};
+use crate::decide::breaker::{AttemptSignal, BreakerPhase};
 use crate::decide::event::{Action, Event};
-use crate::decide::incompatibility::Finding;
+use crate::decide::incompatibility::Incompatibility;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Canary, Intent, Policy, Provider};
-use crate::decide::rollout::state::Verb;
+use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, Slot, UnixMillis};
 use crate::describe::event::reason;
 use crate::describe::incompatibility::sentence;
 use crate::state::counters::Core;
-use crate::state::inbox::{Command, Refused};
-use crate::state::provider::{Admit, ProviderState};
-use crate::state::status::{BreakerStatus, FallbackStatus, FindingStatus};
+use crate::state::inbox::{Command, Rejection};
+use crate::state::provider::{ProviderAdmission, ProviderState};
+use crate::state::status::{BreakerStatus, FallbackStatus, IncompatibilityStatus};
 
 const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(60_000) };
 const NEW: ProviderId = ProviderId(1);
@@ -49,20 +49,22 @@ fn health(engine: &Engine) -> Arc<ProviderState> {
 
 fn fail(engine: &Engine, now: u64) {
     for _ in 0..RULE.failures {
-        health(engine).tell(Some(&RULE), None, None, Verdict::Failure, Millis(now));
+        health(engine).end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(now));
     }
 }
 
-fn probe(engine: &Engine, verdict: Verdict, now: u64) {
-    let Admit::Probe(ticket) = health(engine).admits(Some(&RULE), Millis(now)) else { unreachable!("it is due") };
-    health(engine).tell(Some(&RULE), None, Some(ticket), verdict, Millis(now));
+fn probe(engine: &Engine, verdict: AttemptSignal, now: u64) {
+    let ProviderAdmission::Probe(ticket) = health(engine).admits(Some(&RULE), Millis(now)) else {
+        unreachable!("it is due")
+    };
+    health(engine).end_attempt(Some(&RULE), None, Some(ticket), verdict, Millis(now));
 }
 
 fn breaker(engine: &Engine) -> Option<BreakerStatus> {
     engine.status.load().providers[1].breaker
 }
 
-fn stands(state: BreakerState, failures: u32, open_until: Option<UnixMillis>) -> BreakerStatus {
+fn stands(state: BreakerPhase, failures: u32, open_until: Option<UnixMillis>) -> BreakerStatus {
     BreakerStatus { state, failures, open_until, unreachable: false }
 }
 
@@ -78,7 +80,7 @@ fn a_breaker_outlives_reloads_until_it_is_another_provider() {
     fail(&engine, 100);
     engine.flags_read(read(file(|provider| provider.max_connections = 7)), at(200));
     assert!(Arc::ptr_eq(&first, &health(&engine)));
-    assert_eq!(breaker(&engine).unwrap().state, BreakerState::Open);
+    assert_eq!(breaker(&engine).unwrap().state, BreakerPhase::Open);
     let mut moved = file(|_| {});
     moved.providers.insert(0, Arc::new(provider("third", "c.test")));
     for rollout in &mut moved.rollouts {
@@ -90,7 +92,7 @@ fn a_breaker_outlives_reloads_until_it_is_another_provider() {
     assert!(Arc::ptr_eq(&first, engine.shared.load().provider(ProviderId(2))), "wherever it stands in the file");
     engine.flags_read(read(file(|provider| provider.base_url.host = "elsewhere.test".to_owned())), at(400));
     assert!(!Arc::ptr_eq(&first, &health(&engine)));
-    assert_eq!(breaker(&engine).unwrap().state, BreakerState::Closed);
+    assert_eq!(breaker(&engine).unwrap().state, BreakerPhase::Closed);
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn a_breaker_that_is_turned_off_forgets() {
     engine.flags_read(read(file(|provider| provider.breaker = None)), at(200));
     assert_eq!(breaker(&engine), None);
     engine.flags_read(read(file(|_| {})), at(300));
-    assert_eq!(breaker(&engine), Some(stands(BreakerState::Closed, 0, None)));
+    assert_eq!(breaker(&engine), Some(stands(BreakerPhase::Closed, 0, None)));
 }
 
 #[test]
@@ -114,18 +116,18 @@ fn opening_and_closing_are_recorded_and_a_flapping_breaker_once_in_ten_minutes()
                 another candidate where one is left";
     assert_eq!(events(&mut engine), [open]);
     let until = Some(UnixMillis(1_000_000 + 60_200));
-    assert_eq!(breaker(&engine), Some(stands(BreakerState::Open, 3, until)));
+    assert_eq!(breaker(&engine), Some(stands(BreakerPhase::Open, 3, until)));
     engine.tick(at(60_200));
-    assert_eq!(breaker(&engine), Some(stands(BreakerState::HalfOpen, 3, None)));
-    probe(&engine, Verdict::Failure, 60_200);
+    assert_eq!(breaker(&engine), Some(stands(BreakerPhase::HalfOpen, 3, None)));
+    probe(&engine, AttemptSignal::Failure, 60_200);
     engine.tick(at(60_300));
     assert_eq!(events(&mut engine), Vec::<String>::new(), "it was open all the time");
-    probe(&engine, Verdict::Success, 180_200);
+    probe(&engine, AttemptSignal::Success, 180_200);
     engine.tick(at(180_300));
     assert_eq!(events(&mut engine), ["breaker close: the breaker of holysheep is closed: it answers again"]);
     fail(&engine, 190_000);
     engine.tick(at(190_100));
-    probe(&engine, Verdict::Success, 250_000);
+    probe(&engine, AttemptSignal::Success, 250_000);
     engine.tick(at(250_100));
     assert_eq!(events(&mut engine), Vec::<String>::new(), "once in ten minutes");
     fail(&engine, 700_000);
@@ -140,7 +142,7 @@ fn out_of_reach() -> (Engine, Arc<ProviderState>) {
     let mut engine = Engine::new(bootstrap(policy, Vec::new()), at(0));
     engine.outbox.events.clear();
     let stable = Arc::clone(engine.shared.load().provider(ProviderId(0)));
-    [100, 600, 1100].into_iter().for_each(|now| stable.missed(Some(&RULE), Millis(now)));
+    [100, 600, 1100].into_iter().for_each(|now| stable.record_connect_failure(Some(&RULE), Millis(now)));
     (engine, stable)
 }
 
@@ -153,7 +155,7 @@ fn an_unreachable_stable_is_recorded_and_serin_tries_to_connect() {
     assert_eq!(events(&mut engine), [open]);
     let reported = engine.status.load().providers[0].breaker.unwrap();
     let open_until = Some(UnixMillis(1_000_000 + 2100));
-    assert_eq!(reported, BreakerStatus { state: BreakerState::Open, failures: 3, open_until, unreachable: true });
+    assert_eq!(reported, BreakerStatus { state: BreakerPhase::Open, failures: 3, open_until, unreachable: true });
     assert!(engine.due_reachability_checks(at(2000)).is_empty());
     for (now, connected) in [(2100, false), (4100, true)] {
         let mut due = engine.due_reachability_checks(at(now));
@@ -164,7 +166,7 @@ fn an_unreachable_stable_is_recorded_and_serin_tries_to_connect() {
     }
     engine.tick(at(4200));
     assert_eq!(events(&mut engine), ["breaker close: the breaker of openai is closed: it is reachable again"]);
-    assert!(stable.is_well());
+    assert!(stable.is_healthy());
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_no_user_is_moved() {
     let named = "serin notice: holysheep, the canary of chat, answers no request while openai is not reachable: no \
                  user is moved, and stable's requests go to openai first again";
     assert_eq!(reported, [named], "{events_seen:?}");
-    stable.heard();
+    stable.record_response_head();
     engine.tick(at(13_100));
     engine.tick(at(14_200));
     assert!(engine.shared.load().in_force(RolloutId(0)).diverts, "should it be lost again");
@@ -206,12 +208,12 @@ fn for_ten_minutes_one_users_failures_at_stable_move_no_user() {
             let (stable, evidence) = (shared.provider(ProviderId(0)), &shared.in_force(RolloutId(0)).evidence);
             // Others ask every other second, so that it fails a few dozen times in a row.
             let others = if look % 20 == 0 { beside } else { 0 };
-            let others = (0..others).map(|user| (Some(Slot::of(100 + user * 3)), Outcome::Ok, Verdict::Success));
-            for (user, outcome, verdict) in others.chain([(evil, Outcome::ServerError, Verdict::Failure); 3]) {
-                assert_eq!(stable.admits_to_stable(Some(&RULE)), Admit::Yes, "after {look} looks");
+            let others = (0..others).map(|user| (Some(Slot::of(100 + user * 3)), Outcome::Ok, AttemptSignal::Success));
+            for (user, outcome, verdict) in others.chain([(evil, Outcome::ServerError, AttemptSignal::Failure); 3]) {
+                assert_eq!(stable.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes, "after {look} looks");
                 evidence.begin(Core(0), (Arm::Stable, user));
-                stable.heard();
-                stable.tell(Some(&RULE), None, None, verdict, now.mono);
+                stable.record_response_head();
+                stable.end_attempt(Some(&RULE), None, None, verdict, now.mono);
                 evidence.end(Core(0), (Arm::Stable, user), outcome);
             }
             engine.tick(now);
@@ -228,7 +230,7 @@ fn for_ten_minutes_one_users_failures_at_stable_move_no_user() {
 fn a_stable_that_a_reload_leaves_without_a_breaker_is_asked() {
     let (mut engine, stable) = out_of_reach();
     engine.flags_read(read(file(|_| {})), at(1200));
-    assert_eq!(stable.admits_to_stable(Some(&RULE)), Admit::Yes);
+    assert_eq!(stable.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes);
     assert!(engine.due_reachability_checks(at(60_000)).is_empty());
     engine.tick(at(60_100));
     assert_eq!(events(&mut engine).iter().filter(|event| event.contains("breaker")).count(), 0);
@@ -260,25 +262,25 @@ fn open_requests_on_the_canary_are_counted_for_both_arms() {
     other.enter(Core(0));
     let command = Command {
         rollout: Some("chat".to_owned()),
-        verb: Verb::Rollback { to: percent(0) },
+        verb: RolloutCommand::Rollback { to: percent(0) },
         actor: "ana".to_owned(),
         reason: String::new(),
     };
     assert_eq!(engine.command(&command, at(10)).unwrap().open_on_canary, 3);
 }
 
-fn refuse(engine: &mut Engine, finding: Finding, now: u64) {
+fn refuse(engine: &mut Engine, finding: Incompatibility, now: u64) {
     let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
-    engine.request_rejected(Refused { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
+    engine.request_rejected(Rejection { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
 }
 
-fn findings(engine: &mut Engine, now: u64) -> Vec<FindingStatus> {
+fn findings(engine: &mut Engine, now: u64) -> Vec<IncompatibilityStatus> {
     engine.tick(at(now));
     engine.status.load().rollouts[0].findings.clone()
 }
 
-fn key() -> Finding {
-    Finding::Parameter("prompt_cache_key".to_owned())
+fn key() -> Incompatibility {
+    Incompatibility::Parameter("prompt_cache_key".to_owned())
 }
 
 #[test]
@@ -292,7 +294,7 @@ fn a_finding_is_recorded_once_and_then_counted() {
         ["serin advise: holysheep refused `prompt_cache_key`, which openai accepts; write \
           providers.holysheep.drop_fields: [prompt_cache_key]"]
     );
-    refuse(&mut engine, Finding::Model("gpt-4".to_owned()), 200);
+    refuse(&mut engine, Incompatibility::Model("gpt-4".to_owned()), 200);
     refuse(&mut engine, key(), 300);
     assert_eq!(events(&mut engine).len(), 1, "the model's");
     let found = findings(&mut engine, 400);
@@ -300,7 +302,10 @@ fn a_finding_is_recorded_once_and_then_counted() {
         found.iter().map(|found| (found.finding.clone(), found.count, found.first, found.last)).collect();
     assert_eq!(
         reported,
-        [(key(), 2, at(100).unix, at(300).unix), (Finding::Model("gpt-4".to_owned()), 1, at(200).unix, at(200).unix)]
+        [
+            (key(), 2, at(100).unix, at(300).unix),
+            (Incompatibility::Model("gpt-4".to_owned()), 1, at(200).unix, at(200).unix)
+        ]
     );
 }
 
@@ -310,7 +315,7 @@ fn refusals_of_what_is_not_in_force_are_ignored() {
     for (rollout, provider) in [("gone", "holysheep"), ("chat", "earlier"), ("plain", "openai")] {
         let (rollout, provider) = (rollout.to_owned(), provider.to_owned());
         engine.request_rejected(
-            Refused { rollout, provider, finding: key(), status: 400, code: None, accepted: true },
+            Rejection { rollout, provider, finding: key(), status: 400, code: None, accepted: true },
             at(100),
         );
     }
@@ -321,15 +326,15 @@ fn refusals_of_what_is_not_in_force_are_ignored() {
 fn findings_are_bounded() {
     let mut engine = engine();
     for number in 0..MAX_INCOMPATIBILITIES + 50 {
-        refuse(&mut engine, Finding::Parameter(format!("p{number}")), 100);
+        refuse(&mut engine, Incompatibility::Parameter(format!("p{number}")), 100);
     }
     assert_eq!(
         (events(&mut engine).len(), findings(&mut engine, 200).len()),
         (MAX_INCOMPATIBILITIES, MAX_INCOMPATIBILITIES)
     );
-    refuse(&mut engine, Finding::Parameter("p7".to_owned()), 300);
+    refuse(&mut engine, Incompatibility::Parameter("p7".to_owned()), 300);
     assert_eq!(findings(&mut engine, 400)[0].count, 2, "those that are known are counted on");
-    let long = Finding::Parameter("x".repeat(5000));
+    let long = Incompatibility::Parameter("x".repeat(5000));
     engine.flags_read(read(file(|provider| provider.unmapped = crate::decide::policy::Unmapped::Stable)), at(500));
     refuse(&mut engine, long, 600);
     let sentence = sentence(&findings(&mut engine, 700)[0].finding, "holysheep", "openai");
@@ -359,42 +364,42 @@ fn the_most_common_refusal_is_a_sentence() {
     let tell = |engine: &mut Engine, finding, status, code: Option<&str>, accepted| {
         let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
         let code = code.map(str::to_owned);
-        engine.request_rejected(Refused { rollout, provider, finding, status, code, accepted }, at(100));
+        engine.request_rejected(Rejection { rollout, provider, finding, status, code, accepted }, at(100));
     };
     assert_eq!(words(&mut engine), None);
-    let parameter = || Finding::Parameter("logit_bias".to_owned());
+    let parameter = || Incompatibility::Parameter("logit_bias".to_owned());
     for accepted in [true, false, false] {
         tell(&mut engine, parameter(), 400, Some("unsupported_parameter"), accepted);
     }
-    tell(&mut engine, Finding::ContextLength, 400, None, false);
+    tell(&mut engine, Incompatibility::ContextLength, 400, None, false);
     let reported = words(&mut engine).unwrap();
     assert_eq!(&*reported, "400 `unsupported_parameter` (logit_bias), 3 of 4");
     assert!(Arc::ptr_eq(&reported, &words(&mut engine).unwrap()), "put into words once");
     assert_eq!(events(&mut engine).len(), 1, "what stable does not accept either is no advice");
     assert_eq!(findings(&mut engine, 200)[0].count, 1);
     let others = [
-        (Finding::ContextLength, 400, None, "400 (too long), 11 of 14"),
+        (Incompatibility::ContextLength, 400, None, "400 (too long), 11 of 14"),
         (
-            Finding::Model("gpt-4".to_owned()),
+            Incompatibility::Model("gpt-4".to_owned()),
             404,
             Some("model_not_found"),
             "404 `model_not_found` (model gpt-4), 20 of 34",
         ),
-        (Finding::Endpoint("embeddings".to_owned()), 404, None, "404 (no embeddings), 30 of 64"),
+        (Incompatibility::Endpoint("embeddings".to_owned()), 404, None, "404 (no embeddings), 30 of 64"),
         (
-            Finding::Other { status: 400, code: "content_filter".to_owned() },
+            Incompatibility::Other { status: 400, code: "content_filter".to_owned() },
             400,
             Some("content_filter"),
             "400 `content_filter`, 40 of 104",
         ),
-        (Finding::Other { status: 400, code: String::new() }, 400, None, "400, 50 of 154"),
+        (Incompatibility::Other { status: 400, code: String::new() }, 400, None, "400, 50 of 154"),
     ];
     for (times, (finding, status, code, expected)) in (1..).zip(others) {
         (0..times * 10).for_each(|_| tell(&mut engine, finding.clone(), status, code, false));
         assert_eq!(words(&mut engine).as_deref(), Some(expected));
     }
     for number in 0..2 * MAX_INCOMPATIBILITIES {
-        tell(&mut engine, Finding::Parameter(format!("p{number}")), 400, None, false);
+        tell(&mut engine, Incompatibility::Parameter(format!("p{number}")), 400, None, false);
     }
     let expected = format!("400, 50 of {}", 154 + 2 * MAX_INCOMPATIBILITIES);
     assert_eq!(words(&mut engine).as_deref(), Some(&*expected), "as many kinds as one can read");

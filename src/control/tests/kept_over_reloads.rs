@@ -7,12 +7,12 @@ use std::thread;
 use super::harness::*;
 use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
-use crate::decide::breaker::{BreakerState, Verdict};
+use crate::decide::breaker::{AttemptSignal, BreakerPhase};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{BreakerRule, Policy, Provider, Rollout};
 use crate::decide::units::{Millis, Percent, ProviderId, RolloutId, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::provider::{Admit, Breaker, ProviderState};
+use crate::state::provider::{BreakerKind, ProviderAdmission, ProviderState};
 use crate::state::retry_budget::RetryBudget;
 
 const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(60_000) };
@@ -66,29 +66,29 @@ fn spend_all(budget: &RetryBudget) {
 fn a_breaker_and_the_turn_of_the_keys_go_on_over_an_edit_of_anything_else() {
     let mut engine = engine(file(|_| {}));
     let first = provider_of(&engine);
-    (0..RULE.failures).for_each(|_| first.tell(Some(&RULE), None, None, Verdict::Failure, Millis(10)));
-    assert_eq!([first.next_turn(2), first.next_turn(2)], [0, 1]);
+    (0..RULE.failures).for_each(|_| first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(10)));
+    assert_eq!([first.next_key(2), first.next_key(2)], [0, 1]);
     let more_keys = |provider: &mut Provider| {
         provider.api_keys = ["one", "two", "three"].map(|key| crate::decide::policy::Secret::new(key.into())).to_vec();
     };
     engine.flags_read(read(file(more_keys)), at(20));
     let second = provider_of(&engine);
-    assert_eq!(second.next_turn(3), 2);
-    assert_eq!(second.admits(Some(&RULE), Millis(60_009)), Admit::No, "as long as before");
+    assert_eq!(second.next_key(3), 2);
+    assert_eq!(second.admits(Some(&RULE), Millis(60_009)), ProviderAdmission::No, "as long as before");
     // The probe of a request that began before a reload ends it after that.
-    let Admit::Probe(ticket) = first.admits(Some(&RULE), Millis(60_010)) else { unreachable!("it is due") };
+    let ProviderAdmission::Probe(ticket) = first.admits(Some(&RULE), Millis(60_010)) else { unreachable!("it is due") };
     engine.flags_read(read(file(|provider| provider.max_connections = 7)), at(60_011));
-    first.tell(Some(&RULE), None, Some(ticket), Verdict::Success, Millis(60_012));
-    assert_eq!(provider_of(&engine).state(Breaker::Failures, Millis(60_012)), BreakerState::Closed);
-    assert_eq!(provider_of(&engine).next_turn(3), 3);
+    first.end_attempt(Some(&RULE), None, Some(ticket), AttemptSignal::Success, Millis(60_012));
+    assert_eq!(provider_of(&engine).phase(BreakerKind::Failures, Millis(60_012)), BreakerPhase::Closed);
+    assert_eq!(provider_of(&engine).next_key(3), 3);
 }
 
 #[test]
 fn a_breaker_that_is_turned_off_takes_no_turn_along() {
     let mut engine = engine(file(|_| {}));
-    assert_eq!(provider_of(&engine).next_turn(2), 0);
+    assert_eq!(provider_of(&engine).next_key(2), 0);
     engine.flags_read(read(file(|provider| provider.breaker = None)), at(20));
-    assert_eq!(provider_of(&engine).next_turn(2), 1);
+    assert_eq!(provider_of(&engine).next_key(2), 1);
 }
 
 #[test]
@@ -103,17 +103,17 @@ fn another_base_url_or_name_is_another_provider_and_one_that_leaves_is_forgotten
     for (what, edit) in elsewhere {
         let mut engine = engine(file(|_| {}));
         let first = provider_of(&engine);
-        (0..RULE.failures).for_each(|_| first.tell(Some(&RULE), None, None, Verdict::Failure, Millis(10)));
-        let _ = first.next_turn(2);
+        (0..RULE.failures).for_each(|_| first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(10)));
+        let _ = first.next_key(2);
         for (file, now) in [(file(edit), 20), (file(|_| {}), 30)] {
             engine.flags_read(read(file), at(now));
             let second = provider_of(&engine);
-            assert_eq!(second.admits(Some(&RULE), Millis(now)), Admit::Yes, "{what} at {now}");
-            assert_eq!(second.next_turn(2), 0, "{what} at {now}");
+            assert_eq!(second.admits(Some(&RULE), Millis(now)), ProviderAdmission::Yes, "{what} at {now}");
+            assert_eq!(second.next_key(2), 0, "{what} at {now}");
         }
         // Who was on its way to the first one tells that, and nobody else.
-        first.tell(Some(&RULE), None, None, Verdict::Failure, Millis(40));
-        assert!(provider_of(&engine).is_well(), "{what}");
+        first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(40));
+        assert!(provider_of(&engine).is_healthy(), "{what}");
     }
 }
 
@@ -161,7 +161,7 @@ fn round_robin_goes_on_over_reloads_in_the_midst_of_many_threads() {
     let take = || {
         let (mut reader, mut taken) = (shared.reader(), Vec::new());
         while !stop.load(Relaxed) {
-            taken.push(reader.load().provider(NEW).next_turn(3));
+            taken.push(reader.load().provider(NEW).next_key(3));
         }
         taken
     };

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::decide::policy::{Canary, Intent};
-use crate::decide::rollout::state::{Lock, Standing, Verb};
+use crate::decide::rollout::state::{Lock, OverallPhase, RolloutCommand};
 use crate::decide::units::{Arm, Percent, RolloutId, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::inbox::{Command, Input, Refusal};
+use crate::state::inbox::{Command, CommandError, Input};
 use crate::store::locks::{path, read_locks, write_lock};
 
-const ROLLBACK: Verb = Verb::Rollback { to: Percent::ZERO };
-const RESUME: Verb = Verb::Resume { at: None };
+const ROLLBACK: RolloutCommand = RolloutCommand::Rollback { to: Percent::ZERO };
+const RESUME: RolloutCommand = RolloutCommand::Resume { at: None };
 
 fn pinned() -> Canary {
     Canary { percent: Intent::Pinned(percent(30)), ..canary() }
@@ -28,7 +28,7 @@ async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
     Harness::run(one(canary()), dir.path(), &disk, true, async |harness| {
         *harness.probe_answer.borrow_mut() = Err("HTTP 503".to_owned());
         harness.until("a failed probe is reported", |harness| harness.chat().waiting_for.contains("HTTP 503")).await;
-        assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Probing, Percent::ZERO));
+        assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Probing, Percent::ZERO));
         *harness.probe_answer.borrow_mut() = Ok(());
         for share in [10, 25, 40] {
             harness.until("the next stage", |harness| harness.chat().percent == percent(share)).await;
@@ -38,7 +38,7 @@ async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
                 evidence.end(Core(0), (Arm::Canary, None), crate::decide::outcome::Outcome::Ok);
             }
         }
-        harness.until("the end", |harness| harness.chat().standing == Standing::Completed).await;
+        harness.until("the end", |harness| harness.chat().standing == OverallPhase::Completed).await;
     })
     .await;
     let reported = ["serin start", "ramp start", "ramp promote", "ramp promote", "ramp complete"];
@@ -55,7 +55,7 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
         assert_eq!((receipt.durable, receipt.seen_by_all_cores), (Ok(()), true));
         let snapshot = harness.shared.load();
         assert_eq!(
-            (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).closed),
+            (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).buckets_only),
             (Percent::ZERO, true)
         );
     })
@@ -64,7 +64,7 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     // Either half is enough after a restart: the file without the database, the database without the file.
     let start = async |disk: &Disk| {
         Harness::run(one(pinned()), dir.path(), disk, true, async |harness| {
-            assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Locked, Percent::ZERO));
+            assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Locked, Percent::ZERO));
             assert!(harness.chat().reason.contains("by alice (test), although the file has percent: 30%"));
         })
         .await;
@@ -87,7 +87,7 @@ async fn a_full_or_hanging_disk_never_stops_a_rollback() {
             assert_eq!((receipt.durable, harness.chat().percent), (Ok(()), Percent::ZERO));
             fs::remove_dir_all(dir.path().join("locks")).unwrap();
             fs::write(dir.path().join("locks"), "in the way").unwrap();
-            let receipt = harness.ask(Verb::Rollback { to: Percent::ZERO }).await.unwrap();
+            let receipt = harness.ask(RolloutCommand::Rollback { to: Percent::ZERO }).await.unwrap();
             assert!(receipt.seen_by_all_cores);
             let durable = receipt.durable.unwrap_err();
             assert!(durable.contains(reported), "{durable}");
@@ -121,20 +121,20 @@ async fn a_dropped_lock_file_is_in_force_in_time_and_resume_removes_it() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), Some("chat"), &by_file()).unwrap();
-        let took = harness.until("locked by file", |harness| harness.chat().standing == Standing::Locked).await;
+        let took = harness.until("locked by file", |harness| harness.chat().standing == OverallPhase::Locked).await;
         assert!(took < Duration::from_millis(200), "{took:?}");
         assert_eq!(harness.chat().lock.unwrap().actor, "bob");
         // Removing it by hand unlocks nothing.
         fs::remove_file(path(dir.path(), Some("chat"))).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(harness.chat().standing, Standing::Locked);
+        assert_eq!(harness.chat().standing, OverallPhase::Locked);
         assert_eq!(harness.ask(RESUME).await.unwrap().rollouts, [("chat".to_owned(), percent(30))]);
         harness.ask(ROLLBACK).await.unwrap();
         harness.until("written", |_| path(dir.path(), Some("chat")).exists()).await;
         assert_eq!(harness.ask(RESUME).await.unwrap().durable, Ok(()));
         assert!(!path(dir.path(), Some("chat")).exists());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(harness.chat().standing, Standing::Pinned);
+        assert_eq!(harness.chat().standing, OverallPhase::Pinned);
     })
     .await;
     assert_eq!(disk.states()[0].1.lock, None);
@@ -146,7 +146,8 @@ async fn the_lock_for_every_rollout_becomes_one_each() {
     let both = policy(vec![rollout("chat", Some(pinned())), rollout("code", Some(pinned()))]);
     Harness::run(both, dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), None, &by_file()).unwrap();
-        let locked = |harness: &Harness| harness.status.load().rollouts.iter().all(|r| r.standing == Standing::Locked);
+        let locked =
+            |harness: &Harness| harness.status.load().rollouts.iter().all(|r| r.standing == OverallPhase::Locked);
         harness.until("both locked", locked).await;
         harness.until("one file each", |_| !path(dir.path(), None).exists()).await;
         assert_eq!(read_locks(dir.path()).unwrap().rollouts.len(), 2);
@@ -163,8 +164,8 @@ async fn a_lock_file_that_cannot_be_removed_stays_in_force_and_says_how_to_mend_
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         fs::create_dir_all(path(dir.path(), Some("chat"))).unwrap();
-        harness.until("locked", |harness| harness.chat().standing == Standing::Locked).await;
-        let Err(Refusal::NotNow(reported)) = harness.ask(RESUME).await else { panic!("resumed") };
+        harness.until("locked", |harness| harness.chat().standing == OverallPhase::Locked).await;
+        let Err(CommandError::NotNow(reported)) = harness.ask(RESUME).await else { panic!("resumed") };
         let file = path(dir.path(), Some("chat"));
         assert!(
             reported.contains(&format!("remove {}", file.display())) && reported.contains("resume again"),
@@ -185,7 +186,7 @@ async fn a_rollback_that_comes_while_a_resume_is_under_way_wins() {
         let (resumed, rolled_back) = tokio::join!(harness.ask(RESUME), harness.inbox.ask(again));
         assert_eq!(
             resumed.unwrap_err(),
-            Refusal::NotNow("`chat` was rolled back again while it was being resumed".to_owned())
+            CommandError::NotNow("`chat` was rolled back again while it was being resumed".to_owned())
         );
         assert_eq!(rolled_back.unwrap().rollouts, [("chat".to_owned(), Percent::ZERO)]);
         harness.until("its file is there", |_| path(dir.path(), Some("chat")).exists()).await;

@@ -5,7 +5,7 @@ use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Anonymous, Canary, Fallback, Intent, Policy, Rollout, UserSource};
-use crate::decide::rollout::state::{Lock, Standing};
+use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::status::{ArmRecent, RolloutStatus};
@@ -62,7 +62,7 @@ fn recent_traffic_outlives_a_rollback_and_a_reload() {
     engine.locks_read(LocksFound { rollouts: vec![("chat".into(), lock)], every: None }, at(20_100));
     engine.flags_read(read(serving()), at(20_200));
     watch(&mut engine, 21, 60);
-    assert_eq!((chat(&engine).standing, chat(&engine).recent.arms), (Standing::Locked, [none, reported]));
+    assert_eq!((chat(&engine).standing, chat(&engine).recent.arms), (OverallPhase::Locked, [none, reported]));
     // Another provider behind the same name of a canary is the same arm.
     let mut other = serving();
     other.providers[1] = std::sync::Arc::new(provider("deepseek", "c.test"));

@@ -9,7 +9,7 @@ use crate::control::now::Now;
 use crate::decide::event::Action;
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy, Provider};
-use crate::decide::rollout::state::{Phase, Standing, Verb};
+use crate::decide::rollout::state::{OverallPhase, Phase, RolloutCommand};
 use crate::decide::units::{Millis, Percent, ProviderId, RolloutId, UnixMillis};
 use crate::describe::event::reason;
 use crate::state::inbox::{Command, FlagsRead};
@@ -28,7 +28,7 @@ fn chat(engine: &Engine) -> RolloutStatus {
     engine.status.load().rollouts[0].clone()
 }
 
-fn ask(engine: &mut Engine, verb: Verb) {
+fn ask(engine: &mut Engine, verb: RolloutCommand) {
     let (actor, reason) = ("alice".to_owned(), String::new());
     engine.command(&Command { rollout: Some("chat".into()), verb, actor, reason }, at(10)).unwrap();
     written(engine, at(10));
@@ -55,10 +55,10 @@ fn with_provider(mut policy: Policy, index: usize, edit: impl FnOnce(&mut Provid
 #[test]
 fn an_edit_of_percent_lifts_nothing() {
     let mut engine = engine(one(pinned(30)));
-    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    ask(&mut engine, RolloutCommand::Rollback { to: Percent::ZERO });
     for canary in [pinned(50), canary(), Canary { attempt: 2, ..pinned(50) }] {
         engine.flags_read(read(one(canary)), at(20));
-        assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Locked, Percent::ZERO));
+        assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
     }
     assert_eq!(engine.status.load().flags.generation, 4);
 }
@@ -66,11 +66,11 @@ fn an_edit_of_percent_lifts_nothing() {
 #[test]
 fn percent_0_is_everybody_back_at_once_and_closes_the_canary() {
     let mut engine = engine(one(pinned(30)));
-    assert!(!engine.shared.load().in_force(RolloutId(0)).closed);
+    assert!(!engine.shared.load().in_force(RolloutId(0)).buckets_only);
     engine.flags_read(read(one(pinned(0))), at(20));
     let snapshot = engine.shared.load();
     assert_eq!(
-        (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).closed),
+        (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).buckets_only),
         (Percent::ZERO, true)
     );
 }
@@ -101,7 +101,7 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
     let mut swapped = one(pinned(30));
     let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
     (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
-    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    ask(&mut engine, RolloutCommand::Rollback { to: Percent::ZERO });
     engine.flags_read(read(swapped.clone()), at(20));
     assert_eq!(
         engine.status.load().flags.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -109,7 +109,7 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
           resume chat` first if that provider has recovered"]
     );
     assert_eq!((engine.status.load().flags.generation, chat(&engine).canary.is_some()), (1, true));
-    ask(&mut engine, Verb::Resume { at: None });
+    ask(&mut engine, RolloutCommand::Resume { at: None });
     engine.flags_read(read(swapped), at(30));
     assert_eq!((engine.status.load().flags.generation, chat(&engine).canary.is_some()), (2, false));
 }
@@ -117,7 +117,7 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
 #[test]
 fn at_the_start_the_same_is_a_warning() {
     let mut first = engine(one(pinned(30)));
-    ask(&mut first, Verb::Rollback { to: Percent::ZERO });
+    ask(&mut first, RolloutCommand::Rollback { to: Percent::ZERO });
     let mut swapped = one(pinned(30));
     let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
     (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
@@ -149,7 +149,7 @@ fn an_edit_that_needs_a_restart_has_no_effect_and_is_a_warning() {
 #[test]
 fn a_rollout_is_the_same_while_its_urls_and_salt_are() {
     let mut engine = engine(one(canary()));
-    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    ask(&mut engine, RolloutCommand::Promote { to: Some(percent(25)) });
     let evidence = engine.shared.load().in_force(RolloutId(0)).evidence.epoch;
     let renamed = with_provider(one(canary()), 1, |provider| provider.name = "sheep".to_owned());
     engine.flags_read(read(renamed), at(20));
@@ -159,23 +159,23 @@ fn a_rollout_is_the_same_while_its_urls_and_salt_are() {
     let mut stricter = canary();
     stricter.guard.min_requests = 50;
     engine.flags_read(read(one(stricter)), at(30));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), Standing::Ramping));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), OverallPhase::Ramping));
     assert_eq!(engine.shared.load().in_force(RolloutId(0)).evidence.epoch, evidence + 1);
     // Another URL is another rollout, and the old one is remembered.
     let elsewhere = with_provider(one(canary()), 1, |provider| provider.base_url.host = "c.test".to_owned());
     engine.flags_read(read(elsewhere), at(40));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (Percent::ZERO, Standing::Probing));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (Percent::ZERO, OverallPhase::Probing));
     engine.flags_read(read(one(canary())), at(50));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), Standing::Ramping));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), OverallPhase::Ramping));
 }
 
 #[test]
 fn another_pair_of_providers_under_a_locked_name_stays_locked() {
     let mut engine = engine(one(pinned(30)));
-    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    ask(&mut engine, RolloutCommand::Rollback { to: Percent::ZERO });
     let elsewhere = with_provider(one(pinned(30)), 1, |provider| provider.base_url.host = "c.test".to_owned());
     engine.flags_read(read(elsewhere), at(20));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Locked, Percent::ZERO));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn an_unusable_canary_is_blocked_with_its_reason_and_goes_on_when_mended() {
     let mut engine = engine(one(pinned(30)));
     let unset = |provider: &mut Provider| provider.unusable = Some("HOLYSHEEP_API_KEY is not set".to_owned());
     engine.flags_read(read(with_provider(one(pinned(30)), 1, unset)), at(20));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Blocked, Percent::ZERO));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Blocked, Percent::ZERO));
     assert_eq!(
         chat(&engine).reason,
         "blocked at 0%, although the file has percent: 30%: holysheep cannot be used: HOLYSHEEP_API_KEY is not set"
     );
     engine.flags_read(read(one(pinned(30))), at(30));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Pinned, percent(30)));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Pinned, percent(30)));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_lock_in_a_directory_that_does_not_last_says_so() {
     use crate::state::inbox::Command;
     let rollback = Command {
         rollout: None,
-        verb: Verb::Rollback { to: Percent::ZERO },
+        verb: RolloutCommand::Rollback { to: Percent::ZERO },
         actor: "ops".to_owned(),
         reason: String::new(),
     };
@@ -216,7 +216,7 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
         Engine::new(Bootstrap { store_error: Some("read-only".into()), ..bootstrap(one(canary), Vec::new()) }, at(0))
     };
     let blocked = chat(&start(canary()));
-    assert_eq!((blocked.standing, blocked.percent), (Standing::Blocked, Percent::ZERO));
+    assert_eq!((blocked.standing, blocked.percent), (OverallPhase::Blocked, Percent::ZERO));
     assert_eq!(
         blocked.reason,
         "blocked at 0%, although the file has percent: auto: state cannot be written (read-only), so the ramp would \
@@ -235,10 +235,10 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
 #[test]
 fn a_disk_that_fills_up_later_holds_promotions_and_moves_no_user() {
     let mut engine = engine(one(canary()));
-    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    ask(&mut engine, RolloutCommand::Promote { to: Some(percent(25)) });
     engine.batch_finished(&Err("disk full".to_owned()), at(20));
     engine.tick(at(60_000));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Ramping, percent(25)));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Ramping, percent(25)));
     assert!(chat(&engine).waiting_for.ends_with("state that can be written (disk full)"));
 }
 
@@ -248,12 +248,12 @@ fn state_that_was_lost_never_climbs_by_itself() {
     let probe = engine.due_probes(at(0)).remove(0);
     engine.probe_finished(&probe, Ok(()), at(0));
     engine.tick(at(100));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Paused, Percent::ZERO));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Paused, Percent::ZERO));
     assert!(chat(&engine).reason.contains("serin paused the ramp (the earlier state could not be read"));
     // What is new later is new.
     let added = policy(vec![rollout("chat", Some(canary())), rollout("code", Some(canary()))]);
     engine.flags_read(read(added), at(200));
-    assert_eq!(engine.status.load().rollouts[1].standing, Standing::Probing);
+    assert_eq!(engine.status.load().rollouts[1].standing, OverallPhase::Probing);
 }
 
 #[test]
@@ -266,16 +266,16 @@ fn a_lock_of_an_unknown_rollout_is_a_warning_and_applies_once_it_is_known() {
     assert_eq!(engine.status.load().flags.warnings, [reported]);
     let added = policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(pinned(30)))]);
     engine.flags_read(read(added), at(20));
-    assert_eq!(engine.status.load().rollouts[1].standing, Standing::Locked);
+    assert_eq!(engine.status.load().rollouts[1].standing, OverallPhase::Locked);
 }
 
 #[test]
 fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
     let mut first = engine(one(canary()));
-    ask(&mut first, Verb::Promote { to: Some(percent(25)) });
+    ask(&mut first, RolloutCommand::Promote { to: Some(percent(25)) });
     let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
     let second = Engine::new(bootstrap(one(canary()), states), at(500));
-    assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), Standing::Ramping));
+    assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), OverallPhase::Ramping));
     assert_eq!(second.shared.load().in_force(RolloutId(0)).percent, percent(25));
 }
 
@@ -295,10 +295,10 @@ fn a_late_answer_of_an_older_epoch_judges_nothing() {
     use crate::decide::units::Arm;
     use crate::state::counters::Core;
     let mut engine = engine(one(canary()));
-    ask(&mut engine, Verb::Promote { to: Some(percent(10)) });
+    ask(&mut engine, RolloutCommand::Promote { to: Some(percent(10)) });
     let old = engine.shared.load().in_force(RolloutId(0)).evidence.clone();
     (0..50).for_each(|_| old.begin(Core(0), (Arm::Canary, None)));
-    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    ask(&mut engine, RolloutCommand::Promote { to: Some(percent(25)) });
     (0..50).for_each(|_| old.end(Core(0), (Arm::Canary, None), Outcome::Timeout));
     engine.tick(at(100));
     assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));

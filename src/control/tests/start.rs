@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::control::{FirstFlags, Prober, Setup, start};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
-use crate::decide::rollout::state::{Standing, Verb};
+use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::inbox::{Command, FlagsRead, inbox};
 use crate::store;
@@ -34,7 +34,7 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
     let (first, inbox) = setup(one(pinned.clone()), dir.path());
     let started = start(first).unwrap();
     assert_eq!(started.status.load().rollouts[0].percent, percent(30), "the first snapshot is whole");
-    let verb = Verb::Rollback { to: Percent::ZERO };
+    let verb = RolloutCommand::Rollback { to: Percent::ZERO };
     let command = Command { rollout: None, verb, actor: "alice".into(), reason: "slow".into() };
     let receipt = inbox.ask(command).await.unwrap();
     assert_eq!((receipt.seen_by_all_cores, receipt.rollouts), (true, vec![("chat".to_owned(), Percent::ZERO)]));
@@ -43,7 +43,7 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
     let (second, inbox) = setup(one(pinned), dir.path());
     assert_eq!(second.store.last_good.as_deref(), Some("the text"));
     let started = start(second).unwrap();
-    assert_eq!(started.status.load().rollouts[0].standing, Standing::Locked);
+    assert_eq!(started.status.load().rollouts[0].standing, OverallPhase::Locked);
     let actions: Vec<_> =
         inbox.history(None, 9).await.unwrap().into_iter().map(|event| event.action.to_string()).collect();
     assert_eq!(actions, ["start", "rollback", "percent", "start"]);

@@ -5,7 +5,7 @@ use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, UnixMillis};
-use crate::state::inbox::Refusal;
+use crate::state::inbox::CommandError;
 
 fn at(millis: u64) -> Now {
     Now { mono: Millis(millis), unix: UnixMillis(1_000_000 + millis) }
@@ -24,6 +24,6 @@ fn a_trace_goes_on_over_a_reload_and_says_at_which_share_it_was_seen() {
     assert_eq!(reported, [(25.0, 3.0), (50.0, 3.0)]);
     assert_eq!(lines[0].at.0, UnixMillis(1_003_000));
     let known = "chat, plain".to_owned();
-    assert_eq!(engine.trace("chta").unwrap_err(), Refusal::Unknown { name: "chta".to_owned(), known });
+    assert_eq!(engine.trace("chta").unwrap_err(), CommandError::Unknown { name: "chta".to_owned(), known });
     assert!(engine.trace("plain").unwrap_err().to_string().contains("plain route"));
 }

@@ -10,7 +10,7 @@ use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::rule::Rule;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// The normal quantile of the intervals that are shown: 95%, both ends together.
@@ -19,7 +19,7 @@ pub const SHOWN_Z: f64 = 1.96;
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Decided {
+pub enum DecisionKind {
     /// The canary is taken back or held.
     Alarm(Rule),
     /// More users follow.
@@ -36,12 +36,12 @@ pub enum Decided {
     GivenUp,
 }
 
-impl Decided {
+impl DecisionKind {
     /// The rule that fired, if one did.
     #[must_use]
     pub const fn rule(self) -> Option<Rule> {
         match self {
-            Decided::Alarm(rule) => Some(rule),
+            DecisionKind::Alarm(rule) => Some(rule),
             _ => None,
         }
     }
@@ -59,7 +59,7 @@ pub struct Decision {
     /// When.
     pub at: UnixMillis,
     /// What was decided.
-    pub decided: Decided,
+    pub decided: DecisionKind,
     /// In how many seconds it was counted.
     pub seconds: f64,
     /// The canary's.
@@ -76,7 +76,7 @@ pub struct Decision {
     pub detail: Detail,
     /// What would have led to another decision; `None`: nothing that an operator can change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub would_change: Option<Change>,
+    pub would_change: Option<Counterfactual>,
     /// Why the canary's requests failed, most often first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<CauseCount>,
@@ -148,7 +148,7 @@ pub enum Detail {
     Silence {
         /// Which requests; `None`: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        requests: Option<Kind>,
+        requests: Option<ResponseKind>,
         /// Those without output.
         unanswered: f64,
         /// For how many seconds the first of them has waited.
@@ -241,7 +241,7 @@ pub enum Detail {
 /// What would have led to something else.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
-pub enum Change {
+pub enum Counterfactual {
     /// One answered request.
     Answered,
     /// Output for one request sent since then.

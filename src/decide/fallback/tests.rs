@@ -12,7 +12,7 @@ const NAMES: [&str; 4] = ["old", "new", "third", "keyless"];
 struct Case {
     fallback: &'static str,
     planned: &'static str,
-    reason: Reason,
+    reason: RouteReason,
     share: Option<(u16, bool)>,
     path: &'static str,
     model: Option<&'static str>,
@@ -23,7 +23,7 @@ struct Case {
 const USUAL: Case = Case {
     fallback: "[third, keyless, new, old]",
     planned: "old",
-    reason: Reason::Bucket,
+    reason: RouteReason::Bucket,
     share: Some((5000, false)),
     path: CHAT,
     model: Some("gpt-4"),
@@ -57,10 +57,11 @@ fn asked(case: &Case) -> Vec<&'static str> {
         anonymous: false,
         bound: case.bound,
     };
-    let share = case
-        .share
-        .map(|(percent, closed)| InForceShare { percent: Percent::from_hundredths(percent).unwrap(), closed });
-    let others = others(&policy, &plan, share, case.path, case.model);
+    let share = case.share.map(|(percent, closed)| InForceShare {
+        percent: Percent::from_hundredths(percent).unwrap(),
+        buckets_only: closed,
+    });
+    let others = fallback_candidates(&policy, &plan, share, case.path, case.model);
     for name in NAMES {
         assert_eq!(others.has(ProviderId(id(name))), others.clone().any(|other| other == ProviderId(id(name))));
     }
@@ -108,5 +109,9 @@ fn a_canary_that_is_closed_answers_for_nobody() {
     for share in [None, Some((0, false)), Some((5000, true))] {
         assert_eq!(asked(&Case { share, ..USUAL }), ["third", "keyless"], "{share:?}");
     }
-    assert_eq!(asked(&Case { reason: Reason::Unheld, ..USUAL }), ["third", "keyless"], "its body could not be read");
+    assert_eq!(
+        asked(&Case { reason: RouteReason::Unheld, ..USUAL }),
+        ["third", "keyless"],
+        "its body could not be read"
+    );
 }

@@ -1,7 +1,7 @@
 //! Everything that the guard knows of a rollout, and the result of evaluating it.
 //!
 //! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable
-//! is in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] evaluates all ticks so far;
+//! is in an incident. [`Analysis::tick`] takes one tick in and [`Analysis::result`] evaluates all ticks so far;
 //! [`step`](crate::decide::rollout::step) decides what follows. All numbers are finite and are written to the disk as
 //! they are, so a restart continues the same try. Invariants: evidence is gathered only while users are on the canary;
 //! the masses of one try sum to at most 1, whatever changes of the share humans make.
@@ -9,17 +9,17 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::aspect::{ASPECTS, Aspect};
-use super::baseline::History;
+use super::baseline::StableBaseline;
 use super::constants::Constants;
 use super::cusum::Cusum;
-use super::down::{HardDown, Run};
-use super::rate_check::{self, Measure};
-use super::relative::{Comparison, Passed, RelativeDetector};
-use super::silent::Silence;
+use super::down::{DownDetector, DownTick};
+use super::rate_check::{self, RateCheck};
+use super::relative::{Comparison, Elapsed, RelativeDetector};
+use super::silent::SilentRun;
 use super::slow::{SlowThreshold, SlowThresholds};
-use super::source_sets::Views;
-use super::sources::Apart;
-use super::tick::{Tally, Tick};
+use super::source_sets::PerSourceSet;
+use super::sources::TickBySource;
+use super::tick::{EventSums, Tick};
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 
@@ -28,18 +28,18 @@ const VERSION: u32 = 1;
 
 /// Everything the guard knows of a rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judge {
+pub struct Analysis {
     #[serde(deserialize_with = "this_version")]
     version: u32,
-    #[serde(deserialize_with = "as_far_as_known")]
+    #[serde(deserialize_with = "with_defaults_for_new_aspects")]
     detectors: [RelativeDetector; ASPECTS],
-    #[serde(deserialize_with = "as_far_as_known")]
+    #[serde(deserialize_with = "with_defaults_for_new_aspects")]
     floors: [Cusum; ASPECTS],
     // Since an aspect last looked well: the counts that an alarm reports.
-    #[serde(deserialize_with = "as_far_as_known")]
-    doubts: [Tally; ASPECTS],
-    canary_down: HardDown,
-    stable_down: HardDown,
+    #[serde(deserialize_with = "with_defaults_for_new_aspects")]
+    doubts: [EventSums; ASPECTS],
+    canary_down: DownDetector,
+    stable_down: DownDetector,
     suspicion: Cusum,
     confirm_mass: f64,
     step_mass: f64,
@@ -48,11 +48,12 @@ pub struct Judge {
     /// For how long no confirmation begins, in seconds.
     pub confirm_rest: f64,
     /// Failures since the present share came into force, incidents of stable left out: also the step's clock.
-    pub step: Tally,
+    pub step: EventSums,
     /// Canary requests that were sent and answered in that time.
     pub answered: f64,
     /// How stable usually is.
-    pub history: History,
+    #[serde(rename = "history")]
+    pub baseline: StableBaseline,
     /// What a slow answer is.
     pub slow_threshold: SlowThresholds,
     /// What a slow pace between the outputs of a stream is.
@@ -60,10 +61,10 @@ pub struct Judge {
     pub pace_threshold: SlowThreshold,
     // Of the last tick: after a restart no request waits.
     #[serde(skip)]
-    silence: Silence,
+    silent_run: SilentRun,
     // The same of some of the sources each, while there are several. A restart goes on with what was decided by.
     #[serde(skip)]
-    views: Option<Box<Views<Judge>>>,
+    views: Option<Box<PerSourceSet<Analysis>>>,
 }
 
 fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -74,7 +75,7 @@ fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
 }
 
 /// Numbers by aspect, as an earlier version with fewer aspects wrote them: of the others nothing is known yet.
-fn as_far_as_known<'de, D: Deserializer<'de>, T: Deserialize<'de> + Fresh>(
+fn with_defaults_for_new_aspects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Empty>(
     deserializer: D,
 ) -> Result<[T; ASPECTS], D::Error> {
     let mut known = Vec::<T>::deserialize(deserializer)?;
@@ -87,31 +88,31 @@ fn as_far_as_known<'de, D: Deserializer<'de>, T: Deserialize<'de> + Fresh>(
 }
 
 /// What begins with nothing.
-trait Fresh {
+trait Empty {
     fn fresh() -> Self;
 }
 
-impl Fresh for RelativeDetector {
+impl Empty for RelativeDetector {
     fn fresh() -> RelativeDetector {
         RelativeDetector::new(&Constants::default())
     }
 }
 
-impl Fresh for Cusum {
+impl Empty for Cusum {
     fn fresh() -> Cusum {
         Cusum::default()
     }
 }
 
-impl Fresh for Tally {
-    fn fresh() -> Tally {
-        Tally::default()
+impl Empty for EventSums {
+    fn fresh() -> EventSums {
+        EventSums::default()
     }
 }
 
 /// How many promotions a rollout has, and how long it takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
+pub struct RampLength {
     /// At least one.
     pub promotions: f64,
     /// From the first stage's beginning to the last one's end, in seconds.
@@ -120,11 +121,11 @@ pub struct Schedule {
 
 /// Under which circumstances a tick passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Circumstances {
+pub struct TickContext {
     /// The share of users on the canary, 0 to 1.
     pub share: f64,
     /// What the ramp looks like.
-    pub schedule: Schedule,
+    pub schedule: RampLength,
     /// Whether the canary is being confirmed.
     pub confirming: bool,
     /// Whether all users are on the canary and none can be moved back for a comparison (a pinned share): then stable's
@@ -134,7 +135,7 @@ pub struct Circumstances {
 
 /// What one aspect has come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Finding {
+pub struct AspectResult {
     /// How many times likelier what was seen is if the canary is worse than tolerated.
     pub evidence: f64,
     /// The evidence that is an alarm.
@@ -145,7 +146,7 @@ pub struct Finding {
     pub above_floor: bool,
 }
 
-impl Finding {
+impl AspectResult {
     /// Whether this is an alarm.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
@@ -154,16 +155,16 @@ impl Finding {
 
     /// Whether this speaks against the canary at all.
     #[must_use]
-    pub fn is_doubt(&self) -> bool {
+    pub fn is_suspect(&self) -> bool {
         self.evidence > 1.0 && self.above_floor
     }
 }
 
 /// What the guard's numbers say now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reading {
+pub struct AnalysisResult {
     /// By [`Aspect`].
-    pub findings: [Finding; ASPECTS],
+    pub aspects: [AspectResult; ASPECTS],
     /// Whether the canary is down while stable works.
     pub down: bool,
     /// Whether the canary takes requests and never answers while stable does.
@@ -178,50 +179,52 @@ pub struct Reading {
     pub suspicious: bool,
 }
 
-impl Reading {
+impl AnalysisResult {
     /// One aspect.
     #[must_use]
-    pub const fn of(&self, aspect: Aspect) -> &Finding {
-        &self.findings[aspect as usize]
+    pub const fn of(&self, aspect: Aspect) -> &AspectResult {
+        &self.aspects[aspect as usize]
     }
 }
 
-impl Judge {
+impl Analysis {
     /// Nothing is known.
     #[must_use]
-    pub fn new(constants: &Constants) -> Judge {
-        Judge {
+    pub fn new(constants: &Constants) -> Analysis {
+        Analysis {
             version: VERSION,
             detectors: [RelativeDetector::new(constants); ASPECTS],
             floors: [Cusum::default(); ASPECTS],
-            doubts: [Tally::default(); ASPECTS],
-            canary_down: HardDown::default(),
-            stable_down: HardDown::default(),
+            doubts: [EventSums::default(); ASPECTS],
+            canary_down: DownDetector::default(),
+            stable_down: DownDetector::default(),
             suspicion: Cusum::default(),
             confirm_mass: constants.mass_confirm,
             step_mass: constants.mass_steps,
             rechecks: 0,
             confirm_rest: 0.0,
-            step: Tally::default(),
+            step: EventSums::default(),
             answered: 0.0,
-            history: History::default(),
+            baseline: StableBaseline::default(),
             slow_threshold: SlowThresholds::default(),
             pace_threshold: SlowThreshold::unknown(),
-            silence: Silence::default(),
+            silent_run: SilentRun::default(),
             views: None,
         }
     }
 
     /// Another try begins: nothing is known of the canary, stable is who it was.
-    pub fn begin(&mut self, constants: &Constants) {
-        let (history, slow_threshold, pace_threshold) = (self.history, self.slow_threshold, self.pace_threshold);
-        *self = Judge { history, slow_threshold, pace_threshold, ..Judge::new(constants) };
+    pub fn begin_try(&mut self, constants: &Constants) {
+        let (history, slow_threshold, pace_threshold) = (self.baseline, self.slow_threshold, self.pace_threshold);
+        *self = Analysis { baseline: history, slow_threshold, pace_threshold, ..Analysis::new(constants) };
     }
 
-    /// A tick while no user is on the canary. `apart`: the same by source, where there are several.
-    pub fn rest(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
-        match apart {
-            Some(apart) => self.apart(guard, tick, apart, 0.0, |judge, tick| judge.pass(&guard.constants, tick)),
+    /// A tick while no user is on the canary. `by_source`: the same by source, where there are several.
+    pub fn tick_without_users(&mut self, guard: &Guard, tick: &Tick, by_source: Option<&TickBySource>) {
+        match by_source {
+            Some(by_source) => {
+                self.tick_by_source(guard, tick, by_source, 0.0, |analysis, tick| analysis.pass(&guard.constants, tick))
+            }
             None => {
                 self.views = None;
                 self.pass(&guard.constants, tick);
@@ -230,14 +233,15 @@ impl Judge {
     }
 
     fn pass(&mut self, constants: &Constants, tick: &Tick) {
-        self.silence = Silence::default();
-        self.history.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
+        self.silent_run = SilentRun::default();
+        self.baseline.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
     }
 
-    /// A tick during which users were on the canary. `apart`: the same by source, where there are several.
-    pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick, apart: Option<&Apart>) {
-        match apart {
-            Some(apart) => self.apart(guard, tick, apart, tick.seconds, |judge, tick| judge.see(guard, now, tick)),
+    /// A tick during which users were on the canary. `by_source`: the same by source, where there are several.
+    pub fn tick(&mut self, guard: &Guard, now: &TickContext, tick: &Tick, by_source: Option<&TickBySource>) {
+        match by_source {
+            Some(by_source) => self
+                .tick_by_source(guard, tick, by_source, tick.seconds, |analysis, tick| analysis.see(guard, now, tick)),
             None => {
                 self.views = None;
                 self.see(guard, now, tick);
@@ -247,10 +251,18 @@ impl Judge {
 
     /// Shows a tick to the views, each its part of it, and goes on with what they decide. `seconds`: what it adds to
     /// the step.
-    fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, seconds: f64, see: impl Fn(&mut Judge, &Tick)) {
-        let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
-        views.see(&guard.constants, tick, apart, see);
-        match apart.alone {
+    fn tick_by_source(
+        &mut self,
+        guard: &Guard,
+        tick: &Tick,
+        by_source: &TickBySource,
+        seconds: f64,
+        see: impl Fn(&mut Analysis, &Tick),
+    ) {
+        let mut views =
+            self.views.take().unwrap_or_else(|| Box::new(PerSourceSet::of(&guard.constants, self, by_source.before)));
+        views.tick(&guard.constants, tick, by_source, see);
+        match by_source.alone {
             Some(one) => {
                 // The action is the rollout's, whichever sources decided it.
                 let (rechecks, rest) = (self.rechecks, self.confirm_rest);
@@ -259,56 +271,58 @@ impl Judge {
             }
             None => {
                 self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
-                self.decide_by(guard, &views, apart, seconds);
+                self.decide_by(guard, &views, by_source, seconds);
                 self.views = Some(views);
             }
         }
     }
 
     /// Takes each part of what is known from the view that decides it.
-    fn decide_by(&mut self, guard: &Guard, views: &Views<Judge>, apart: &Apart, seconds: f64) {
+    fn decide_by(&mut self, guard: &Guard, views: &PerSourceSet<Analysis>, by_source: &TickBySource, seconds: f64) {
         let constants = &guard.constants;
-        let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.on_canary, key);
-        let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.groups, key);
+        let of_canary =
+            |key: &dyn Fn(&Analysis) -> f64| views.deciding(&by_source.quorum, by_source.quorum.on_canary, key);
+        let of_stable =
+            |key: &dyn Fn(&Analysis) -> f64| views.deciding(&by_source.quorum, by_source.quorum.groups, key);
         for index in 0..ASPECTS {
-            let weight = |judge: &Judge| {
-                let evidence = judge.detectors[index].evidence();
-                let open = judge.floors[index].largest() >= constants.floor_evidence;
+            let weight = |analysis: &Analysis| {
+                let evidence = analysis.detectors[index].evidence();
+                let open = analysis.floors[index].largest() >= constants.floor_evidence;
                 // Below the floor there is no suspicion, whatever the evidence.
                 if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
             };
-            let judge = of_canary(&weight);
-            self.detectors[index] = judge.detectors[index];
-            self.floors[index] = judge.floors[index];
-            self.doubts[index] = judge.doubts[index];
+            let analysis = of_canary(&weight);
+            self.detectors[index] = analysis.detectors[index];
+            self.floors[index] = analysis.floors[index];
+            self.doubts[index] = analysis.doubts[index];
         }
-        self.canary_down = of_canary(&|judge| judge.canary_down.weight(constants)).canary_down;
-        self.stable_down = of_stable(&|judge| judge.stable_down.weight(constants)).stable_down;
-        self.silence = of_canary(&|judge| judge.silence.weight()).silence;
-        self.suspicion = of_canary(&|judge| judge.suspicion.largest()).suspicion;
-        self.history = of_stable(&|judge| judge.history.trouble()).history;
+        self.canary_down = of_canary(&|analysis| analysis.canary_down.weight(constants)).canary_down;
+        self.stable_down = of_stable(&|analysis| analysis.stable_down.weight(constants)).stable_down;
+        self.silent_run = of_canary(&|analysis| analysis.silent_run.weight()).silent_run;
+        self.suspicion = of_canary(&|analysis| analysis.suspicion.largest()).suspicion;
+        self.baseline = of_stable(&|analysis| analysis.baseline.incident_evidence()).baseline;
         // The step's time is everybody's; of few requests no rate is known.
-        let passed = if self.history.in_incident(constants) { 0.0 } else { seconds };
+        let passed = if self.baseline.in_incident(constants) { 0.0 } else { seconds };
         let seconds = self.step.seconds + passed;
-        let (all, least) = (views.at(apart.quorum.groups), f64::from(guard.min_requests));
-        let knows = |judge: &Judge| judge.step.canary.min(judge.answered) >= least;
-        let step = of_canary(&|judge| {
-            let Measure { rate, limit, .. } = rate_check::promotion(guard, judge);
-            if knows(judge) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
+        let (all, least) = (views.at(by_source.quorum.groups), f64::from(guard.min_requests));
+        let knows = |analysis: &Analysis| analysis.step.canary.min(analysis.answered) >= least;
+        let step = of_canary(&|analysis| {
+            let RateCheck { rate, limit, .. } = rate_check::promotion_check(guard, analysis);
+            if knows(analysis) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
         });
         let step = if knows(step) { step } else { all };
-        self.step = Tally { seconds, ..step.step };
+        self.step = EventSums { seconds, ..step.step };
         self.answered = step.answered;
     }
 
-    fn see(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {
+    fn see(&mut self, guard: &Guard, now: &TickContext, tick: &Tick) {
         let (constants, seconds) = (&guard.constants, tick.seconds);
         self.pass(constants, tick);
         self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
-        let passed = Passed::new(constants, seconds);
+        let passed = Elapsed::new(constants, seconds);
         for aspect in Aspect::ALL {
             let Some(tolerance) = tolerance_in(guard, aspect) else { continue };
-            let (index, labels) = (aspect as usize, tick.labels(aspect));
+            let (index, labels) = (aspect as usize, tick.event_counts(aspect));
             let comparison = Comparison {
                 tolerated_ratio: tolerance.tolerated_ratio,
                 patience: guard.patience,
@@ -318,57 +332,57 @@ impl Judge {
             let (requests, events) = (labels.canary, labels.canary_events);
             self.floors[index].update(constants, constants.floor_cap, tolerance.floor, requests, events);
             if evidence <= 1.0 {
-                self.doubts[index] = Tally::default();
+                self.doubts[index] = EventSums::default();
             }
             self.doubts[index].add(seconds, &labels);
         }
         self.watch_for_down(constants, now, tick);
-        self.silence = tick.silence;
+        self.silent_run = tick.silence;
         if !now.confirming && now.share > constants.confirm_share + 1e-9 {
             let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
             self.suspicion.update(constants, constants.suspicion_cap, self.reference(guard), requests, failures);
         }
-        if !self.history.in_incident(constants) {
-            self.step.add(seconds, &tick.labels(Aspect::Failing));
+        if !self.baseline.in_incident(constants) {
+            self.step.add(seconds, &tick.event_counts(Aspect::Failing));
             self.answered += tick.canary.answered;
         }
     }
 
-    fn watch_for_down(&mut self, constants: &Constants, now: &Circumstances, tick: &Tick) {
+    fn watch_for_down(&mut self, constants: &Constants, now: &TickContext, tick: &Tick) {
         let probes = if now.alone { tick.stable_probes } else { (0.0, 0.0) };
         let (stable, canary) = (&tick.stable, &tick.canary);
-        let of_canary = Run {
+        let of_canary = DownTick {
             sent: canary.exposed(),
             successes: canary.successes,
             failures: canary.failures(),
-            refused: canary.refused,
+            connections_refused: canary.connections_refused,
             other_successes: stable.successes + probes.0,
             other_failures: stable.failures() + probes.1,
         };
-        let of_stable = Run {
+        let of_stable = DownTick {
             sent: stable.exposed(),
             successes: stable.successes,
             failures: stable.failures(),
-            refused: stable.refused,
+            connections_refused: stable.connections_refused,
             other_successes: canary.successes,
             other_failures: canary.failures(),
         };
         self.canary_down.update(constants, tick.seconds, &of_canary);
         self.stable_down.update(constants, tick.seconds, &of_stable);
         if stable.exposed() == 0.0 && tick.stable_probes.0 > 0.0 {
-            self.stable_down = HardDown::default();
+            self.stable_down = DownDetector::default();
         }
     }
 
     /// What the numbers say. `tries`: how many tries of this attempt there were before.
     #[must_use]
-    pub fn reading(&self, guard: &Guard, tries: u32) -> Reading {
+    pub fn result(&self, guard: &Guard, tries: u32) -> AnalysisResult {
         let constants = &guard.constants;
         let bound = bound(guard, tries);
         let finding = |aspect: Aspect| {
             let index = aspect as usize;
             let floor = self.floors[index].largest();
-            Finding {
+            AspectResult {
                 evidence: self.detectors[index].evidence(),
                 // The aspects of answers share a budget as large as one of the others.
                 bound: if aspect.is_of_answers() { bound * real(Aspect::OF_ANSWERS.len()) } else { bound },
@@ -377,12 +391,12 @@ impl Judge {
             }
         };
         let suspicion = self.suspicion();
-        Reading {
-            findings: Aspect::ALL.map(finding),
+        AnalysisResult {
+            aspects: Aspect::ALL.map(finding),
             down: self.canary_down.is_down(constants),
-            silent: self.silence.down,
+            silent: self.silent_run.down,
             stable_down: self.stable_down.is_down(constants),
-            incident: self.history.in_incident(constants),
+            incident: self.baseline.in_incident(constants),
             suspicion,
             suspicious: suspicion >= constants.suspicion,
         }
@@ -390,22 +404,22 @@ impl Judge {
 
     /// Another share is in force, 0 to 1.
     pub fn share_changed(&mut self, share: f64) {
-        self.each_view(|judge| judge.share_changed(share));
+        self.each_view(|analysis| analysis.share_changed(share));
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
-        self.silence = Silence::default();
+        self.silent_run = SilentRun::default();
         // With other users, or none, a canary may do better; one that does not is detected within seconds.
-        self.stable_down = HardDown::default();
+        self.stable_down = DownDetector::default();
         if share >= 1.0 - 1e-9 {
-            self.history.lose_sight();
+            self.baseline.stop_observing();
         }
         self.suspicion = Cusum::default();
-        self.step = Tally::default();
+        self.step = EventSums::default();
         self.answered = 0.0;
     }
 
     /// More users follow: a change is likelier now. As much mass as a promotion has, as long as there is some.
-    pub fn expect_change(&mut self, constants: &Constants, schedule: &Schedule) {
-        self.each_view(|judge| judge.expect_change(constants, schedule));
+    pub fn expect_change(&mut self, constants: &Constants, schedule: &RampLength) {
+        self.each_view(|analysis| analysis.expect_change(constants, schedule));
         let mass = (constants.mass_steps / schedule.promotions).min(self.step_mass);
         self.step_mass -= mass;
         self.add_mass(mass);
@@ -413,7 +427,7 @@ impl Judge {
 
     /// The canary is confirmed, since something is the matter with it: a change is likelier now.
     pub fn expect_confirmation(&mut self) {
-        self.each_view(Judge::expect_confirmation);
+        self.each_view(Analysis::expect_confirmation);
         self.confirm_mass *= 0.5;
         self.add_mass(self.confirm_mass);
     }
@@ -424,29 +438,29 @@ impl Judge {
 
     /// The canary and stable came out alike in a confirmation: that is how stable is nowadays.
     pub fn confirmed(&mut self) {
-        self.each_view(Judge::confirmed);
-        self.history.becomes(self.step.stable, self.step.stable_events);
+        self.each_view(Analysis::confirmed);
+        self.baseline.reset_to(self.step.stable, self.step.stable_events);
     }
 
     /// The step begins anew at the same share.
     pub fn repeat_step(&mut self) {
-        self.each_view(Judge::repeat_step);
-        self.step = Tally::default();
+        self.each_view(Analysis::repeat_step);
+        self.step = EventSums::default();
         self.answered = 0.0;
     }
 
     /// A while is left out of the judgement: runs of failures that span it say nothing.
-    pub fn skip_time(&mut self) {
-        self.each_view(Judge::skip_time);
-        self.silence = Silence::default();
-        (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
+    pub fn skip_gap(&mut self) {
+        self.each_view(Analysis::skip_gap);
+        self.silent_run = SilentRun::default();
+        (self.canary_down, self.stable_down) = (DownDetector::default(), DownDetector::default());
     }
 
-    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `apart`: the same
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `by_source`: the same
     /// by source, where there are several.
-    pub fn leave_out(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
-        match apart {
-            Some(apart) => self.apart(guard, tick, apart, 0.0, Judge::end_runs),
+    pub fn skip_tick(&mut self, guard: &Guard, tick: &Tick, by_source: Option<&TickBySource>) {
+        match by_source {
+            Some(by_source) => self.tick_by_source(guard, tick, by_source, 0.0, Analysis::end_runs),
             None => {
                 self.views = None;
                 self.end_runs(tick);
@@ -456,14 +470,14 @@ impl Judge {
 
     fn end_runs(&mut self, tick: &Tick) {
         if tick.canary.successes > 0.0 {
-            self.canary_down = HardDown::default();
+            self.canary_down = DownDetector::default();
         }
         if tick.stable.successes > 0.0 {
-            self.stable_down = HardDown::default();
+            self.stable_down = DownDetector::default();
         }
     }
 
-    fn each_view(&mut self, happens: impl FnMut(&mut Judge)) {
+    fn each_view(&mut self, happens: impl FnMut(&mut Analysis)) {
         if let Some(views) = &mut self.views {
             views.each(happens);
         }
@@ -473,7 +487,7 @@ impl Judge {
     #[must_use]
     pub fn reference(&self, guard: &Guard) -> f64 {
         let constants = &guard.constants;
-        let usual = constants.reference_ratio * self.history.rate().min(1.0);
+        let usual = constants.reference_ratio * self.baseline.rate().min(1.0);
         fraction(guard.done_below).max(usual).min(constants.most_reference)
     }
 
@@ -485,20 +499,20 @@ impl Judge {
 
     /// What was seen since this aspect last looked well.
     #[must_use]
-    pub const fn doubt(&self, aspect: Aspect) -> &Tally {
+    pub const fn suspect_sums(&self, aspect: Aspect) -> &EventSums {
         &self.doubts[aspect as usize]
     }
 
     /// The canary's failures in a row.
     #[must_use]
-    pub const fn canary_run(&self) -> &HardDown {
+    pub const fn canary_run(&self) -> &DownDetector {
         &self.canary_down
     }
 
     /// The canary's requests without output.
     #[must_use]
-    pub const fn silence(&self) -> &Silence {
-        &self.silence
+    pub const fn silence(&self) -> &SilentRun {
+        &self.silent_run
     }
 
     /// An aspect's detector.

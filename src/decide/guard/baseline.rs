@@ -13,7 +13,7 @@ use super::numbers::fading;
 
 /// Stable's past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct History {
+pub struct StableBaseline {
     requests: f64,
     failures: f64,
     incident: Cusum,
@@ -22,7 +22,7 @@ pub struct History {
     incident_failures: f64,
 }
 
-impl History {
+impl StableBaseline {
     /// One tick of stable.
     pub fn update(&mut self, constants: &Constants, seconds: f64, requests: f64, failures: f64) {
         let reference = constants.incident_rate.max(constants.incident_ratio * self.rate());
@@ -55,13 +55,13 @@ impl History {
 
     /// Evidence of an incident, in nats.
     #[must_use]
-    pub fn trouble(&self) -> f64 {
+    pub fn incident_evidence(&self) -> f64 {
         self.incident.largest()
     }
 
     /// Stable has no traffic from now on: whether it is still in trouble cannot be known, and how it usually is stays as it
     /// was before.
-    pub fn lose_sight(&mut self) {
+    pub fn stop_observing(&mut self) {
         self.incident = Cusum::default();
         (self.incident_seconds, self.incident_requests, self.incident_failures) = (0.0, 0.0, 0.0);
     }
@@ -73,7 +73,7 @@ impl History {
     }
 
     /// This is how stable is nowadays.
-    pub const fn becomes(&mut self, requests: f64, failures: f64) {
+    pub const fn reset_to(&mut self, requests: f64, failures: f64) {
         (self.requests, self.failures) = (requests, failures);
     }
 }

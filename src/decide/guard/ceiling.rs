@@ -2,23 +2,23 @@
 //!
 //! A ceiling looks at the canary alone, and one source can send it any number of requests that fail. So the counts are
 //! those of the deciding sources: where there are several, the one that makes the counts too high is left out. Owns the
-//! windows. The users of [`Reading`](super::analysis::Reading) compare them with the limit. Invariant: of a single source
+//! windows. The users of [`AnalysisResult`](super::analysis::AnalysisResult) compare them with the limit. Invariant: of a single source
 //! all requests are counted.
 
 use super::constants::Constants;
 use super::numbers::wilson;
 use super::source_sets::BySource;
-use super::sources::Apart;
+use super::sources::TickBySource;
 use super::tick::Tick;
 use crate::decide::units::Millis;
 use crate::decide::window::{Counts, Window};
 
 /// The canary's requests and failures within the guard's window.
 #[derive(Clone, Debug)]
-pub struct CeilingWindow(BySource<Recent>);
+pub struct CeilingWindow(BySource<CountsInWindow>);
 
 #[derive(Clone, Debug)]
-struct Recent {
+struct CountsInWindow {
     window: Window,
     counts: Counts,
 }
@@ -27,17 +27,23 @@ impl CeilingWindow {
     /// An empty window of this length.
     #[must_use]
     pub fn new(length: Millis) -> CeilingWindow {
-        CeilingWindow(BySource::new(Recent { window: Window::new(length), counts: Counts::default() }))
+        CeilingWindow(BySource::new(CountsInWindow { window: Window::new(length), counts: Counts::default() }))
     }
 
-    /// A length of time more, which ends now: the counts that decide. `apart`: the same by source, where there are several.
-    pub fn tick(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>, now: Millis) -> Counts {
-        self.0.see(constants, tick, apart, |recent, tick| {
+    /// A length of time more, which ends now: the counts that decide. `by_source`: the same by source, where there are several.
+    pub fn tick(
+        &mut self,
+        constants: &Constants,
+        tick: &Tick,
+        by_source: Option<&TickBySource>,
+        now: Millis,
+    ) -> Counts {
+        self.0.tick(constants, tick, by_source, |recent, tick| {
             let (requests, failures) = (whole(tick.canary.exposed()), whole(tick.canary.failures()));
             recent.window.add(now, Counts { requests, failures });
             recent.counts = recent.window.counts(now);
         });
-        let weight = |recent: &Recent| {
+        let weight = |recent: &CountsInWindow| {
             let Counts { requests, failures } = recent.counts;
             wilson(real(failures), real(requests), constants.ceiling_z).0
         };
@@ -58,16 +64,16 @@ fn whole(count: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::guard::sources::{Part, Quorum};
+    use crate::decide::guard::sources::{Quorum, SourceTick};
     use crate::decide::guard::tick::ArmTick;
 
     /// After a second in which each source's requests at the canary failed so often, of ten each.
     fn counted(failures: [f64; 5], quorum: Quorum) -> Counts {
-        let part = |failures: f64| Part { canary: ArmTick::plain(10.0, failures), ..Part::default() };
-        let apart = Apart { quorum, parts: failures.map(part), ..Apart::default() };
+        let part = |failures: f64| SourceTick { canary: ArmTick::plain(10.0, failures), ..SourceTick::default() };
+        let by_source = TickBySource { quorum, parts: failures.map(part), ..TickBySource::default() };
         let mut window = CeilingWindow::new(Millis(60_000));
         let tick = Tick { seconds: 1.0, ..Tick::default() };
-        window.tick(&Constants::default(), &tick, Some(&apart), Millis(1000))
+        window.tick(&Constants::default(), &tick, Some(&by_source), Millis(1000))
     }
 
     #[test]

@@ -5,15 +5,15 @@
 //! would have changed the decision, so that the numbers can be checked; where evidence accumulates over time that is an
 //! estimate. A setting that would make no sense is not suggested. Decides nothing.
 
-use super::analysis::{Judge, Reading, fraction};
+use super::analysis::{Analysis, AnalysisResult, fraction};
 use super::aspect::Aspect;
-use super::rate_check::{self, Measure};
+use super::rate_check::{self, RateCheck};
 use super::rule::Rule;
 use super::slow::SlowThreshold;
-use super::tick::Tally;
-use super::waiting::Kind;
+use super::tick::EventSums;
+use super::waiting::ResponseKind;
 use crate::decide::cause::CauseCount;
-use crate::decide::event::decision::{ArmCounts, Change, Decided, Decision, Detail, finite};
+use crate::decide::event::decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, finite};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
@@ -23,19 +23,19 @@ const MOST_SENSIBLE_RATIO: f64 = 10.0;
 
 /// What is known at the moment of a decision.
 #[derive(Clone, Copy, Debug)]
-pub struct Grounds<'a> {
+pub struct DecisionInputs<'a> {
     /// The file's rules.
     pub guard: &'a Guard,
     /// The numbers.
-    pub judge: &'a Judge,
+    pub analysis: &'a Analysis,
     /// What they say.
-    pub reading: &'a Reading,
+    pub result: &'a AnalysisResult,
     /// When they say it.
     pub now: UnixMillis,
     /// What a ceiling is held against: the canary within the guard's window, users capped.
     pub window: Counts,
     /// What the canary refuses most, where that is known.
-    pub refuses: Option<&'a str>,
+    pub most_rejected: Option<&'a str>,
     /// What its failures were seen as most often, where more is known than their outcome.
     pub causes: &'a [CauseCount],
     /// Users behind the failures of stable and canary at this share.
@@ -46,14 +46,14 @@ pub struct Grounds<'a> {
     pub confirming: Percent,
 }
 
-impl Grounds<'_> {
+impl DecisionInputs<'_> {
     /// The decision, with all that it was reached by.
     #[must_use]
-    pub fn decide(&self, decided: Decided) -> Box<Decision> {
-        let Grounds { guard, judge, reading, users, .. } = self;
+    pub fn decision(&self, decided: DecisionKind) -> Box<Decision> {
+        let DecisionInputs { guard, analysis, result, users, .. } = self;
         let aspect = decided.aspect();
-        let tally = if decided.rule().is_some() { judge.doubt(aspect) } else { &judge.step };
-        let finding = reading.of(aspect);
+        let tally = if decided.rule().is_some() { analysis.suspect_sums(aspect) } else { &analysis.step };
+        let finding = result.of(aspect);
         let users = |arm: usize| (aspect == Aspect::Failing).then_some(users[arm]);
         let seen = matches!(decided.rule(), Some(Rule::Down | Rule::Worse | Rule::Ceiling));
         Box::new(Decision {
@@ -71,37 +71,37 @@ impl Grounds<'_> {
         })
     }
 
-    fn detail(&self, decided: Decided) -> Detail {
-        let Grounds { guard, judge, reading, held: (share, hold), .. } = *self;
+    fn detail(&self, decided: DecisionKind) -> Detail {
+        let DecisionInputs { guard, analysis, result, held: (share, hold), .. } = *self;
         let bound = guard.constants.down_evidence;
-        let answered = finite(judge.answered);
-        let Measure { rate, limit, .. } = self.measured(decided);
+        let answered = finite(analysis.answered);
+        let RateCheck { rate, limit, .. } = self.measured(decided);
         let (rate, limit) = (finite(rate), finite(limit));
         match decided {
-            Decided::Alarm(rule) => self.of_rule(rule, bound),
-            Decided::Promote | Decided::Complete => Detail::Held { share, hold, limit, answered },
-            Decided::Confirmed => Detail::Compared { limit, answered },
-            Decided::Recheck => Detail::Rechecked { rate, limit, answered, share: self.confirming },
-            Decided::Confirm => Detail::Suspected {
-                suspicion: finite(reading.suspicion),
+            DecisionKind::Alarm(rule) => self.of_rule(rule, bound),
+            DecisionKind::Promote | DecisionKind::Complete => Detail::Held { share, hold, limit, answered },
+            DecisionKind::Confirmed => Detail::Compared { limit, answered },
+            DecisionKind::Recheck => Detail::Rechecked { rate, limit, answered, share: self.confirming },
+            DecisionKind::Confirm => Detail::Suspected {
+                suspicion: finite(result.suspicion),
                 bound: guard.constants.suspicion,
-                limit: finite(judge.reference(guard)),
+                limit: finite(analysis.reference(guard)),
                 share: self.confirming,
             },
-            Decided::GivenUp => Detail::Nothing,
+            DecisionKind::GivenUp => Detail::Nothing,
         }
     }
 
     fn of_rule(&self, rule: Rule, bound: f64) -> Detail {
-        let Grounds { guard, judge, window, refuses, now, .. } = self;
+        let DecisionInputs { guard, analysis, window, most_rejected: refuses, now, .. } = self;
         match rule {
             Rule::Down => {
-                let run = judge.canary_run();
+                let run = analysis.canary_run();
                 let (failures, seconds) = (finite(run.failures()), finite(run.seconds()));
                 Detail::Run { failures, seconds, evidence: finite(run.evidence()), bound }
             }
             Rule::Silent => {
-                let silence = judge.silence();
+                let silence = analysis.silence();
                 Detail::Silence {
                     requests: silence.kind,
                     unanswered: finite(silence.unanswered),
@@ -116,8 +116,8 @@ impl Grounds<'_> {
                 }
             }
             Rule::Slower => {
-                let limit = |kind| judge.slow_threshold.limit(guard.slow.as_ref()?, kind);
-                let (streamed, whole) = (limit(Kind::Streamed), limit(Kind::Whole));
+                let limit = |kind| analysis.slow_threshold.limit(guard.slow.as_ref()?, kind);
+                let (streamed, whole) = (limit(ResponseKind::Streamed), limit(ResponseKind::Whole));
                 let nothing_learnt = streamed.is_none() && whole.is_none();
                 // Where a threshold begins.
                 let first = guard.slow.as_ref().filter(|_| nothing_learnt);
@@ -125,7 +125,7 @@ impl Grounds<'_> {
             }
             Rule::Refusing => Detail::Refused { most: refuses.map(str::to_owned) },
             Rule::Pace => {
-                let threshold = &judge.pace_threshold;
+                let threshold = &analysis.pace_threshold;
                 Detail::Pace { above: (threshold.seen() > 0).then(|| threshold.limit(&guard.pace_rule())) }
             }
             Rule::Ceiling => Detail::Ceiling {
@@ -138,39 +138,41 @@ impl Grounds<'_> {
         }
     }
 
-    fn measured(&self, decided: Decided) -> Measure {
+    fn measured(&self, decided: DecisionKind) -> RateCheck {
         match decided {
-            Decided::Promote => rate_check::promotion(self.guard, self.judge),
-            Decided::Confirmed => rate_check::confirmation(self.guard, self.judge),
-            _ => rate_check::completion(self.guard, self.judge),
+            DecisionKind::Promote => rate_check::promotion_check(self.guard, self.analysis),
+            DecisionKind::Confirmed => rate_check::confirmation_check(self.guard, self.analysis),
+            _ => rate_check::completion_check(self.guard, self.analysis),
         }
     }
 
-    fn would_change(&self, decided: Decided) -> Option<Change> {
-        let Grounds { guard, judge, .. } = self;
+    fn would_change(&self, decided: DecisionKind) -> Option<Counterfactual> {
+        let DecisionInputs { guard, analysis, .. } = self;
         match decided {
-            Decided::Alarm(Rule::Down) => Some(Change::Answered),
-            Decided::Alarm(Rule::Silent) => Some(Change::Output { since: since(judge.silence().longest, self.now) }),
-            Decided::Alarm(Rule::Ceiling) => Some(Change::Ceiling),
-            Decided::Alarm(rule) => Some(self.less_evidence(rule)),
-            Decided::Promote | Decided::Complete | Decided::Confirmed => {
-                let failures = self.measured(decided).failures_to_miss()?;
-                Some(Change::More { failures: finite(failures) })
+            DecisionKind::Alarm(Rule::Down) => Some(Counterfactual::Answered),
+            DecisionKind::Alarm(Rule::Silent) => {
+                Some(Counterfactual::Output { since: since(analysis.silence().longest, self.now) })
             }
-            Decided::Confirm => Some(Change::LowerRate { limit: finite(judge.reference(guard)) }),
-            Decided::Recheck => Some(Change::LowerRate { limit: finite(self.measured(decided).limit) }),
-            Decided::GivenUp => None,
+            DecisionKind::Alarm(Rule::Ceiling) => Some(Counterfactual::Ceiling),
+            DecisionKind::Alarm(rule) => Some(self.less_evidence(rule)),
+            DecisionKind::Promote | DecisionKind::Complete | DecisionKind::Confirmed => {
+                let failures = self.measured(decided).failures_to_miss()?;
+                Some(Counterfactual::More { failures: finite(failures) })
+            }
+            DecisionKind::Confirm => Some(Counterfactual::LowerRate { limit: finite(analysis.reference(guard)) }),
+            DecisionKind::Recheck => Some(Counterfactual::LowerRate { limit: finite(self.measured(decided).limit) }),
+            DecisionKind::GivenUp => None,
         }
     }
 
-    fn less_evidence(&self, rule: Rule) -> Change {
-        let doubt = self.judge.doubt(rule.aspect());
+    fn less_evidence(&self, rule: Rule) -> Counterfactual {
+        let doubt = self.analysis.suspect_sums(rule.aspect());
         let canary = doubt.canary_events / doubt.canary.max(1.0);
         let of_answers = rule.aspect().is_of_answers();
         let ratio = doubt.stable_rate().filter(|rate| *rate > 0.0).map(|stable| canary / stable);
         // A canary that fails less often than `ignore_below` and more often than `max_error_rate` would never move.
         let most = fraction(self.guard.max_error_rate);
-        Change::Fewer {
+        Counterfactual::Fewer {
             events: finite(self.fewer(rule)),
             tolerated_ratio: ratio.filter(|ratio| !of_answers && *ratio <= MOST_SENSIBLE_RATIO).map(finite),
             ignore_below: (!of_answers && rule != Rule::Slower && canary <= most).then(|| finite(canary)),
@@ -180,10 +182,10 @@ impl Grounds<'_> {
     /// How many events less it takes for the evidence to stay below its bound. What a burst gains is limited, so by what
     /// was gathered alone it would look like fewer than by what was seen; the larger of both is told.
     fn fewer(&self, rule: Rule) -> f64 {
-        let Grounds { guard, judge, reading, .. } = self;
+        let DecisionInputs { guard, analysis, result, .. } = self;
         let aspect = rule.aspect();
-        let (finding, doubt) = (reading.of(aspect), judge.doubt(aspect));
-        let alternative = judge.detector(aspect).likeliest(&guard.constants);
+        let (finding, doubt) = (result.of(aspect), analysis.suspect_sums(aspect));
+        let alternative = analysis.detector(aspect).likeliest(&guard.constants);
         let loss = chance(doubt, tolerated(guard, aspect), alternative);
         let gain = (alternative.ln() - loss).max(0.1);
         let seen = doubt.canary_events * alternative.ln() - (doubt.canary_events + doubt.stable_events) * loss;
@@ -207,7 +209,7 @@ fn since(longest: f64, now: UnixMillis) -> UnixMillis {
 }
 
 /// What one event on either arm takes from the evidence for an alternative, in nats.
-fn chance(doubt: &Tally, ratio: f64, alternative: f64) -> f64 {
+fn chance(doubt: &EventSums, ratio: f64, alternative: f64) -> f64 {
     let share = doubt.canary / (doubt.canary + doubt.stable).max(1.0);
     let theta = ratio * share / (1.0 - share + ratio * share);
     (theta * (alternative - 1.0)).ln_1p()

@@ -16,7 +16,7 @@ pub(super) const DOWN: f64 = 1e12;
 
 /// A run of failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct HardDown {
+pub struct DownDetector {
     failures: f64,
     sent: f64,
     seconds: f64,
@@ -27,7 +27,7 @@ pub struct HardDown {
 
 /// What one tick has seen of both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Run {
+pub struct DownTick {
     /// Requests sent to the provider in question.
     pub sent: f64,
     /// Its successes, of all users.
@@ -35,36 +35,36 @@ pub struct Run {
     /// Its failures, each user's counted once in a while.
     pub failures: f64,
     /// Connections that it did not take: no user can cause them, so none is left out.
-    pub refused: f64,
+    pub connections_refused: f64,
     /// The other provider's successes.
     pub other_successes: f64,
     /// The other provider's failures.
     pub other_failures: f64,
 }
 
-impl Run {
+impl DownTick {
     /// A tick of a canary that replaces a stable that cannot be reached: counted as if stable had answered.
     #[must_use]
-    pub const fn of_stand_in(constants: &Constants, canary: &ArmTick) -> Run {
-        Run {
+    pub const fn during_failover(constants: &Constants, canary: &ArmTick) -> DownTick {
+        DownTick {
             sent: canary.exposed(),
             successes: canary.successes,
             failures: canary.failures(),
-            refused: canary.refused,
+            connections_refused: canary.connections_refused,
             other_successes: constants.down_stable_successes,
             other_failures: 0.0,
         }
     }
 }
 
-impl HardDown {
+impl DownDetector {
     /// One tick; true while the provider is down.
-    pub fn update(&mut self, constants: &Constants, seconds: f64, seen: &Run) -> bool {
+    pub fn update(&mut self, constants: &Constants, seconds: f64, seen: &DownTick) -> bool {
         if seen.successes > 0.0 {
-            *self = HardDown::default();
+            *self = DownDetector::default();
             return false;
         }
-        self.failures += seen.failures.max(seen.refused);
+        self.failures += seen.failures.max(seen.connections_refused);
         if self.failures == 0.0 {
             return false;
         }

@@ -8,30 +8,30 @@
 //! contains this source.
 
 use super::constants::Constants;
-use super::down::{HardDown, Run};
-use super::silent::Silence;
+use super::down::{DownDetector, DownTick};
+use super::silent::SilentRun;
 use super::source_sets::BySource;
-use super::sources::Apart;
+use super::sources::TickBySource;
 use super::tick::Tick;
 
 /// What the canary has done since it last answered.
 #[derive(Clone, Debug, Default)]
-pub struct StandIn(BySource<Seen>);
+pub struct FailoverDetector(BySource<CanaryRun>);
 
 #[derive(Clone, Debug, Default)]
-struct Seen {
-    run: HardDown,
-    silence: Silence,
+struct CanaryRun {
+    run: DownDetector,
+    silence: SilentRun,
 }
 
-impl StandIn {
-    /// A length of time is over: whether the canary is dead. `apart`: the same by source, where there are several.
-    pub fn tick(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>) -> bool {
-        self.0.see(constants, tick, apart, |seen, tick| {
-            seen.run.update(constants, tick.seconds, &Run::of_stand_in(constants, &tick.canary));
+impl FailoverDetector {
+    /// A length of time is over: whether the canary is dead. `by_source`: the same by source, where there are several.
+    pub fn tick(&mut self, constants: &Constants, tick: &Tick, by_source: Option<&TickBySource>) -> bool {
+        self.0.tick(constants, tick, by_source, |seen, tick| {
+            seen.run.update(constants, tick.seconds, &DownTick::during_failover(constants, &tick.canary));
             seen.silence = tick.silence;
         });
-        let is_dead = |seen: &Seen| seen.run.is_down(constants) || seen.silence.is_of_stand_in(constants);
+        let is_dead = |seen: &CanaryRun| seen.run.is_down(constants) || seen.silence.is_down_during_failover(constants);
         is_dead(self.0.deciding(|seen| f64::from(u8::from(is_dead(seen)))))
     }
 }
@@ -39,23 +39,26 @@ impl StandIn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::guard::sources::{GROUPS, Part, Sources};
+    use crate::decide::guard::sources::{GROUPS, SourceTick, SourceWeights};
     use crate::decide::guard::tick::ArmTick;
 
     /// Each source sends the canary this many requests per second, of which this many fail: whether it looks dead.
     fn looks_dead(each: [(f64, f64); GROUPS], silent: Option<usize>) -> bool {
-        let (constants, mut sources, mut stand_in) = (Constants::default(), Sources::default(), StandIn::default());
-        let mut parts = each.map(|(sent, failed)| Part { canary: ArmTick::plain(sent, failed), ..Part::default() });
+        let (constants, mut sources, mut stand_in) =
+            (Constants::default(), SourceWeights::default(), FailoverDetector::default());
+        let mut parts =
+            each.map(|(sent, failed)| SourceTick { canary: ArmTick::plain(sent, failed), ..SourceTick::default() });
         if let Some(place) = silent {
-            parts[place].silence = Silence { unanswered: 50.0, weighed: 50.0, longest: 60.0, ..Silence::default() };
+            parts[place].silence = SilentRun { unanswered: 50.0, weighed: 50.0, longest: 60.0, ..SilentRun::default() };
         }
         // Half of the requests of honest sources go to stable, which does not matter here.
-        let second = |sources: &mut Sources, stand_in: &mut StandIn, parts| {
-            let (Part { canary, silence, .. }, apart) = sources.tick(&constants, 1.0, parts);
+        let second = |sources: &mut SourceWeights, stand_in: &mut FailoverDetector, parts| {
+            let (SourceTick { canary, silence, .. }, by_source) = sources.tick(&constants, 1.0, parts);
             let tick = Tick { seconds: 1.0, canary, silence, ..Tick::default() };
-            stand_in.tick(&constants, &tick, apart.as_deref())
+            stand_in.tick(&constants, &tick, by_source.as_deref())
         };
-        let well = each.map(|(sent, _)| Part { canary: ArmTick::plain(sent.max(2.0), 0.0), ..Part::default() });
+        let well =
+            each.map(|(sent, _)| SourceTick { canary: ArmTick::plain(sent.max(2.0), 0.0), ..SourceTick::default() });
         (0..30).for_each(|_| assert!(!second(&mut sources, &mut stand_in, well), "it answers"));
         (0..9).fold(false, |_, _| second(&mut sources, &mut stand_in, parts))
     }
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_a_single_source_sees_is_all_there_is() {
-        let (constants, mut stand_in) = (Constants::default(), StandIn::default());
+        let (constants, mut stand_in) = (Constants::default(), FailoverDetector::default());
         let tick = Tick { seconds: 1.0, canary: ArmTick::plain(4.0, 4.0), ..Tick::default() };
         let seen: Vec<bool> = (0..4).map(|_| stand_in.tick(&constants, &tick, None)).collect();
         assert_eq!(seen, [false, false, true, true]);

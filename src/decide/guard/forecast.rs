@@ -5,7 +5,7 @@
 //! numbers, or from an hour of healthy traffic where there are none. Decides nothing and never changes the numbers that
 //! it was given.
 
-use super::analysis::{Circumstances, Judge, Schedule};
+use super::analysis::{Analysis, RampLength, TickContext};
 use super::aspect::Aspect;
 use super::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
@@ -13,7 +13,7 @@ use crate::decide::units::Millis;
 
 /// What reaches the two arms.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Traffic {
+pub struct ExpectedTraffic {
     /// Requests a second, both arms together.
     pub per_second: f64,
     /// The canary's part of them, 0 to 1.
@@ -24,9 +24,9 @@ pub struct Traffic {
 
 /// What else the guard goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Course {
+pub struct ForecastRollout {
     /// What the ramp looks like.
-    pub schedule: Schedule,
+    pub schedule: RampLength,
     /// Whether a canary that looks bad is confirmed where stable has too little traffic: not where its share is pinned.
     pub confirms: bool,
     /// How many tries of this attempt there were before.
@@ -52,21 +52,21 @@ const STRETCH: f64 = 50.0;
 
 /// How long it takes until the guard acts on this fault; `None`: more than two weeks, or the canary has no users.
 #[must_use]
-pub fn until_seen(
+pub fn time_to_detect(
     guard: &Guard,
-    known: Option<&Judge>,
-    course: Course,
-    traffic: Traffic,
+    known: Option<&Analysis>,
+    course: ForecastRollout,
+    traffic: ExpectedTraffic,
     fault: Fault,
 ) -> Option<Millis> {
-    let Traffic { per_second, share, stable_rate } = traffic;
-    let Course { schedule, confirms, retries } = course;
+    let ExpectedTraffic { per_second, share, stable_rate } = traffic;
+    let ForecastRollout { schedule, confirms, retries } = course;
     if per_second <= 0.0 || share <= 0.0 {
         return None;
     }
     let constants = &guard.constants;
-    let mut judge = known.cloned().unwrap_or_else(|| Judge::new(constants));
-    let mut now = Circumstances { share, schedule, confirming: false, alone: share >= 1.0 && !confirms };
+    let mut analysis = known.cloned().unwrap_or_else(|| Analysis::new(constants));
+    let mut now = TickContext { share, schedule, confirming: false, alone: share >= 1.0 && !confirms };
     let expected = |share: f64, seconds: f64, rate: f64| {
         let (stable, canary) = (per_second * (1.0 - share) * seconds, per_second * share * seconds);
         Tick {
@@ -81,22 +81,22 @@ pub fn until_seen(
         // Longer ticks carry the same information about health.
         let steps = 360;
         (0..steps)
-            .for_each(|_| judge.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate), None));
+            .for_each(|_| analysis.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate), None));
     }
     let mut passed = 0.0;
     while passed < LONGEST {
         let seconds = (passed / STRETCH).max(1.0);
         passed += seconds;
-        judge.tick(guard, &now, &expected(now.share, seconds, fault.rate), None);
-        let reading = judge.reading(guard, retries);
-        if reading.of(Aspect::Failing).is_alarm() || reading.down {
+        analysis.tick(guard, &now, &expected(now.share, seconds, fault.rate), None);
+        let result = analysis.result(guard, retries);
+        if result.of(Aspect::Failing).is_alarm() || result.down {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below two weeks")]
             return Some(Millis((passed * 1000.0).round() as u64));
         }
-        if confirms && reading.suspicious && now.share > constants.confirm_share {
-            judge.expect_confirmation();
-            judge.share_changed(constants.confirm_share);
-            now = Circumstances { share: constants.confirm_share, confirming: true, ..now };
+        if confirms && result.suspicious && now.share > constants.confirm_share {
+            analysis.expect_confirmation();
+            analysis.share_changed(constants.confirm_share);
+            now = TickContext { share: constants.confirm_share, confirming: true, ..now };
         }
     }
     None
@@ -105,8 +105,8 @@ pub fn until_seen(
 /// How long it takes until a canary that accepts requests and never answers is seen; `None`: nobody is on it. `limit`:
 /// above which time answers are slow, where that is known.
 #[must_use]
-pub fn until_silent(guard: &Guard, limit: Option<Millis>, traffic: Traffic) -> Option<Millis> {
-    let Traffic { per_second, share, .. } = traffic;
+pub fn time_to_detect_silence(guard: &Guard, limit: Option<Millis>, traffic: ExpectedTraffic) -> Option<Millis> {
+    let ExpectedTraffic { per_second, share, .. } = traffic;
     let constants = &guard.constants;
     let (canary, stable) = (per_second * share, per_second * (1.0 - share));
     if canary <= 0.0 {
@@ -144,8 +144,8 @@ mod tests {
     fn a_silent_canary_is_seen_after_its_requests_have_waited() {
         let guard = Guard::default();
         let seen = |per_second, share| {
-            let traffic = Traffic { per_second, share, stable_rate: 0.0 };
-            until_silent(&guard, Some(Millis(9500)), traffic).map(|seen| seen.0.div_ceil(1000))
+            let traffic = ExpectedTraffic { per_second, share, stable_rate: 0.0 };
+            time_to_detect_silence(&guard, Some(Millis(9500)), traffic).map(|seen| seen.0.div_ceil(1000))
         };
         // As simulated: 26 s and 12 to 14 s.
         assert_eq!((seen(5.0, 0.1), seen(50.0, 0.1)), (Some(27), Some(14)));
@@ -156,13 +156,13 @@ mod tests {
 
     /// Seconds until each of [`FAULTS`] is seen.
     fn seen(per_second: f64, share: f64, confirms: bool) -> [Option<f64>; 3] {
-        let schedule = Schedule { promotions: 6.0, horizon: 13.0 * 86_400.0 };
-        let course = Course { schedule, confirms, retries: 0 };
-        let traffic = Traffic { per_second, share, stable_rate: 0.004 };
+        let schedule = RampLength { promotions: 6.0, horizon: 13.0 * 86_400.0 };
+        let course = ForecastRollout { schedule, confirms, retries: 0 };
+        let traffic = ExpectedTraffic { per_second, share, stable_rate: 0.004 };
         let guard = Guard::default();
         FAULTS.map(|fault| {
-            let seen = until_seen(&guard, None, course, traffic, fault);
-            assert_eq!(seen, until_seen(&guard, None, course, traffic, fault), "the same again");
+            let seen = time_to_detect(&guard, None, course, traffic, fault);
+            assert_eq!(seen, time_to_detect(&guard, None, course, traffic, fault), "the same again");
             seen.map(|after| after.duration().as_secs_f64())
         })
     }

@@ -12,12 +12,12 @@ use serde_json::Value;
 use super::aspect::Aspect;
 use super::constants::Constants;
 use super::numbers::wilson;
-use super::relative::{Comparison, Labels, Passed, RelativeDetector};
+use super::relative::{Comparison, Elapsed, EventCounts, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
 use super::user_cap::UserCap;
 use crate::decide::policy::{Canary, Guard, SlowRule};
-use crate::decide::rollout::context::{Observation, View};
+use crate::decide::rollout::context::{Observation, RolloutContext};
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::rollout::tests::canary;
@@ -97,9 +97,9 @@ fn the_relative_detector() {
             if given[7].as_bool().unwrap() {
                 detector.forget_share();
             }
-            let labels = Labels { stable, stable_events, canary, canary_events };
+            let labels = EventCounts { stable, stable_events, canary, canary_events };
             let evidence =
-                detector.update(&constants, &comparison, &Passed::new(&constants, seconds), nominal, &labels);
+                detector.update(&constants, &comparison, &Elapsed::new(&constants, seconds), nominal, &labels);
             expect(evidence.ln(), &tick["log_evidence"], &place);
             expect(detector.share(&constants, nominal), &tick["pi"], &place);
             let (evidence, tokens) = detector.numbers();
@@ -142,7 +142,8 @@ fn observation(row: &Value) -> (Observation, u64) {
     };
     let (mut stable, mut canary) = (arm(stable_ok, stable_failures), arm(canary_ok, canary_failures));
     if let Some(given) = row.get(5) {
-        (stable.successes, canary.successes, canary.refused) = (number(given), number(&row[6]), number(&row[7]));
+        (stable.successes, canary.successes, canary.connections_refused) =
+            (number(given), number(&row[6]), number(&row[7]));
     }
     let tick = Tick { seconds, stable, canary, ..Tick::default() };
     let seen = Observation {
@@ -164,7 +165,7 @@ fn told(step: &Step) -> (String, String) {
     };
     let reason = match (action, &step.next.phase) {
         ("rollback", _) => rule.map_or_else(String::new, |rule| rule.as_str().to_owned()),
-        ("confirm", _) if step.next.judge.rechecks > 0 => "recheck".to_owned(),
+        ("confirm", _) if step.next.analysis.rechecks > 0 => "recheck".to_owned(),
         ("confirm", _) => "above_reference".to_owned(),
         ("resume", _) => "not_worse".to_owned(),
         _ => String::new(),
@@ -188,7 +189,7 @@ fn whole_rollouts() {
     let mut checked = 0;
     for case in list(&golden["controller"]["cases"]) {
         let canary = rollout(&case["params"]);
-        let view = View {
+        let view = RolloutContext {
             name: "chat",
             canary: &canary,
             blocked: None,
@@ -209,7 +210,7 @@ fn whole_rollouts() {
             let rested = matches!(state.phase, Phase::RolledBack { .. } | Phase::Completed);
             let mut after = step(&view, &state, &Input::Tick(seen.clone()), now);
             let (action, reason) = told(&after);
-            let judge = after.next.judge.clone();
+            let analysis = after.next.analysis.clone();
             if action == "retry" {
                 after = step(&view, &after.next, &probed, now);
             }
@@ -229,19 +230,19 @@ fn whole_rollouts() {
             expect(after.next.in_force.as_f64() / 100.0, &wanted[4], &place);
             // At rest nothing is gathered.
             if !rested && action != "retry" {
-                expect(judge.detector(Aspect::Failing).evidence().ln(), &wanted[5], &place);
-                let reading = judge.reading(&canary.guard, state.tries());
-                expect(reading.of(Aspect::Failing).floor, &wanted[6], &place);
-                expect(judge.canary_run().evidence(), &wanted[7], &place);
+                expect(analysis.detector(Aspect::Failing).evidence().ln(), &wanted[5], &place);
+                let result = analysis.result(&canary.guard, state.tries());
+                expect(result.of(Aspect::Failing).floor, &wanted[6], &place);
+                expect(analysis.canary_run().evidence(), &wanted[7], &place);
                 checked += 3;
                 // These belong to the share, which an action may have changed.
                 if action != "none" {
                     state = after.next;
                     continue;
                 }
-                expect(reading.suspicion, &wanted[8], &place);
+                expect(result.suspicion, &wanted[8], &place);
                 let share = state.in_force.as_f64() / 100.0;
-                expect(judge.detector(Aspect::Failing).share(&canary.guard.constants, share), &wanted[9], &place);
+                expect(analysis.detector(Aspect::Failing).share(&canary.guard.constants, share), &wanted[9], &place);
                 checked += 2;
             }
             checked += 1;

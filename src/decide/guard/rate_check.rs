@@ -2,15 +2,15 @@
 //!
 //! All of them use the present step, and compare with stable's rate over the same time, or with its history where
 //! stable had no requests. Passing such a check means that the canary does well. Whether it does worse than stable is a
-//! separate question, which a [`Judge`] answers.
+//! separate question, which a [`Analysis`] answers.
 
-use super::analysis::{Judge, fraction};
+use super::analysis::{Analysis, fraction};
 use super::numbers::wilson;
 use crate::decide::policy::Guard;
 
 /// A rate and what it is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measure {
+pub struct RateCheck {
     /// The canary's rate, or the highest that it may be.
     pub rate: f64,
     /// What it must not exceed.
@@ -21,10 +21,10 @@ pub struct Measure {
     z: f64,
 }
 
-impl Measure {
-    fn new(judge: &Judge, z: f64, limit: f64) -> Measure {
-        let (requests, failures) = (judge.step.canary, judge.step.canary_events);
-        Measure { rate: rate(failures, requests, z), limit, requests, failures, z }
+impl RateCheck {
+    fn new(analysis: &Analysis, z: f64, limit: f64) -> RateCheck {
+        let (requests, failures) = (analysis.step.canary, analysis.step.canary_events);
+        RateCheck { rate: rate(failures, requests, z), limit, requests, failures, z }
     }
 
     /// How many failures more make it too many; `None`: no number does.
@@ -49,28 +49,28 @@ fn rate(failures: f64, requests: f64, z: f64) -> f64 {
 
 /// More users may follow while the canary's rate, at the upper end of its interval, does not exceed the limit.
 #[must_use]
-pub fn promotion(guard: &Guard, judge: &Judge) -> Measure {
-    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(judge));
-    Measure::new(judge, guard.constants.promote_z, limit)
+pub fn promotion_check(guard: &Guard, analysis: &Analysis) -> RateCheck {
+    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(analysis));
+    RateCheck::new(analysis, guard.constants.promote_z, limit)
 }
 
 /// The canary is done below this.
 #[must_use]
-pub fn completion(guard: &Guard, judge: &Judge) -> Measure {
-    let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(judge));
-    Measure::new(judge, 0.0, limit)
+pub fn completion_check(guard: &Guard, analysis: &Analysis) -> RateCheck {
+    let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(analysis));
+    RateCheck::new(analysis, 0.0, limit)
 }
 
 /// A confirmation ends well while the canary's rate does not exceed this.
 #[must_use]
-pub fn confirmation(guard: &Guard, judge: &Judge) -> Measure {
-    let stable = (judge.step.stable_events + 1.0) / judge.step.stable.max(1.0);
+pub fn confirmation_check(guard: &Guard, analysis: &Analysis) -> RateCheck {
+    let stable = (analysis.step.stable_events + 1.0) / analysis.step.stable.max(1.0);
     let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable);
-    Measure::new(judge, 0.0, limit)
+    RateCheck::new(analysis, 0.0, limit)
 }
 
-fn stable_rate(judge: &Judge) -> f64 {
-    judge.step.stable_rate().unwrap_or_else(|| judge.history.rate())
+fn stable_rate(analysis: &Analysis) -> f64 {
+    analysis.step.stable_rate().unwrap_or_else(|| analysis.baseline.rate())
 }
 
 #[cfg(test)]
@@ -80,18 +80,18 @@ mod tests {
     #[test]
     fn the_failures_that_would_miss_a_measure_are_the_fewest() {
         let guard = Guard::default();
-        let mut judge = Judge::new(&guard.constants);
-        (judge.step.stable, judge.step.stable_events) = (9000.0, 36.0);
-        (judge.step.canary, judge.step.canary_events) = (1000.0, 4.0);
-        let measure = completion(&guard, &judge);
+        let mut analysis = Analysis::new(&guard.constants);
+        (analysis.step.stable, analysis.step.stable_events) = (9000.0, 36.0);
+        (analysis.step.canary, analysis.step.canary_events) = (1000.0, 4.0);
+        let measure = completion_check(&guard, &analysis);
         assert!((measure.limit - 0.006).abs() < 1e-9);
         // Six of a thousand are not below six of a thousand.
         assert_eq!(measure.failures_to_miss(), Some(2.0));
-        let measure = promotion(&guard, &judge);
+        let measure = promotion_check(&guard, &analysis);
         let more = measure.failures_to_miss().unwrap();
         let upper = |failures| wilson(failures, 1000.0, guard.constants.promote_z).1;
         assert!(upper(4.0 + more) >= 0.05 && upper(3.0 + more) < 0.05, "{more}");
-        judge.step.canary = 0.0;
-        assert_eq!(promotion(&guard, &judge).failures_to_miss(), None);
+        analysis.step.canary = 0.0;
+        assert_eq!(promotion_check(&guard, &analysis).failures_to_miss(), None);
     }
 }

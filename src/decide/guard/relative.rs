@@ -28,22 +28,22 @@ pub struct Comparison {
 
 /// How long a tick was, and what is left of the share that was measured before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Passed {
+pub struct Elapsed {
     seconds: f64,
     fade: f64,
 }
 
-impl Passed {
+impl Elapsed {
     /// This many seconds. The same for all aspects, since computing a power costs as much as the rest of a quiet tick.
     #[must_use]
-    pub fn new(constants: &Constants, seconds: f64) -> Passed {
-        Passed { seconds, fade: fading(seconds, constants.share_half_life) }
+    pub fn new(constants: &Constants, seconds: f64) -> Elapsed {
+        Elapsed { seconds, fade: fading(seconds, constants.share_half_life) }
     }
 }
 
 /// The requests and the events of both arms in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Labels {
+pub struct EventCounts {
     /// Requests of stable.
     pub stable: f64,
     /// Events among them.
@@ -101,11 +101,11 @@ impl RelativeDetector {
         &mut self,
         constants: &Constants,
         comparison: &Comparison,
-        passed: &Passed,
+        passed: &Elapsed,
         nominal: f64,
-        seen: &Labels,
+        seen: &EventCounts,
     ) -> f64 {
-        let Passed { seconds, fade } = *passed;
+        let Elapsed { seconds, fade } = *passed;
         self.stable = self.stable * fade + seen.stable;
         self.canary = self.canary * fade + seen.canary;
 
@@ -131,7 +131,7 @@ impl RelativeDetector {
         self.evidence()
     }
 
-    fn weigh(&mut self, constants: &Constants, ratio: f64, nominal: f64, seen: &Labels) {
+    fn weigh(&mut self, constants: &Constants, ratio: f64, nominal: f64, seen: &EventCounts) {
         let share = self.share(constants, nominal);
         let theta = ratio * share / (1.0 - share + ratio * share);
         let events = seen.stable_events + seen.canary_events;

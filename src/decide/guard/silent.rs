@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use super::constants::Constants;
 use super::down::DOWN;
-use super::waiting::{Cohort, Kind, Over, Wait, Waiting, age, second_of};
+use super::waiting::{Cohort, ResponseKind, Wait, WaitEnd, WaitingRequests, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
-use stable::OfStable;
+use stable::StableRuns;
 
 /// The canary's requests without output: the run with the most evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Silence {
+pub struct SilentRun {
     /// Which requests; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Kind>,
+    pub kind: Option<ResponseKind>,
     /// The canary's requests without output.
     pub unanswered: f64,
     /// The same, each user's a few times at most: what is weighed.
@@ -54,15 +54,15 @@ pub struct Silence {
     pub users: u32,
     /// Whether the first of them has waited for long enough to be held against stable.
     #[serde(skip)]
-    pub waited: bool,
+    pub waited_long_enough: bool,
 }
 
-impl Silence {
+impl SilentRun {
     /// What the waits of several sources come to together, each held against its own requests of stable.
     #[must_use]
-    pub fn together<'s>(constants: &Constants, parts: impl Iterator<Item = &'s Silence>) -> Silence {
+    pub fn sum<'s>(constants: &Constants, parts: impl Iterator<Item = &'s SilentRun>) -> SilentRun {
         let mut parts = parts.filter(|part| part.unanswered > 0.0);
-        let Some(first) = parts.next() else { return Silence::default() };
+        let Some(first) = parts.next() else { return SilentRun::default() };
         let (mut sum, mut several) = (*first, false);
         for part in parts {
             match (sum.shared, part.shared) {
@@ -78,8 +78,8 @@ impl Silence {
         if several { sum.judged(constants) } else { sum }
     }
 
-    fn plus(self, other: &Silence) -> Silence {
-        Silence {
+    fn plus(self, other: &SilentRun) -> SilentRun {
+        SilentRun {
             kind: self.kind.filter(|kind| other.kind == Some(*kind)),
             unanswered: self.unanswered + other.unanswered,
             weighed: self.weighed + other.weighed,
@@ -91,48 +91,48 @@ impl Silence {
             early: self.early || other.early,
             probed: self.probed || other.probed,
             users: self.users + other.users,
-            waited: self.waited || other.waited,
+            waited_long_enough: self.waited_long_enough || other.waited_long_enough,
             ..self
         }
     }
 
     /// Whether they are down by the sums of several sources.
-    fn judged(self, constants: &Constants) -> Silence {
+    fn judged(self, constants: &Constants) -> SilentRun {
         let of_many = u64::from(self.users) >= constants.silent_users as u64;
         let enough = self.evidence >= constants.down_evidence
             && self.weighed >= constants.silent_requests
             && self.stable_answered >= constants.down_stable_successes;
         let spans = self.longest - self.shortest > constants.silent_span;
-        let down = enough && if of_many { self.waited } else { spans };
-        Silence { down, early: enough && of_many && self.early, ..self }
+        let down = enough && if of_many { self.waited_long_enough } else { spans };
+        SilentRun { down, early: enough && of_many && self.early, ..self }
     }
 
     /// What weighs more is worse: any that is down weighs more than any that is not.
     pub(super) fn weight(&self) -> f64 {
         match self {
-            Silence { down: true, .. } => 2.0 * DOWN + self.evidence,
-            Silence { early: true, .. } => DOWN + self.evidence,
+            SilentRun { down: true, .. } => 2.0 * DOWN + self.evidence,
+            SilentRun { early: true, .. } => DOWN + self.evidence,
             _ => self.evidence,
         }
     }
 
     /// Whether the canary answers no request while stable cannot be reached.
     #[must_use]
-    pub fn is_of_stand_in(&self, constants: &Constants) -> bool {
+    pub fn is_down_during_failover(&self, constants: &Constants) -> bool {
         let least = constants.silent_least.duration().as_secs_f64() + constants.down_seconds;
         self.weighed >= constants.silent_requests && self.longest >= least
     }
 }
 
 /// What a run is: the requests of one kind, or of both.
-const RUNS: [Option<Kind>; 3] = [Some(Kind::Streamed), Some(Kind::Whole), None];
+const RUNS: [Option<ResponseKind>; 3] = [Some(ResponseKind::Streamed), Some(ResponseKind::Whole), None];
 
 /// How many of stable's probes are remembered.
 const MOST_PROBES: usize = 256;
 
 /// Under which circumstances a length of time passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measure {
+pub struct SilentInputs {
     /// Above which time a request of each kind is slow; `None`: nothing is known of stable.
     pub limits: [Option<Millis>; 2],
     /// Whether everybody is on the canary: then stable's answers to probes stand in for its traffic.
@@ -143,8 +143,8 @@ pub struct Measure {
 
 /// The runs, and the requests that they are made of.
 #[derive(Clone, Debug, Default)]
-pub struct Silent {
-    waiting: Waiting,
+pub struct SilentDetector {
+    waiting: WaitingRequests,
     // By run: where it begins.
     since: [u32; 3],
     // By kind: up to where requests were counted as slow.
@@ -159,11 +159,11 @@ pub struct Silent {
     users: VecDeque<(Option<Slot>, u32)>,
     probes: VecDeque<(u32, u32, u32)>,
     // What both stalled with, until a request has output again, and the second of the first such request.
-    stalled: Option<(Silence, u32)>,
-    stable: OfStable,
+    stalled: Option<(SilentRun, u32)>,
+    stable: StableRuns,
 }
 
-impl Silent {
+impl SilentDetector {
     /// A request was sent.
     pub fn sent(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, constants: &Constants) {
         self.waiting.sent(wait, arm, user);
@@ -178,18 +178,18 @@ impl Silent {
     }
 
     /// A request stopped waiting.
-    pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, now: Millis) {
+    pub fn end_wait(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: WaitEnd, now: Millis) {
         let waited = self.long_enough[wait.kind as usize].is_some_and(|long| age(wait.second, now) >= long);
         // A stable that fails answers no request either.
-        let counts = waited || (how == Over::Failed && arm == Arm::Stable);
-        self.waiting.over(wait, arm, user, how, counts);
-        if how == Over::Answered {
+        let counts = waited || (how == WaitEnd::Failed && arm == Arm::Stable);
+        self.waiting.end_wait(wait, arm, user, how, counts);
+        if how == WaitEnd::Answered {
             self.stalled = None;
         }
         if arm == Arm::Stable {
-            self.stable.over(wait, how);
+            self.stable.end_wait(wait, how);
         }
-        if how == Over::Answered && arm == Arm::Canary {
+        if how == WaitEnd::Answered && arm == Arm::Canary {
             for (index, run) in RUNS.iter().enumerate() {
                 if run.is_none_or(|kind| kind == wait.kind) && wait.second >= self.since[index] {
                     self.since[index] = wait.second.saturating_add(1);
@@ -216,7 +216,13 @@ impl Silent {
 
     /// Requests of this kind that have passed the slow limit since the last time are told, each once: with its arm and
     /// its user.
-    pub fn late(&mut self, kind: Kind, limit: Millis, now: Millis, mut tell: impl FnMut(Arm, Option<Slot>)) {
+    pub fn take_late(
+        &mut self,
+        kind: ResponseKind,
+        limit: Millis,
+        now: Millis,
+        mut tell: impl FnMut(Arm, Option<Slot>),
+    ) {
         let passed = &mut self.passed[kind as usize];
         for cohort in self.waiting.from(*passed) {
             if age(cohort.second, now) < limit {
@@ -237,12 +243,12 @@ impl Silent {
     }
 
     /// A length of time is over: what the runs have come to.
-    pub fn look(&mut self, constants: &Constants, measure: &Measure, now: Millis) -> Silence {
+    pub fn evaluate(&mut self, constants: &Constants, measure: &SilentInputs, now: Millis) -> SilentRun {
         let second = second_of(now);
         self.patience = patience(constants, measure);
         // Clients need not wait for as long as it takes to be sure where stable has no traffic.
         let known = measure.limits.map(|limit| limit.map(|limit| limit.max(constants.silent_least)));
-        self.long_enough = Kind::ALL.map(|kind| known[kind as usize].or(self.patience[kind as usize]));
+        self.long_enough = ResponseKind::ALL.map(|kind| known[kind as usize].or(self.patience[kind as usize]));
         if measure.probes.0 > 0 && measure.alone {
             // It answers again.
             self.stalled = None;
@@ -253,14 +259,14 @@ impl Silent {
                 self.probes.pop_front();
             }
         }
-        let mut most = Silence::default();
+        let mut most = SilentRun::default();
         for index in 0..RUNS.len() {
             let silence = self.run(index, constants, measure, self.patience, now);
             if silence.stable_unanswered > 0.0 && silence.stable_unanswered >= silence.stable_answered {
                 // Both stall. What stable makes up for first is no fault of the canary's.
                 self.since[index] = second.saturating_add(1);
                 let first = second.saturating_sub(second_of(millis(silence.longest)));
-                let shared = Silence { evidence: 0.0, down: false, early: false, shared: true, ..silence };
+                let shared = SilentRun { evidence: 0.0, down: false, early: false, shared: true, ..silence };
                 self.stalled.get_or_insert((shared, first));
             } else if (silence.down, silence.evidence) > (most.down, most.evidence) {
                 most = silence;
@@ -272,9 +278,9 @@ impl Silent {
             most = early.unwrap_or(most);
         }
         if let Some((shared, first)) = self.stalled.filter(|_| !most.down) {
-            most = Silence { longest: seconds(age(first, now)) + 1.0, ..shared };
+            most = SilentRun { longest: seconds(age(first, now)) + 1.0, ..shared };
         }
-        self.waiting.pass(second, Kind::ALL.map(|kind| self.since[kind as usize]));
+        self.waiting.pass(second, ResponseKind::ALL.map(|kind| self.since[kind as usize]));
         most
     }
 
@@ -283,15 +289,15 @@ impl Silent {
         &self,
         index: usize,
         constants: &Constants,
-        measure: &Measure,
+        measure: &SilentInputs,
         patience: [Option<Millis>; 2],
         now: Millis,
-    ) -> Silence {
+    ) -> SilentRun {
         let (kind, since) = (RUNS[index], self.since[index]);
         let few = self.has_few_users(constants, now);
-        let mut seen = Seen::default();
+        let mut seen = RunCounts::default();
         for cohort in self.waiting.from(since) {
-            for of in Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)) {
+            for of in ResponseKind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)) {
                 // The requests of a single user take twice as long to count.
                 let long = patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
                 if long.is_some_and(|long| age(cohort.second, now) >= long) {
@@ -300,7 +306,7 @@ impl Silent {
             }
         }
         if seen.unanswered == 0 {
-            return Silence { kind, ..Silence::default() };
+            return SilentRun { kind, ..SilentRun::default() };
         }
         if measure.alone {
             let probes = self.probes.iter().filter(|(second, ..)| *second >= since);
@@ -326,7 +332,7 @@ impl Silent {
         } else {
             waited >= self.least(kind) + constants.down_seconds
         };
-        Silence {
+        SilentRun {
             kind,
             unanswered,
             weighed,
@@ -341,14 +347,14 @@ impl Silent {
             probed: measure.alone,
             shared: false,
             users: u32::try_from(seen.users.len()).unwrap_or(u32::MAX),
-            waited: long,
+            waited_long_enough: long,
         }
     }
 
     /// How long a wait is at least that counts, in seconds.
-    fn least(&self, kind: Option<Kind>) -> f64 {
-        let of = |of: &Kind| kind.is_none_or(|kind| kind == *of);
-        let known = Kind::ALL.into_iter().filter(of).filter_map(|of| self.patience[of as usize]);
+    fn least(&self, kind: Option<ResponseKind>) -> f64 {
+        let of = |of: &ResponseKind| kind.is_none_or(|kind| kind == *of);
+        let known = ResponseKind::ALL.into_iter().filter(of).filter_map(|of| self.patience[of as usize]);
         known.min().map_or(0.0, seconds)
     }
 
@@ -360,13 +366,13 @@ impl Silent {
 
     /// All that wait.
     #[must_use]
-    pub const fn waiting(&self) -> &Waiting {
+    pub const fn waiting(&self) -> &WaitingRequests {
         &self.waiting
     }
 }
 
 /// From when on a wait counts.
-fn patience(constants: &Constants, measure: &Measure) -> [Option<Millis>; 2] {
+fn patience(constants: &Constants, measure: &SilentInputs) -> [Option<Millis>; 2] {
     let Constants { silent_least, silent_alone, .. } = constants;
     measure.limits.map(|limit| match (measure.alone, limit) {
         (false, limit) => limit.map(|limit| limit.max(*silent_least)),
@@ -376,7 +382,7 @@ fn patience(constants: &Constants, measure: &Measure) -> [Option<Millis>; 2] {
 
 /// What one run is made of: requests of the arm in question, and those of the other that are compared with them.
 #[derive(Debug, Default)]
-struct Seen {
+struct RunCounts {
     unanswered: u32,
     other_answered: u32,
     other_unanswered: u32,
@@ -390,8 +396,8 @@ struct Seen {
 /// How many users are distinguished in a run.
 const MOST_USERS: usize = 32;
 
-impl Seen {
-    fn add(&mut self, cohort: &Cohort, kind: Kind, arm: Arm) {
+impl RunCounts {
+    fn add(&mut self, cohort: &Cohort, kind: ResponseKind, arm: Arm) {
         let (own, other) = (cohort.group(kind, arm), cohort.group(kind, arm.other()));
         // A stable that fails is not silent, and who left it was not.
         let (unanswered, named_most) = match arm {

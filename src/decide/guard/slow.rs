@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::waiting::Kind;
+use super::waiting::ResponseKind;
 use crate::decide::policy::SlowRule;
 use crate::decide::units::Millis;
 
@@ -91,7 +91,7 @@ impl SlowThreshold {
 
 /// The thresholds of both kinds of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Kept")]
+#[serde(from = "StoredThresholds")]
 pub struct SlowThresholds {
     streamed: Option<SlowThreshold>,
     whole: Option<SlowThreshold>,
@@ -100,7 +100,7 @@ pub struct SlowThresholds {
 /// As it may lie on a disk: there was one threshold for all requests once.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Kept {
+enum StoredThresholds {
     One(SlowThreshold),
     Each {
         #[serde(default)]
@@ -110,14 +110,14 @@ enum Kept {
     },
 }
 
-impl From<Kept> for SlowThresholds {
-    fn from(kept: Kept) -> SlowThresholds {
+impl From<StoredThresholds> for SlowThresholds {
+    fn from(kept: StoredThresholds) -> SlowThresholds {
         match kept {
-            Kept::One(threshold) => {
+            StoredThresholds::One(threshold) => {
                 let learnt = (threshold.seen > 0).then_some(threshold);
                 SlowThresholds { streamed: learnt, whole: learnt }
             }
-            Kept::Each { streamed, whole } => SlowThresholds { streamed, whole },
+            StoredThresholds::Each { streamed, whole } => SlowThresholds { streamed, whole },
         }
     }
 }
@@ -125,30 +125,30 @@ impl From<Kept> for SlowThresholds {
 impl SlowThresholds {
     /// That of one kind; `None`: stable has not answered such a request yet.
     #[must_use]
-    pub const fn of(&self, kind: Kind) -> Option<&SlowThreshold> {
+    pub const fn of(&self, kind: ResponseKind) -> Option<&SlowThreshold> {
         match kind {
-            Kind::Streamed => self.streamed.as_ref(),
-            Kind::Whole => self.whole.as_ref(),
+            ResponseKind::Streamed => self.streamed.as_ref(),
+            ResponseKind::Whole => self.whole.as_ref(),
         }
     }
 
     /// Above which time an answer of this kind is slow; `None`: nothing is known yet.
     #[must_use]
-    pub fn limit(&self, rule: &SlowRule, kind: Kind) -> Option<Millis> {
+    pub fn limit(&self, rule: &SlowRule, kind: ResponseKind) -> Option<Millis> {
         self.of(kind).map(|threshold| threshold.limit(rule))
     }
 
     /// Whether an answer that took this many milliseconds is slow.
     #[must_use]
-    pub fn is_slow(&self, rule: &SlowRule, kind: Kind, millis: f64) -> bool {
+    pub fn is_slow(&self, rule: &SlowRule, kind: ResponseKind, millis: f64) -> bool {
         self.of(kind).is_some_and(|threshold| threshold.is_slow(rule, millis))
     }
 
     /// Learns from an answer of stable that took this many milliseconds.
-    pub fn learn(&mut self, rule: &SlowRule, kind: Kind, millis: f64) {
+    pub fn learn(&mut self, rule: &SlowRule, kind: ResponseKind, millis: f64) {
         let threshold = match kind {
-            Kind::Streamed => &mut self.streamed,
-            Kind::Whole => &mut self.whole,
+            ResponseKind::Streamed => &mut self.streamed,
+            ResponseKind::Whole => &mut self.whole,
         };
         match threshold {
             Some(threshold) => threshold.learn_within(rule, millis),

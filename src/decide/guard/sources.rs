@@ -10,7 +10,7 @@
 
 use super::constants::Constants;
 use super::numbers::fading;
-use super::silent::Silence;
+use super::silent::SilentRun;
 use super::tick::ArmTick;
 
 /// How many groups there are.
@@ -105,27 +105,27 @@ fn only(set: u8) -> Option<SourceGroup> {
 
 /// One group's part of a length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Part {
+pub struct SourceTick {
     /// The old provider.
     pub stable: ArmTick,
     /// The new one.
     pub canary: ArmTick,
     /// What the canary's requests without output had come to at its end.
-    pub silence: Silence,
+    pub silence: SilentRun,
 }
 
-impl Part {
+impl SourceTick {
     /// The same requests and some others.
-    pub fn add(&mut self, constants: &Constants, other: &Part) {
+    pub fn add(&mut self, constants: &Constants, other: &SourceTick) {
         self.stable.add(&other.stable);
         self.canary.add(&other.canary);
-        self.silence = Silence::together(constants, [&self.silence, &other.silence].into_iter());
+        self.silence = SilentRun::sum(constants, [&self.silence, &other.silence].into_iter());
     }
 }
 
 /// A length of time by group.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Apart {
+pub struct TickBySource {
     /// Which of them decide.
     pub quorum: Quorum,
     /// Who was the only one until now.
@@ -133,12 +133,12 @@ pub struct Apart {
     /// Who is the only one from now on.
     pub alone: Option<SourceGroup>,
     /// Each group's part.
-    pub parts: [Part; GROUPS],
+    pub parts: [SourceTick; GROUPS],
 }
 
 /// How much traffic each group has.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sources {
+pub struct SourceWeights {
     // Lately, and since it came.
     lately: [f64; GROUPS],
     ever: [f64; GROUPS],
@@ -150,7 +150,7 @@ pub struct Sources {
     quorum: Quorum,
 }
 
-impl Sources {
+impl SourceWeights {
     /// The only one that sends anything.
     #[must_use]
     pub fn alone(&self) -> Option<SourceGroup> {
@@ -159,18 +159,24 @@ impl Sources {
 
     /// This was sent in so many seconds, by group: all of it together, and by source where there are several, or were
     /// until now, or where there was another.
-    pub fn tick(&mut self, constants: &Constants, seconds: f64, parts: [Part; GROUPS]) -> (Part, Option<Box<Apart>>) {
+    pub fn tick(
+        &mut self,
+        constants: &Constants,
+        seconds: f64,
+        parts: [SourceTick; GROUPS],
+    ) -> (SourceTick, Option<Box<TickBySource>>) {
         let (present, before) = (self.present, self.alone());
         self.count(constants, seconds, &parts);
-        let mut together = Part::default();
+        let mut together = SourceTick::default();
         parts.iter().for_each(|part| together.add(constants, part));
         let (quorum, alone) = (self.quorum, self.alone());
         let stays_alone = alone.is_some() && (present == 0 || before == alone);
-        let apart = (self.present != 0 && !stays_alone).then(|| Box::new(Apart { quorum, before, alone, parts }));
-        (together, apart)
+        let by_source =
+            (self.present != 0 && !stays_alone).then(|| Box::new(TickBySource { quorum, before, alone, parts }));
+        (together, by_source)
     }
 
-    fn count(&mut self, constants: &Constants, seconds: f64, parts: &[Part; GROUPS]) {
+    fn count(&mut self, constants: &Constants, seconds: f64, parts: &[SourceTick; GROUPS]) {
         let fade = fading(seconds, constants.share_half_life);
         for (place, part) in parts.iter().enumerate() {
             let (on_canary, sent) = (part.canary.sent(), part.stable.sent() + part.canary.sent());
@@ -212,12 +218,12 @@ mod tests {
 
     const NOBODY: [f64; GROUPS] = [0.0; GROUPS];
 
-    fn part(stable: f64, canary: f64) -> Part {
-        Part { stable: ArmTick::plain(stable, 0.0), canary: ArmTick::plain(canary, 0.0), ..Part::default() }
+    fn part(stable: f64, canary: f64) -> SourceTick {
+        SourceTick { stable: ArmTick::plain(stable, 0.0), canary: ArmTick::plain(canary, 0.0), ..SourceTick::default() }
     }
 
     /// A second in which each sends so much, half of it to the canary: who decides.
-    fn second(sources: &mut Sources, sent: [f64; GROUPS]) -> u8 {
+    fn second(sources: &mut SourceWeights, sent: [f64; GROUPS]) -> u8 {
         let (together, _) = sources.tick(&Constants::default(), 1.0, sent.map(|sent| part(sent / 2.0, sent / 2.0)));
         assert_eq!(together.stable.sent() * 2.0, sent.iter().sum::<f64>(), "all of it is shown, whoever decides");
         sources.quorum.groups
@@ -225,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_single_source_decides_from_its_first_request_on() {
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         assert_eq!(second(&mut sources, NOBODY), 0, "nobody yet");
         assert_eq!(second(&mut sources, [0.0, 1.0, 0.0, 0.0, 0.0]), 0b10);
         for _ in 0..600 {
@@ -233,19 +239,19 @@ mod tests {
         }
         let mut other =
             || sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0].map(|sent| part(sent, 0.0))).1;
-        let Apart { before, alone, .. } = *other().unwrap();
+        let TickBySource { before, alone, .. } = *other().unwrap();
         assert_eq!((before, alone), (Some(SourceGroup(1)), Some(SourceGroup(2))));
         assert!(other().is_none());
     }
 
     #[test]
     fn of_two_each_decides_from_its_fiftieth_request_on() {
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         assert_eq!(second(&mut sources, [0.0, 49.0, 40.0, 0.0, 0.0]), 0b110, "both have few");
         assert_eq!(second(&mut sources, [0.0, 9.0, 8.0, 0.0, 0.0]), 0b10);
-        let (_, apart) =
+        let (_, by_source) =
             sources.tick(&Constants::default(), 1.0, [0.0, 9.0, 1.0, 0.0, 0.0].map(|sent| part(sent, 0.0)));
-        assert!(apart.is_some(), "the other is kept apart meanwhile");
+        assert!(by_source.is_some(), "the other is kept apart meanwhile");
         assert_eq!(second(&mut sources, [0.0, 9.0, 1.0, 0.0, 0.0]), 0b110);
         for _ in 0..3600 {
             second(&mut sources, NOBODY);
@@ -256,7 +262,7 @@ mod tests {
     #[test]
     fn one_request_more_beside_two_or_three_that_are_known_decides_nothing() {
         for (known, deciding) in [([0.0, 300.0, 200.0, 0.0, 0.0], 0b110), ([0.0, 80.0, 60.0, 60.0, 0.0], 0b1110)] {
-            let mut sources = Sources::default();
+            let mut sources = SourceWeights::default();
             assert_eq!(second(&mut sources, known), deciding);
             let [none, one, two, three, _] = known;
             for sent in 1..=50 {
@@ -270,7 +276,7 @@ mod tests {
     #[test]
     fn while_most_have_few_requests_who_is_first_does_not_decide_alone() {
         // A rollout begins beside three that send half a request a second each, and one that sends more.
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         let mut deciding = Vec::new();
         for _ in 0..110 {
             // One request every other second.
@@ -281,11 +287,11 @@ mod tests {
         assert!(deciding.iter().all(|groups| *groups == all), "{deciding:?}");
         assert!(sources.ever[4] > FIRST && sources.ever[1] > FIRST);
         // Two that are known, and two that are new and send a twentieth.
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         second(&mut sources, [0.0, 90.0, 90.0, 0.0, 0.0]);
         assert_eq!(second(&mut sources, [0.0, 90.0, 90.0, 4.0, 4.0]), all);
         // That one has four fifths of everything is another matter.
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         assert_eq!(second(&mut sources, [0.0, 80.0, 10.0, 8.0, 0.0]), 0b1110);
         assert_eq!(sources.quorum.dominant, Some(SourceGroup(1)));
     }
@@ -293,7 +299,7 @@ mod tests {
     #[test]
     fn whoever_has_most_of_the_traffic_decides_alone() {
         let dominant = |sent| {
-            let mut sources = Sources::default();
+            let mut sources = SourceWeights::default();
             second(&mut sources, sent);
             sources.quorum.dominant.map(SourceGroup::index)
         };
@@ -304,7 +310,7 @@ mod tests {
 
     #[test]
     fn whoever_has_no_users_on_the_canary_is_known_after_many_requests() {
-        let mut sources = Sources::default();
+        let mut sources = SourceWeights::default();
         let mut seconds = |stable: f64, canary: f64, count: usize| {
             let one = [part(0.0, 0.0), part(stable, canary), part(9.0, 1.0), part(9.0, 1.0), part(0.0, 0.0)];
             for _ in 0..count {

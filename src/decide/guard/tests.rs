@@ -2,31 +2,31 @@
 
 use proptest::prelude::*;
 
-use super::analysis::{Circumstances, Judge, Schedule, bound};
+use super::analysis::{Analysis, RampLength, TickContext, bound};
 use super::aspect::{ASPECTS, Aspect};
 use super::constants::Constants;
 use super::cusum::Cusum;
-use super::down::{HardDown, Run};
-use super::relative::{Comparison, Labels, Passed, RelativeDetector};
+use super::down::{DownDetector, DownTick};
+use super::relative::{Comparison, Elapsed, EventCounts, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
 use crate::decide::policy::{Answers, Counting, Guard, OnExcess};
 use crate::decide::units::Percent;
 
 const WEEK: f64 = 7.0 * 86_400.0;
-const SCHEDULE: Schedule = Schedule { promotions: 6.0, horizon: WEEK };
-const TENTH: Circumstances = Circumstances { share: 0.1, schedule: SCHEDULE, confirming: false, alone: false };
+const SCHEDULE: RampLength = RampLength { promotions: 6.0, horizon: WEEK };
+const TENTH: TickContext = TickContext { share: 0.1, schedule: SCHEDULE, confirming: false, alone: false };
 
 fn comparison() -> Comparison {
     Comparison { tolerated_ratio: 1.25, patience: 1.0, horizon: WEEK }
 }
 
-fn second() -> Passed {
-    Passed::new(&Constants::default(), 1.0)
+fn second() -> Elapsed {
+    Elapsed::new(&Constants::default(), 1.0)
 }
 
-fn labels(stable: (f64, f64), canary: (f64, f64)) -> Labels {
-    Labels { stable: stable.0, stable_events: stable.1, canary: canary.0, canary_events: canary.1 }
+fn labels(stable: (f64, f64), canary: (f64, f64)) -> EventCounts {
+    EventCounts { stable: stable.0, stable_events: stable.1, canary: canary.0, canary_events: canary.1 }
 }
 
 fn tick(stable: (f64, f64), canary: (f64, f64)) -> Tick {
@@ -74,10 +74,10 @@ fn where_everybody_is_on_the_canary_failures_say_nothing() {
 #[test]
 fn a_burst_however_big_decides_nothing_alone() {
     let guard = Guard::default();
-    let mut judge = Judge::new(&guard.constants);
-    (0..3600).for_each(|_| judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (50.0, 0.0)), None));
-    judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (5000.0, 5000.0)), None);
-    assert!(!judge.reading(&guard, 0).of(Aspect::Failing).is_alarm());
+    let mut analysis = Analysis::new(&guard.constants);
+    (0..3600).for_each(|_| analysis.tick(&guard, &TENTH, &tick((450.0, 2.0), (50.0, 0.0)), None));
+    analysis.tick(&guard, &TENTH, &tick((450.0, 2.0), (5000.0, 5000.0)), None);
+    assert!(!analysis.result(&guard, 0).of(Aspect::Failing).is_alarm());
 }
 
 #[test]
@@ -91,19 +91,19 @@ fn the_budget_of_all_tries_together_is_kept() {
 #[test]
 fn the_masses_of_a_try_never_sum_to_more_than_one() {
     let constants = Constants::default();
-    let mut judge = Judge::new(&constants);
+    let mut analysis = Analysis::new(&constants);
     let quiet = tick((9.0, 0.0), (1.0, 0.0));
     let (client_errors, answers) = (OnExcess::Ignore, Answers::all(OnExcess::Ignore));
     let of_failures = Guard { slow: None, client_errors, answers, ..Guard::default() };
     // Without a failure the evidence of each alternative is the mass that was spent.
     for round in 0..100_000_u32 {
         if round % 20 == 0 {
-            judge.expect_change(&constants, &SCHEDULE);
-            judge.expect_confirmation();
+            analysis.expect_change(&constants, &SCHEDULE);
+            analysis.expect_confirmation();
         }
-        judge.tick(&of_failures, &TENTH, &quiet, None);
+        analysis.tick(&of_failures, &TENTH, &quiet, None);
     }
-    let spent = judge.reading(&Guard::default(), 0).of(Aspect::Failing).evidence;
+    let spent = analysis.result(&Guard::default(), 0).of(Aspect::Failing).evidence;
     assert!((0.7..=1.0).contains(&spent), "{spent}");
 }
 
@@ -111,13 +111,13 @@ fn the_masses_of_a_try_never_sum_to_more_than_one() {
 fn ticks_of_any_length_come_to_the_same_while_nothing_fails() {
     let guard = Guard::default();
     let shown = |length: u32| {
-        let mut judge = Judge::new(&guard.constants);
+        let mut analysis = Analysis::new(&guard.constants);
         let seconds = f64::from(length);
         let (stable, canary) = (45.0 * seconds, 5.0 * seconds);
         for _ in 0..7200 / length {
-            judge.tick(&guard, &TENTH, &Tick { seconds, ..tick((stable, 0.0), (canary, 0.0)) }, None);
+            analysis.tick(&guard, &TENTH, &Tick { seconds, ..tick((stable, 0.0), (canary, 0.0)) }, None);
         }
-        judge.reading(&guard, 0).of(Aspect::Failing).evidence
+        analysis.result(&guard, 0).of(Aspect::Failing).evidence
     };
     let (short, long) = (shown(1), shown(600));
     assert!((short / long - 1.0).abs() < 1e-9, "{short} {long}");
@@ -126,13 +126,13 @@ fn ticks_of_any_length_come_to_the_same_while_nothing_fails() {
 #[test]
 fn a_provider_whose_successes_take_long_is_not_down() {
     let constants = Constants::default();
-    let mut run = HardDown::default();
+    let mut run = DownDetector::default();
     for _ in 0..60 {
-        let seen = Run { sent: 50.0, failures: 2.0, other_successes: 40.0, ..Run::default() };
+        let seen = DownTick { sent: 50.0, failures: 2.0, other_successes: 40.0, ..DownTick::default() };
         assert!(!run.update(&constants, 1.0, &seen));
     }
-    let mut run = HardDown::default();
-    let dead = Run { sent: 3.0, failures: 3.0, other_successes: 40.0, ..Run::default() };
+    let mut run = DownDetector::default();
+    let dead = DownTick { sent: 3.0, failures: 3.0, other_successes: 40.0, ..DownTick::default() };
     let seconds = (1..10).find(|_| run.update(&constants, 1.0, &dead));
     assert_eq!(seconds, Some(3));
 }
@@ -140,17 +140,17 @@ fn a_provider_whose_successes_take_long_is_not_down() {
 #[test]
 fn an_incident_of_stable_ends_as_it_began_or_becomes_what_is_usual() {
     let guard = Guard::default();
-    let mut judge = Judge::new(&guard.constants);
-    let incident = |judge: &Judge| judge.reading(&guard, 0).incident;
-    (0..600).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
-    let before = judge.step.seconds;
-    (0..300).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None));
-    assert!(incident(&judge) && judge.step.seconds < before + 5.0, "the step's time stands still");
-    (0..60).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
-    assert!(!incident(&judge));
+    let mut analysis = Analysis::new(&guard.constants);
+    let incident = |analysis: &Analysis| analysis.result(&guard, 0).incident;
+    (0..600).for_each(|_| analysis.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
+    let before = analysis.step.seconds;
+    (0..300).for_each(|_| analysis.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None));
+    assert!(incident(&analysis) && analysis.step.seconds < before + 5.0, "the step's time stands still");
+    (0..60).for_each(|_| analysis.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
+    assert!(!incident(&analysis));
     let seconds = (1..5000).find(|_| {
-        judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None);
-        judge.step.seconds > before + 120.0 && !incident(&judge)
+        analysis.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None);
+        analysis.step.seconds > before + 120.0 && !incident(&analysis)
     });
     assert!(seconds.is_some_and(|seconds| (3600..3800).contains(&seconds)), "{seconds:?}");
 }
@@ -163,19 +163,19 @@ fn numbers_outlive_a_restart_and_those_of_another_version_do_not() {
     let mut state = RolloutState::new(1, UnixMillis(7));
     for second in 0..500 {
         let bad = f64::from(u8::from(second % 40 == 0));
-        state.judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, bad)), None);
+        state.analysis.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, bad)), None);
     }
     let text = serde_json::to_string(&state).unwrap();
     let back: RolloutState = serde_json::from_str(&text).unwrap();
-    let evidence = |state: &RolloutState| state.judge.reading(&guard, 0).of(Aspect::Failing).evidence;
+    let evidence = |state: &RolloutState| state.analysis.result(&guard, 0).of(Aspect::Failing).evidence;
     assert!((evidence(&back) / evidence(&state) - 1.0).abs() < 1e-12);
-    assert_eq!((back.retries, back.judge.step), (0, state.judge.step));
+    assert_eq!((back.retries, back.analysis.step), (0, state.analysis.step));
     let other = text.replace(r#""judge":{"version":1"#, r#""judge":{"version":2"#);
     assert_ne!(text, other);
     let lost: RolloutState = serde_json::from_str(&other).unwrap();
     assert_eq!(
-        (lost.tries(), lost.judge),
-        (1, Judge::new(&guard.constants)),
+        (lost.tries(), lost.analysis),
+        (1, Analysis::new(&guard.constants)),
         "another try, with what is left of the budget"
     );
     // As the first version wrote it.
@@ -199,26 +199,26 @@ fn numbers_of_fewer_aspects_are_kept_and_the_others_begin() {
         .iter()
         .map(|number| number.as_f64().unwrap())
         .sum();
-    let evidence = |state: &RolloutState, aspect| state.judge.reading(&guard, 0).of(aspect).evidence;
+    let evidence = |state: &RolloutState, aspect| state.analysis.result(&guard, 0).of(aspect).evidence;
     assert!(before > 0.0 && (evidence(&state, Aspect::Failing) * 5.0 / before - 1.0).abs() < 1e-12);
     let kept = |list: &str, count: usize| {
-        let written = serde_json::to_value(&state.judge).unwrap();
+        let written = serde_json::to_value(&state.analysis).unwrap();
         let (old, new) = (stored["judge"][list].as_array().unwrap(), written[list].as_array().unwrap());
         assert_eq!((old.len(), new.len(), &new[..3]), (3, count, &old[..]), "{list}");
     };
     ["detectors", "floors", "doubts"].into_iter().for_each(|list| kept(list, ASPECTS));
     for aspect in Aspect::OF_ANSWERS {
         assert_eq!(evidence(&state, aspect), 0.0);
-        assert_eq!(*state.judge.detector(aspect), RelativeDetector::new(&guard.constants));
+        assert_eq!(*state.analysis.detector(aspect), RelativeDetector::new(&guard.constants));
     }
-    assert_eq!(state.judge.pace_threshold.seen(), 0);
+    assert_eq!(state.analysis.pace_threshold.seen(), 0);
     let more = text.replace(
         r#""floors":["#,
         r#""floors":[[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],"#,
     );
     assert_ne!(text, more);
     let lost: RolloutState = serde_json::from_str(&more).unwrap();
-    assert_eq!((lost.tries(), &lost.judge), (1, &Judge::new(&guard.constants)), "of a later version");
+    assert_eq!((lost.tries(), &lost.analysis), (1, &Analysis::new(&guard.constants)), "of a later version");
 }
 
 /// So many empty answers a second on either arm, with nothing else the matter.
@@ -232,14 +232,14 @@ fn empty(stable: f64, canary: f64) -> Tick {
 #[test]
 fn the_aspects_of_answers_share_a_budget_and_a_ratio_of_their_own() {
     let guard = Guard::default();
-    let judge = Judge::new(&guard.constants);
-    let bounds = judge.reading(&guard, 0).findings.map(|finding| finding.bound);
+    let analysis = Analysis::new(&guard.constants);
+    let bounds = analysis.result(&guard, 0).aspects.map(|finding| finding.bound);
     assert_eq!(bounds, [2000.0, 2000.0, 2000.0, 8000.0, 8000.0, 8000.0, 8000.0]);
     let seconds = |guard: &Guard, stable: f64, canary: f64| {
-        let mut judge = Judge::new(&guard.constants);
+        let mut analysis = Analysis::new(&guard.constants);
         (1..=7200).find(|_| {
-            judge.tick(guard, &TENTH, &empty(stable, canary), None);
-            judge.reading(guard, 0).of(Aspect::Empty).is_alarm()
+            analysis.tick(guard, &TENTH, &empty(stable, canary), None);
+            analysis.result(guard, 0).of(Aspect::Empty).is_alarm()
         })
     };
     assert!(seconds(&guard, 0.225, 1.5).is_some_and(|seconds| seconds < 60), "30% and 0.5%");
@@ -296,18 +296,18 @@ proptest! {
         ticks in prop::collection::vec((counts(), counts(), 0.0_f64..700.0, 0.0_f64..=1.0, any::<bool>()), 1..60),
     ) {
         let guard = Guard { ceiling: Percent::from_hundredths(700), ..Guard::default() };
-        let mut judge = Judge::new(&guard.constants);
+        let mut analysis = Analysis::new(&guard.constants);
         for (stable, canary, seconds, share, confirming) in ticks {
-            let now = Circumstances { share, schedule: SCHEDULE, confirming, alone: share >= 1.0 };
-            judge.tick(&guard, &now, &Tick { seconds, ..tick(stable, canary) }, None);
-            let reading = judge.reading(&guard, 0);
-            for finding in reading.findings {
+            let now = TickContext { share, schedule: SCHEDULE, confirming, alone: share >= 1.0 };
+            analysis.tick(&guard, &now, &Tick { seconds, ..tick(stable, canary) }, None);
+            let result = analysis.result(&guard, 0);
+            for finding in result.aspects {
                 prop_assert!(finding.evidence.is_finite() && finding.evidence >= 0.0 && finding.floor.is_finite());
             }
-            prop_assert!(reading.suspicion.is_finite());
+            prop_assert!(result.suspicion.is_finite());
         }
-        let text = serde_json::to_string(&judge).unwrap();
-        prop_assert!(serde_json::from_str::<Judge>(&text).is_ok(), "{}", text);
+        let text = serde_json::to_string(&analysis).unwrap();
+        prop_assert!(serde_json::from_str::<Analysis>(&text).is_ok(), "{}", text);
     }
 
     #[test]

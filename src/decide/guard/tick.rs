@@ -6,8 +6,8 @@
 //! are real numbers, so that expected counts can be used as well as observed ones.
 
 use super::aspect::{ASPECTS, Aspect};
-use super::relative::Labels;
-use super::silent::Silence;
+use super::relative::EventCounts;
+use super::silent::SilentRun;
 
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Tick {
     /// Probes that stable answered, and those that it did not: they stand in for its traffic where it has none.
     pub stable_probes: (f64, f64),
     /// What the canary's requests without output had come to at its end.
-    pub silence: Silence,
+    pub silence: SilentRun,
 }
 
 /// One arm's counts.
@@ -34,7 +34,7 @@ pub struct ArmTick {
     /// Answers that came to their end as they should.
     pub successes: f64,
     /// Connections that were not taken.
-    pub refused: f64,
+    pub connections_refused: f64,
     /// Requests that ended in a way that counts for or against the provider.
     pub answered: f64,
 }
@@ -49,7 +49,7 @@ impl ArmTick {
             requests: [requests; ASPECTS],
             events,
             successes: requests - failures,
-            refused: 0.0,
+            connections_refused: 0.0,
             answered: requests,
         }
     }
@@ -62,7 +62,7 @@ impl ArmTick {
         sum(&mut self.requests, &other.requests);
         sum(&mut self.events, &other.events);
         self.successes += other.successes;
-        self.refused += other.refused;
+        self.connections_refused += other.connections_refused;
         self.answered += other.answered;
     }
 
@@ -88,8 +88,8 @@ impl ArmTick {
 impl Tick {
     /// Both arms in one aspect.
     #[must_use]
-    pub const fn labels(&self, aspect: Aspect) -> Labels {
-        Labels {
+    pub const fn event_counts(&self, aspect: Aspect) -> EventCounts {
+        EventCounts {
             stable: self.stable.requests[aspect as usize],
             stable_events: self.stable.events[aspect as usize],
             canary: self.canary.requests[aspect as usize],
@@ -100,7 +100,7 @@ impl Tick {
 
 /// Sums over several ticks, in one aspect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Tally {
+pub struct EventSums {
     /// How long, in seconds.
     pub seconds: f64,
     /// Requests of stable.
@@ -113,9 +113,9 @@ pub struct Tally {
     pub canary_events: f64,
 }
 
-impl Tally {
+impl EventSums {
     /// One tick more.
-    pub fn add(&mut self, seconds: f64, seen: &Labels) {
+    pub fn add(&mut self, seconds: f64, seen: &EventCounts) {
         self.seconds += seconds;
         self.stable += seen.stable;
         self.stable_events += seen.stable_events;

@@ -8,17 +8,17 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::silent::Silence;
+use super::silent::SilentRun;
 use super::tick::{ArmTick, Tick};
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::UnixMillis;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line {
+pub struct TraceLine {
     /// When the time ended.
-    pub at: Stamp,
+    pub at: Timestamp,
     /// How long it was.
     #[serde(serialize_with = "short")]
     pub seconds: f64,
@@ -26,21 +26,21 @@ pub struct Line {
     #[serde(serialize_with = "short")]
     pub share_percent: f64,
     /// The old provider.
-    pub stable: ArmLine,
+    pub stable: TraceArm,
     /// The new one.
-    pub canary: ArmLine,
+    pub canary: TraceArm,
     /// Probes of stable; absent: there were none.
-    #[serde(default, skip_serializing_if = "Probes::is_empty")]
-    pub stable_probes: Probes,
+    #[serde(default, skip_serializing_if = "TraceProbes::is_empty")]
+    pub stable_probes: TraceProbes,
     /// The canary's requests without output, where they were enough for an alarm; absent: they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub silence: Option<Silence>,
+    pub silence: Option<SilentRun>,
 }
 
 /// One arm's counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ArmLine {
+pub struct TraceArm {
     /// Requests sent, of users who are not paused for their failures.
     #[serde(serialize_with = "short")]
     pub requests: f64,
@@ -97,7 +97,7 @@ pub struct ArmLine {
 /// Probes of stable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Probes {
+pub struct TraceProbes {
     /// That it answered.
     #[serde(serialize_with = "short")]
     pub answered: f64,
@@ -106,25 +106,25 @@ pub struct Probes {
     pub failed: f64,
 }
 
-impl Probes {
+impl TraceProbes {
     fn is_empty(&self) -> bool {
-        *self == Probes::default()
+        *self == TraceProbes::default()
     }
 }
 
-impl Line {
+impl TraceLine {
     /// What was seen in a time that ended then, at this share of 0 to 1.
     #[must_use]
-    pub fn new(at: UnixMillis, share: f64, tick: &Tick) -> Line {
+    pub fn new(at: UnixMillis, share: f64, tick: &Tick) -> TraceLine {
         let (answered, failed) = tick.stable_probes;
-        Line {
-            at: Stamp(at),
+        TraceLine {
+            at: Timestamp(at),
             seconds: tick.seconds,
             // Shares have two decimals of a percent.
             share_percent: (share * 10_000.0).round() / 100.0,
-            stable: ArmLine::from(&tick.stable),
-            canary: ArmLine::from(&tick.canary),
-            stable_probes: Probes { answered, failed },
+            stable: TraceArm::from(&tick.stable),
+            canary: TraceArm::from(&tick.canary),
+            stable_probes: TraceProbes { answered, failed },
             silence: tick.silence.down.then_some(tick.silence),
         }
     }
@@ -160,7 +160,7 @@ impl Line {
     }
 }
 
-impl ArmLine {
+impl TraceArm {
     fn problem(&self, arm: &str) -> Option<String> {
         let counts = [
             ("requests", Some(self.requests)),
@@ -186,19 +186,19 @@ impl ArmLine {
     }
 }
 
-impl From<&ArmTick> for ArmLine {
-    fn from(arm: &ArmTick) -> ArmLine {
+impl From<&ArmTick> for TraceArm {
+    fn from(arm: &ArmTick) -> TraceArm {
         let [requests, slow_of, refused_of, empty_of, length_of, filtered_of, pace_of] = arm.requests;
         let [failures, slow, refused, empty, length, filtered, pace] = arm.events;
         let other = |count: f64, usual: f64| (count != usual).then_some(count);
-        ArmLine {
+        TraceArm {
             requests,
             failures,
             successes: Some(arm.successes),
             slow,
             refused,
             answered: Some(arm.answered),
-            unconnected: arm.refused,
+            unconnected: arm.connections_refused,
             slow_of: other(slow_of, requests),
             refused_of: other(refused_of, requests),
             empty,
@@ -213,8 +213,8 @@ impl From<&ArmTick> for ArmLine {
     }
 }
 
-impl From<&ArmLine> for ArmTick {
-    fn from(line: &ArmLine) -> ArmTick {
+impl From<&TraceArm> for ArmTick {
+    fn from(line: &TraceArm) -> ArmTick {
         let requests = line.requests;
         ArmTick {
             requests: [
@@ -228,7 +228,7 @@ impl From<&ArmLine> for ArmTick {
             ],
             events: [line.failures, line.slow, line.refused, line.empty, line.length, line.filtered, line.pace],
             successes: line.successes.unwrap_or((requests - line.failures).max(0.0)),
-            refused: line.unconnected,
+            connections_refused: line.unconnected,
             answered: line.answered.unwrap_or(requests),
         }
     }
@@ -263,7 +263,7 @@ mod tests {
             requests: [45.0, 44.0, 45.0, 45.0, 43.0, 45.0, 45.0],
             events: [1.0, 2.0, 3.0, 0.0, 4.0, 0.0, 5.0],
             successes: 41.0,
-            refused: 1.0,
+            connections_refused: 1.0,
             answered: 42.0,
         }
     }
@@ -277,13 +277,13 @@ mod tests {
             stable_probes: (1.0, 2.0),
             ..Tick::default()
         };
-        let line = Line::new(AT, 0.1, &tick);
+        let line = TraceLine::new(AT, 0.1, &tick);
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
             text,
             r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
         );
-        let read: Line = serde_json::from_str(&text).unwrap();
+        let read: TraceLine = serde_json::from_str(&text).unwrap();
         assert_eq!((read.tick(), read.share(), read.problem()), (tick, 0.1, None));
     }
 
@@ -291,7 +291,7 @@ mod tests {
     fn what_is_written_by_hand_needs_requests_and_failures_alone() {
         let text = r#"{"at": "2026-11-21T07:56:02.000Z", "seconds": 10, "share_percent": 7.5,
                        "stable": {"requests": 90, "failures": 1}, "canary": {"requests": 10, "failures": 0.5}}"#;
-        let line: Line = serde_json::from_str(text).unwrap();
+        let line: TraceLine = serde_json::from_str(text).unwrap();
         let expected = Tick {
             seconds: 10.0,
             stable: ArmTick::plain(90.0, 1.0),
@@ -300,14 +300,16 @@ mod tests {
         };
         assert_eq!(line.tick(), expected);
         let misspelt = text.replace("failures", "failure");
-        assert!(serde_json::from_str::<Line>(&misspelt).unwrap_err().to_string().contains("unknown field `failure`"));
+        assert!(
+            serde_json::from_str::<TraceLine>(&misspelt).unwrap_err().to_string().contains("unknown field `failure`")
+        );
     }
 
     #[test]
     fn what_no_guard_can_have_seen_is_told() {
         let line = |seconds, share, requests| {
             let canary = ArmTick::plain(requests, 0.0);
-            Line::new(AT, share, &Tick { seconds, canary, ..Tick::default() }).problem()
+            TraceLine::new(AT, share, &Tick { seconds, canary, ..Tick::default() }).problem()
         };
         assert_eq!(line(1.0, 1.0, 0.0), None);
         assert_eq!(line(0.0, 1.0, 0.0).unwrap(), "`seconds` is 0: a line tells of a time longer than 0");

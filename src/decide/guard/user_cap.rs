@@ -35,7 +35,7 @@ pub struct UserCap {
 
 /// A pause as it outlives a process: only users who failed again after one are worth it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptPause {
+pub struct SavedPause {
     /// In what the user is paused.
     pub aspect: Aspect,
     /// Who.
@@ -96,7 +96,12 @@ impl Default for UserCap {
 impl UserCap {
     /// Users who failed again after a pause, the most often paused first, at most this many.
     #[must_use]
-    pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, SourceGroup), now: Millis, most: usize) -> Vec<KeptPause> {
+    pub fn saved(
+        &self,
+        (aspect, arm, source): (Aspect, Arm, SourceGroup),
+        now: Millis,
+        most: usize,
+    ) -> Vec<SavedPause> {
         let (arm, source) = (Some(arm), u8::try_from(source.index()).unwrap_or_default());
         let pages = self.pages.iter().zip((0..).step_by(PAGE));
         let pages = pages.filter_map(|(page, first)| Some((page.as_ref()?, first)));
@@ -104,16 +109,16 @@ impl UserCap {
         let again = all.filter(|(pause, _)| pause.strikes() > 1);
         let kept = again.map(|(pause, slot)| {
             let (user, left) = (Slot::of(slot), pause.until().since(now));
-            KeptPause { aspect, user, arm, source, left, strikes: pause.strikes() }
+            SavedPause { aspect, user, arm, source, left, strikes: pause.strikes() }
         });
-        let mut kept: Vec<KeptPause> = kept.collect();
+        let mut kept: Vec<SavedPause> = kept.collect();
         kept.sort_by_key(|pause| std::cmp::Reverse((pause.strikes, pause.left)));
         kept.truncate(most);
         kept
     }
 
     /// A pause of an earlier process goes on. Returns until when.
-    pub fn restore(&mut self, kept: &KeptPause, now: Millis) -> Millis {
+    pub fn restore(&mut self, kept: &SavedPause, now: Millis) -> Millis {
         let until = Millis(now.0.saturating_add(kept.left.0.min(LONGEST_PAUSE.0)));
         *self.pause_mut(kept.user) = Pause::new(until, kept.strikes);
         until
@@ -237,9 +242,9 @@ mod tests {
             cap.event(Slot::of(8190), Millis(strike * 100_000));
         }
         let of = (Aspect::Slow, Arm::Canary, SourceGroup::of(1));
-        let kept = cap.kept(of, Millis(200_001), 9);
+        let kept = cap.saved(of, Millis(200_001), 9);
         let (user, arm) = (Slot::of(8190), Some(Arm::Canary));
-        let expected = KeptPause { aspect: Aspect::Slow, user, arm, source: 1, left: Millis(159_999), strikes: 3 };
+        let expected = SavedPause { aspect: Aspect::Slow, user, arm, source: 1, left: Millis(159_999), strikes: 3 };
         assert_eq!(kept, [expected]);
     }
 }

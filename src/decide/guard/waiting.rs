@@ -27,21 +27,21 @@ const NOBODY: u16 = u16::MAX;
 /// How a request wants its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ResponseKind {
     /// As a stream: its first output comes early.
     Streamed,
     /// Whole: its output comes at its end.
     Whole,
 }
 
-impl Kind {
+impl ResponseKind {
     /// Both.
-    pub const ALL: [Kind; 2] = [Kind::Streamed, Kind::Whole];
+    pub const ALL: [ResponseKind; 2] = [ResponseKind::Streamed, ResponseKind::Whole];
 
     /// Of a request that asks for a stream, or does not.
     #[must_use]
-    pub const fn of(streams: bool) -> Kind {
-        if streams { Kind::Streamed } else { Kind::Whole }
+    pub const fn of(streams: bool) -> ResponseKind {
+        if streams { ResponseKind::Streamed } else { ResponseKind::Whole }
     }
 }
 
@@ -51,12 +51,12 @@ pub struct Wait {
     /// The number of the second.
     pub second: u32,
     /// How it wants its answer.
-    pub kind: Kind,
+    pub kind: ResponseKind,
 }
 
 /// How a request stopped waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum WaitEnd {
     /// With output, or with another answer that is well.
     Answered,
     /// As a failure of the provider.
@@ -64,19 +64,19 @@ pub enum Over {
     /// As a failure too, after which the same provider is asked again: until then nobody waits for it.
     Paused,
     /// Its client left.
-    Left,
+    ClientGone,
     /// In a way that does not count.
     Dropped,
 }
 
 /// Whose requests they are, and how many of each: at high rates very many wait at one time, and each is taken out again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Named {
+struct CountByUser {
     by_user: BTreeMap<u16, u32>,
     count: u32,
 }
 
-impl Named {
+impl CountByUser {
     fn add(&mut self, user: u16) {
         *self.by_user.entry(user).or_default() += 1;
         self.count += 1;
@@ -102,18 +102,18 @@ impl Named {
 
 /// Requests of one second, kind and arm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Group {
+pub struct WaitingGroup {
     // Whose wait, and how many more do.
-    waiting: Named,
+    waiting: CountByUser,
     unnamed: u32,
     /// How many had output.
     pub answered: u32,
     // Those that ended late and without output; of stable also those that failed early.
-    silent: Named,
+    silent: CountByUser,
     unnamed_silent: u32,
 }
 
-impl Group {
+impl WaitingGroup {
     /// Requests without output: those that wait, and those that waited in vain.
     #[must_use]
     pub fn unanswered(&self) -> u32 {
@@ -156,20 +156,20 @@ impl Group {
 pub struct Cohort {
     /// The number of the second.
     pub second: u32,
-    groups: [[Group; 2]; 2],
+    groups: [[WaitingGroup; 2]; 2],
 }
 
 impl Cohort {
     /// Those of one kind and arm.
     #[must_use]
-    pub const fn group(&self, kind: Kind, arm: Arm) -> &Group {
+    pub const fn group(&self, kind: ResponseKind, arm: Arm) -> &WaitingGroup {
         &self.groups[kind as usize][arm as usize]
     }
 }
 
 /// All that wait.
 #[derive(Clone, Debug, Default)]
-pub struct Waiting {
+pub struct WaitingRequests {
     // In order; seconds without waiting requests are left out.
     cohorts: VecDeque<Cohort>,
     named: u32,
@@ -180,7 +180,7 @@ pub struct Waiting {
     since: u32,
 }
 
-impl Waiting {
+impl WaitingRequests {
     /// A request was sent.
     pub fn sent(&mut self, wait: Wait, arm: Arm, user: Option<Slot>) {
         if wait.second < self.since || self.is_older(wait.second) {
@@ -204,7 +204,7 @@ impl Waiting {
 
     /// A request stopped waiting; `counts`: whether one that failed, or whose client left, was without output for long
     /// enough. Says whether it was known.
-    pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, counts: bool) -> bool {
+    pub fn end_wait(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: WaitEnd, counts: bool) -> bool {
         if wait.second < self.since {
             return false;
         }
@@ -219,14 +219,14 @@ impl Waiting {
         let group = &mut self.cohorts[place].groups[wait.kind as usize][arm as usize];
         let Some(named) = group.end(user) else { return false };
         match how {
-            Over::Answered => group.answered += 1,
-            Over::Failed | Over::Paused | Over::Left if counts && named => {
+            WaitEnd::Answered => group.answered += 1,
+            WaitEnd::Failed | WaitEnd::Paused | WaitEnd::ClientGone if counts && named => {
                 // It keeps its place.
                 group.silent.add(user);
                 return true;
             }
-            Over::Failed | Over::Paused | Over::Left if counts => group.unnamed_silent += 1,
-            Over::Failed | Over::Paused | Over::Left | Over::Dropped => {}
+            WaitEnd::Failed | WaitEnd::Paused | WaitEnd::ClientGone if counts => group.unnamed_silent += 1,
+            WaitEnd::Failed | WaitEnd::Paused | WaitEnd::ClientGone | WaitEnd::Dropped => {}
         }
         self.named -= u32::from(named);
         true
@@ -264,7 +264,7 @@ impl Waiting {
 
     /// Nothing is known of what was sent before this second.
     pub fn forget(&mut self, second: u32) {
-        *self = Waiting { since: second, older_until: self.older_until, ..Waiting::default() };
+        *self = WaitingRequests { since: second, older_until: self.older_until, ..WaitingRequests::default() };
     }
 
     /// The seconds with requests that wait, or waited in vain, from this one on.
@@ -284,7 +284,7 @@ impl Waiting {
                 Some(place) => &mut counts[place],
                 None => &mut longer,
             };
-            *count += Kind::ALL.iter().map(|kind| cohort.group(*kind, arm).waiting()).sum::<u32>();
+            *count += ResponseKind::ALL.iter().map(|kind| cohort.group(*kind, arm).waiting()).sum::<u32>();
         }
         (counts, longer)
     }
@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     fn wait(second: u32) -> Wait {
-        Wait { second, kind: Kind::Whole }
+        Wait { second, kind: ResponseKind::Whole }
     }
 
     fn user(number: u16) -> Option<Slot> {
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_counts_go_on() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingRequests::default();
         for second in 0..4000 {
             for number in 0..20 {
                 waiting.sent(wait(second), Arm::Canary, user(number));
@@ -336,43 +336,43 @@ mod tests {
         let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
         assert_eq!((young[0], young[0] + longer), (60 * 20, 80_000));
         // Those who are long forgotten are counted down as they end.
-        assert!(waiting.over(wait(7), Arm::Canary, user(3), Over::Answered, false));
-        assert!(waiting.over(wait(3999), Arm::Canary, user(3), Over::Dropped, false));
+        assert!(waiting.end_wait(wait(7), Arm::Canary, user(3), WaitEnd::Answered, false));
+        assert!(waiting.end_wait(wait(3999), Arm::Canary, user(3), WaitEnd::Dropped, false));
         let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
         assert_eq!(young[0] + longer, 79_998);
     }
 
     #[test]
     fn more_than_can_be_named_are_counted() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingRequests::default();
         let all = MOST_NAMED + 500;
         (0..all).for_each(|_| waiting.sent(wait(9), Arm::Stable, user(1)));
-        (0..all).for_each(|_| assert!(waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false)));
-        assert!(!waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false), "no more than were sent");
+        (0..all).for_each(|_| assert!(waiting.end_wait(wait(9), Arm::Stable, user(1), WaitEnd::Answered, false)));
+        assert!(!waiting.end_wait(wait(9), Arm::Stable, user(1), WaitEnd::Answered, false), "no more than were sent");
         waiting.pass(10, [0; 2]);
         assert_eq!((waiting.cohorts.len(), waiting.named), (0, 0));
     }
 
     #[test]
     fn what_was_thrown_away_is_not_counted_down() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingRequests::default();
         waiting.sent(wait(5), Arm::Canary, user(1));
         waiting.forget(6);
         waiting.sent(wait(5), Arm::Canary, user(2));
         waiting.sent(wait(6), Arm::Canary, user(3));
-        assert!(!waiting.over(wait(5), Arm::Canary, user(1), Over::Answered, false));
+        assert!(!waiting.end_wait(wait(5), Arm::Canary, user(1), WaitEnd::Answered, false));
         assert_eq!(waiting.by_age(Arm::Canary, &[], Millis(9000)), ([], 1));
     }
 
     #[test]
     fn whoever_waited_in_vain_is_remembered_while_it_matters() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingRequests::default();
         for (second, arm) in [(5, Arm::Canary), (5, Arm::Stable), (7, Arm::Stable)] {
             waiting.sent(wait(second), arm, user(1));
-            waiting.over(wait(second), arm, user(1), Over::Left, true);
+            waiting.end_wait(wait(second), arm, user(1), WaitEnd::ClientGone, true);
         }
         waiting.pass(9, [5; 2]);
-        let seconds = |waiting: &Waiting| waiting.from(0).map(|cohort| cohort.second).collect::<Vec<_>>();
+        let seconds = |waiting: &WaitingRequests| waiting.from(0).map(|cohort| cohort.second).collect::<Vec<_>>();
         assert_eq!(seconds(&waiting), [5], "stable's alone are compared with nobody's");
         waiting.pass(9, [6; 2]);
         assert_eq!((seconds(&waiting), waiting.named), (vec![], 0));

@@ -21,15 +21,15 @@ const ENDS: [BodyEnd; 8] = [
     BodyEnd::Silent,
 ];
 
-const GROUNDS: [Grounds; 3] = [Grounds::Other, Grounds::Quota, Grounds::ContentFilter];
+const GROUNDS: [ErrorClass; 3] = [ErrorClass::Other, ErrorClass::Quota, ErrorClass::ContentFilter];
 
 /// An answer as it ended, and what it is with this key.
-fn answered(status: u16, grounds: Grounds, body: BodyEnd, own_key: bool) -> Outcome {
+fn answered(status: u16, grounds: ErrorClass, body: BodyEnd, own_key: bool) -> Outcome {
     classify(Ending::Answered { status, grounds, body }, own_key)
 }
 
 /// Every answer there is.
-fn every_answer() -> impl Iterator<Item = (u16, Grounds, BodyEnd, bool)> {
+fn every_answer() -> impl Iterator<Item = (u16, ErrorClass, BodyEnd, bool)> {
     (100..=599).flat_map(|status| {
         GROUNDS.into_iter().flat_map(move |grounds| {
             ENDS.into_iter().flat_map(move |body| [true, false].map(|own_key| (status, grounds, body, own_key)))
@@ -60,7 +60,7 @@ fn the_table_of_what_is_judged() {
         (Outcome::SerinError, [Not; 4], Not),
     ] {
         assert_eq!(SETTINGS.map(|counting| outcome.judged(counting)), guard, "{outcome:?}");
-        assert_eq!(outcome.told_to_breaker(), breaker, "{outcome:?}");
+        assert_eq!(outcome.judged_by_breaker(), breaker, "{outcome:?}");
     }
     assert_eq!(
         Counting::default(),
@@ -73,7 +73,7 @@ fn the_table_of_what_is_judged() {
 fn what_opens_a_breaker_is_a_failure_for_every_guard() {
     for outcome in Outcome::ALL {
         for counting in SETTINGS {
-            let (guard, breaker) = (outcome.judged(counting), outcome.told_to_breaker());
+            let (guard, breaker) = (outcome.judged(counting), outcome.judged_by_breaker());
             assert!(breaker != Failure || guard == Failure, "{outcome:?} {counting:?}");
             assert_eq!(breaker == Success, guard == Success, "{outcome:?} {counting:?}");
         }
@@ -109,8 +109,8 @@ fn every_answer_is_in_its_row() {
     for (status, grounds, body, own_key) in every_answer() {
         let row = match (status / 100, status, grounds) {
             (5, ..) => Outcome::ServerError,
-            (4, _, Grounds::ContentFilter) => Outcome::ClientError,
-            (4, _, Grounds::Quota) | (_, 402, _) if own_key => Outcome::Quota,
+            (4, _, ErrorClass::ContentFilter) => Outcome::ClientError,
+            (4, _, ErrorClass::Quota) | (_, 402, _) if own_key => Outcome::Quota,
             (_, 401 | 403, _) if own_key => Outcome::Auth,
             (_, 429, _) => Outcome::Throttled,
             (_, 408, _) => Outcome::Timeout,
@@ -145,9 +145,10 @@ fn answers_lead_to_all_outcomes_but_those_that_take_no_answer() {
 #[test]
 fn no_complaint_about_a_request_reaches_the_breaker() {
     for (status, grounds, body, own_key) in every_answer().filter(|(status, ..)| matches!(status, 400..=499)) {
-        let told = answered(status, grounds, body, own_key).told_to_breaker();
+        let told = answered(status, grounds, body, own_key).judged_by_breaker();
         // A 408 complains of time: whoever sends it did not get to the answer.
-        let timed_out = status == 408 && !(grounds == Grounds::Quota && own_key) && grounds != Grounds::ContentFilter;
+        let timed_out =
+            status == 408 && !(grounds == ErrorClass::Quota && own_key) && grounds != ErrorClass::ContentFilter;
         assert_eq!(told, if timed_out { Failure } else { Not }, "{status} {grounds:?} own_key={own_key}");
     }
 }
@@ -169,7 +170,7 @@ fn an_error_is_what_its_status_and_its_words_say_however_its_body_ends() {
             assert_eq!(outcome, answered(status, grounds, BodyEnd::Complete, own_key), "{status} {body:?}");
             assert!(!matches!(outcome.judged(SETTINGS[3]), Success) && outcome != Outcome::Empty, "{status}");
         } else {
-            assert_eq!(outcome, answered(status, Grounds::Other, body, !own_key), "{status} {body:?}");
+            assert_eq!(outcome, answered(status, ErrorClass::Other, body, !own_key), "{status} {body:?}");
         }
     }
 }
@@ -181,7 +182,7 @@ fn what_is_about_the_request_is_asked_of_stable_and_nothing_else() {
         assert!(!asks || matches!(status, 400..=499), "{status}");
         if asks {
             for own_key in [true, false] {
-                let outcome = answered(status, Grounds::Other, BodyEnd::Complete, own_key);
+                let outcome = answered(status, ErrorClass::Other, BodyEnd::Complete, own_key);
                 assert_eq!(outcome, Outcome::ClientError, "{status}");
             }
         }

@@ -3,56 +3,56 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide::breaker::BreakerState;
+use crate::decide::breaker::BreakerPhase;
 
 const RULE: BreakerRule = BreakerRule { failures: 5, open_for: Millis(60_000) };
 
-fn missed_at(moments: impl IntoIterator<Item = u64>) -> State {
-    moments.into_iter().fold(State::CLOSED, |state, now| missed(state, &RULE, Millis(now)))
+fn missed_at(moments: impl IntoIterator<Item = u64>) -> CircuitState {
+    moments.into_iter().fold(CircuitState::CLOSED, |state, now| after_connect_failure(state, &RULE, Millis(now)))
 }
 
 #[test]
 fn it_takes_so_many_failures_to_connect_over_a_second() {
-    assert!(matches!(missed_at([7; 500]), State::Closed { failures: 500, first: Millis(7), .. }), "a burst");
-    assert!(matches!(missed_at([0, 400, 800, 2000]), State::Closed { failures: 4, .. }), "too few");
-    assert!(matches!(missed_at([0, 1, 2, 3, 999]), State::Closed { failures: 5, .. }), "too soon");
-    assert_eq!(missed_at([0, 1, 2, 3, 1000]), State::Open { failures: 5, until: Millis(2000), tries: 0 });
+    assert!(matches!(missed_at([7; 500]), CircuitState::Closed { failures: 500, first: Millis(7), .. }), "a burst");
+    assert!(matches!(missed_at([0, 400, 800, 2000]), CircuitState::Closed { failures: 4, .. }), "too few");
+    assert!(matches!(missed_at([0, 1, 2, 3, 999]), CircuitState::Closed { failures: 5, .. }), "too soon");
+    assert_eq!(missed_at([0, 1, 2, 3, 1000]), CircuitState::Open { failures: 5, until: Millis(2000), tries: 0 });
     // Where there is little traffic the row is as long as it takes.
     let hour = 3_600_000;
     let rare = missed_at((0..5).map(|step| step * hour));
-    assert_eq!(rare, State::Open { failures: 5, until: Millis(4 * hour + 1000), tries: 0 });
+    assert_eq!(rare, CircuitState::Open { failures: 5, until: Millis(4 * hour + 1000), tries: 0 });
     // Those that were under way do not move the deadline.
-    assert_eq!(missed(rare, &RULE, Millis(4 * hour + 900)), rare);
+    assert_eq!(after_connect_failure(rare, &RULE, Millis(4 * hour + 900)), rare);
 }
 
 #[test]
 fn serin_tries_after_1_2_4_seconds_up_to_15() {
     let (mut state, mut now, mut pauses) = (missed_at([0, 1, 2, 3, 1000]), Millis(1000), Vec::new());
     for _ in 0..7 {
-        let State::Open { until, .. } = state else { unreachable!("{state:?}") };
-        assert_eq!(probe(state, Millis(until.0 - 1)), None);
-        assert_eq!(state.seen(Millis(until.0 - 1)), BreakerState::Open);
-        let trying = probe(state, until).unwrap();
-        assert_eq!(trying.seen(until), BreakerState::HalfOpen);
-        assert_eq!(probe(trying, Millis(until.0 + 1)), None, "one at a time");
+        let CircuitState::Open { until, .. } = state else { unreachable!("{state:?}") };
+        assert_eq!(begin_probe(state, Millis(until.0 - 1)), None);
+        assert_eq!(state.phase(Millis(until.0 - 1)), BreakerPhase::Open);
+        let trying = begin_probe(state, until).unwrap();
+        assert_eq!(trying.phase(until), BreakerPhase::HalfOpen);
+        assert_eq!(begin_probe(trying, Millis(until.0 + 1)), None, "one at a time");
         pauses.push(until.since(now).0 / 1000);
         now = until;
-        state = probed(trying, until, false, until);
+        state = after_probe(trying, until, false, until);
     }
     assert_eq!(pauses, [1, 2, 4, 8, 15, 15, 15]);
-    let trying = probe(state, Millis(now.0 + 15_000)).unwrap();
-    assert_eq!(probed(trying, Millis(now.0 + 15_000), true, Millis(now.0 + 15_001)), State::CLOSED);
+    let trying = begin_probe(state, Millis(now.0 + 15_000)).unwrap();
+    assert_eq!(after_probe(trying, Millis(now.0 + 15_000), true, Millis(now.0 + 15_001)), CircuitState::CLOSED);
 }
 
 #[test]
 fn a_probe_that_is_lost_is_begun_anew_and_then_says_nothing() {
-    let trying = probe(missed_at([0, 1, 2, 3, 1000]), Millis(2000)).unwrap();
-    assert_eq!(probe(trying, Millis(31_999)), None);
-    let anew = probe(trying, Millis(32_000)).unwrap();
+    let trying = begin_probe(missed_at([0, 1, 2, 3, 1000]), Millis(2000)).unwrap();
+    assert_eq!(begin_probe(trying, Millis(31_999)), None);
+    let anew = begin_probe(trying, Millis(32_000)).unwrap();
     for connected in [true, false] {
-        assert_eq!(probed(anew, Millis(2000), connected, Millis(32_001)), anew);
+        assert_eq!(after_probe(anew, Millis(2000), connected, Millis(32_001)), anew);
         // Something else was quicker.
-        assert_eq!(probed(State::CLOSED, Millis(2000), connected, Millis(32_001)), State::CLOSED);
+        assert_eq!(after_probe(CircuitState::CLOSED, Millis(2000), connected, Millis(32_001)), CircuitState::CLOSED);
     }
 }
 
@@ -80,31 +80,31 @@ proptest! {
         ),
     ) {
         let rule = BreakerRule { failures, ..RULE };
-        let (mut state, mut now, mut row) = (State::CLOSED, 0, Vec::new());
+        let (mut state, mut now, mut row) = (CircuitState::CLOSED, 0, Vec::new());
         let mut out = false;
         for step in seen {
             match step {
                 Seen::Wait(length) => now += length,
                 Seen::Missed => {
-                    state = State::unpack(missed(state, &rule, Millis(now)).pack());
+                    state = CircuitState::unpack(after_connect_failure(state, &rule, Millis(now)).pack());
                     row.push(now);
                     out |= row.len() >= failures as usize && now - row[0] >= 1000;
                 }
-                Seen::Head => (state, row, out) = (State::CLOSED, Vec::new(), false),
+                Seen::Head => (state, row, out) = (CircuitState::CLOSED, Vec::new(), false),
                 Seen::Probe(connected) => {
-                    let begun = probe(state, Millis(now));
+                    let begun = begin_probe(state, Millis(now));
                     prop_assert!(begun.is_none() || out, "a stable that is not left out is probed");
                     if let Some(trying) = begun {
-                        state = probed(trying, Millis(now), connected, Millis(now));
+                        state = after_probe(trying, Millis(now), connected, Millis(now));
                         if connected {
                             (row, out) = (Vec::new(), false);
                         }
                     }
                 }
             }
-            prop_assert_eq!(!matches!(state, State::Closed { .. }), out);
+            prop_assert_eq!(!matches!(state, CircuitState::Closed { .. }), out);
             // It is never longer until the next probe than it may be.
-            if let State::Open { until, .. } = state {
+            if let CircuitState::Open { until, .. } = state {
                 prop_assert!(until.0 <= now + LONGEST_PAUSE.0);
             }
         }

@@ -3,12 +3,12 @@
 //! Values; [`describe::command`](crate::describe::command) writes the sentences, and [`command`](super::command)
 //! decides whether a command is carried out.
 
-use super::in_force::Why;
+use super::in_force::ShareReason;
 use crate::decide::units::{Millis, Percent};
 
 /// What a command's sender should know besides.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Note {
+pub enum CommandNote {
     /// The share stays, since a rollback never raises it.
     Stays(Percent),
     /// The file pins this share, so that a pause holds nothing yet.
@@ -16,7 +16,7 @@ pub enum Note {
     /// It was paused already.
     PausedBy(String),
     /// Nothing held it, as it is what it is by this.
-    NothingHeld(Why),
+    NothingHeld(ShareReason),
     /// The ramp begins again at this stage when the canary has answered a probe.
     BeginsAgain(Percent),
     /// It stays at 0%.
@@ -25,7 +25,7 @@ pub enum Note {
 
 /// Why a command is not carried out.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
+pub enum CommandRefusal {
     /// It was rolled back, so that only `resume` takes it to a share.
     RolledBack,
     /// The canary cannot be used.
@@ -56,7 +56,7 @@ pub enum Refusal {
 
 /// Why a command comes to nothing for another reason than where its rollout stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Barred {
+pub enum CommandObstacle {
     /// It is for one rollout, and names none of these.
     Unnamed {
         /// Their names.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use crate::decide::cause::CauseCount;
 use crate::decide::guard::Arms;
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
-use crate::decide::guard::sources::Apart;
+use crate::decide::guard::sources::TickBySource;
 use crate::decide::guard::tick::Tick;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::window::Counts;
 
 /// What the file and the machine's health say of a rollout.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub struct RolloutContext<'a> {
     /// Its name.
     pub name: &'a str,
     /// What the file asks for.
@@ -32,7 +32,7 @@ pub struct View<'a> {
     pub generation: u64,
 }
 
-impl View<'_> {
+impl RolloutContext<'_> {
     /// Whether what has to be written first can be begun by itself.
     pub(super) const fn may_write(&self) -> bool {
         self.unwritable.is_none() && !self.writing
@@ -45,17 +45,17 @@ pub struct Observation {
     /// A length of time for the guard; `None`: its time has not come.
     pub tick: Option<Tick>,
     /// The same by source, where there are several.
-    pub apart: Option<Box<Apart>>,
+    pub by_source: Option<Box<TickBySource>>,
     /// Over the guard's window, users capped.
     pub window: Arms,
     /// The same of the canary, of those sources that decide: what a ceiling is held against.
-    pub under_ceiling: Counts,
+    pub ceiling_counts: Counts,
     /// Whether the process was suspended for a while: requests in flight then are no evidence.
-    pub slept: bool,
+    pub was_suspended: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
     /// Whether stable's breaker diverted requests: the rest of its users are no fair comparison.
-    pub stable_shut: bool,
+    pub stable_breaker_open: bool,
     /// Whether the canary answers no request either.
     pub canary_dead: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
@@ -65,7 +65,7 @@ pub struct Observation {
     /// What a slow pace between the outputs of a stream is by now.
     pub pace_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
-    pub refuses: Option<Arc<str>>,
+    pub most_rejected: Option<Arc<str>>,
     /// Why the canary's requests failed at this share, the commonest cause first.
     pub causes: Arc<[CauseCount]>,
     /// Users behind the failures of stable and canary at this share.

@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::context::{Observation, View};
+use super::context::{Observation, RolloutContext};
 use super::in_force::in_force;
-use super::promotion::outlook;
-use super::state::{Lock, RolloutState, Verb};
+use super::promotion::next_promotion;
+use super::state::{Lock, RolloutCommand, RolloutState};
 use super::step::{Input, step};
 use super::tests::canary;
 use crate::decide::guard::aspect::Aspect;
@@ -127,8 +127,8 @@ impl World {
                     _ => answers.pace = follows,
                 }
             }
-            "refuses" => self.seen.refuses = Some(value.replace('_', " ").into()),
-            "stable_shut" => self.seen.stable_shut = value.parse().unwrap(),
+            "refuses" => self.seen.most_rejected = Some(value.replace('_', " ").into()),
+            "stable_shut" => self.seen.stable_breaker_open = value.parse().unwrap(),
             "confirm_seconds" => self.canary.guard.constants.confirm_seconds = value.parse().unwrap(),
             "stable_probe" => self.seen.stable_answers = value.parse().ok(),
             other => panic!("no such setting: {other}"),
@@ -149,7 +149,7 @@ impl World {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
                 let minute = |number: f64| (number * 60.0) as u64;
                 let (failures, requests) = self.canary_failures;
-                self.seen.under_ceiling = Counts { requests: minute(requests), failures: minute(failures) };
+                self.seen.ceiling_counts = Counts { requests: minute(requests), failures: minute(failures) };
                 (canary.events[1], stable.events[1]) = self.slow;
                 (canary.events[2], stable.events[2]) = self.refused;
                 for (aspect, (of_canary, of_stable)) in &self.answers {
@@ -168,10 +168,10 @@ impl World {
                 let lock = Lock { to, at: UnixMillis(0), actor: "bob".into(), reason: "by file".into() };
                 return Input::LockFound(lock);
             }
-            "rollback" => Verb::Rollback { to: at.unwrap_or_default() },
-            "resume" => Verb::Resume { at },
-            "promote" => Verb::Promote { to: at },
-            "pause" => Verb::Pause,
+            "rollback" => RolloutCommand::Rollback { to: at.unwrap_or_default() },
+            "resume" => RolloutCommand::Resume { at },
+            "promote" => RolloutCommand::Promote { to: at },
+            "pause" => RolloutCommand::Pause,
             other => panic!("no such input: {other}"),
         };
         Input::Command { verb, actor: "alice".to_owned(), reason: String::new() }
@@ -179,8 +179,8 @@ impl World {
 }
 
 impl World {
-    fn view(&self) -> View<'_> {
-        View {
+    fn view(&self) -> RolloutContext<'_> {
+        RolloutContext {
             name: "chat",
             canary: &self.canary,
             blocked: self.blocked.as_deref(),
@@ -236,7 +236,7 @@ fn replay(trace: &str) -> String {
         let ruling = in_force(&view, &state);
         write!(out, "{told:<58} => {} {}", ruling.percent, ruling.standing.as_str()).unwrap();
         told_of.iter().for_each(|told| write!(out, " {told}").unwrap());
-        let waiting = waiting_for(view.name, &outlook(&view, &state, &world.seen, now).waiting_for);
+        let waiting = waiting_for(view.name, &next_promotion(&view, &state, &world.seen, now).waiting_for);
         writeln!(out, "{}{waiting}", if waiting.is_empty() { "" } else { " | " }).unwrap();
     }
     out

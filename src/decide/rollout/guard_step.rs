@@ -8,24 +8,24 @@
 
 use super::context::Observation;
 use super::in_force::{confirming, in_force};
-use super::promotion::{confirmation, may_confirm};
+use super::promotion::{confirmation_condition, may_confirm};
 use super::ramp;
 use super::retry_after_rollback::{millis, real};
 use super::state::{Pause, Phase};
-use super::step_builder::{Draft, Rescue};
-use crate::decide::event::{Action, Actor, Decided, Decision, Reason, Regression};
-use crate::decide::guard::analysis::{Circumstances, Reading, fraction};
+use super::step_builder::{StepBuilder, WithdrawWaiting};
+use crate::decide::event::{Action, Actor, Decision, DecisionKind, Reason, Regression};
+use crate::decide::guard::analysis::{AnalysisResult, TickContext, fraction};
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::decision_inputs::Grounds;
+use crate::decide::guard::decision_inputs::DecisionInputs;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::Tick;
 use crate::decide::policy::{Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent};
 
-impl Draft<'_> {
+impl StepBuilder<'_> {
     /// Shows the guard a tick; whether it did something about the share.
-    pub(super) fn guard_acts(&mut self, tick: &Tick, seen: &Observation) -> bool {
+    pub(super) fn run_guard(&mut self, tick: &Tick, seen: &Observation) -> bool {
         let canary = self.view.canary;
         let guard = &canary.guard;
         let back = matches!(self.next.phase, Phase::RolledBack { .. });
@@ -33,32 +33,32 @@ impl Draft<'_> {
             self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
         }
         if in_force(self.view, self.next).percent == Percent::ZERO {
-            self.next.judge.rest(guard, tick, seen.apart.as_deref());
+            self.next.analysis.tick_without_users(guard, tick, seen.by_source.as_deref());
             return false;
         }
         let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, self.next);
-        if seen.stable_shut && !alone {
-            self.next.judge.leave_out(guard, tick, seen.apart.as_deref());
+        if seen.stable_breaker_open && !alone {
+            self.next.analysis.skip_tick(guard, tick, seen.by_source.as_deref());
             return false;
         }
-        let now = Circumstances {
+        let now = TickContext {
             share: fraction(self.before.in_force),
-            schedule: ramp::schedule(&canary.ramp),
+            schedule: ramp::ramp_length(&canary.ramp),
             confirming: matches!(self.next.phase, Phase::Confirming { .. }),
             alone,
         };
-        self.next.judge.tick(guard, &now, tick, seen.apart.as_deref());
-        let reading = self.next.judge.reading(guard, self.next.tries());
-        let rules = self.regressions(&reading, seen);
-        let acted = rules.iter().any(|rule| self.act_on(*rule, &reading, seen));
+        self.next.analysis.tick(guard, &now, tick, seen.by_source.as_deref());
+        let result = self.next.analysis.result(guard, self.next.tries());
+        let rules = self.regressions(&result, seen);
+        let acted = rules.iter().any(|rule| self.act_on(*rule, &result, seen));
         if rules.iter().any(|rule| matches!(rule, Rule::Down | Rule::Silent)) {
-            self.rescue = Some(self.rescue(acted));
+            self.rescue = Some(self.withdraw_waiting(acted));
         }
         if acted {
             return true;
         }
-        if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
-            self.confirm(Decided::Confirm, &reading, seen);
+        if result.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&result, seen) {
+            self.confirm(DecisionKind::Confirm, &result, seen);
             return true;
         }
         false
@@ -66,31 +66,31 @@ impl Draft<'_> {
 
     /// The regressions of the canary, in the order in which they are tried until one changes something; no user is
     /// moved to a stable that is in trouble itself.
-    fn regressions(&self, reading: &Reading, seen: &Observation) -> Vec<Rule> {
+    fn regressions(&self, result: &AnalysisResult, seen: &Observation) -> Vec<Rule> {
         let guard = &self.view.canary.guard;
-        let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
+        let alarm = |aspect: Aspect| result.of(aspect).is_alarm();
         let mut rules = Vec::new();
-        if alarm(Aspect::Failing) && !reading.stable_down {
+        if alarm(Aspect::Failing) && !result.stable_down {
             rules.push(Rule::Worse);
         }
-        if reading.down {
+        if result.down {
             rules.push(Rule::Down);
         }
-        if reading.silent && !reading.stable_down {
+        if result.silent && !result.stable_down {
             rules.push(Rule::Silent);
         }
-        if reading.stable_down || reading.incident {
+        if result.stable_down || result.incident {
             return rules;
         }
         if guard.slow.is_some() && alarm(Aspect::Slow) {
             // What is slow may never answer.
-            rules.push(if self.next.judge.silence().early { Rule::Silent } else { Rule::Slower });
+            rules.push(if self.next.analysis.silence().early { Rule::Silent } else { Rule::Slower });
         }
-        let window = seen.under_ceiling;
+        let window = seen.ceiling_counts;
         let above = |ceiling: Percent| {
             let (failures, requests) = (real(window.failures), real(window.requests));
             let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
-            lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
+            lower > fraction(ceiling) && result.of(Aspect::Failing).is_suspect()
         };
         if guard.ceiling.is_some_and(above) {
             rules.push(Rule::Ceiling);
@@ -103,16 +103,16 @@ impl Draft<'_> {
         rules
     }
 
-    fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
-        seen.stable_answers == Some(true) && !reading.stable_down
+    fn stable_is_well(&self, result: &AnalysisResult, seen: &Observation) -> bool {
+        seen.stable_answers == Some(true) && !result.stable_down
     }
 
     /// Does what the file asks for after a regression; false: nothing that was not done before.
-    fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
+    fn act_on(&mut self, rule: Rule, result: &AnalysisResult, seen: &Observation) -> bool {
         let canary = self.view.canary;
         let holds = canary.on_regression == OnRegression::Hold || canary.guard.follows(rule.aspect()) == OnExcess::Hold;
         if matches!(self.next.phase, Phase::RolledBack { .. }) {
-            return !holds && self.empty(rule, reading, seen);
+            return !holds && self.roll_back_to_zero(rule, result, seen);
         }
         // An earlier version wrote down no rule.
         let told = |pause: &Pause| match &pause.rules[..] {
@@ -122,7 +122,7 @@ impl Draft<'_> {
         if holds && self.next.paused.as_ref().is_some_and(told) {
             return false;
         }
-        let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
+        let decision = self.decision_inputs(result, seen).decision(DecisionKind::Alarm(rule));
         if holds {
             self.hold(rule, &decision);
             self.record(Actor::Guard, Action::Hold, Reason::Decided(decision));
@@ -131,8 +131,8 @@ impl Draft<'_> {
         let stage = self.stage_back(rule);
         if let Some(stage) = stage {
             self.next.step_backs += 1;
-            self.begin_judgement();
-            self.go_to(stage);
+            self.begin_analysis();
+            self.set_ramp_percent(stage);
             self.record(Actor::Guard, Action::StepBack, Reason::Decided(decision));
             return true;
         }
@@ -145,7 +145,7 @@ impl Draft<'_> {
         self.next.paused.take_if(|pause| pause.regression);
         if canary.rollback_to > Percent::ZERO {
             // Users who stay there are still guarded.
-            self.begin_judgement();
+            self.begin_analysis();
         }
         self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
@@ -169,17 +169,17 @@ impl Draft<'_> {
     }
 
     /// Withdraws requests that wait for a canary that does not answer; on a hold, for as long as that lasts.
-    fn rescue(&self, acted: bool) -> Rescue {
+    fn withdraw_waiting(&self, acted: bool) -> WithdrawWaiting {
         if acted {
-            return Rescue::Everybody;
+            return WithdrawWaiting::All;
         }
-        let waited = Millis(millis(self.next.judge.silence().shortest));
-        Rescue::Longer(waited.max(self.view.canary.guard.constants.silent_least))
+        let waited = Millis(millis(self.next.analysis.silence().shortest));
+        WithdrawWaiting::LongerThan(waited.max(self.view.canary.guard.constants.silent_least))
     }
 
     /// The users whom `rollback_to` left on the canary fail as well: roll back to 0.
-    fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
-        let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
+    fn roll_back_to_zero(&mut self, rule: Rule, result: &AnalysisResult, seen: &Observation) -> bool {
+        let decision = self.decision_inputs(result, seen).decision(DecisionKind::Alarm(rule));
         let cause = Regression::Found(decision.clone());
         self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: true };
         self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
@@ -190,7 +190,7 @@ impl Draft<'_> {
     fn stage_back(&self, rule: Rule) -> Option<Percent> {
         let canary = self.view.canary;
         let dead = matches!(rule, Rule::Down | Rule::Silent)
-            || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+            || self.next.analysis.canary_run().evidence() >= canary.guard.constants.down_evidence;
         let apt = canary.on_regression == OnRegression::StepBack
             && !dead
             && canary.percent == Intent::Auto
@@ -202,10 +202,10 @@ impl Draft<'_> {
         apt.then(|| ramp::previous_stage(&canary.ramp, share)).flatten()
     }
 
-    pub(super) fn confirm(&mut self, decided: Decided, reading: &Reading, seen: &Observation) {
+    pub(super) fn confirm(&mut self, decided: DecisionKind, result: &AnalysisResult, seen: &Observation) {
         let completed = self.next.phase == Phase::Completed;
-        self.next.judge.expect_confirmation();
-        let decision = self.grounds(reading, seen).decide(decided);
+        self.next.analysis.expect_confirmation();
+        let decision = self.decision_inputs(result, seen).decision(decided);
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
         self.record(Actor::Guard, Action::Confirm, Reason::Decided(decision));
@@ -214,40 +214,44 @@ impl Draft<'_> {
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
     pub(super) fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
         let (guard, tries) = (&self.view.canary.guard, self.next.tries());
-        let judge = &self.next.judge;
-        let reading = judge.reading(guard, tries);
-        let (decided, action) = if reading.stable_down || seen.stable_shut {
-            self.next.judge.confirm_rest = guard.constants.confirm_seconds;
+        let analysis = &self.next.analysis;
+        let result = analysis.result(guard, tries);
+        let (decided, action) = if result.stable_down || seen.stable_breaker_open {
+            self.next.analysis.confirm_rest = guard.constants.confirm_seconds;
             // Half of the users are with a stable that is down: that waits for no disk. A restart begins it again.
             self.forgettable = true;
-            (Decided::GivenUp, Action::GiveUp)
-        } else if judge.step.seconds >= guard.constants.confirm_seconds
-            && confirmation(guard, judge, tries).is_none()
+            (DecisionKind::GivenUp, Action::GiveUp)
+        } else if analysis.step.seconds >= guard.constants.confirm_seconds
+            && confirmation_condition(guard, analysis, tries).is_none()
             && self.view.may_write()
         {
-            self.keep_watched();
-            self.next.judge.confirmed();
-            (Decided::Confirmed, Action::Confirmed)
+            self.keep_evidence();
+            self.next.analysis.confirmed();
+            (DecisionKind::Confirmed, Action::Confirmed)
         } else {
             return;
         };
-        let decision = self.grounds(&reading, seen).decide(decided);
+        let decision = self.decision_inputs(&result, seen).decision(decided);
         self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
         self.next.since = self.now;
         self.record(Actor::Guard, action, Reason::Decided(decision));
     }
 
-    pub(super) fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
-        Grounds {
+    pub(super) fn decision_inputs<'g>(
+        &'g self,
+        result: &'g AnalysisResult,
+        seen: &'g Observation,
+    ) -> DecisionInputs<'g> {
+        DecisionInputs {
             guard: &self.view.canary.guard,
-            judge: &self.next.judge,
-            reading,
+            analysis: &self.next.analysis,
+            result,
             now: self.now,
-            window: seen.under_ceiling,
-            refuses: seen.refuses.as_deref(),
+            window: seen.ceiling_counts,
+            most_rejected: seen.most_rejected.as_deref(),
             causes: &seen.causes,
             users: seen.users,
-            held: (self.before.in_force, ramp::hold(&self.view.canary.ramp, self.next.percent)),
+            held: (self.before.in_force, ramp::hold_time(&self.view.canary.ramp, self.next.percent)),
             confirming: confirming(self.view, self.next),
         }
     }

@@ -3,65 +3,71 @@
 //! One formula for every surface and every decision: 0 if locked or blocked; else `rollback_to` if the guard rolled
 //! this attempt back; else the pinned share; else half while the canary is confirmed; else the ramp's; never above
 //! `ramp.max`. A rollback never raises the share: a lock's `--to` and `rollback_to` only lower what lies under them, so
-//! `percent: 0` is 0 in every case. [`in_force`] runs with every tick and allocates nothing; [`why`] gives the reason,
+//! `percent: 0` is 0 in every case. [`in_force`] runs with every tick and allocates nothing; [`share_reason`] gives the reason,
 //! for display.
 
 use serde::{Deserialize, Serialize};
 
-use super::context::View;
+use super::context::RolloutContext;
 use super::retry_after_rollback::pause_before_retry;
-use super::state::{Lock, Pause, Phase, RolloutState, Standing};
+use super::state::{Lock, OverallPhase, Pause, Phase, RolloutState};
 use crate::decide::event::decision::Regression;
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ruling {
+pub struct ShareInForce {
     /// The share of users on the canary.
     pub percent: Percent,
     /// The one word for it.
-    pub standing: Standing,
+    pub standing: OverallPhase,
     /// Whether nothing but the bucket may choose the canary: taken back, blocked, or `percent: 0`.
-    pub closed: bool,
+    pub buckets_only: bool,
 }
 
 /// Rules on a rollout.
 #[must_use]
-pub fn in_force(view: &View<'_>, state: &RolloutState) -> Ruling {
+pub fn in_force(view: &RolloutContext<'_>, state: &RolloutState) -> ShareInForce {
     let under = under_locks(view, state);
     match &state.lock {
         None => under,
-        Some(lock) => Ruling { percent: lock.to.min(under.percent), standing: Standing::Locked, closed: true },
+        Some(lock) => {
+            ShareInForce { percent: lock.to.min(under.percent), standing: OverallPhase::Locked, buckets_only: true }
+        }
     }
 }
 
-fn under_locks(view: &View<'_>, state: &RolloutState) -> Ruling {
+fn under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> ShareInForce {
     let canary = view.canary;
     if view.blocked.is_some() {
-        return Ruling { percent: Percent::ZERO, standing: Standing::Blocked, closed: true };
+        return ShareInForce { percent: Percent::ZERO, standing: OverallPhase::Blocked, buckets_only: true };
     }
     let intended = intended(view, state);
     if let Phase::RolledBack { emptied, .. } = state.phase {
         let stays = if emptied { Percent::ZERO } else { canary.rollback_to };
         let percent = stays.min(intended);
-        return Ruling { percent, standing: Standing::RolledBack, closed: true };
+        return ShareInForce { percent, standing: OverallPhase::RolledBack, buckets_only: true };
     }
     if let Intent::Pinned(_) = canary.percent {
-        return Ruling { percent: intended, standing: Standing::Pinned, closed: intended == Percent::ZERO };
+        return ShareInForce {
+            percent: intended,
+            standing: OverallPhase::Pinned,
+            buckets_only: intended == Percent::ZERO,
+        };
     }
     let standing = match (&state.phase, &state.paused) {
-        (Phase::Confirming { .. }, _) => Standing::Confirming,
-        (_, Some(_)) => Standing::Paused,
-        (Phase::Probing, None) => Standing::Probing,
-        (Phase::Completed, None) => Standing::Completed,
-        _ => Standing::Ramping,
+        (Phase::Confirming { .. }, _) => OverallPhase::Confirming,
+        (_, Some(_)) => OverallPhase::Paused,
+        (Phase::Probing, None) => OverallPhase::Probing,
+        (Phase::Completed, None) => OverallPhase::Completed,
+        _ => OverallPhase::Ramping,
     };
-    Ruling { percent: intended, standing, closed: false }
+    ShareInForce { percent: intended, standing, buckets_only: false }
 }
 
 // What would be in force if the canary had not been taken back.
-fn intended(view: &View<'_>, state: &RolloutState) -> Percent {
+fn intended(view: &RolloutContext<'_>, state: &RolloutState) -> Percent {
     let canary = view.canary;
     let percent = match (canary.percent, &state.phase) {
         (Intent::Pinned(percent), _) => percent,
@@ -74,7 +80,7 @@ fn intended(view: &View<'_>, state: &RolloutState) -> Percent {
 
 /// The share while the canary is confirmed: half, and never more than the ramp's.
 #[must_use]
-pub fn confirming(view: &View<'_>, state: &RolloutState) -> Percent {
+pub fn confirming(view: &RolloutContext<'_>, state: &RolloutState) -> Percent {
     let half = view.canary.guard.constants.confirm_share;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 1")]
     let hundredths = (half.clamp(0.0, 1.0) * 10_000.0).round() as u16;
@@ -84,7 +90,7 @@ pub fn confirming(view: &View<'_>, state: &RolloutState) -> Percent {
 /// By what it is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
-pub enum Why {
+pub enum ShareReason {
     /// A human rolled it back.
     Locked {
         /// The share in force.
@@ -94,7 +100,7 @@ pub enum Why {
         /// The rollback.
         lock: Lock,
         /// What would be in force without it, where that is worth a word.
-        besides: Option<Box<Why>>,
+        besides: Option<Box<ShareReason>>,
     },
     /// The canary cannot be used.
     Blocked {
@@ -114,7 +120,7 @@ pub enum Why {
         /// The `attempt:` that begins a new try.
         next_attempt: u32,
         /// Whether it is tried again by itself.
-        again: Again,
+        again: RetryPlan,
     },
     /// The file pins its share.
     Pinned {
@@ -153,7 +159,7 @@ pub enum Why {
 /// Whether a rollback of the guard ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Again {
+pub enum RetryPlan {
     /// The file does not ask for it.
     Never,
     /// It was tried again this many times.
@@ -164,41 +170,43 @@ pub enum Again {
 
 /// By what it is what it is, for those who tell it.
 #[must_use]
-pub fn why(view: &View<'_>, state: &RolloutState) -> Why {
+pub fn share_reason(view: &RolloutContext<'_>, state: &RolloutState) -> ShareReason {
     let asked = view.canary.percent;
     match &state.lock {
         None => why_under_locks(view, state),
         Some(lock) => {
             let besides = view.blocked.map(|_| Box::new(why_under_locks(view, state)));
-            Why::Locked { percent: in_force(view, state).percent, asked, lock: lock.clone(), besides }
+            ShareReason::Locked { percent: in_force(view, state).percent, asked, lock: lock.clone(), besides }
         }
     }
 }
 
-fn why_under_locks(view: &View<'_>, state: &RolloutState) -> Why {
-    let Ruling { percent, .. } = under_locks(view, state);
+fn why_under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> ShareReason {
+    let ShareInForce { percent, .. } = under_locks(view, state);
     let asked = view.canary.percent;
     if let Some(fault) = view.blocked {
-        return Why::Blocked { asked, fault: fault.to_owned() };
+        return ShareReason::Blocked { asked, fault: fault.to_owned() };
     }
     if let Phase::RolledBack { cause, .. } = &state.phase {
         let again = match pause_before_retry(view.canary, state) {
-            Some(_) if state.retries >= view.canary.guard.constants.most_retries => Again::Spent(state.retries),
-            Some(pause) => Again::After(pause.since(state.waited)),
-            None => Again::Never,
+            Some(_) if state.retries >= view.canary.guard.constants.most_retries => RetryPlan::Spent(state.retries),
+            Some(pause) => RetryPlan::After(pause.since(state.waited)),
+            None => RetryPlan::Never,
         };
         let next_attempt = state.attempt.saturating_add(1);
-        return Why::RolledBack { percent, asked, cause: cause.clone(), next_attempt, again };
+        return ShareReason::RolledBack { percent, asked, cause: cause.clone(), next_attempt, again };
     }
     match (asked, &state.phase, &state.paused) {
         (Intent::Pinned(asked), _, paused) => {
-            Why::Pinned { percent, asked, found: paused.clone().filter(|pause| pause.regression) }
+            ShareReason::Pinned { percent, asked, found: paused.clone().filter(|pause| pause.regression) }
         }
-        (Intent::Auto, Phase::Confirming { .. }, _) => Why::Confirming { ramp: state.percent },
-        (Intent::Auto, phase, Some(pause)) => Why::Paused { pause: pause.clone(), probing: *phase == Phase::Probing },
-        (Intent::Auto, Phase::Probing, None) => Why::Probing,
-        (Intent::Auto, Phase::Completed, None) => Why::Completed,
-        _ if view.by_clock => Why::Clock,
-        _ => Why::Ramp { percent },
+        (Intent::Auto, Phase::Confirming { .. }, _) => ShareReason::Confirming { ramp: state.percent },
+        (Intent::Auto, phase, Some(pause)) => {
+            ShareReason::Paused { pause: pause.clone(), probing: *phase == Phase::Probing }
+        }
+        (Intent::Auto, Phase::Probing, None) => ShareReason::Probing,
+        (Intent::Auto, Phase::Completed, None) => ShareReason::Completed,
+        _ if view.by_clock => ShareReason::Clock,
+        _ => ShareReason::Ramp { percent },
     }
 }

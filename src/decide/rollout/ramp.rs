@@ -3,7 +3,7 @@
 //! Reads the file's ramp and a time; knows nothing of evidence, locks or pins. The same ramp at the same moment gives
 //! the same stage. That is why `ramp.from` works without any stored state.
 
-use crate::decide::guard::analysis::Schedule;
+use crate::decide::guard::analysis::RampLength;
 use crate::decide::policy::{Hours, Ramp};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -25,16 +25,16 @@ pub fn previous_stage(ramp: &Ramp, percent: Percent) -> Option<Percent> {
 /// How many promotions there are, and how long the whole ramp takes.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "far below the precision of either")]
-pub fn schedule(ramp: &Ramp) -> Schedule {
+pub fn ramp_length(ramp: &Ramp) -> RampLength {
     let stages = ramp.stages.iter().filter(|stage| **stage <= ramp.max).count();
     let promotions = stages.saturating_sub(1).max(1);
     let further = ramp.every.0.saturating_mul(promotions as u64);
-    Schedule { promotions: promotions as f64, horizon: ramp.hold_start.0.saturating_add(further) as f64 / 1000.0 }
+    RampLength { promotions: promotions as f64, horizon: ramp.hold_start.0.saturating_add(further) as f64 / 1000.0 }
 }
 
 /// How long this share is held at least: the first stage, and anything below it, has its own time.
 #[must_use]
-pub fn hold(ramp: &Ramp, percent: Percent) -> Millis {
+pub fn hold_time(ramp: &Ramp, percent: Percent) -> Millis {
     match ramp.stages.first() {
         Some(first) if percent > *first => ramp.every,
         _ => ramp.hold_start,
@@ -71,7 +71,7 @@ pub fn opening(hours: Option<&Hours>, at: UnixMillis) -> Option<UnixMillis> {
 
 /// Where a ramp stands that follows nothing but the file and the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scheduled {
+pub struct ScheduledStage {
     /// The share.
     pub percent: Percent,
     /// Whether the last stage has had its time.
@@ -80,15 +80,15 @@ pub struct Scheduled {
 
 /// The stage at `now` of a ramp whose first stage began at `from`.
 #[must_use]
-pub fn scheduled(ramp: &Ramp, from: UnixMillis, now: UnixMillis) -> Scheduled {
-    let mut standing = Scheduled { percent: Percent::ZERO, completed: false };
+pub fn scheduled(ramp: &Ramp, from: UnixMillis, now: UnixMillis) -> ScheduledStage {
+    let mut standing = ScheduledStage { percent: Percent::ZERO, completed: false };
     let mut begins = Some(from);
     for stage in ramp.stages.iter().filter(|stage| **stage <= ramp.max) {
         let Some(began) = begins.and_then(|at| opening(ramp.hours.as_ref(), at)).filter(|began| *began <= now) else {
             return standing;
         };
         standing.percent = *stage;
-        begins = Some(began.plus(hold(ramp, *stage)));
+        begins = Some(began.plus(hold_time(ramp, *stage)));
     }
     standing.completed = standing.percent > Percent::ZERO && begins.is_some_and(|end| end <= now);
     standing
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn only_the_first_stage_has_the_long_hold() {
-        assert_eq!(hold(&ramp(), percent(10)), Millis(7 * HOUR));
-        assert_eq!(hold(&ramp(), percent(25)), Millis(HOUR));
+        assert_eq!(hold_time(&ramp(), percent(10)), Millis(7 * HOUR));
+        assert_eq!(hold_time(&ramp(), percent(25)), Millis(HOUR));
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         let at = |hours: u64| scheduled(&ramp(), from, UnixMillis((1_000 + hours) * HOUR));
         assert_eq!(scheduled(&ramp(), from, UnixMillis(0)).percent, Percent::ZERO);
         assert_eq!((at(0).percent, at(6).percent, at(7).percent), (percent(10), percent(10), percent(25)));
-        assert_eq!(at(8), Scheduled { percent: percent(40), completed: false });
-        assert_eq!(at(9), Scheduled { percent: percent(40), completed: true });
+        assert_eq!(at(8), ScheduledStage { percent: percent(40), completed: false });
+        assert_eq!(at(9), ScheduledStage { percent: percent(40), completed: true });
     }
 }

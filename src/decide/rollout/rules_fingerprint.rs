@@ -10,7 +10,7 @@ use crate::decide::policy::{Answers, Guard, Hours, OnExcess, Ramp};
 
 /// The number of these rules.
 #[must_use]
-pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
+pub fn rules_fingerprint(guard: &Guard, ramp: &Ramp) -> u64 {
     let mut text = String::with_capacity(256);
     let refused = guard.client_errors.as_str();
     // A text takes all that is written to it.
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn the_number_of_the_same_rules_is_the_same_for_ever_and_any_edit_makes_another() {
         let ramp = canary().ramp;
-        let usual = terms(&Guard::default(), &ramp);
+        let usual = rules_fingerprint(&Guard::default(), &ramp);
         assert_eq!(usual, 4_561_389_019_300_237_289, "a number that is written to disks");
         let edits = [
             Guard { slow: None, ..Guard::default() },
@@ -68,7 +68,7 @@ mod tests {
             Guard { answers: Answers { pace: OnExcess::Ignore, ..Answers::default() }, ..Guard::default() },
             Guard { min_requests: 101, ..Guard::default() },
         ];
-        assert!(edits.iter().all(|guard| terms(guard, &ramp) != usual));
-        assert_ne!(terms(&Guard::default(), &Ramp { max: percent(50), ..ramp }), usual);
+        assert!(edits.iter().all(|guard| rules_fingerprint(guard, &ramp) != usual));
+        assert_ne!(rules_fingerprint(&Guard::default(), &Ramp { max: percent(50), ..ramp }), usual);
     }
 }

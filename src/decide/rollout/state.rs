@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::event::decision::{Decision, Regression};
-use crate::decide::guard::analysis::Judge;
+use crate::decide::guard::analysis::Analysis;
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::rule::Rule;
-use crate::decide::guard::user_cap::KeptPause;
+use crate::decide::guard::user_cap::SavedPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What makes a rollout the same rollout over edits and restarts.
@@ -57,13 +57,14 @@ pub struct RolloutState {
     /// How long it has been rolled back, as the monotonic clock saw it.
     pub waited: Millis,
     /// The guard's numbers.
-    pub judge: Judge,
+    #[serde(rename = "judge")]
+    pub analysis: Analysis,
     /// Users who fail again and again, as far as they were written. Shared, since a state is copied at every look.
     #[serde(serialize_with = "as_list")]
-    pub pauses: Arc<[KeptPause]>,
+    pub pauses: Arc<[SavedPause]>,
 }
 
-fn as_list<S: Serializer>(pauses: &Arc<[KeptPause]>, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_list<S: Serializer>(pauses: &Arc<[SavedPause]>, serializer: S) -> Result<S::Ok, S::Error> {
     pauses.as_ref().serialize(serializer)
 }
 
@@ -84,7 +85,7 @@ impl RolloutState {
             step_backs: 0,
             judged_by: None,
             waited: Millis(0),
-            judge: Judge::new(&Constants::default()),
+            analysis: Analysis::new(&Constants::default()),
             pauses: Arc::default(),
         }
     }
@@ -97,7 +98,7 @@ impl RolloutState {
 
     /// Whether the change has to be reported: every one but numbers that accumulate with time.
     #[must_use]
-    pub fn is_news_to(&self, before: &RolloutState) -> bool {
+    pub fn is_reportable_change_from(&self, before: &RolloutState) -> bool {
         let told = |state: &RolloutState| (state.percent, state.since, state.attempt, state.epoch, state.in_force);
         told(self) != told(before)
             || self.phase != before.phase
@@ -127,26 +128,27 @@ struct Stored {
     judged_by: Option<u64>,
     #[serde(default)]
     waited: Millis,
-    judge: Option<StoredJudge>,
+    #[serde(rename = "judge")]
+    analysis: Option<StoredAnalysis>,
     #[serde(default)]
-    pauses: Vec<KeptPause>,
+    pauses: Vec<SavedPause>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum StoredJudge {
-    Known(Box<Judge>),
+enum StoredAnalysis {
+    Known(Box<Analysis>),
     Unknown(serde::de::IgnoredAny),
 }
 
 impl From<Stored> for RolloutState {
     fn from(stored: Stored) -> RolloutState {
         let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, waited, pauses, .. } = stored;
-        let anew = || Judge::new(&Constants::default());
-        let (judge, lost) = match stored.judge {
+        let anew = || Analysis::new(&Constants::default());
+        let (analysis, lost) = match stored.analysis {
             None => (anew(), 0),
-            Some(StoredJudge::Known(judge)) => (*judge, 0),
-            Some(StoredJudge::Unknown(_)) => (anew(), 1),
+            Some(StoredAnalysis::Known(analysis)) => (*analysis, 0),
+            Some(StoredAnalysis::Unknown(_)) => (anew(), 1),
         };
         let (retries, judged_by) = (stored.retries, stored.judged_by);
         // It costs a share of the budget, and none of the retries that the file allows.
@@ -164,7 +166,7 @@ impl From<Stored> for RolloutState {
             step_backs,
             judged_by,
             waited,
-            judge,
+            analysis,
             pauses: pauses.into(),
         }
     }
@@ -233,7 +235,7 @@ pub struct Lock {
 /// What an operator can ask of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
-pub enum Verb {
+pub enum RolloutCommand {
     /// Lock it at `to`.
     Rollback {
         /// The share it is held at.
@@ -256,7 +258,7 @@ pub enum Verb {
 /// The one word for a rollout's phase, with everything that overrides its ramp. The `phase` label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum OverallPhase {
     /// A human rolled it back.
     Locked,
     /// The canary cannot be used.
@@ -277,33 +279,33 @@ pub enum Standing {
     Completed,
 }
 
-impl Standing {
+impl OverallPhase {
     /// All of them.
-    pub const ALL: [Standing; 9] = [
-        Standing::Locked,
-        Standing::Blocked,
-        Standing::RolledBack,
-        Standing::Pinned,
-        Standing::Paused,
-        Standing::Probing,
-        Standing::Ramping,
-        Standing::Confirming,
-        Standing::Completed,
+    pub const ALL: [OverallPhase; 9] = [
+        OverallPhase::Locked,
+        OverallPhase::Blocked,
+        OverallPhase::RolledBack,
+        OverallPhase::Pinned,
+        OverallPhase::Paused,
+        OverallPhase::Probing,
+        OverallPhase::Ramping,
+        OverallPhase::Confirming,
+        OverallPhase::Completed,
     ];
 
     /// The word used in status, metrics and history.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Standing::Locked => "locked",
-            Standing::Blocked => "blocked",
-            Standing::RolledBack => "rolled_back",
-            Standing::Pinned => "pinned",
-            Standing::Paused => "paused",
-            Standing::Probing => "probing",
-            Standing::Ramping => "ramping",
-            Standing::Confirming => "confirming",
-            Standing::Completed => "completed",
+            OverallPhase::Locked => "locked",
+            OverallPhase::Blocked => "blocked",
+            OverallPhase::RolledBack => "rolled_back",
+            OverallPhase::Pinned => "pinned",
+            OverallPhase::Paused => "paused",
+            OverallPhase::Probing => "probing",
+            OverallPhase::Ramping => "ramping",
+            OverallPhase::Confirming => "confirming",
+            OverallPhase::Completed => "completed",
         }
     }
 }

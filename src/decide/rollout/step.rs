@@ -8,23 +8,23 @@
 //! part of humans.
 
 use super::command;
-use super::command_result::{Note, Refusal};
-use super::context::{Observation, View};
-use super::in_force::{in_force, why};
-use super::promotion::{may_confirm, outlook, step_left};
+use super::command_result::{CommandNote, CommandRefusal};
+use super::context::{Observation, RolloutContext};
+use super::in_force::{in_force, share_reason};
+use super::promotion::{may_confirm, next_promotion, step_left};
 use super::ramp;
 use super::retry_after_rollback::{pause_before_retry, waits_before_retry};
-use super::rules_fingerprint::terms;
-use super::state::{Lock, Phase, RolloutState, Verb};
-use super::step_builder::Draft;
-use super::write_ahead::goes_on;
-use crate::decide::event::{Action, Actor, Decided, Event, Reason};
+use super::rules_fingerprint::rules_fingerprint;
+use super::state::{Lock, Phase, RolloutCommand, RolloutState};
+use super::step_builder::StepBuilder;
+use super::write_ahead::needs_write_ahead;
+use crate::decide::event::{Action, Actor, DecisionKind, Event, Reason};
 use crate::decide::guard::analysis::fraction;
-use crate::decide::guard::rate_check::{self, Measure};
+use crate::decide::guard::rate_check::{self, RateCheck};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
-pub use super::step_builder::Rescue;
+pub use super::step_builder::WithdrawWaiting;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub enum Input {
     /// A human asks for something.
     Command {
         /// What.
-        verb: Verb,
+        verb: RolloutCommand,
         /// Who.
         actor: String,
         /// Why; empty: not said.
@@ -58,20 +58,20 @@ pub struct Step {
     /// The events for the history; empty: nothing to report.
     pub events: Vec<Event>,
     /// Why a command is not carried out; then nothing changed.
-    pub refused: Option<Refusal>,
+    pub refused: Option<CommandRefusal>,
     /// What a command's sender should know besides.
-    pub notes: Vec<Note>,
+    pub notes: Vec<CommandNote>,
     /// `None`: the next state is in force at once. Else it has to be on the disk first, with its events
     /// ([`write_ahead`](super::write_ahead)), and this is in force until then: what was, with what the guard has
     /// seen since.
     pub meanwhile: Option<Box<RolloutState>>,
     /// Which requests that wait for the canary go to another provider.
-    pub rescue: Option<Rescue>,
+    pub withdraw_waiting: Option<WithdrawWaiting>,
 }
 
 /// What follows for a rollout when this happens.
 #[must_use]
-pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
+pub fn step(view: &RolloutContext<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
     // In its place from the start, since it is large and ticks are many.
     let mut step = Step {
         next: state.clone(),
@@ -79,35 +79,35 @@ pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMilli
         refused: None,
         notes: Vec::new(),
         meanwhile: None,
-        rescue: None,
+        withdraw_waiting: None,
     };
-    let mut draft = Draft::new(view, state, &mut step.next, now);
+    let mut builder = StepBuilder::new(view, state, &mut step.next, now);
     match input {
-        Input::Tick(seen) => draft.tick(seen),
-        Input::Command { verb, actor, reason } => command::carry_out(&mut draft, verb, actor, reason),
-        Input::PolicyChanged { fresh } => draft.policy_changed(*fresh),
-        Input::LockFound(lock) => draft.lock(lock),
+        Input::Tick(seen) => builder.tick(seen),
+        Input::Command { verb, actor, reason } => command::carry_out(&mut builder, verb, actor, reason),
+        Input::PolicyChanged { fresh } => builder.policy_changed(*fresh),
+        Input::LockFound(lock) => builder.lock(lock),
     }
-    step.meanwhile = draft.finish(input);
-    let Draft { events, refused, notes, rescue, .. } = draft;
-    (step.events, step.refused, step.notes, step.rescue) = (events, refused, notes, rescue);
+    step.meanwhile = builder.finish(input);
+    let StepBuilder { events, refused, notes, rescue, .. } = builder;
+    (step.events, step.refused, step.notes, step.withdraw_waiting) = (events, refused, notes, rescue);
     step
 }
 
-impl Draft<'_> {
+impl StepBuilder<'_> {
     fn tick(&mut self, seen: &Observation) {
-        if seen.slept {
-            self.next.judge.skip_time();
+        if seen.was_suspended {
+            self.next.analysis.skip_gap();
             self.fresh = true;
         }
         if let Some(threshold) = seen.slow_threshold {
-            self.next.judge.slow_threshold = threshold;
+            self.next.analysis.slow_threshold = threshold;
         }
         if let Some(threshold) = seen.pace_threshold {
-            self.next.judge.pace_threshold = threshold;
+            self.next.analysis.pace_threshold = threshold;
         }
         if let Some(tick) = &seen.tick
-            && self.guard_acts(tick, seen)
+            && self.run_guard(tick, seen)
         {
             return;
         }
@@ -125,7 +125,7 @@ impl Draft<'_> {
             Phase::Ramping | Phase::Completed if self.view.by_clock => self.follow_clock(),
             Phase::Ramping if step_left(self.view, self.next) > Millis(0) => {}
             Phase::Completed => {}
-            _ if !self.view.writing && outlook(self.view, self.next, seen, self.now).due => self.end_step(seen),
+            _ if !self.view.writing && next_promotion(self.view, self.next, seen, self.now).due => self.end_step(seen),
             _ => {}
         }
     }
@@ -135,11 +135,11 @@ impl Draft<'_> {
         let (Some(pause), Some(after)) = (pause_before_retry(canary, self.next), canary.try_again_after) else {
             return;
         };
-        let incident = self.next.judge.history.in_incident(&canary.guard.constants);
+        let incident = self.next.analysis.baseline.in_incident(&canary.guard.constants);
         // A retry that a restart would forget waits for the disk.
         let may = waits_before_retry(canary, self.next) && !incident && self.view.may_write();
         if may && self.next.waited >= pause {
-            self.keep_watched();
+            self.keep_evidence();
             self.next.retries += 1;
             self.begin_try();
             let (retry, most) = (self.next.retries, canary.guard.constants.most_retries);
@@ -149,7 +149,7 @@ impl Draft<'_> {
 
     /// The step's time is over, and nothing holds what follows.
     fn end_step(&mut self, seen: &Observation) {
-        self.keep_watched();
+        self.keep_evidence();
         let (ramp, guard) = (&self.view.canary.ramp, &self.view.canary.guard);
         let probing = self.next.phase == Phase::Probing;
         if probing {
@@ -159,28 +159,28 @@ impl Draft<'_> {
                 return self.follow_clock();
             }
             if let Some(stage) = ramp::next_stage(ramp, Percent::ZERO) {
-                self.go_to(stage);
+                self.set_ramp_percent(stage);
                 self.record(Actor::Ramp, Action::Start, Reason::Answered);
             }
             return;
         }
-        let reading = self.next.judge.reading(guard, self.next.tries());
+        let result = self.next.analysis.result(guard, self.next.tries());
         if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
-            let decision = self.grounds(&reading, seen).decide(Decided::Promote);
-            self.go_to(stage);
+            let decision = self.decision_inputs(&result, seen).decision(DecisionKind::Promote);
+            self.set_ramp_percent(stage);
             return self.record(Actor::Ramp, Action::Promote, Reason::Decided(decision));
         }
-        let Measure { rate, limit, .. } = rate_check::completion(guard, &self.next.judge);
+        let RateCheck { rate, limit, .. } = rate_check::completion_check(guard, &self.next.analysis);
         if rate < limit {
-            let decision = self.grounds(&reading, seen).decide(Decided::Complete);
+            let decision = self.decision_inputs(&result, seen).decision(DecisionKind::Complete);
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
             self.record(Actor::Ramp, Action::Complete, Reason::Decided(decision));
-        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
-            self.next.judge.rechecks += 1;
-            self.confirm(Decided::Recheck, &reading, seen);
+        } else if self.next.analysis.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
+            self.next.analysis.rechecks += 1;
+            self.confirm(DecisionKind::Recheck, &result, seen);
         } else {
-            self.next.judge.repeat_step();
+            self.next.analysis.repeat_step();
         }
     }
 
@@ -189,7 +189,7 @@ impl Draft<'_> {
         let stage = ramp::scheduled(&self.view.canary.ramp, from, self.now);
         let phase = if stage.completed { Phase::Completed } else { Phase::Ramping };
         if stage.percent != self.next.percent {
-            self.go_to(stage.percent);
+            self.set_ramp_percent(stage.percent);
             self.record(Actor::Ramp, Action::Promote, Reason::Clock);
         }
         self.next.phase = phase;
@@ -197,10 +197,10 @@ impl Draft<'_> {
 
     fn policy_changed(&mut self, fresh: bool) {
         if fresh {
-            self.begin_judgement();
+            self.begin_analysis();
         }
         let canary = self.view.canary;
-        self.next.judged_by = Some(terms(&canary.guard, &canary.ramp));
+        self.next.judged_by = Some(rules_fingerprint(&canary.guard, &canary.ramp));
         if canary.attempt > self.next.attempt {
             self.next.attempt = canary.attempt;
             (self.next.retries, self.next.step_backs) = (0, 0);
@@ -229,22 +229,22 @@ impl Draft<'_> {
         let ruling = in_force(self.view, self.next);
         if ruling.percent != self.before.in_force {
             self.fresh = true;
-            self.next.judge.share_changed(fraction(ruling.percent));
+            self.next.analysis.share_changed(fraction(ruling.percent));
             if self.before.in_force == Percent::ZERO {
                 // A run of failures from before users came back does not apply to the present.
-                self.next.judge.skip_time();
+                self.next.analysis.skip_gap();
             }
             let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;
             if more && !matches!(self.before.phase, Phase::Confirming { .. }) {
                 let canary = self.view.canary;
-                self.next.judge.expect_change(&canary.guard.constants, &ramp::schedule(&canary.ramp));
+                self.next.analysis.expect_change(&canary.guard.constants, &ramp::ramp_length(&canary.ramp));
             }
             // Time at another share is not time at this one.
             if matches!(self.next.phase, Phase::Ramping) {
                 self.next.since = self.now;
             }
             if self.events.is_empty() {
-                let by = why(self.view, self.next);
+                let by = share_reason(self.view, self.next);
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
                     (false, _) => (Actor::Flags, Action::Percent, Reason::InForce { by }),
                     (true, Some(_)) => (Actor::Serin, Action::Block, Reason::InForce { by }),
@@ -259,7 +259,7 @@ impl Draft<'_> {
             event.to = ruling.percent;
         }
         let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
-        let waits = !by_file && !self.forgettable && goes_on(self.before, self.next);
+        let waits = !by_file && !self.forgettable && needs_write_ahead(self.before, self.next);
         waits.then(|| self.until_written())
     }
 
@@ -269,7 +269,7 @@ impl Draft<'_> {
             watched
         });
         // More than what gathers by itself is for the next look, which then comes first.
-        let watched = watched.filter(|watched| !watched.is_news_to(self.before));
+        let watched = watched.filter(|watched| !watched.is_reportable_change_from(self.before));
         watched.unwrap_or_else(|| Box::new(self.before.clone()))
     }
 }

@@ -4,8 +4,8 @@
 //! [`step`](super::step), [`command`](super::command) and [`guard_step`](super::guard_step) decide what is done; all work
 //! on one draft. Invariant: the previous state is never changed.
 
-use super::command_result::{Note, Refusal};
-use super::context::View;
+use super::command_result::{CommandNote, CommandRefusal};
+use super::context::RolloutContext;
 use super::in_force::in_force;
 use super::state::{Lock, Phase, RolloutState};
 use crate::decide::event::{Action, Actor, Event, Reason};
@@ -13,20 +13,20 @@ use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// Requests that wait for a canary that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rescue {
+pub enum WithdrawWaiting {
     /// All of them.
-    Everybody,
+    All,
     /// Those that have waited for this long.
-    Longer(Millis),
+    LongerThan(Millis),
 }
 
 /// A step in the making.
-pub(super) struct Draft<'a> {
-    pub(super) view: &'a View<'a>,
+pub(super) struct StepBuilder<'a> {
+    pub(super) view: &'a RolloutContext<'a>,
     pub(super) now: UnixMillis,
     pub(super) next: &'a mut RolloutState,
-    pub(super) refused: Option<Refusal>,
-    pub(super) notes: Vec<Note>,
+    pub(super) refused: Option<CommandRefusal>,
+    pub(super) notes: Vec<CommandNote>,
     pub(super) before: &'a RolloutState,
     // Whether the guard's evidence begins afresh.
     pub(super) fresh: bool,
@@ -34,24 +34,24 @@ pub(super) struct Draft<'a> {
     pub(super) forgettable: bool,
     // What the guard made of a tick, before the ramp went on.
     pub(super) watched: Option<Box<RolloutState>>,
-    pub(super) rescue: Option<Rescue>,
+    pub(super) rescue: Option<WithdrawWaiting>,
     pub(super) events: Vec<Event>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> StepBuilder<'a> {
     pub(super) fn new(
-        view: &'a View<'a>,
+        view: &'a RolloutContext<'a>,
         before: &'a RolloutState,
         next: &'a mut RolloutState,
         now: UnixMillis,
-    ) -> Draft<'a> {
+    ) -> StepBuilder<'a> {
         // A timestamp in the future comes from a clock that was set back since; waiting for it could take years.
         next.since = next.since.min(now);
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
         }
         let (notes, events) = (Vec::new(), Vec::new());
-        Draft {
+        StepBuilder {
             view,
             now,
             next,
@@ -67,7 +67,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What was seen up to here is in force whatever becomes of what follows.
-    pub(super) fn keep_watched(&mut self) {
+    pub(super) fn keep_evidence(&mut self) {
         let mut watched = Box::new(self.next.clone());
         watched.epoch += u64::from(self.fresh);
         self.watched = Some(watched);
@@ -81,7 +81,7 @@ impl<'a> Draft<'a> {
             return;
         }
         self.next.lock = Some(Lock { to, ..lock.clone() });
-        self.record(Actor::from(lock.actor.as_str()), Action::Rollback, Reason::said(&lock.reason));
+        self.record(Actor::from(lock.actor.as_str()), Action::Rollback, Reason::from_human(&lock.reason));
     }
 
     /// From the ramp's start, through a probe.
@@ -92,17 +92,17 @@ impl<'a> Draft<'a> {
         self.next.waited = Millis(0);
         // What the guard paused for was of the try before.
         self.next.paused.take_if(|pause| pause.regression);
-        self.begin_judgement();
+        self.begin_analysis();
     }
 
     /// The guard starts anew: its numbers of the canary are dropped.
-    pub(super) fn begin_judgement(&mut self) {
-        self.next.judge.begin(&self.view.canary.guard.constants);
+    pub(super) fn begin_analysis(&mut self) {
+        self.next.analysis.begin_try(&self.view.canary.guard.constants);
         self.fresh = true;
     }
 
     /// Puts the ramp at this share, now.
-    pub(super) fn go_to(&mut self, percent: Percent) {
+    pub(super) fn set_ramp_percent(&mut self, percent: Percent) {
         self.next.phase = Phase::Ramping;
         self.next.percent = percent;
         self.next.since = self.now;

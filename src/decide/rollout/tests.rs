@@ -5,12 +5,12 @@ mod numbers;
 
 use proptest::prelude::*;
 
-use super::context::{Observation, View};
-use super::in_force::{in_force, why};
-use super::promotion::outlook;
-use super::state::{Lock, Phase, RolloutState, Standing, Verb};
+use super::context::{Observation, RolloutContext};
+use super::in_force::{in_force, share_reason};
+use super::promotion::next_promotion;
+use super::state::{Lock, OverallPhase, Phase, RolloutCommand, RolloutState};
 use super::step::{Input, Step, step};
-use crate::decide::event::{Action, Actor, Decided, Regression};
+use crate::decide::event::{Action, Actor, DecisionKind, Regression};
 use crate::decide::guard::Arms;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::{ArmTick, Tick};
@@ -29,8 +29,16 @@ pub(in crate::decide) fn canary() -> Canary {
     }
 }
 
-fn view(canary: &Canary) -> View<'_> {
-    View { name: "chat", canary, blocked: None, unwritable: None, writing: false, by_clock: false, generation: 1 }
+fn view(canary: &Canary) -> RolloutContext<'_> {
+    RolloutContext {
+        name: "chat",
+        canary,
+        blocked: None,
+        unwritable: None,
+        writing: false,
+        by_clock: false,
+        generation: 1,
+    }
 }
 
 /// A second with so many failures of so many requests on each arm, all answered at once.
@@ -42,7 +50,7 @@ fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
     Observation {
         tick: Some(tick),
         window: Arms { stable: counts(stable), canary: counts(canary) },
-        under_ceiling: counts(canary),
+        ceiling_counts: counts(canary),
         canary_answers: Some(Ok(())),
         stable_answers: Some(true),
         ..Observation::default()
@@ -50,7 +58,7 @@ fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
 }
 
 /// Seconds like this one, until something is done about them; fails after a minute.
-fn until_acted(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Step {
+fn until_acted(view: &RolloutContext<'_>, state: &RolloutState, seen: &Observation) -> Step {
     let mut state = state.clone();
     for second in 1..60 {
         let step = step(view, &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000)));
@@ -67,11 +75,11 @@ fn healthy() -> Observation {
 }
 
 /// Why the share in force is what it is, in words.
-fn reason(view: &View<'_>, state: &RolloutState) -> String {
-    crate::describe::in_force::reason(view.name, &why(view, state))
+fn reason(view: &RolloutContext<'_>, state: &RolloutState) -> String {
+    crate::describe::in_force::reason(view.name, &share_reason(view, state))
 }
 
-fn command(verb: Verb) -> Input {
+fn command(verb: RolloutCommand) -> Input {
     Input::Command { verb, actor: "alice".to_owned(), reason: "test".to_owned() }
 }
 
@@ -107,7 +115,7 @@ fn a_rollback_wins_over_a_promotion_that_is_due() {
     assert_eq!((step.next.in_force, step.events.len()), (Percent::ZERO, 1));
     assert_eq!((step.events[0].actor.as_str(), &step.events[0].action), ("guard", &Action::Rollback));
     let decision = step.events[0].decision().unwrap();
-    assert_eq!((decision.decided, decision.canary.rate), (Decided::Alarm(Rule::Worse), Some(0.5)));
+    assert_eq!((decision.decided, decision.canary.rate), (DecisionKind::Alarm(Rule::Worse), Some(0.5)));
     state.lock = Some(Lock { to: percent(5), at: NOW, actor: "bob".into(), reason: String::new() });
     state.in_force = percent(5);
     let locked = until_acted(&view(&canary), &state, &bad).next;
@@ -139,7 +147,7 @@ fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
     let state = RolloutState { phase, lock, ..at_share(50) };
     // `percent: 0` is everybody back on stable, whatever happened before.
     assert_eq!(in_force(&view(&canary), &state).percent, Percent::ZERO);
-    let higher = step(&view(&canary), &at_share(0), &command(Verb::Rollback { to: percent(50) }), NOW);
+    let higher = step(&view(&canary), &at_share(0), &command(RolloutCommand::Rollback { to: percent(50) }), NOW);
     assert_eq!(higher.next.in_force, Percent::ZERO);
     assert_eq!(
         higher.notes.iter().map(|told| note("chat", told)).collect::<Vec<_>>(),
@@ -150,9 +158,10 @@ fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
 #[test]
 fn a_lock_says_who_why_and_what_lifts_it() {
     let pinned = Canary { percent: Intent::Pinned(percent(30)), ..canary() };
-    let locked = step(&view(&pinned), &at_share(30), &command(Verb::Rollback { to: Percent::ZERO }), NOW).next;
+    let locked =
+        step(&view(&pinned), &at_share(30), &command(RolloutCommand::Rollback { to: Percent::ZERO }), NOW).next;
     let (ruling, reason) = (in_force(&view(&pinned), &locked), reason(&view(&pinned), &locked));
-    assert_eq!((ruling.percent, ruling.standing, ruling.closed), (Percent::ZERO, Standing::Locked, true));
+    assert_eq!((ruling.percent, ruling.standing, ruling.buckets_only), (Percent::ZERO, OverallPhase::Locked, true));
     assert_eq!(
         reason,
         "rolled back to 0% by alice (test), although the file has percent: 30%; only `serin resume chat` lifts it"
@@ -162,11 +171,12 @@ fn a_lock_says_who_why_and_what_lifts_it() {
 #[test]
 fn the_api_and_the_file_of_one_rollback_are_one_event() {
     let canary = canary();
-    let first = step(&view(&canary), &at_share(40), &command(Verb::Rollback { to: Percent::ZERO }), NOW).next;
+    let first = step(&view(&canary), &at_share(40), &command(RolloutCommand::Rollback { to: Percent::ZERO }), NOW).next;
     let lock = Lock { to: Percent::ZERO, at: NOW, actor: "alice".into(), reason: "test".into() };
     let found = step(&view(&canary), &first, &Input::LockFound(lock), NOW.plus(Millis(50)));
     assert_eq!((found.events.len(), &found.next), (0, &first));
-    let again = step(&view(&canary), &first, &command(Verb::Rollback { to: Percent::ZERO }), NOW.plus(Millis(90)));
+    let again =
+        step(&view(&canary), &first, &command(RolloutCommand::Rollback { to: Percent::ZERO }), NOW.plus(Millis(90)));
     assert_eq!(again.events.len(), 0);
 }
 
@@ -175,20 +185,20 @@ fn resume_begins_again_at_the_start_or_where_it_is_told() {
     let canary = canary();
     let phase = Phase::RolledBack { at: NOW, cause: Regression::Text("50% failed".into()), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
-    let resumed = step(&view(&canary), &back, &command(Verb::Resume { at: None }), NOW);
+    let resumed = step(&view(&canary), &back, &command(RolloutCommand::Resume { at: None }), NOW);
     assert_eq!((&resumed.next.phase, resumed.next.in_force), (&Phase::Probing, Percent::ZERO));
     let started = step(&view(&canary), &resumed.next, &Input::Tick(healthy()), NOW);
     assert_eq!(started.next.in_force, percent(10));
-    let told = step(&view(&canary), &back, &command(Verb::Resume { at: Some(percent(40)) }), NOW);
+    let told = step(&view(&canary), &back, &command(RolloutCommand::Resume { at: Some(percent(40)) }), NOW);
     assert_eq!((&told.next.phase, told.next.in_force), (&Phase::Ramping, percent(40)));
 }
 
 #[test]
 fn resume_of_a_pause_keeps_the_share() {
     let canary = canary();
-    let paused = step(&view(&canary), &at_share(40), &command(Verb::Pause), NOW).next;
+    let paused = step(&view(&canary), &at_share(40), &command(RolloutCommand::Pause), NOW).next;
     assert_eq!(step(&view(&canary), &paused, &Input::Tick(healthy()), NOW).next.in_force, percent(40));
-    let resumed = step(&view(&canary), &paused, &command(Verb::Resume { at: None }), NOW).next;
+    let resumed = step(&view(&canary), &paused, &command(RolloutCommand::Resume { at: None }), NOW).next;
     assert_eq!(resumed.in_force, percent(40));
     assert_eq!(step(&view(&canary), &resumed, &Input::Tick(healthy()), NOW).next.in_force, percent(55));
 }
@@ -210,8 +220,8 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
     let goes_on = |state: &RolloutState, input: &Input| step(&view(&canary()), state, input, NOW).meanwhile.is_some();
     let lock = Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() };
     let locked = RolloutState { lock: Some(lock.clone()), in_force: Percent::ZERO, ..at_share(40) };
-    let promote = command(Verb::Promote { to: None });
-    let resume = command(Verb::Resume { at: None });
+    let promote = command(RolloutCommand::Promote { to: None });
+    let resume = command(RolloutCommand::Resume { at: None });
     for (state, input) in [(at_share(25), &promote), (at_share(25), &Input::Tick(healthy())), (locked, &resume)] {
         assert!(goes_on(&state, input), "{input:?}");
     }
@@ -220,8 +230,10 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
     let back = RolloutState { phase: back, in_force: Percent::ZERO, ..at_share(40) };
     assert!(goes_on(&back, &resume));
     let bad = Input::Tick(seen((50, 100), (0, 900)));
-    let rollback = command(Verb::Rollback { to: Percent::ZERO });
-    for input in [bad, rollback, Input::LockFound(lock), command(Verb::Pause), Input::PolicyChanged { fresh: true }] {
+    let rollback = command(RolloutCommand::Rollback { to: Percent::ZERO });
+    for input in
+        [bad, rollback, Input::LockFound(lock), command(RolloutCommand::Pause), Input::PolicyChanged { fresh: true }]
+    {
         assert!(!goes_on(&at_share(25), &input), "{input:?}");
     }
     // The next start reads the same file.
@@ -282,8 +294,8 @@ fn a_regression_pauses_or_goes_one_stage_back_where_the_file_says_so() {
     assert!(held.next.paused.as_ref().is_some_and(|pause| pause.regression && pause.actor == "guard"));
     let on = step(&view(&holding), &held.next, &Input::Tick(bad.clone()), NOW);
     assert!(on.events.is_empty() && on.next.in_force == percent(40), "told once, and nothing moves");
-    let resumed = step(&view(&holding), &held.next, &command(Verb::Resume { at: None }), NOW).next;
-    assert!(resumed.paused.is_none() && resumed.judge.step.seconds == 0.0, "judged anew");
+    let resumed = step(&view(&holding), &held.next, &command(RolloutCommand::Resume { at: None }), NOW).next;
+    assert!(resumed.paused.is_none() && resumed.analysis.step.seconds == 0.0, "judged anew");
 
     let stages = [5, 10, 20, 30, 40].map(percent).to_vec();
     let ramp = Ramp { stages, ..canary().ramp };
@@ -310,7 +322,7 @@ fn what_both_fail_at_moves_nobody() {
         assert!(step.events.is_empty(), "{:?}", step.events);
         state = step.next;
     }
-    let ahead = waiting_for("chat", &outlook(&view(&canary), &state, &Observation::default(), NOW).waiting_for);
+    let ahead = waiting_for("chat", &next_promotion(&view(&canary), &state, &Observation::default(), NOW).waiting_for);
     assert!(ahead.contains("stable to recover from its incident"), "{ahead}");
 }
 
@@ -318,7 +330,7 @@ fn what_both_fail_at_moves_nobody() {
 fn without_writable_state_the_ramp_follows_the_clock() {
     let mut canary = canary();
     canary.ramp.from = Some(NOW);
-    let view = View { by_clock: true, unwritable: Some("read-only"), ..view(&canary) };
+    let view = RolloutContext { by_clock: true, unwritable: Some("read-only"), ..view(&canary) };
     let at = |state: &RolloutState, later| step(&view, state, &Input::Tick(healthy()), NOW.plus(Millis(later))).next;
     let started = at(&RolloutState::new(1, NOW), 2500);
     assert_eq!(started.in_force, percent(40));
@@ -336,18 +348,18 @@ fn without_writable_state_the_ramp_follows_the_clock() {
 
 #[test]
 fn commands_that_make_no_sense_say_what_does() {
-    let refused = |canary: &Canary, state: &RolloutState, verb: Verb| {
+    let refused = |canary: &Canary, state: &RolloutState, verb: RolloutCommand| {
         let Step { refused, next, .. } = step(&view(canary), state, &command(verb), NOW);
         assert_eq!(&next, state);
         refusal("chat", &refused.unwrap())
     };
-    let to = |share| Verb::Promote { to: Some(percent(share)) };
+    let to = |share| RolloutCommand::Promote { to: Some(percent(share)) };
     let pinned = Canary { percent: Intent::Pinned(percent(25)), ..canary() };
     let capped = Canary { ramp: Ramp { max: percent(50), ..canary().ramp }, ..canary() };
     let lock = Some(Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() });
     let locked = RolloutState { lock, in_force: Percent::ZERO, ..at_share(40) };
     assert_eq!(
-        refused(&pinned, &RolloutState { in_force: percent(25), ..at_share(0) }, Verb::Promote { to: None }),
+        refused(&pinned, &RolloutState { in_force: percent(25), ..at_share(0) }, RolloutCommand::Promote { to: None }),
         "flags.yaml pins `chat` at 25%: edit `percent` there (promote to a share works with percent: auto)"
     );
     assert_eq!(
@@ -355,7 +367,7 @@ fn commands_that_make_no_sense_say_what_does() {
         "`chat` may not go above ramp.max 50%: raise it in flags.yaml first"
     );
     assert_eq!(
-        refused(&canary(), &at_share(100), Verb::Promote { to: None }),
+        refused(&canary(), &at_share(100), RolloutCommand::Promote { to: None }),
         "`chat` is at 100%, the end of its ramp"
     );
     assert_eq!(
@@ -375,19 +387,20 @@ fn any_input() -> impl Strategy<Value = Move> {
     let tick = (counts(), counts(), any::<bool>(), any::<Option<bool>>(), 0_u32..10).prop_map(
         |(canary, stable, probed, stable_answers, slept)| {
             let canary_answers = probed.then_some(Ok(()));
-            let seen = Observation { canary_answers, stable_answers, slept: slept == 0, ..seen(canary, stable) };
+            let seen =
+                Observation { canary_answers, stable_answers, was_suspended: slept == 0, ..seen(canary, stable) };
             Move::Do(Input::Tick(seen))
         },
     );
     prop_oneof![
         6 => tick,
         4 => Just(Move::Do(Input::Tick(healthy()))),
-        1 => any_share().prop_map(|to| Move::Do(command(Verb::Rollback { to }))),
+        1 => any_share().prop_map(|to| Move::Do(command(RolloutCommand::Rollback { to }))),
         1 => any_share().prop_map(|to| Move::Do(Input::LockFound(
             Lock { to, at: NOW, actor: "cli".into(), reason: String::new() }))),
-        1 => prop::option::of(any_share()).prop_map(|at| Move::Do(command(Verb::Resume { at }))),
-        1 => prop::option::of(any_share()).prop_map(|to| Move::Do(command(Verb::Promote { to }))),
-        1 => Just(Move::Do(command(Verb::Pause))),
+        1 => prop::option::of(any_share()).prop_map(|at| Move::Do(command(RolloutCommand::Resume { at }))),
+        1 => prop::option::of(any_share()).prop_map(|to| Move::Do(command(RolloutCommand::Promote { to }))),
+        1 => Just(Move::Do(command(RolloutCommand::Pause))),
         1 => prop::option::of(any_share()).prop_map(Move::Percent),
         1 => any_share().prop_map(Move::Max),
         1 => Just(Move::Attempt),
@@ -414,13 +427,16 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(after.events.iter().all(|event| event.to == next.in_force && event.from == before.in_force));
     assert!(next.in_force == before.in_force || !after.events.is_empty(), "a change that nobody is told of");
     assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
-    assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
+    assert_eq!(
+        next.in_force,
+        in_force(&RolloutContext { blocked: blocked.then_some("x"), ..view(canary) }, next).percent
+    );
     for event in after.events.iter().filter(|event| event.actor == Actor::Guard) {
         let back = event.action.answers_regression() || event.action == Action::Confirm;
         assert!(!back || event.to <= event.from, "a canary that was found bad has more users: {event:?}");
         assert!(!back || after.meanwhile.is_none(), "and that waits for no disk: {event:?}");
     }
-    let resumed = matches!(input, Input::Command { verb: Verb::Resume { .. }, .. });
+    let resumed = matches!(input, Input::Command { verb: RolloutCommand::Resume { .. }, .. });
     assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
     if let Phase::RolledBack { .. } = before.phase {
         let watched = if let Input::Tick(Observation { tick: Some(tick), .. }) = input { tick.seconds } else { 0.0 };
@@ -439,11 +455,11 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
         let watched = seen.tick.unwrap_or_default();
         if promoted && before.phase != Phase::Probing {
             assert!(before.lock.is_none() && before.paused.is_none() && canary.percent == Intent::Auto && !blocked);
-            let answered = before.judge.answered + watched.canary.answered;
+            let answered = before.analysis.answered + watched.canary.answered;
             assert!(answered >= f64::from(canary.guard.min_requests), "promoted on {answered} answers");
-            let hold = super::ramp::hold(&canary.ramp, before.percent).0 as f64 / 1000.0;
-            assert!(before.judge.step.seconds + watched.seconds >= hold - 1e-6);
-            assert!(!next.judge.history.in_incident(&canary.guard.constants), "promoted in an incident");
+            let hold = super::ramp::hold_time(&canary.ramp, before.percent).0 as f64 / 1000.0;
+            assert!(before.analysis.step.seconds + watched.seconds >= hold - 1e-6);
+            assert!(!next.analysis.baseline.in_incident(&canary.guard.constants), "promoted in an incident");
         }
     }
 }
@@ -483,13 +499,13 @@ proptest! {
                     Input::Tick(Observation::default())
                 }
             };
-            let view = View { blocked: blocked.then_some("x"), ..view(&canary) };
+            let view = RolloutContext { blocked: blocked.then_some("x"), ..view(&canary) };
             let after = step(&view, &state, &input, now);
             check(&canary, blocked, &state, &input, &after);
             if let Some(meanwhile) = &after.meanwhile {
                 // What the guard makes of it where nothing may go on.
-                let watched = step(&View { writing: true, ..view }, &state, &input, now).next;
-                let told = watched.is_news_to(&state) || !matches!(input, Input::Tick(_));
+                let watched = step(&RolloutContext { writing: true, ..view }, &state, &input, now).next;
+                let told = watched.is_reportable_change_from(&state) || !matches!(input, Input::Tick(_));
                 prop_assert_eq!(&**meanwhile, if told { &state } else { &watched });
             }
             prop_assert_eq!(&after, &step(&view, &state, &input, now), "the same trace gives the same steps");

@@ -10,7 +10,7 @@ use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::Canary;
 
 /// Whether this step leads towards the canary, or towards the end of the ramp.
-pub(super) fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
+pub(super) fn needs_write_ahead(before: &RolloutState, next: &RolloutState) -> bool {
     let taken_back = |state: &RolloutState| matches!(state.phase, Phase::RolledBack { .. });
     let lifted = (before.lock.is_some() && next.lock.is_none())
         // The guard's own pause ends with its rollback, which sends no users to the canary.
@@ -30,10 +30,10 @@ pub fn carried_over(canary: &Canary, before: &RolloutState, proposed: &RolloutSt
         || before.paused.as_ref().is_some_and(|pause| pause.regression) && proposed.paused.is_none();
     let mut next = proposed.clone();
     if on_course(before) && on_course(proposed) && !judged_anew {
-        next.judge = before.judge.clone();
+        next.analysis = before.analysis.clone();
         if next.in_force != before.in_force {
-            next.judge.share_changed(fraction(next.in_force));
-            next.judge.expect_change(&canary.guard.constants, &ramp::schedule(&canary.ramp));
+            next.analysis.share_changed(fraction(next.in_force));
+            next.analysis.expect_change(&canary.guard.constants, &ramp::ramp_length(&canary.ramp));
         }
     }
     next

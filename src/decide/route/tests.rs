@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::*;
-use crate::decide::bucket::place;
+use crate::decide::bucket::bucket_and_slot;
 use crate::flags::Environment;
 use crate::flags::compile::compile;
 use crate::wire::body::peek;
@@ -22,7 +22,7 @@ fn policy(keys: &str) -> Policy {
 }
 
 fn planned(policy: &Policy, percent: u16, headers: &HeaderMap, query: Option<&str>, body: &str) -> Plan {
-    let wanted = wanted(policy);
+    let wanted = wanted_fields(policy);
     let body_peek = peek(body.as_bytes(), &wanted).ok();
     let facts = Facts {
         purpose: Purpose::Generate,
@@ -32,7 +32,7 @@ fn planned(policy: &Policy, percent: u16, headers: &HeaderMap, query: Option<&st
         body: body_peek.as_ref(),
         bytes: Some(body.as_bytes()),
     };
-    let share = InForceShare { percent: Percent::from_hundredths(percent).unwrap(), closed: false };
+    let share = InForceShare { percent: Percent::from_hundredths(percent).unwrap(), buckets_only: false };
     plan(policy, |_| share, &facts, || 0).unwrap()
 }
 
@@ -51,19 +51,23 @@ fn a_rollout_is_found_by_its_name() {
 #[test]
 fn a_plan_says_why_and_whose_it_is() {
     let policy = policy("percent: 10%");
-    let ada = Some(place("", b"ada").slot);
+    let ada = Some(bucket_and_slot("", b"ada").slot);
     let of_ada = |model: &str| format!(r#"{{"model":"{model}","user":"ada","messages":[]}}"#);
     let said = |percent, model| {
         let Plan { arm, reason, slot, counted, .. } = of_body(&policy, percent, &of_ada(model));
         (arm, reason, slot, counted)
     };
     let (stable, canary) = (Some(Arm::Stable), Some(Arm::Canary));
-    assert_eq!(said(0, "gpt-4"), (stable, Reason::Closed, None, false));
-    assert_eq!(said(10_000, "gpt-4"), (canary, Reason::Everybody, ada, true), "the guard tells users apart here too");
-    assert_eq!(said(10_000, "gpt-5"), (stable, Reason::Unmapped, None, false));
-    assert_eq!(said(1, "gpt-4"), (stable, Reason::Bucket, ada, true));
+    assert_eq!(said(0, "gpt-4"), (stable, RouteReason::CanaryOff, None, false));
+    assert_eq!(
+        said(10_000, "gpt-4"),
+        (canary, RouteReason::Everybody, ada, true),
+        "the guard tells users apart here too"
+    );
+    assert_eq!(said(10_000, "gpt-5"), (stable, RouteReason::Unmapped, None, false));
+    assert_eq!(said(1, "gpt-4"), (stable, RouteReason::Bucket, ada, true));
     let nameless = of_body(&policy, 10_000, "{}");
-    assert_eq!((nameless.arm, nameless.reason), (stable, Reason::Unmapped), "it has no model that is mapped");
+    assert_eq!((nameless.arm, nameless.reason), (stable, RouteReason::Unmapped), "it has no model that is mapped");
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn bodies_without_a_conversation_are_told_apart_by_their_first_64_kib() {
 fn the_first_source_that_has_a_user_says_who_it_is() {
     let policy = policy("percent: 10%, user: [\"header:x-uid\", \"cookie:uid\", \"query:uid\", \"body:user\"]");
     let sources = &policy.rollout("chat").unwrap().user;
-    let wanted = wanted(&policy);
+    let wanted = wanted_fields(&policy);
     let whose = |header: &str, cookie: &str, query: &str, user: &str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-uid", header.parse().unwrap());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// What was asked, as far as an answer depends on it.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
+pub(super) struct GenerationRequest {
     /// Who answers.
     pub(super) provider: String,
     /// Makes ids unique within the provider.
@@ -27,7 +27,7 @@ pub(super) struct Question {
     pub(super) body: Value,
 }
 
-impl Question {
+impl GenerationRequest {
     /// The answer in the pieces in which a stream delivers it.
     pub(super) fn pieces(&self) -> Vec<String> {
         let prompt: String = self.prompt.chars().take(200).collect();
@@ -73,7 +73,7 @@ const DONE: &str = "data: [DONE]\n\n";
 
 // === Chat completions ===
 
-pub(super) fn chat(question: &Question) -> Value {
+pub(super) fn chat(question: &GenerationRequest) -> Value {
     json!({
         "id": format!("chatcmpl-{}-{}", question.provider, question.number),
         "object": "chat.completion",
@@ -89,7 +89,7 @@ pub(super) fn chat(question: &Question) -> Value {
     })
 }
 
-pub(super) fn chat_stream(question: &Question) -> Vec<String> {
+pub(super) fn chat_stream(question: &GenerationRequest) -> Vec<String> {
     let chunk = |choices: Value, usage: Value| {
         let mut chunk = json!({
             "id": format!("chatcmpl-{}-{}", question.provider, question.number),
@@ -118,13 +118,13 @@ pub(super) fn chat_stream(question: &Question) -> Vec<String> {
 
 // === Completions ===
 
-pub(super) fn completion(question: &Question) -> Value {
+pub(super) fn completion(question: &GenerationRequest) -> Value {
     let mut answer = completion_of(question, &question.text(), json!("stop"));
     answer["usage"] = question.usage();
     answer
 }
 
-pub(super) fn completion_stream(question: &Question) -> Vec<String> {
+pub(super) fn completion_stream(question: &GenerationRequest) -> Vec<String> {
     let mut events: Vec<String> =
         question.pieces().iter().map(|piece| event(&completion_of(question, piece, Value::Null))).collect();
     events.push(event(&completion_of(question, "", json!("stop"))));
@@ -132,7 +132,7 @@ pub(super) fn completion_stream(question: &Question) -> Vec<String> {
     events
 }
 
-fn completion_of(question: &Question, text: &str, finish: Value) -> Value {
+fn completion_of(question: &GenerationRequest, text: &str, finish: Value) -> Value {
     json!({
         "id": format!("cmpl-{}-{}", question.provider, question.number),
         "object": "text_completion",
@@ -148,7 +148,7 @@ const DIMENSIONS: usize = 8;
 
 /// A vector for each input; the same text gives the same vector. `encoding_format: base64` is what the Python SDK
 /// asks for by default.
-pub(super) fn embeddings(question: &Question) -> Value {
+pub(super) fn embeddings(question: &GenerationRequest) -> Value {
     let inputs: Vec<String> = match &question.body["input"] {
         Value::Array(inputs) => {
             inputs.iter().map(|input| input.as_str().map_or(input.to_string(), str::to_owned)).collect()

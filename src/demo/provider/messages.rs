@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Question, named_event};
+use super::answer::{GenerationRequest, named_event};
 
-pub(super) fn message(question: &Question) -> Value {
+pub(super) fn message(question: &GenerationRequest) -> Value {
     let (_, answered) = question.tokens();
     let mut message = start(question);
     message["content"] = json!([{ "type": "text", "text": question.text() }]);
@@ -16,7 +16,7 @@ pub(super) fn message(question: &Question) -> Value {
     message
 }
 
-fn start(question: &Question) -> Value {
+fn start(question: &GenerationRequest) -> Value {
     let (asked, _) = question.tokens();
     json!({
         "id": format!("msg_{}_{}", question.provider, question.number),
@@ -30,7 +30,7 @@ fn start(question: &Question) -> Value {
     })
 }
 
-pub(super) fn message_stream(question: &Question) -> Vec<String> {
+pub(super) fn message_stream(question: &GenerationRequest) -> Vec<String> {
     let (_, answered) = question.tokens();
     let mut events = vec![
         json!({ "type": "message_start", "message": start(question) }),

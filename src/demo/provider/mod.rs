@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 pub use behaviour::{Behaviour, Draw, Failure, ParseFailure};
-pub use request_counts::Tally;
+pub use request_counts::RequestCounts;
 
 use service::Shared;
 
@@ -93,7 +93,7 @@ impl Provider {
 
     /// What it was asked since it started.
     #[must_use]
-    pub fn requests(&self) -> Tally {
+    pub fn requests(&self) -> RequestCounts {
         self.shared.tally()
     }
 }

@@ -12,7 +12,7 @@ const MOST_KEYS: usize = 100_000;
 
 /// What a provider was asked since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RequestCounts {
     /// Every request.
     pub requests: u64,
     /// Those that ask for something to be generated: every POST but uploads.
@@ -27,7 +27,7 @@ pub struct Tally {
     pub by_user: BTreeMap<String, u64>,
 }
 
-impl Tally {
+impl RequestCounts {
     /// Adds one to a key.
     pub(super) fn count(map: &mut BTreeMap<String, u64>, key: &str) {
         if let Some(count) = map.get_mut(key) {

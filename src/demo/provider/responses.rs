@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Question, named_event};
+use super::answer::{GenerationRequest, named_event};
 
-pub(super) fn response(question: &Question) -> Value {
+pub(super) fn response(question: &GenerationRequest) -> Value {
     let (asked, answered) = question.tokens();
     let mut response = begun(question);
     response["status"] = json!("completed");
@@ -22,7 +22,7 @@ pub(super) fn response(question: &Question) -> Value {
     response
 }
 
-fn begun(question: &Question) -> Value {
+fn begun(question: &GenerationRequest) -> Value {
     json!({
         "id": format!("resp_{}_{}", question.provider, question.number),
         "object": "response",
@@ -44,11 +44,11 @@ fn begun(question: &Question) -> Value {
     })
 }
 
-fn item_id(question: &Question) -> String {
+fn item_id(question: &GenerationRequest) -> String {
     format!("msg_{}_{}", question.provider, question.number)
 }
 
-fn item(question: &Question, status: &str, content: &[Value]) -> Value {
+fn item(question: &GenerationRequest, status: &str, content: &[Value]) -> Value {
     json!({ "id": item_id(question), "type": "message", "role": "assistant", "status": status, "content": content })
 }
 
@@ -56,7 +56,7 @@ fn part(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
 }
 
-pub(super) fn response_stream(question: &Question) -> Vec<String> {
+pub(super) fn response_stream(question: &GenerationRequest) -> Vec<String> {
     let (id, text) = (item_id(question), question.text());
     let place = |kind: &str, more: Value| {
         let mut event = json!({ "type": kind, "item_id": id, "output_index": 0, "content_index": 0 });

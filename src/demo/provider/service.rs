@@ -13,11 +13,11 @@ use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::answer::{self, Question};
+use super::answer::{self, GenerationRequest};
 use super::behaviour::{Behaviour, Failure};
 use super::feed::{End, Feed};
 use super::files::Files;
-use super::request_counts::Tally;
+use super::request_counts::RequestCounts;
 use super::{messages, responses};
 use crate::clock;
 
@@ -30,7 +30,7 @@ type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
 pub(super) struct Shared {
     name: String,
     behaviour: Mutex<Behaviour>,
-    tally: Mutex<Tally>,
+    tally: Mutex<RequestCounts>,
 }
 
 impl Shared {
@@ -46,7 +46,7 @@ impl Shared {
         self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn tally(&self) -> Tally {
+    pub(super) fn tally(&self) -> RequestCounts {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -54,15 +54,15 @@ impl Shared {
     fn count(&self, method: &Method, path: &str, asks: Option<&Value>, behaviour: &Behaviour) -> (u64, bool) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.requests += 1;
-        Tally::count(&mut tally.by_path, &format!("{method} {path}"));
+        RequestCounts::count(&mut tally.by_path, &format!("{method} {path}"));
         let Some(body) = asks else { return (tally.requests, false) };
         let number = tally.generating;
         tally.generating += 1;
         let fails = behaviour.fails(number);
         tally.failed += u64::from(fails);
-        Tally::count(&mut tally.by_model, body["model"].as_str().unwrap_or_default());
+        RequestCounts::count(&mut tally.by_model, body["model"].as_str().unwrap_or_default());
         if let Some(user) = user(body) {
-            Tally::count(&mut tally.by_user, user);
+            RequestCounts::count(&mut tally.by_user, user);
         }
         (number, fails)
     }
@@ -96,7 +96,7 @@ impl Endpoint {
         })
     }
 
-    fn whole(self, question: &Question) -> (&'static str, Bytes) {
+    fn whole(self, question: &GenerationRequest) -> (&'static str, Bytes) {
         let json = |value: Value| ("application/json", Bytes::from(value.to_string()));
         match self {
             Endpoint::Chat => json(answer::chat(question)),
@@ -108,7 +108,7 @@ impl Endpoint {
         }
     }
 
-    fn stream(self, question: &Question) -> Option<Vec<String>> {
+    fn stream(self, question: &GenerationRequest) -> Option<Vec<String>> {
         match self {
             Endpoint::Chat => Some(answer::chat_stream(question)),
             Endpoint::Completions => Some(answer::completion_stream(question)),
@@ -158,8 +158,8 @@ pub(super) async fn answer(shared: Arc<Shared>, files: Rc<Files>, request: Reque
     generated(endpoint, &question, &behaviour, fails.then_some(behaviour.failure)).await
 }
 
-fn ask(provider: &str, number: u64, body: Value, behaviour: &Behaviour) -> Question {
-    Question {
+fn ask(provider: &str, number: u64, body: Value, behaviour: &Behaviour) -> GenerationRequest {
+    GenerationRequest {
         provider: provider.to_owned(),
         number,
         created: clock::unix().0 / 1000,
@@ -191,7 +191,7 @@ fn prompt(body: &Value) -> String {
 
 async fn generated(
     endpoint: Endpoint,
-    question: &Question,
+    question: &GenerationRequest,
     behaviour: &Behaviour,
     failure: Option<Failure>,
 ) -> io::Result<Answer> {

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn ruled(finding: Finding) -> String {
+fn ruled(finding: Incompatibility) -> String {
     rule(&finding.bounded(), "holysheep", "chat").unwrap()
 }
 
 fn parameter(name: &str) -> String {
-    ruled(Finding::Parameter(name.to_owned()))
+    ruled(Incompatibility::Parameter(name.to_owned()))
 }
 
 #[test]
@@ -34,24 +34,24 @@ fn a_parameter_is_dropped_renamed_or_bounded() {
 #[test]
 fn what_no_rule_takes_out_stays_on_stable() {
     let names = ["messages", "messages[0].content", "tools.0.function.strict", ""];
-    let refused = names.map(|name| Finding::Parameter(name.to_owned()));
-    for finding in refused.into_iter().chain([Finding::Other { status: 422, code: "odd".to_owned() }]) {
+    let refused = names.map(|name| Incompatibility::Parameter(name.to_owned()));
+    for finding in refused.into_iter().chain([Incompatibility::Other { status: 422, code: "odd".to_owned() }]) {
         assert_eq!(rule(&finding, "holysheep", "chat"), None, "{finding:?}");
         let nothing = "no rule fixes this; keep such requests on stable with rollouts[chat].match";
         assert_eq!(advice(&finding, "holysheep", "chat"), nothing);
     }
-    let finding = Finding::Parameter("top_k".to_owned());
+    let finding = Incompatibility::Parameter("top_k".to_owned());
     assert_eq!(advice(&finding, "holysheep", "chat"), "write providers.holysheep.drop_fields: [top_k]");
 }
 
 #[test]
 fn models_endpoints_and_lengths_have_their_rules() {
-    assert_eq!(ruled(Finding::Model("gpt-4".into())), "providers.holysheep.models: { gpt-4: ITS_NAME_THERE }");
+    assert_eq!(ruled(Incompatibility::Model("gpt-4".into())), "providers.holysheep.models: { gpt-4: ITS_NAME_THERE }");
     assert_eq!(
-        ruled(Finding::Endpoint("/embeddings".into())),
+        ruled(Incompatibility::Endpoint("/embeddings".into())),
         "rollouts[chat].match.endpoints: all but embeddings, which then stays on stable"
     );
-    assert!(ruled(Finding::ContextLength).starts_with("rollouts[chat].match.model: only models whose context"));
+    assert!(ruled(Incompatibility::ContextLength).starts_with("rollouts[chat].match.model: only models whose context"));
 }
 
 #[test]
@@ -66,15 +66,21 @@ fn names_that_yaml_reads_in_its_own_way_are_quoted() {
 
 #[test]
 fn a_sentence_says_who_refused_what() {
-    let told = |finding: Finding| sentence(&finding, "holysheep", "openai");
+    let told = |finding: Incompatibility| sentence(&finding, "holysheep", "openai");
     assert_eq!(
-        told(Finding::Parameter("prompt_cache_key".into())),
+        told(Incompatibility::Parameter("prompt_cache_key".into())),
         "holysheep refused `prompt_cache_key`, which openai accepts"
     );
-    assert_eq!(told(Finding::Model("gpt-4".into())), "holysheep does not know the model `gpt-4`, which openai serves");
-    assert_eq!(told(Finding::ContextLength), "holysheep refused a request as too long that openai accepts");
-    assert_eq!(told(Finding::Endpoint("embeddings".into())), "holysheep has no `embeddings`, which openai serves");
-    let other = |code: &str| told(Finding::Other { status: 422, code: code.into() });
+    assert_eq!(
+        told(Incompatibility::Model("gpt-4".into())),
+        "holysheep does not know the model `gpt-4`, which openai serves"
+    );
+    assert_eq!(told(Incompatibility::ContextLength), "holysheep refused a request as too long that openai accepts");
+    assert_eq!(
+        told(Incompatibility::Endpoint("embeddings".into())),
+        "holysheep has no `embeddings`, which openai serves"
+    );
+    let other = |code: &str| told(Incompatibility::Other { status: 422, code: code.into() });
     assert_eq!(other("odd"), "holysheep answered 422 `odd` to a request that openai accepts");
     assert_eq!(other(""), "holysheep answered 422 to a request that openai accepts");
 }

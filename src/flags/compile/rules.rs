@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::decide::exposure::{Place, Reached, exposures};
+use crate::decide::exposure::{BoundAddresses, ExposedPort, exposures};
 use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
 use crate::decide::units::{Percent, ProviderId};
 use crate::describe::exposure::{problem, remedy};
@@ -17,7 +17,7 @@ use super::findings::Findings;
 use super::rollout;
 
 /// Looks at the whole.
-pub(super) fn check(policy: &Policy, reached: Reached, root: &At, findings: &mut Findings<'_>) {
+pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut Findings<'_>) {
     ports(policy, root, findings);
     exposure(policy, reached, root, findings);
     embeddings(policy, root, findings);
@@ -64,27 +64,27 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
-fn exposure(policy: &Policy, reached: Reached, root: &At, findings: &mut Findings<'_>) {
+fn exposure(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut Findings<'_>) {
     let clients = root.key("clients");
     if clients.fits() && clients.items().is_empty() {
         findings.error(&clients, "the list of clients is empty", "name one, or remove `clients`");
     }
-    let at = |place: Place| match place {
-        Place::Listen => root.key("listen"),
-        Place::Admin => root.key("admin").key("listen"),
+    let at = |place: ExposedPort| match place {
+        ExposedPort::Listen => root.key("listen"),
+        ExposedPort::Admin => root.key("admin").key("listen"),
     };
     let now = exposures(policy, reached);
     for exposure in &now {
         let asked = match exposure.place {
-            Place::Listen => root.has("clients"),
-            Place::Admin => root.key("admin").has("tokens"),
+            ExposedPort::Listen => root.has("clients"),
+            ExposedPort::Admin => root.key("admin").has("tokens"),
         };
         // What is wrong with them is told of them.
         if !asked || findings.errors.is_empty() {
             findings.error(&at(exposure.place), problem(exposure), remedy(exposure));
         }
     }
-    let in_file = Reached { listen: policy.fixed.listen, admin: policy.fixed.admin };
+    let in_file = BoundAddresses { listen: policy.fixed.listen, admin: policy.fixed.admin };
     for exposure in exposures(policy, in_file) {
         if now.iter().all(|now| now.place != exposure.place) {
             let problem = problem(&exposure);

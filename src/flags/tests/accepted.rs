@@ -8,7 +8,7 @@ use crate::decide::policy::{
     Unmatched, UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::decide::unusable_stable::unserved;
+use crate::decide::unusable_stable::unusable_stables;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, render};
 
@@ -165,7 +165,7 @@ fn a_secret_of_several_lines_is_in_no_excerpt() {
             let unusable = format!("{unusable}unmatched: new\n");
             if let Ok(compiled) = compile(&unusable, &environment()) {
                 assert!(!compiled.shown.contains("zq7"), "{}", compiled.shown);
-                let unserved = unserved(&compiled.policy, |_| false);
+                let unserved = unusable_stables(&compiled.policy, |_| false);
                 let told = unserved.iter().find(|found| found.provider == "new").map(|found| compiled.error_of(found));
                 let told = render(&[told.unwrap()], "flags.yaml");
                 assert!(!told.contains("zq7") && told.contains("| ") && told.contains("new: { base_url"), "{told}");

@@ -19,16 +19,16 @@ use super::record::AttemptRecord;
 use super::refusal::PendingRefusal;
 use crate::clock;
 use crate::decide::cause::Cause;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::BodyEnd;
-use crate::decide::route::{Plan, Reason};
+use crate::decide::route::{Plan, RouteReason};
 use crate::decide::units::ProviderId;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::scope::Scope;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::observe::Summary;
-use crate::state::causes::Met;
-use crate::state::provider::{Breaker, Ticket};
+use crate::state::causes::RequestCauses;
+use crate::state::provider::{BreakerKind, ProbeToken};
 
 /// One request's account.
 #[derive(Debug)]
@@ -48,9 +48,9 @@ pub(crate) struct Account {
     /// What was attempted by plans that no longer stand.
     earlier_plans: EarlierPlans,
     /// Providers that were not asked because of a breaker.
-    diverted: Vec<(ProviderId, Breaker)>,
+    diverted: Vec<(ProviderId, BreakerKind)>,
     /// Why the provider that the split chose failed it so far.
-    met: Met,
+    met: RequestCauses,
     /// Its entry in the access log, if it has one.
     entry: Option<Box<PendingEntry>>,
 }
@@ -72,7 +72,7 @@ impl Account {
         core: &Rc<Core>,
         in_use: &Rc<InUse>,
         plan: Plan,
-        kind: Kind,
+        kind: ResponseKind,
         arrived: Instant,
     ) -> Box<Account> {
         let candidate = Candidate { id: plan.provider, turn: 0 };
@@ -86,7 +86,7 @@ impl Account {
             ended: Vec::new(),
             earlier_plans: EarlierPlans::default(),
             diverted: Vec::new(),
-            met: Met::default(),
+            met: RequestCauses::default(),
             entry: None,
         };
         Box::write(Box::new_uninit(), account)
@@ -129,7 +129,7 @@ impl Account {
 
     /// Begins another attempt; `own_key`: with a key of Serin's. The same provider asked again without a ticket keeps the one
     /// that it had.
-    pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<Ticket>, own_key: bool) {
+    pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<ProbeToken>, own_key: bool) {
         if probe.is_some() || candidate.id != self.attempt.candidate.id {
             self.release_probe();
             self.attempt.probe = probe;
@@ -144,8 +144,8 @@ impl Account {
     }
 
     /// A breaker has another provider asked first: what follows says nothing about the canary.
-    pub(super) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
-        self.scope.in_use.snapshot.provider(from).count_step_back(breaker);
+    pub(super) fn divert(&mut self, from: ProviderId, breaker: BreakerKind) {
+        self.scope.in_use.snapshot.provider(from).count_bypass(breaker);
         self.diverted.push((from, breaker));
         self.scope.plan.counted = false;
     }
@@ -194,8 +194,8 @@ impl Account {
             if plan.anonymous {
                 series.count_anonymous(core);
             }
-            if plan.reason == Reason::Unheld {
-                series.count_unheld(core);
+            if plan.reason == RouteReason::Unheld {
+                series.count_unbuffered(core);
             }
         }
         if self.scope.plan.counted
@@ -228,7 +228,7 @@ impl Account {
     pub(super) fn head_came(&mut self, status: u16) {
         self.attempt.stage = AttemptStage::Answered { status, begun: false };
         self.attempt.times.head = Some(clock::instant());
-        self.scope.in_use.snapshot.provider(self.attempt.candidate.id).heard();
+        self.scope.in_use.snapshot.provider(self.attempt.candidate.id).record_response_head();
         // What follows belongs to client and provider alone.
         if status == 101
             && let Some(sink) = self.scope.guard()

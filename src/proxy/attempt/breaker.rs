@@ -6,11 +6,11 @@
 //! breaker opens. Invariant: a request that no other candidate could have answered has no provider passed over for others.
 
 use crate::clock;
-use crate::decide::breaker::{Caller, Verdict};
+use crate::decide::breaker::{AttemptSignal, Caller};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
-use crate::state::provider::Ticket;
+use crate::state::provider::ProbeToken;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -22,21 +22,21 @@ pub(crate) struct AttemptEnd {
 }
 
 /// Reports it; `probe`: the ticket of an attempt that is the breaker's probe.
-pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<Ticket>) {
+pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<ProbeToken>) {
     let AttemptEnd { provider, outcome, unreached } = *end;
     let in_use = &scope.in_use;
     let state = in_use.snapshot.provider(provider);
-    let verdict = match outcome.told_to_breaker() {
-        Judged::Success if state.is_well() => return,
-        Judged::Success => Verdict::Success,
-        Judged::Failure => Verdict::Failure,
-        Judged::Not => Verdict::None,
+    let verdict = match outcome.judged_by_breaker() {
+        Judged::Success if state.is_healthy() => return,
+        Judged::Success => AttemptSignal::Success,
+        Judged::Failure => AttemptSignal::Failure,
+        Judged::Not => AttemptSignal::None,
     };
     let rule = in_use.snapshot.policy.provider(provider).breaker.as_ref();
     match scope.rollout() {
         Some(rollout) if rollout.moves_from(provider) => {
             if unreached {
-                state.missed(rule, clock::now());
+                state.record_connect_failure(rule, clock::now());
             }
         }
         Some(rollout)
@@ -44,7 +44,7 @@ pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<
         None if probe.is_none() => {}
         _ => {
             let canary = in_use.prepared.provider(provider).is_canary.then(|| caller(scope, unreached));
-            state.tell(rule, canary, probe.take(), verdict, clock::now());
+            state.end_attempt(rule, canary, probe.take(), verdict, clock::now());
         }
     }
 }

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 
 use crate::clock;
-use crate::decide::fallback::Others;
+use crate::decide::fallback::FallbackCandidates;
 use crate::decide::policy::Retry;
 use crate::decide::units::ProviderId;
 use crate::proxy::core::InUse;
 use crate::proxy::request::prepared::PreparedProvider;
-use crate::state::provider::{Admit, Breaker, Ticket};
+use crate::state::provider::{BreakerKind, ProbeToken, ProviderAdmission};
 
 /// A provider, with one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Candidates {
     first: Option<ProviderId>,
-    others: Others,
+    others: FallbackCandidates,
     /// The stable of a rollout that has a canary: no failure but an unreachable one puts it last.
     stable: Option<ProviderId>,
     /// The rollout's canary, where the split chose another.
@@ -43,7 +43,7 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     /// Begins with the chosen provider.
-    pub(crate) fn new(chosen: ProviderId, others: Others) -> Candidates {
+    pub(crate) fn new(chosen: ProviderId, others: FallbackCandidates) -> Candidates {
         Candidates {
             first: Some(chosen),
             others,
@@ -75,7 +75,7 @@ impl Candidates {
 
     /// No other candidate is asked.
     pub(super) fn drop_others(&mut self) {
-        self.others = Others::NOBODY;
+        self.others = FallbackCandidates::NONE;
         self.last_resort.clear();
     }
 
@@ -96,8 +96,8 @@ impl Candidates {
     pub(crate) fn next(
         &mut self,
         in_use: &InUse,
-        mut diverted: impl FnMut(ProviderId, Breaker),
-    ) -> Option<(Candidate, Option<Ticket>)> {
+        mut diverted: impl FnMut(ProviderId, BreakerKind),
+    ) -> Option<(Candidate, Option<ProbeToken>)> {
         (self.keys_used, self.retries) = (0, 0);
         loop {
             let Some(id) = self.first.take().or_else(|| self.others.next()) else {
@@ -109,23 +109,23 @@ impl Candidates {
                 continue;
             }
             let state = in_use.snapshot.provider(id);
-            if state.is_well() {
+            if state.is_healthy() {
                 return Some((candidate(in_use, id), None));
             }
             let rule = prepared.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
-                (Breaker::Reach, if self.diverts { state.admits_to_stable(rule) } else { Admit::Yes })
+                (BreakerKind::Reach, if self.diverts { state.admits_to_stable(rule) } else { ProviderAdmission::Yes })
             } else if self.canary_unchosen == Some(id) {
                 // A request meant for stable is no probe of the canary.
-                (Breaker::Failures, state.admits_unprobed(rule))
+                (BreakerKind::Failures, state.admits_unprobed(rule))
             } else {
-                (Breaker::Failures, state.admits(rule, clock::now()))
+                (BreakerKind::Failures, state.admits(rule, clock::now()))
             };
             match admitted {
-                Admit::Yes => return Some((candidate(in_use, id), None)),
-                Admit::Probe(ticket) => return Some((candidate(in_use, id), Some(ticket))),
-                Admit::No if !self.has_others() => return Some((candidate(in_use, id), None)),
-                Admit::No => {
+                ProviderAdmission::Yes => return Some((candidate(in_use, id), None)),
+                ProviderAdmission::Probe(ticket) => return Some((candidate(in_use, id), Some(ticket))),
+                ProviderAdmission::No if !self.has_others() => return Some((candidate(in_use, id), None)),
+                ProviderAdmission::No => {
                     diverted(id, breaker);
                     self.last_resort.push_back(id);
                 }
@@ -161,5 +161,5 @@ impl Candidates {
 
 fn candidate(in_use: &InUse, id: ProviderId) -> Candidate {
     let keys = in_use.prepared.provider(id).keys();
-    Candidate { id, turn: in_use.snapshot.provider(id).next_turn(keys) }
+    Candidate { id, turn: in_use.snapshot.provider(id).next_key(keys) }
 }

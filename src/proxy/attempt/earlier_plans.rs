@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::guard_report::{GuardReport, NO_VERDICT};
 use super::record::AttemptRecord;
 use crate::proxy::request::scope::Scope;
-use crate::state::causes::Met;
+use crate::state::causes::RequestCauses;
 
 /// One plan, with what was attempted by it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct EarlierPlan {
     /// In order.
     pub(crate) attempts: Vec<AttemptRecord>,
     /// Why the chosen provider failed it, if it was continued in another epoch.
-    pub(crate) met: Met,
+    pub(crate) met: RequestCauses,
     /// Until another plan continues it or it is ended.
     pub(crate) guard: GuardReport,
 }
@@ -56,7 +56,7 @@ impl EarlierPlans {
     }
 
     /// Causes and guard report of the last plan, if it was made in the same epoch and on the same arm as this one.
-    pub(crate) fn resume(&mut self, scope: &Scope) -> (Met, GuardReport) {
+    pub(crate) fn resume(&mut self, scope: &Scope) -> (RequestCauses, GuardReport) {
         let Some(last) = self.0.last_mut() else { return Default::default() };
         match (last.scope.guard(), scope.guard()) {
             (Some(then), Some(now)) if Arc::ptr_eq(then.evidence, now.evidence) && then.whose.arm == now.whose.arm => {

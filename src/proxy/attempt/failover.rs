@@ -21,11 +21,11 @@ use super::earlier_plans::EarlierPlans;
 use super::pause::{Paused, pause};
 use super::send::Failure;
 use super::withdrawal::Withdrawable;
-use crate::decide::fallback::others;
-use crate::decide::guard::waiting::Kind;
+use crate::decide::fallback::fallback_candidates;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::policy::Rollout;
-use crate::decide::retry::{Next, next};
+use crate::decide::retry::{NextAction, next_action};
 use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::Millis;
 use crate::proxy::core::{Core, InUse};
@@ -34,7 +34,7 @@ use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::Problem;
 use crate::proxy::response::respond::Answer;
-use crate::state::provider::Ticket;
+use crate::state::provider::ProbeToken;
 
 /// A planned request on its way to an answer.
 pub(crate) struct Failover<'a> {
@@ -96,17 +96,17 @@ impl<'a> Failover<'a> {
         let policy = &in_use.snapshot.policy;
         let share = plan.rollout.map(|id| {
             let in_force = in_use.snapshot.in_force(id);
-            InForceShare { percent: in_force.percent, closed: in_force.closed }
+            InForceShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
         });
         let rollout_id = plan.rollout;
         let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);
-        let others = others(policy, &plan, share, client_request.below(), client_request.model());
+        let others = fallback_candidates(policy, &plan, share, client_request.below(), client_request.model());
         let mut failover = Failover {
             core,
             in_use,
             client_request,
             rollout,
-            account: Account::planned(core, in_use, plan, Kind::of(client_request.streaming), arrived),
+            account: Account::planned(core, in_use, plan, ResponseKind::of(client_request.streaming), arrived),
             candidates: Candidates::new(plan.provider, others),
             deadline: None,
             failed_attempt: None,
@@ -136,7 +136,7 @@ impl<'a> Failover<'a> {
         }
     }
 
-    fn next_candidate(&mut self) -> Option<(Candidate, Option<Ticket>)> {
+    fn next_candidate(&mut self) -> Option<(Candidate, Option<ProbeToken>)> {
         let account = &mut self.account;
         self.candidates.next(self.in_use, |id, breaker| account.divert(id, breaker))
     }
@@ -228,8 +228,8 @@ impl<'a> Failover<'a> {
                 AttemptResult::Failed(failure) => self.no_answer(failure),
                 AttemptResult::Answered(buffered_response) => self.bad_answer(buffered_response),
             };
-            match next(failed, self.left(candidate), self.pace(candidate)) {
-                Next::Deliver => {
+            match next_action(failed, self.left(candidate), self.pace(candidate)) {
+                NextAction::Deliver => {
                     if failed.outcome == Outcome::ClientError && self.account.is_evidence_of_canary() {
                         self.account.report_refusal(self.refusal(ending, &response));
                     }
@@ -238,10 +238,10 @@ impl<'a> Failover<'a> {
                     self.remember(failed.outcome, candidate, || response);
                     return self.give_up();
                 }
-                Next::Redial => {
+                NextAction::Redial => {
                     self.spend_retry();
                 }
-                Next::Again(length) => {
+                NextAction::Again(length) => {
                     self.account.failed(ending);
                     self.account.pauses();
                     self.spend_retry();
@@ -261,12 +261,12 @@ impl<'a> Failover<'a> {
                         },
                     }
                 }
-                Next::NextKey => {
+                NextAction::NextKey => {
                     self.account.failed(ending);
                     self.remember(failed.outcome, candidate, || response);
                     candidate = self.candidates.next_key(candidate);
                 }
-                Next::Other => {
+                NextAction::Other => {
                     self.account.failed(ending);
                     self.remember(failed.outcome, candidate, || response);
                     match self.next_candidate() {
@@ -274,7 +274,7 @@ impl<'a> Failover<'a> {
                         None => return self.give_up(),
                     }
                 }
-                Next::AskStable => {
+                NextAction::AskStable => {
                     let refusal = self.refusal(ending, &response);
                     self.account.ask_stable(ending, refusal);
                     self.remember(failed.outcome, candidate, || response);

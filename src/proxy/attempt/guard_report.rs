@@ -10,14 +10,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::decide::finish_kind::Finished;
-use crate::decide::guard::waiting::{Kind, Over, Wait};
+use crate::decide::finish_kind::FinishKind;
+use crate::decide::guard::waiting::{ResponseKind, Wait, WaitEnd};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::Millis;
 use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
-use crate::state::pause_masks::Whose;
+use crate::state::pause_masks::Attribution;
 
 /// The outcome of an attempt that says nothing about its provider.
 pub(super) const NO_VERDICT: Outcome = Outcome::SerinError;
@@ -32,9 +32,9 @@ pub(crate) struct GuardSink<'a> {
     /// The core in whose cells it is counted.
     pub(crate) core: Core,
     /// The arm that the split chose, its source, and its user's slot.
-    pub(crate) whose: Whose,
+    pub(crate) whose: Attribution,
     /// How it asks for its answer.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ResponseKind,
 }
 
 /// How much of a request was reported.
@@ -57,7 +57,7 @@ enum Reported {
     /// That it was sent.
     Exposure,
     /// The same, and an attempt has ended so. The same provider may be asked again.
-    Before(Outcome, Option<Finished>),
+    Before(Outcome, Option<FinishKind>),
     All,
 }
 
@@ -86,17 +86,17 @@ impl GuardReport {
 
     /// The provider failed, and is asked again after a pause, which is no silence of the provider.
     pub(crate) fn pauses(&mut self, sink: GuardSink<'_>) {
-        self.end_wait(sink, Over::Paused);
+        self.end_wait(sink, WaitEnd::Paused);
     }
 
     /// The provider switched protocols as it was asked to: that is its answer.
     pub(crate) fn upgraded(&mut self, sink: GuardSink<'_>) {
-        self.end_wait(sink, Over::Answered);
+        self.end_wait(sink, WaitEnd::Answered);
     }
 
-    fn end_wait(&mut self, sink: GuardSink<'_>, how: Over) {
+    fn end_wait(&mut self, sink: GuardSink<'_>, how: WaitEnd) {
         if let Some(wait) = self.wait.take() {
-            sink.evidence.over(sink.core, sink.whose, wait, how);
+            sink.evidence.end_wait(sink.core, sink.whose, wait, how);
         }
     }
 
@@ -106,7 +106,7 @@ impl GuardReport {
     }
 
     /// An attempt at the provider ended so.
-    pub(super) fn attempt_ended(&mut self, outcome: Outcome, finished: Option<Finished>) {
+    pub(super) fn attempt_ended(&mut self, outcome: Outcome, finished: Option<FinishKind>) {
         if matches!(self.reported, Reported::Exposure | Reported::Before(..)) {
             self.reported = Reported::Before(outcome, finished);
         }
@@ -126,7 +126,7 @@ impl GuardReport {
             self.end(sink, outcome);
         }
         // A refusal says nothing about how long an answer takes.
-        self.end_wait(sink, Over::Dropped);
+        self.end_wait(sink, WaitEnd::Dropped);
     }
 
     /// The outcome is final; `otherwise`: where no attempt has ended.
@@ -169,19 +169,19 @@ impl GuardReport {
     pub(super) fn client_left(&mut self, sink: GuardSink<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
-            sink.evidence.left_waiting(sink.core, sink.whose, self.wait.take(), after);
+            sink.evidence.client_gone(sink.core, sink.whose, self.wait.take(), after);
         }
     }
 }
 
 /// How a wait for output ends with this outcome.
-fn over(outcome: Outcome) -> Over {
+fn over(outcome: Outcome) -> WaitEnd {
     match outcome.judged(Counting::default()) {
-        _ if outcome == Outcome::Empty => Over::Answered,
-        Judged::Success => Over::Answered,
-        Judged::Failure => Over::Failed,
-        Judged::Not if outcome == Outcome::ClientGone => Over::Left,
-        Judged::Not => Over::Dropped,
+        _ if outcome == Outcome::Empty => WaitEnd::Answered,
+        Judged::Success => WaitEnd::Answered,
+        Judged::Failure => WaitEnd::Failed,
+        Judged::Not if outcome == Outcome::ClientGone => WaitEnd::ClientGone,
+        Judged::Not => WaitEnd::Dropped,
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::candidates::Candidate;
 use super::record::{AttemptRecord, FailureReason, Times};
 use crate::decide::cause::Cause;
-use crate::decide::finish_kind::Finished;
-use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
+use crate::decide::finish_kind::FinishKind;
+use crate::decide::outcome::{BodyEnd, Ending, ErrorClass, Outcome, classify};
 use crate::proxy::response::observe::Summary;
-use crate::state::provider::Ticket;
+use crate::state::provider::ProbeToken;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptStage {
@@ -30,7 +30,7 @@ pub(crate) enum AttemptStage {
 pub(crate) struct OpenAttempt {
     pub(crate) candidate: Candidate,
     /// The breaker's ticket, if this attempt is its probe.
-    pub(crate) probe: Option<Ticket>,
+    pub(crate) probe: Option<ProbeToken>,
     pub(crate) stage: AttemptStage,
     pub(crate) times: Times,
     /// What its answer says about itself.
@@ -112,7 +112,7 @@ impl OpenAttempt {
             unreached: self.unreached,
             finished: summary
                 .filter(|summary| summary.generated)
-                .and_then(|summary| Finished::of(ending, summary.finish)),
+                .and_then(|summary| FinishKind::of(ending, summary.finish)),
             usage: summary.and_then(|summary| summary.usage),
             times: Times { end: Some(end), ..self.times },
         }
@@ -121,5 +121,5 @@ impl OpenAttempt {
 
 /// An answer with this status whose body ended so.
 pub(crate) const fn answered(status: u16, body: BodyEnd) -> Ending {
-    Ending::Answered { status, grounds: Grounds::Other, body }
+    Ending::Answered { status, grounds: ErrorClass::Other, body }
 }

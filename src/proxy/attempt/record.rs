@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::decide::cause::Cause;
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
 use crate::wire::usage::Usage;
@@ -26,7 +26,7 @@ pub(crate) struct AttemptRecord {
     /// Whether the provider is unreachable, whatever the request is.
     pub(super) unreached: bool,
     /// Which kind of answer it was.
-    pub(crate) finished: Option<Finished>,
+    pub(crate) finished: Option<FinishKind>,
     /// The tokens of the answer.
     pub(crate) usage: Option<Usage>,
     pub(crate) times: Times,

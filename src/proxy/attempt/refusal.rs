@@ -4,7 +4,7 @@
 //! people. Refuses to judge whether the refusal was right. Invariant: no words of a prompt are kept.
 
 use super::record::AttemptRecord;
-use crate::decide::incompatibility::Finding;
+use crate::decide::incompatibility::Incompatibility;
 use crate::wire::complaint::Complaint;
 
 /// A refusal, as the provider put it.
@@ -15,14 +15,14 @@ pub(crate) struct Refusal {
     /// The error's code, or its type.
     pub(crate) code: Option<String>,
     /// What is wrong with the request.
-    pub(crate) finding: Finding,
+    pub(crate) finding: Incompatibility,
 }
 
 impl Refusal {
     /// By the words of its error. `model` as the application wrote it, `path` below the mount.
     pub(crate) fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Refusal {
         let code = complaint.and_then(|complaint| complaint.code.as_ref().or(complaint.kind.as_ref()));
-        Refusal { status, code: code.cloned(), finding: Finding::of(status, complaint, model, path) }
+        Refusal { status, code: code.cloned(), finding: Incompatibility::of(status, complaint, model, path) }
     }
 }
 

@@ -10,7 +10,7 @@ use super::record::AttemptRecord;
 use crate::decide::outcome::Outcome;
 use crate::decide::route::Plan;
 use crate::decide::units::ProviderId;
-use crate::state::causes::Met;
+use crate::state::causes::RequestCauses;
 
 /// A request that ended.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct RequestRecord<'a> {
     /// Attempts by this plan, in order.
     pub(crate) attempts: &'a [AttemptRecord],
     /// Why the provider that the split chose failed it.
-    pub(crate) met: &'a Met,
+    pub(crate) met: &'a RequestCauses,
     /// From its arrival to its end.
     pub(crate) took: Duration,
 }

@@ -79,7 +79,7 @@ impl Fault {
 
     /// Whether the provider refused the connection at once.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Fault::Connect(error) if error.is_refusal())
+        matches!(self, Fault::Connect(error) if error.is_connection_refused())
     }
 
     /// Whether a file of Serin's own cannot be used, so that no provider was asked.

@@ -16,16 +16,16 @@ use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
 use crate::proxy::response::access::{self, PendingEntry};
-use crate::state::causes::{Met, Seen};
-use crate::state::inbox::Refused;
-use crate::state::provider::Ticket;
+use crate::state::causes::{CauseOccurrence, RequestCauses};
+use crate::state::inbox::Rejection;
+use crate::state::provider::ProbeToken;
 
 /// What an account has of the provider that the split chose, until the request ends.
 #[derive(Debug)]
 pub(crate) struct ChosenProvider<'a> {
     pub(crate) guard: &'a mut GuardReport,
     /// Why it failed the request.
-    pub(crate) met: &'a mut Met,
+    pub(crate) met: &'a mut RequestCauses,
 }
 
 /// An attempt ended. `counts`: whether it says anything about its provider.
@@ -41,7 +41,7 @@ pub(super) fn attempt_ended(scope: &Scope, record: &AttemptRecord, chosen: Chose
 }
 
 /// Reports an attempt to the provider's breaker, at once.
-pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &mut Option<Ticket>) {
+pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &mut Option<ProbeToken>) {
     // A refusal shows that the provider is alive.
     let refused = matches!(record.ending, Ending::Answered { status: 400..=499, .. });
     // What stable always sent opens no breaker.
@@ -51,11 +51,17 @@ pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &m
 }
 
 /// The breaker's probe was not made.
-pub(super) fn release_probe(scope: &Scope, provider: ProviderId, probe: &mut Option<Ticket>) {
+pub(super) fn release_probe(scope: &Scope, provider: ProviderId, probe: &mut Option<ProbeToken>) {
     end_in_breaker(scope, provider, Outcome::SerinError, false, probe);
 }
 
-fn end_in_breaker(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
+fn end_in_breaker(
+    scope: &Scope,
+    provider: ProviderId,
+    outcome: Outcome,
+    unreached: bool,
+    probe: &mut Option<ProbeToken>,
+) {
     breaker::attempt_ended(scope, &breaker::AttemptEnd { provider, outcome, unreached }, probe);
 }
 
@@ -63,7 +69,7 @@ fn end_in_breaker(scope: &Scope, provider: ProviderId, outcome: Outcome, unreach
 pub(crate) fn report_refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
     let Some(rollout) = scope.rollout() else { return };
     let Refusal { status, code, finding } = refusal;
-    scope.core.report(Refused {
+    scope.core.report(Rejection {
         rollout: rollout.name.clone(),
         provider: scope.name(by).to_owned(),
         finding,
@@ -119,19 +125,19 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
     }
 }
 
-fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut Met) {
+fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut RequestCauses) {
     // A shortage of Serin's own is no failure of its provider.
     if let Some(FailureReason { cause, request_id }) = record.failure.as_deref()
         && is_failure(record.outcome)
         && let Some(sink) = scope.guard()
     {
-        let seen = Seen { outcome: record.outcome, cause, request_id: request_id.as_deref() };
-        sink.evidence.causes.note(sink.whose.arm, &seen, clock::now(), met);
+        let seen = CauseOccurrence { outcome: record.outcome, cause, request_id: request_id.as_deref() };
+        sink.evidence.causes.record(sink.whose.arm, &seen, clock::now(), met);
     }
 }
 
 /// Reports what became of a request that the chosen provider failed. `by`: the provider whose answer its client got.
-fn report_causes(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
+fn report_causes(scope: &Scope, met: &RequestCauses, outcome: Outcome, by: &str) {
     if met.is_empty() {
         return;
     }

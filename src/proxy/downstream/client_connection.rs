@@ -14,7 +14,7 @@ use super::listener::ConnectionSlot;
 use super::wake_filter::WakeFilter;
 use crate::decide::units::Millis;
 use crate::proxy::core::Core;
-use crate::state::source_table::Source;
+use crate::state::source_table::SourceHandle;
 
 #[derive(Debug)]
 pub(crate) struct ClientConnection {
@@ -23,7 +23,7 @@ pub(crate) struct ClientConnection {
     /// What happens on it.
     pub(crate) activity: Arc<Activity>,
     /// The source of its requests.
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: Arc<SourceHandle>,
     /// How its task is woken by hyper.
     pub(crate) wake_filter: Arc<WakeFilter>,
     lifetime: Rc<Lifetime>,
@@ -38,7 +38,7 @@ impl ClientConnection {
     pub(crate) fn open(
         core: &Rc<Core>,
         number: u64,
-        source: Arc<Source>,
+        source: Arc<SourceHandle>,
         slot: ConnectionSlot,
         now: Millis,
     ) -> Rc<ClientConnection> {

@@ -17,7 +17,7 @@ use super::load::Load;
 use super::worker::DrainPhase;
 use crate::clock;
 use crate::proxy::core::Core;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 /// How long to wait before an accept that failed for want of resources is tried again, unless a connection closes.
 const BREATHER: Duration = Duration::from_millis(100);
@@ -44,7 +44,7 @@ impl ConnectionSlots {
     }
 
     /// Waits until there is a place, and asks for one meanwhile.
-    async fn place(&self, shared: &Shared) {
+    async fn place(&self, shared: &SnapshotCell) {
         while self.open.load(Relaxed) >= shared.load().policy.limits.connections.min(self.most) {
             self.ask(LOOK_AGAIN).await;
         }
@@ -102,7 +102,7 @@ pub(crate) struct WorkerHandle {
 pub(crate) async fn accept(
     listener: TcpListener,
     slots: Arc<ConnectionSlots>,
-    shared: Arc<Shared>,
+    shared: Arc<SnapshotCell>,
     mut phase: watch::Receiver<DrainPhase>,
     mut receive: impl FnMut(TcpStream),
 ) {

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::proxy::core::Core;
 use crate::proxy::request::memory::BodyMemory;
 use crate::state::inbox::Inbox;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     pub(crate) id: u16,
     /// How many there are.
     pub(crate) cores: usize,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SnapshotCell>,
     pub(crate) inbox: Inbox,
     pub(crate) load: Arc<Load>,
     pub(crate) budget: Arc<BodyMemory>,
@@ -142,7 +142,7 @@ async fn write_last_answers(core: &Core) {
 }
 
 /// Acknowledges publications.
-async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
+async fn fence(core: Rc<Core>, shared: Arc<SnapshotCell>) {
     let mut published = shared.subscribe();
     loop {
         published.borrow_and_update();

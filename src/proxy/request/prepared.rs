@@ -14,9 +14,9 @@ use super::presentation::{Key, Presentation, presented};
 use super::uri::UriRewrite;
 use crate::clock;
 use crate::decide::policy::{Fallback, Policy, Provider, UserSource};
-use crate::decide::route::{takes_path, wanted};
+use crate::decide::route::{takes_path, wanted_fields};
 use crate::decide::units::ProviderId;
-use crate::state::source_table::{Source, SourceTable};
+use crate::state::source_table::{SourceHandle, SourceTable};
 use crate::wire::body::Wanted;
 
 /// A policy, ready to be applied to requests.
@@ -37,7 +37,7 @@ pub(crate) struct Prepared {
     /// Where a key of `clients` may stand.
     pub(super) key_places: KeyPlaces,
     /// The clients as sources of requests, in the file's order.
-    pub(crate) clients: Box<[Arc<Source>]>,
+    pub(crate) clients: Box<[Arc<SourceHandle>]>,
     pub(crate) generation: HeaderValue,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
@@ -104,7 +104,7 @@ impl Prepared {
             clients: policy.clients.iter().map(|client| sources.client(&client.name, clock::now())).collect(),
             without_keys: open_to.iter().map(without_keys_of).collect(),
             policy: Arc::clone(policy),
-            wanted: wanted(policy),
+            wanted: wanted_fields(policy),
             providers: policy
                 .providers
                 .iter()

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::decide::guard::waiting::Kind;
+use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::{BodyEnd, Ending};
 use crate::decide::policy::Rollout;
 use crate::decide::route::Plan;
@@ -17,8 +17,8 @@ use crate::proxy::attempt::guard_report::GuardSink;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::error::Problem;
 use crate::state::counters::Series;
-use crate::state::pause_masks::Whose;
-use crate::state::snapshot::InForce;
+use crate::state::pause_masks::Attribution;
+use crate::state::snapshot::RolloutInForce;
 
 /// What a request belongs to.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Scope {
     pub(crate) in_use: Rc<InUse>,
     pub(crate) plan: Plan,
     /// How it asks for its answer.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ResponseKind,
 }
 
 impl Scope {
@@ -42,7 +42,7 @@ impl Scope {
     }
 
     /// What is in force for its rollout.
-    pub(crate) fn in_force(&self) -> Option<&InForce> {
+    pub(crate) fn in_force(&self) -> Option<&RolloutInForce> {
         self.plan.rollout.map(|id| self.in_use.snapshot.in_force(id))
     }
 
@@ -80,7 +80,7 @@ impl Scope {
     /// Where the guard's report goes; `None`: the request belongs to no rollout.
     pub(crate) fn guard(&self) -> Option<GuardSink<'_>> {
         let (in_force, arm) = (self.in_force()?, self.plan.arm?);
-        let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
+        let whose = Attribution { arm, source: self.plan.source, slot: self.plan.slot };
         let evidence = &in_force.evidence;
         Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
     }
@@ -90,7 +90,7 @@ impl Scope {
     /// than a streamed one.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         Some(match self.plan.arm? {
-            Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == Kind::Whole),
+            Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == ResponseKind::Whole),
             Arm::Stable => Deadline::new(self.in_force()?.evidence.withdrawal.stable_waits(self.kind)?, false),
         })
     }
@@ -108,7 +108,9 @@ impl Scope {
             return true;
         }
         let new = now.snapshot.in_force(rollout);
-        old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
+        old.percent == new.percent
+            && old.buckets_only == new.buckets_only
+            && !(on_canary && new.percent == Percent::ZERO)
     }
 
     pub(crate) fn name(&self, id: ProviderId) -> &str {

@@ -18,7 +18,7 @@ use super::problem;
 use crate::clock;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, Policy};
-use crate::decide::timestamp::Stamp;
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Percent;
 use crate::proxy::attempt::earlier_plans::{EarlierPlan, EarlierPlans};
 use crate::proxy::attempt::record::{AttemptRecord, FailureReason};
@@ -27,7 +27,7 @@ use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
 use crate::proxy::request::scope::Scope;
-use crate::state::access_log::{AttemptLine, Line, RequestLine, Tokens};
+use crate::state::access_log::{AttemptLine, LogLine, RequestLine, Tokens};
 use crate::wire::printable::printable_start;
 
 /// The most characters of a path or a model that are written.
@@ -231,8 +231,8 @@ fn in_ms(time: Duration) -> f64 {
 
 fn offer(core: &Core, asked: &AccessLog, mut request: RequestLine) {
     if core.access_log.admits(asked.max_per_second, clock::now()) {
-        request.time = Stamp(clock::unix());
-        core.access_log.offer(Box::new(Line { to: asked.to.clone(), max_bytes: asked.max_bytes, request }));
+        request.time = Timestamp(clock::unix());
+        core.access_log.offer(Box::new(LogLine { to: asked.to.clone(), max_bytes: asked.max_bytes, request }));
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::mpsc::channel;
 
 use super::support::*;
 use crate::clock;
-use crate::decide::breaker::{State, Verdict};
+use crate::decide::breaker::{AttemptSignal, CircuitState};
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Fallback, PathPart, PathTemplate, Policy, Rollout, Unmatched};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::state::provider::Breaker;
+use crate::state::provider::BreakerKind;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -27,15 +27,16 @@ fn some() -> Percent {
     Percent::from_hundredths(1).unwrap()
 }
 
-fn breaker(sidecar: &Sidecar, id: ProviderId) -> State {
-    sidecar.shared.load().provider(id).look(Breaker::Failures)
+fn breaker(sidecar: &Sidecar, id: ProviderId) -> CircuitState {
+    sidecar.shared.load().provider(id).circuit(BreakerKind::Failures)
 }
 
 /// Opens the breaker, and waits until a request may try.
 fn trip(sidecar: &Sidecar, id: ProviderId) {
     let health = std::sync::Arc::clone(sidecar.shared.load().provider(id));
-    health.tell(Some(&AT_ONCE), None, None, Verdict::Failure, clock::now());
-    let is_due = || matches!(health.look(Breaker::Failures), State::Open { until, .. } if until <= clock::now());
+    health.end_attempt(Some(&AT_ONCE), None, None, AttemptSignal::Failure, clock::now());
+    let is_due =
+        || matches!(health.circuit(BreakerKind::Failures), CircuitState::Open { until, .. } if until <= clock::now());
     until("the breaker may be probed", is_due);
 }
 
@@ -81,10 +82,10 @@ fn a_probe_whose_connection_is_dialled_twice_still_finds_out() {
         assert_eq!(sidecar.ask(&ask("{}")).status, 502);
         sidecar.settle();
         let state = breaker(&sidecar, OLD);
-        assert!(matches!(state, State::Open { .. }) && state.failures() == failures, "{state:?}");
+        assert!(matches!(state, CircuitState::Open { .. }) && state.failures() == failures, "{state:?}");
         until(
             "it may be probed",
-            || !matches!(breaker(&sidecar, OLD), State::Open { until, .. } if until > clock::now()),
+            || !matches!(breaker(&sidecar, OLD), CircuitState::Open { until, .. } if until > clock::now()),
         );
     }
 }
@@ -103,7 +104,7 @@ fn a_probe_that_is_planned_anew_gives_its_turn_back() {
     trip(&sidecar, OLD);
     // It is the probe, and waits for the one connection.
     second.send(ask("{}"));
-    until("it is the probe", || matches!(breaker(&sidecar, OLD), State::HalfOpen { .. }));
+    until("it is the probe", || matches!(breaker(&sidecar, OLD), CircuitState::HalfOpen { .. }));
     sidecar.reload(|_| ());
     go.send(()).unwrap();
     assert!(first.reply().text().contains("first"));
@@ -111,7 +112,7 @@ fn a_probe_that_is_planned_anew_gives_its_turn_back() {
     go.send(()).unwrap();
     assert!(second.reply().text().contains("second"));
     sidecar.settle();
-    assert_eq!(breaker(&sidecar, OLD), State::CLOSED);
+    assert_eq!(breaker(&sidecar, OLD), CircuitState::CLOSED);
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
     trip(&sidecar, THIRD);
     let mut client = sidecar.client();
     client.send(ask("{}"));
-    until("it is the probe", || matches!(breaker(&sidecar, THIRD), State::HalfOpen { .. }));
+    until("it is the probe", || matches!(breaker(&sidecar, THIRD), CircuitState::HalfOpen { .. }));
     drop(client);
-    until("it is no more", || matches!(breaker(&sidecar, THIRD), State::Open { .. }));
+    until("it is no more", || matches!(breaker(&sidecar, THIRD), CircuitState::Open { .. }));
     drop(occupant);
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ServerError, 1)]);
@@ -259,11 +260,11 @@ fn an_open_breaker_sends_elsewhere_and_never_refuses() {
             assert_eq!(sidecar.ask(&ask("{}")).status, if others { 200 } else { 500 });
             sidecar.settle();
         }
-        assert!(matches!(breaker(&sidecar, OLD), State::Open { failures: 2, .. }));
+        assert!(matches!(breaker(&sidecar, OLD), CircuitState::Open { failures: 2, .. }));
         let asked = if others { 2 } else { 3 };
         assert_eq!(seen_old.try_iter().count(), asked);
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ServerError, asked as u64)]);
-        assert_eq!(sidecar.shared.load().provider(OLD).diverted(Breaker::Failures), u64::from(others));
+        assert_eq!(sidecar.shared.load().provider(OLD).diverted(BreakerKind::Failures), u64::from(others));
     }
 }
 
@@ -277,8 +278,8 @@ fn a_probe_that_succeeds_closes_the_breaker_and_one_that_says_nothing_leaves_it_
     trip(&sidecar, OLD);
     assert_eq!(sidecar.ask(&ask("{}")).status, 404);
     sidecar.settle();
-    assert!(matches!(breaker(&sidecar, OLD), State::Open { failures: 1, until, .. } if until <= clock::now()));
+    assert!(matches!(breaker(&sidecar, OLD), CircuitState::Open { failures: 1, until, .. } if until <= clock::now()));
     assert_eq!(sidecar.ask(&ask("{}")).status, 200);
     sidecar.settle();
-    assert_eq!(breaker(&sidecar, OLD), State::CLOSED);
+    assert_eq!(breaker(&sidecar, OLD), CircuitState::CLOSED);
 }

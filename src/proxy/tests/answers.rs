@@ -5,11 +5,11 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::support::*;
-use crate::decide::bucket::place;
-use crate::decide::finish_kind::Finished;
+use crate::decide::bucket::bucket_and_slot;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::policy::StreamMode;
 use crate::decide::units::{Arm, Percent, ProviderId};
-use crate::state::samples::What;
+use crate::state::samples::SampleKind;
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -66,17 +66,17 @@ fn message(text: &str, reason: &str) -> (String, String) {
 }
 
 /// What an arm's provider is counted to have answered, and what is reported to the guard besides times.
-fn counted(sidecar: &Sidecar, arm: Arm) -> (Vec<(&'static str, u64)>, Vec<What>) {
+fn counted(sidecar: &Sidecar, arm: Arm) -> (Vec<(&'static str, u64)>, Vec<SampleKind>) {
     let snapshot = sidecar.shared.load();
     let rollout = &snapshot.rollouts[0];
     let series = rollout.series.own(arm);
-    let counts = Finished::ALL.map(|finished| (finished.as_str(), series.answers(finished)));
+    let counts = FinishKind::ALL.map(|finished| (finished.as_str(), series.answers(finished)));
     let mut reported = Vec::new();
     rollout.evidence.samples.drain(|sample| {
-        assert_eq!((sample.whose.arm, sample.whose.slot), (arm, Some(place("", b"u").slot)));
-        reported.push(sample.what);
+        assert_eq!((sample.whose.arm, sample.whose.slot), (arm, Some(bucket_and_slot("", b"u").slot)));
+        reported.push(sample.kind);
     });
-    reported.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::Over(_)));
+    reported.retain(|what| !matches!(what, SampleKind::Output { .. } | SampleKind::Sent | SampleKind::WaitEnded(_)));
     (counts.into_iter().filter(|(_, count)| *count > 0).collect(), reported)
 }
 
@@ -121,10 +121,10 @@ fn an_answer_is_counted_by_how_it_ended_on_both_arms_whole_and_streamed() {
                     let sidecar = Sidecar::start(policy, percent);
                     sidecar.ask(&post(path, "x-user-id: u\r\n", &format!(r#"{{"stream":{streaming}}}"#)));
                     sidecar.settle();
-                    let aspect = Finished::ALL.into_iter().find(|finished| finished.as_str() == ends);
+                    let aspect = FinishKind::ALL.into_iter().find(|finished| finished.as_str() == ends);
                     let reported = aspect.filter(|finished| finished.aspect().is_some());
-                    let reported: Vec<What> =
-                        reported.map(|finished| What::Answered { finished }).into_iter().collect();
+                    let reported: Vec<SampleKind> =
+                        reported.map(|finished| SampleKind::Answered { finished }).into_iter().collect();
                     let place = format!("{path} {arm:?} {mode:?} {answer}");
                     assert_eq!(counted(&sidecar, arm), (vec![(ends, 1)], reported), "{place}");
                 }
@@ -157,9 +157,9 @@ fn what_another_provider_answered_is_counted_there_and_no_evidence() {
     sidecar.ask(&post(CHAT, "x-user-id: u\r\n", "{}"));
     sidecar.settle();
     let (counts, reported) = counted(&sidecar, Arm::Canary);
-    assert_eq!((counts, reported), (vec![], vec![What::Failed { connect: false }]));
+    assert_eq!((counts, reported), (vec![], vec![SampleKind::Failed { connect: false }]));
     let snapshot = sidecar.shared.load();
-    assert_eq!(snapshot.rollouts[0].series.of(Arm::Canary, ProviderId(0)).answers(Finished::Length), 1);
+    assert_eq!(snapshot.rollouts[0].series.of(Arm::Canary, ProviderId(0)).answers(FinishKind::Length), 1);
 }
 
 /// A provider that sends the first output at once, and then as many as it is asked for, one by one.
@@ -183,8 +183,8 @@ fn pause(millis: u64) {
     let _ = wait.recv_timeout(Duration::from_millis(millis));
 }
 
-fn gaps(reported: &[What]) -> Vec<u64> {
-    reported.iter().filter_map(|what| if let What::Paced { gap } = what { Some(*gap) } else { None }).collect()
+fn gaps(reported: &[SampleKind]) -> Vec<u64> {
+    reported.iter().filter_map(|what| if let SampleKind::Paced { gap } = what { Some(*gap) } else { None }).collect()
 }
 
 #[test]

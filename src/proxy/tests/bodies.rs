@@ -85,7 +85,7 @@ fn a_body_that_cannot_be_held_goes_to_stable_as_it_comes() {
         assert_eq!(seen.header("content-length").is_some(), !chunked);
         sidecar.until_ended(Arm::Stable, Outcome::Ok, 1);
         assert_eq!(sidecar.evidence(Arm::Stable).dispatched, 0, "it is no evidence");
-        assert_eq!(sidecar.shared.load().rollouts[0].series.own(Arm::Stable).unheld(), 1, "it is counted as such");
+        assert_eq!(sidecar.shared.load().rollouts[0].series.own(Arm::Stable).unbuffered(), 1, "it is counted as such");
     }
 }
 

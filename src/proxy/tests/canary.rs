@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use super::support::*;
-use crate::decide::breaker::State;
+use crate::decide::breaker::CircuitState;
 use crate::decide::policy::{BreakerRule, Fallback, Policy};
 use crate::decide::units::{Millis, Percent, ProviderId};
-use crate::state::provider::Breaker;
+use crate::state::provider::BreakerKind;
 
 const NEW: ProviderId = ProviderId(1);
 const RULE: BreakerRule = BreakerRule { failures: 100, open_for: Millis(600_000) };
@@ -33,8 +33,8 @@ fn between(old: SocketAddr, new: SocketAddr) -> Policy {
 /// Failures in a row that count.
 fn counted(sidecar: &Sidecar) -> u32 {
     sidecar.settle();
-    let state = sidecar.shared.load().provider(NEW).look(Breaker::Failures);
-    assert!(matches!(state, State::Closed { .. }), "too soon: {state:?}");
+    let state = sidecar.shared.load().provider(NEW).circuit(BreakerKind::Failures);
+    assert!(matches!(state, CircuitState::Closed { .. }), "too soon: {state:?}");
     state.failures()
 }
 

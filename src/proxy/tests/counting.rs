@@ -5,14 +5,14 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::support::*;
-use crate::decide::breaker::Verdict;
-use crate::decide::bucket::place;
+use crate::decide::breaker::AttemptSignal;
+use crate::decide::bucket::bucket_and_slot;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::policy::{BreakerRule, Fallback};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
-use crate::state::samples::{Sample, What};
+use crate::state::samples::{Sample, SampleKind};
 
 pub(super) const CHAT: &str = "/v1/chat/completions";
 pub(super) const NEW: ProviderId = ProviderId(1);
@@ -21,7 +21,7 @@ pub(super) const EXPOSED: (u64, u64, u64, u64) = (1, 0, 0, 0);
 pub(super) const ONE_FAILURE: (u64, u64, u64, u64) = (1, 0, 1, 0);
 pub(super) const ONE_SUCCESS: (u64, u64, u64, u64) = (1, 1, 0, 0);
 pub(super) const ONE_NOT_JUDGED: (u64, u64, u64, u64) = (1, 0, 0, 1);
-pub(super) const FAILED: What = What::Failed { connect: false };
+pub(super) const FAILED: SampleKind = SampleKind::Failed { connect: false };
 pub(super) const PAUSE: Duration = Duration::from_millis(60);
 
 /// Of a user whom a bucket sends to the canary at 100% and to stable at 0.01%.
@@ -34,7 +34,7 @@ pub(super) fn some() -> Percent {
 }
 
 pub(super) fn slot(user: &str) -> Slot {
-    place("", user.as_bytes()).slot
+    bucket_and_slot("", user.as_bytes()).slot
 }
 
 pub(super) fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
@@ -42,12 +42,12 @@ pub(super) fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
 }
 
 /// What was reported of `u` on this arm since the last time, except for waits.
-pub(super) fn reported(evidence: &Evidence, arm: Arm) -> Vec<What> {
+pub(super) fn reported(evidence: &Evidence, arm: Arm) -> Vec<SampleKind> {
     let mut all = Vec::new();
     evidence.samples.drain(|sample| {
-        let Sample { evidence: id, whose, what, .. } = sample;
+        let Sample { evidence: id, whose, kind: what, .. } = sample;
         assert_eq!((id, whose.arm, whose.slot), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
-        if !matches!(what, What::Sent | What::SentAgain | What::Over(_)) {
+        if !matches!(what, SampleKind::Sent | SampleKind::SentAgain | SampleKind::WaitEnded(_)) {
             all.push(what);
         }
     });
@@ -55,10 +55,10 @@ pub(super) fn reported(evidence: &Evidence, arm: Arm) -> Vec<What> {
 }
 
 /// The times alone.
-pub(super) fn times(reported: &[What]) -> Vec<(bool, Millis)> {
-    let time = |what: &What| match what {
-        What::Output { after } => (true, *after),
-        What::LeftWaiting { after } => (false, *after),
+pub(super) fn times(reported: &[SampleKind]) -> Vec<(bool, Millis)> {
+    let time = |what: &SampleKind| match what {
+        SampleKind::Output { after } => (true, *after),
+        SampleKind::ClientGone { after } => (false, *after),
         other => panic!("{other:?} is no time"),
     };
     reported.iter().map(time).collect()
@@ -147,7 +147,7 @@ fn what_a_change_of_percent_finds_under_way_belongs_to_the_time_before() {
         let ArmTotals { dispatched, succeeded, failed, .. } = before.totals(Arm::Canary);
         assert_eq!((dispatched, succeeded, failed), (1, u64::from(!fails), u64::from(fails)));
         let said = reported(&before, Arm::Canary);
-        assert!(if fails { said == [FAILED] } else { matches!(said[..], [What::Output { .. }]) }, "{said:?}");
+        assert!(if fails { said == [FAILED] } else { matches!(said[..], [SampleKind::Output { .. }]) }, "{said:?}");
         assert_eq!((sidecar.judged(Arm::Canary), sidecar.judged(Arm::Stable)), (NOTHING, NOTHING));
         assert_eq!(reported(&evidence(&sidecar), Arm::Canary), []);
     }
@@ -186,7 +186,7 @@ fn at_100_a_conversation_without_a_user_is_distinguished_from_others() {
     }
     sidecar.settle();
     let mut slots = Vec::new();
-    evidence.samples.drain(|sample| slots.extend((sample.what == FAILED).then_some(sample.whose.slot)));
+    evidence.samples.drain(|sample| slots.extend((sample.kind == FAILED).then_some(sample.whose.slot)));
     let expected = ["\"u\"", "\"u\"", "\"other\""].map(|words| Some(slot(words)));
     assert_eq!(slots, expected);
 }
@@ -199,7 +199,7 @@ fn whether_there_was_a_connection_is_reported() {
     let sidecar = Sidecar::start(policy, Percent::ALL);
     assert_eq!(sidecar.ask(&ask("{}")).status, 200);
     sidecar.settle();
-    assert_eq!(reported(&evidence(&sidecar), Arm::Canary), [What::Failed { connect: true }]);
+    assert_eq!(reported(&evidence(&sidecar), Arm::Canary), [SampleKind::Failed { connect: true }]);
 }
 
 #[test]
@@ -232,7 +232,13 @@ fn what_an_open_breaker_sends_elsewhere_is_not_reported() {
     let mut policy = both_ways(&old, &Scripted::in_turn([json(500, "", "{}")]).0);
     with_provider(&mut policy, 1, |provider| provider.breaker = Some(rule));
     let sidecar = Sidecar::start(policy, Percent::ALL);
-    sidecar.shared.load().provider(NEW).tell(Some(&rule), None, None, Verdict::Failure, crate::clock::now());
+    sidecar.shared.load().provider(NEW).end_attempt(
+        Some(&rule),
+        None,
+        None,
+        AttemptSignal::Failure,
+        crate::clock::now(),
+    );
     assert_eq!(sidecar.ask(&ask("{}")).status, 200);
     // And one that comes to it in the end, as no other candidate could answer.
     assert_eq!(sidecar.ask(&ask("{}")).header("x-serin-attempts").as_deref(), Some("2"));

@@ -10,7 +10,7 @@ use super::support::*;
 use crate::decide::policy::{Fallback, StreamMode};
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::evidence::Evidence;
-use crate::state::samples::What;
+use crate::state::samples::SampleKind;
 
 #[test]
 fn the_time_is_reported_when_output_comes_and_not_before() {
@@ -87,7 +87,7 @@ fn output_reported(evidence: &Evidence, arm: Arm) {
         said.extend(reported(evidence, arm));
         !said.is_empty()
     });
-    assert!(matches!(said[..], [What::Output { .. }]), "{said:?}");
+    assert!(matches!(said[..], [SampleKind::Output { .. }]), "{said:?}");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn an_answer_that_is_held_and_breaks_off_has_its_time_reported_as_any_other() {
     assert!(sidecar.ask(&ask(r#"{"stream":true}"#)).text().contains("[DONE]"));
     sidecar.settle();
     let reported = reported(&evidence(&sidecar), Arm::Canary);
-    assert!(matches!(reported[..], [What::Output { .. }, FAILED]), "{reported:?}");
+    assert!(matches!(reported[..], [SampleKind::Output { .. }, FAILED]), "{reported:?}");
 }
 
 #[test]

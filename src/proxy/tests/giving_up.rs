@@ -156,6 +156,6 @@ fn memory_for_held_bodies_comes_back_after_every_kind_of_end() {
         sidecar.settle();
     }
     let snapshot = sidecar.shared.load();
-    assert_eq!(snapshot.rollouts[0].series(Arm::Stable, OLD).unheld(), 0, "a body found no memory");
+    assert_eq!(snapshot.rollouts[0].series(Arm::Stable, OLD).unbuffered(), 0, "a body found no memory");
     assert_eq!(sidecar.judged(Arm::Canary), (8, 2, 6, 0));
 }

@@ -227,7 +227,11 @@ fn memory_that_was_held_comes_back_once_it_went_out() {
     open.read_to("hi");
     let large = format!(r#"{{"messages":"{}"}}"#, "x".repeat(15_000));
     assert_eq!(sidecar.ask(&post(CHAT, "x-user-id: stable-user\r\n", &large)).status, 200);
-    assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).unheld(), 0, "the stream still holds memory");
+    assert_eq!(
+        sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).unbuffered(),
+        0,
+        "the stream still holds memory"
+    );
 }
 
 #[test]

@@ -427,7 +427,7 @@ fn what_came_instead_is_recorded_by_arm_and_counted() {
     ];
     assert_eq!(reported, expected);
     assert_eq!(sidecar.judged(Arm::Stable), (3, 0, 3, 0), "both arms are judged alike");
-    assert!(sidecar.shared.load().provider(OLD).is_well(), "and no breaker hears of it");
+    assert!(sidecar.shared.load().provider(OLD).is_healthy(), "and no breaker hears of it");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::proxy::downstream::connection::UnwindGuard;
 use crate::proxy::downstream::listener::{ConnectionSlot, ConnectionSlots};
 use crate::proxy::downstream::load::Load;
 use crate::proxy::response::access::Unplanned;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -241,13 +241,13 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
 }
 
 /// A core with one connection, and its load.
-fn core_and_connection(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
+fn core_and_connection(shared: &SnapshotCell) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
     let conn = ClientConnection::open(
         &core,
         1,
-        shared.sources.somebody(),
+        shared.sources.unknown(),
         ConnectionSlot::take(&Arc::new(ConnectionSlots::new(1)), &load),
         Millis(0),
     );
@@ -256,13 +256,13 @@ fn core_and_connection(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<
 
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
-    let shared = Shared::new(snapshot(1, policy(refusing_address(), refusing_address()), Percent::ZERO, 1), 1);
+    let shared = SnapshotCell::new(snapshot(1, policy(refusing_address(), refusing_address()), Percent::ZERO, 1), 1);
     let (core, conn, load) = core_and_connection(&shared);
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
         provider: crate::decide::units::ProviderId(0),
-        reason: crate::decide::route::Reason::Bucket,
+        reason: crate::decide::route::RouteReason::Bucket,
         counted: true,
         slot: None,
         bucket: None,
@@ -279,7 +279,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
             &of_core,
             &of_core.in_use(),
             plan,
-            crate::decide::guard::waiting::Kind::Whole,
+            crate::decide::guard::waiting::ResponseKind::Whole,
             crate::clock::instant(),
         );
         *seen.borrow_mut() = account.dispatch();
@@ -316,7 +316,8 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
 
 #[test]
 fn a_panic_before_the_plan_has_the_line_of_a_defect() {
-    let shared = Shared::new(snapshot(1, logged(policy(refusing_address(), refusing_address())), Percent::ZERO, 1), 1);
+    let shared =
+        SnapshotCell::new(snapshot(1, logged(policy(refusing_address(), refusing_address())), Percent::ZERO, 1), 1);
     let entries = shared.access_log.receiver().unwrap();
     let (core, conn, _load) = core_and_connection(&shared);
     let of_connection = Rc::clone(&conn);

@@ -4,12 +4,12 @@ use std::sync::mpsc::Receiver;
 
 use super::records::{attempts, line, logged};
 use super::support::*;
-use crate::decide::breaker::State;
+use crate::decide::breaker::CircuitState;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Client as Named, Fallback, Policy, Secret};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::state::access_log::{Entry, RequestLine};
-use crate::state::provider::Breaker;
+use crate::state::access_log::{LogMessage, RequestLine};
+use crate::state::provider::BreakerKind;
 
 const CHAT: &str = "/v1/chat/completions";
 const NEW: ProviderId = ProviderId(1);
@@ -20,13 +20,13 @@ fn ask(body: &str) -> String {
 }
 
 /// Everybody is on the canary, and nothing that is held goes out for its time.
-fn start(old: &Scripted, new: &Scripted) -> (Sidecar, Receiver<Entry>) {
+fn start(old: &Scripted, new: &Scripted) -> (Sidecar, Receiver<LogMessage>) {
     let mut policy = both_ways(old, new);
     with_rollout(&mut policy, |rollout| rollout.hold = Millis(600_000));
     running(policy)
 }
 
-fn running(policy: Policy) -> (Sidecar, Receiver<Entry>) {
+fn running(policy: Policy) -> (Sidecar, Receiver<LogMessage>) {
     let sidecar = Sidecar::start(logged(policy), Percent::ALL);
     let entries = sidecar.shared.access_log.receiver().unwrap();
     (sidecar, entries)
@@ -64,13 +64,13 @@ fn a_client_that_leaves_before_an_answer_saw_no_status() {
         let canary = std::sync::Arc::clone(sidecar.shared.load().provider(NEW));
         let rule = BreakerRule { failures: 5, open_for: Millis(600_000) };
         // Any head clears it.
-        canary.missed(Some(&rule), crate::clock::now());
-        assert_ne!(canary.look(Breaker::Reach), State::CLOSED);
+        canary.record_connect_failure(Some(&rule), crate::clock::now());
+        assert_ne!(canary.circuit(BreakerKind::Reach), CircuitState::CLOSED);
         let mut client = sidecar.client();
         client.send(ask(r#"{"stream":true}"#));
         got(&seen_new);
         if !said.is_empty() {
-            until("its head came", || canary.look(Breaker::Reach) == State::CLOSED);
+            until("its head came", || canary.circuit(BreakerKind::Reach) == CircuitState::CLOSED);
         }
         drop(client);
         assert_eq!(seen(&line(&entries)), LEFT, "{case}");

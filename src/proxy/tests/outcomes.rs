@@ -9,12 +9,12 @@ mod table;
 mod wire;
 
 use super::support::*;
-use crate::decide::breaker::State;
+use crate::decide::breaker::CircuitState;
 use crate::decide::outcome::Judged;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::Arm;
 use crate::state::evidence::ArmTotals;
-use crate::state::provider::Breaker as Kept;
+use crate::state::provider::BreakerKind as Kept;
 use crate::state::snapshot::Snapshot;
 use stage::{Stage, Staged, user_of};
 use table::{Breaker, Case, Gets, Next, Place, Verdict, row};
@@ -151,9 +151,9 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
     differences.expect("the guard's sample", ArmTotals { waits: totals.waits, ..expected }, totals);
     differences.expect("the other arm's sample", ArmTotals::default(), evidence.totals(staged.other_arm()));
     // One failure was reported before; an attempt after a success is the first again.
-    let reported = |breaker: Kept| match snapshot.provider(staged.id(case.arm())).look(breaker) {
-        State::Closed { failures: 0, .. } => Verdict::Success,
-        State::Closed { failures: 1, .. } => Verdict::Not,
+    let reported = |breaker: Kept| match snapshot.provider(staged.id(case.arm())).circuit(breaker) {
+        CircuitState::Closed { failures: 0, .. } => Verdict::Success,
+        CircuitState::Closed { failures: 1, .. } => Verdict::Not,
         _ => Verdict::Failure,
     };
     let has_head = case.provider.answers.iter().any(|answer| answer.sends.windows(4).any(|four| four == b"\r\n\r\n"));
@@ -172,7 +172,7 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
             let reach = if case.attempts(Outcome::Connect) > 0 { Verdict::Failure } else { reach };
             differences.expect("stable's reach", reach, reported(Kept::Reach));
             differences.expect("its breaker of failures", Verdict::Not, reported(Kept::Failures));
-            let of_any = match case.outcome.told_to_breaker() {
+            let of_any = match case.outcome.judged_by_breaker() {
                 Judged::Success => Verdict::Success,
                 Judged::Failure if case.outcome != Outcome::Malformed => Verdict::Failure,
                 _ => Verdict::Not,

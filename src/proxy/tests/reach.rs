@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::support::*;
 use crate::clock;
-use crate::decide::breaker::State;
+use crate::decide::breaker::CircuitState;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Fallback, Policy};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::state::provider::Breaker;
+use crate::state::provider::BreakerKind;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -34,17 +34,17 @@ fn between(old: SocketAddr, new: SocketAddr) -> Policy {
     policy
 }
 
-fn reach(sidecar: &Sidecar) -> State {
-    sidecar.shared.load().provider(OLD).look(Breaker::Reach)
+fn reach(sidecar: &Sidecar) -> CircuitState {
+    sidecar.shared.load().provider(OLD).circuit(BreakerKind::Reach)
 }
 
 /// As after failures to connect for more than a second.
 fn out_of_reach(sidecar: &Sidecar) {
     let snapshot = sidecar.shared.load();
-    snapshot.provider(OLD).missed(Some(&RULE), Millis(0));
+    snapshot.provider(OLD).record_connect_failure(Some(&RULE), Millis(0));
     until("a second has passed", || {
-        snapshot.provider(OLD).missed(Some(&RULE), clock::now());
-        matches!(reach(sidecar), State::Open { .. })
+        snapshot.provider(OLD).record_connect_failure(Some(&RULE), clock::now());
+        matches!(reach(sidecar), CircuitState::Open { .. })
     });
 }
 
@@ -82,7 +82,7 @@ fn whatever_stable_does_with_one_users_requests_moves_no_other_user() {
         }
         sidecar.settle();
         assert_eq!((seen_old.try_iter().count(), seen_new.try_iter().count()), (14, 0), "{failure}");
-        assert!(sidecar.shared.load().provider(OLD).is_well(), "{failure}");
+        assert!(sidecar.shared.load().provider(OLD).is_healthy(), "{failure}");
         // Those of its own that the canary answered are counted as such.
         let answered = sidecar.shared.load().rollouts[0].series(Arm::Stable, NEW).fallbacks();
         assert_eq!(answered, rescued as u64, "{failure}");
@@ -108,7 +108,7 @@ fn a_client_that_gives_up_on_stable_moves_nobody() {
     got(&seen_old);
     go.send(()).unwrap();
     assert!(client.reply().text().contains("of stable"));
-    assert!(seen_new.try_recv().is_err() && sidecar.shared.load().provider(OLD).is_well());
+    assert!(seen_new.try_recv().is_err() && sidecar.shared.load().provider(OLD).is_healthy());
 }
 
 #[test]
@@ -120,9 +120,9 @@ fn an_upgrade_that_finds_no_connection_says_nothing_of_others() {
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
     );
     assert_eq!(sidecar.ask(&upgrade).status, 502);
-    assert!(sidecar.shared.load().provider(OLD).is_well());
+    assert!(sidecar.shared.load().provider(OLD).is_healthy());
     assert_eq!(sidecar.ask(&ask("{}")).status, 502);
-    assert!(matches!(reach(&sidecar), State::Closed { failures: 1, .. }), "as this does");
+    assert!(matches!(reach(&sidecar), CircuitState::Closed { failures: 1, .. }), "as this does");
 }
 
 #[test]
@@ -132,14 +132,14 @@ fn each_request_falls_back_until_stable_is_known_to_be_out_of_reach_and_then_non
     let reply = sidecar.ask(&ask("{}"));
     assert!(reply.text().contains("rescued"), "{reply:?}");
     assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("2"));
-    assert!(matches!(reach(&sidecar), State::Closed { failures: 1, .. }), "it takes a second");
+    assert!(matches!(reach(&sidecar), CircuitState::Closed { failures: 1, .. }), "it takes a second");
     out_of_reach(&sidecar);
     let reply = sidecar.ask(&ask("{}"));
     assert!(reply.text().contains("rescued"), "{reply:?}");
     assert_eq!((reply.header("x-serin-attempts"), reply.header("x-serin-arm").as_deref()), (None, Some("stable")));
     sidecar.settle();
     let snapshot = sidecar.shared.load();
-    assert_eq!(Breaker::ALL.map(|breaker| snapshot.provider(OLD).diverted(breaker)), [0, 1]);
+    assert_eq!(BreakerKind::ALL.map(|breaker| snapshot.provider(OLD).diverted(breaker)), [0, 1]);
     // Both are reported, and what was sent elsewhere is neither exposure nor evidence.
     assert_eq!(snapshot.rollouts[0].series(Arm::Stable, NEW).fallbacks(), 2);
     assert_eq!((sidecar.judged(Arm::Stable), sidecar.judged(Arm::Canary)), ((1, 0, 1, 0), NOTHING));
@@ -156,9 +156,9 @@ fn the_head_of_any_answer_brings_stable_back() {
     assert_eq!(sidecar.ask(&ask("{}")).status, 500, "the words of the provider that the split chose");
     sidecar.settle();
     let stable = Arc::clone(sidecar.shared.load().provider(OLD));
-    let counts = Breaker::ALL.map(|breaker| (stable.stepped_back(breaker), stable.diverted(breaker)));
+    let counts = BreakerKind::ALL.map(|breaker| (stable.bypassed(breaker), stable.diverted(breaker)));
     assert_eq!(counts, [(0, 0), (1, 0)], "it was asked after all");
-    assert!(sidecar.shared.load().provider(OLD).is_well());
+    assert!(sidecar.shared.load().provider(OLD).is_healthy());
     assert!(sidecar.ask(&ask("{}")).text().contains("of stable"));
 }
 
@@ -208,5 +208,5 @@ fn a_canary_that_answers_no_request_either_is_asked_last() {
     sidecar.shared.publish(next);
     assert!(sidecar.ask(&ask("{}")).text().contains("of stable"));
     assert_eq!((seen_old.try_iter().count(), seen_new.try_iter().count()), (1, 0));
-    assert!(sidecar.shared.load().provider(OLD).is_well(), "it came back");
+    assert!(sidecar.shared.load().provider(OLD).is_healthy(), "it came back");
 }

@@ -5,7 +5,7 @@ use crate::decide::cause::CauseCount;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, AccessLogOnly, AccessLogTo, Fallback, Policy, Secret, Unmatched};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
-use crate::state::access_log::{Entry, RequestLine};
+use crate::state::access_log::{LogMessage, RequestLine};
 use crate::state::evidence::{ArmTotals, Evidence};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -37,8 +37,8 @@ pub(super) fn logged(mut policy: Policy) -> Policy {
 }
 
 /// The next line.
-pub(super) fn line(entries: &Receiver<Entry>) -> RequestLine {
-    let Entry::Line(line) = got(entries) else { panic!("no line") };
+pub(super) fn line(entries: &Receiver<LogMessage>) -> RequestLine {
+    let LogMessage::Line(line) = got(entries) else { panic!("no line") };
     line.request
 }
 

@@ -2,12 +2,12 @@
 
 use super::counting::{EXPOSED, FAILED, ONE_FAILURE, ONE_NOT_JUDGED, ask, error, evidence, reported, some};
 use super::support::*;
-use crate::decide::finish_kind::Finished;
-use crate::decide::incompatibility::Finding;
+use crate::decide::finish_kind::FinishKind;
+use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Secret;
 use crate::decide::units::{Arm, Percent};
-use crate::state::inbox::Refused;
-use crate::state::samples::What;
+use crate::state::inbox::Rejection;
+use crate::state::samples::SampleKind;
 
 #[test]
 fn a_pending_refusal_is_reported_when_stable_has_answered() {
@@ -25,11 +25,11 @@ fn a_pending_refusal_is_reported_when_stable_has_answered() {
         sidecar.settle();
         // What both refuse says nothing of either.
         let (judged, expected): (_, &[_]) =
-            if accepts { (ONE_FAILURE, &[FAILED, What::Refused]) } else { (ONE_NOT_JUDGED, &[]) };
+            if accepts { (ONE_FAILURE, &[FAILED, SampleKind::Rejected]) } else { (ONE_NOT_JUDGED, &[]) };
         assert_eq!(sidecar.judged(Arm::Canary), judged);
         assert_eq!(reported(&evidence(&sidecar), Arm::Canary), expected);
         let refused = refusal(422, "bad_field");
-        assert_eq!(sidecar.refusals(), [Refused { accepted: accepts, ..refused }]);
+        assert_eq!(sidecar.refusals(), [Rejection { accepted: accepts, ..refused }]);
     }
 }
 
@@ -60,11 +60,11 @@ fn what_neither_accepts_does_not_hide_what_stable_accepts() {
     assert!(reported.first() == Some(&false) && reported.last() == Some(&true), "{reported:?}");
 }
 
-fn refusal(status: u16, code: &str) -> Refused {
-    Refused {
+fn refusal(status: u16, code: &str) -> Rejection {
+    Rejection {
         rollout: "chat".to_owned(),
         provider: "new".to_owned(),
-        finding: Finding::Other { status, code: code.to_owned() },
+        finding: Incompatibility::Other { status, code: code.to_owned() },
         status,
         code: Some(code.to_owned()),
         accepted: false,
@@ -91,13 +91,13 @@ fn a_refusal_that_no_other_provider_is_asked_about_is_reported_with_its_words() 
         sidecar.settle();
         assert_eq!(sidecar.refusals(), [refusal(status, code)], "{answer}");
         let mut said = reported(&evidence(&sidecar), Arm::Canary);
-        said.retain(|what| !matches!(what, What::Output { .. }));
-        let filtered = What::Answered { finished: Finished::Filtered };
+        said.retain(|what| !matches!(what, SampleKind::Output { .. }));
+        let filtered = SampleKind::Answered { finished: FinishKind::Filtered };
         // What a filter refuses hangs on what was asked.
         let expected = match (status, code) {
             (200, _) => vec![filtered],
             (_, "content_filter") => vec![],
-            _ => vec![What::Refused],
+            _ => vec![SampleKind::Rejected],
         };
         assert_eq!((said, sidecar.judged(Arm::Canary)), (expected, ONE_NOT_JUDGED), "{answer}");
     }
@@ -109,6 +109,6 @@ fn refusals_of_stable_are_reported_to_the_guard_alone() {
     let sidecar = Sidecar::start(policy(old.address, refusing_address()), some());
     assert_eq!(sidecar.ask(&ask("{}")).status, 400);
     sidecar.settle();
-    assert_eq!(reported(&evidence(&sidecar), Arm::Stable), [What::Refused]);
+    assert_eq!(reported(&evidence(&sidecar), Arm::Stable), [SampleKind::Rejected]);
     assert_eq!(sidecar.refusals(), []);
 }

@@ -257,7 +257,7 @@ fn in_a_full_house_a_request_in_flight_keeps_its_place() {
 #[test]
 fn a_process_with_few_files_takes_fewer_connections_than_the_file_says() {
     let (old, _seen) = Scripted::answering(OK);
-    let shared = std::sync::Arc::new(crate::state::snapshot::Shared::new(
+    let shared = std::sync::Arc::new(crate::state::snapshot::SnapshotCell::new(
         snapshot(1, policy(old.address, refusing_address()), Percent::ZERO, 1),
         1,
     ));

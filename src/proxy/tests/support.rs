@@ -22,8 +22,8 @@ use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
 use crate::state::counters::Series;
 use crate::state::evidence::{ArmTotals, Evidence};
-use crate::state::inbox::{Input, Refused, inbox};
-use crate::state::snapshot::{self, Shared, Snapshot};
+use crate::state::inbox::{Input, Rejection, inbox};
+use crate::state::snapshot::{self, Snapshot, SnapshotCell};
 
 pub(crate) use answers::*;
 pub(crate) use client::{Client, Message, Reply};
@@ -81,7 +81,7 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
 /// A running data plane.
 pub(super) struct Sidecar {
     pub(super) running: Running,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SnapshotCell>,
     wishes: Mutex<tokio::sync::mpsc::Receiver<Input>>,
 }
 
@@ -91,7 +91,7 @@ impl Sidecar {
     }
 
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
-        let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
+        let shared = Arc::new(SnapshotCell::new(snapshot(1, policy, percent, cores), cores));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (inbox, wishes) = inbox();
         let running =
@@ -109,7 +109,7 @@ impl Sidecar {
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
             next.retry = Arc::clone(&now.retry);
-            let mut evidence = Evidence::alone(1, 1, Counting::default());
+            let mut evidence = Evidence::standalone(1, 1, Counting::default());
             evidence.withdrawal = Arc::clone(&now.evidence.withdrawal);
             next.evidence = Arc::new(evidence);
         }
@@ -164,10 +164,10 @@ impl Sidecar {
     }
 
     /// The refusals that were reported to control since the last time.
-    pub(super) fn refusals(&self) -> Vec<Refused> {
+    pub(super) fn refusals(&self) -> Vec<Rejection> {
         let mut wishes = self.wishes.lock().unwrap();
         let reported = std::iter::from_fn(|| wishes.try_recv().ok());
-        reported.map(|wish| if let Input::Refused(refused) = wish { refused } else { panic!("{wish:?}") }).collect()
+        reported.map(|wish| if let Input::Rejected(refused) = wish { refused } else { panic!("{wish:?}") }).collect()
     }
 
     /// All attempts of an arm's requests at a provider, by outcome.

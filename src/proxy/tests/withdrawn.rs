@@ -16,7 +16,7 @@ use crate::proxy::core::Core;
 use crate::proxy::request::memory::BodyMemory;
 use crate::state::evidence::Evidence;
 use crate::state::inbox::inbox;
-use crate::state::snapshot::Shared;
+use crate::state::snapshot::SnapshotCell;
 use crate::state::withdrawal::Withdrawal;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -270,7 +270,7 @@ fn when_stable_fails_too_the_error_says_what_was_waited_for() {
 
 fn core() -> Rc<Core> {
     let address = ([127, 0, 0, 1], 80).into();
-    let shared = Shared::new(snapshot(1, policy(address, address), Percent::ALL, 1), 1);
+    let shared = SnapshotCell::new(snapshot(1, policy(address, address), Percent::ALL, 1), 1);
     Core::new(0, 1, &shared, inbox().0, Arc::default(), Arc::new(BodyMemory::default()))
 }
 

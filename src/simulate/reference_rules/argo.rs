@@ -7,8 +7,8 @@
 //! without requests are no measurement here, where the real query's result is an error and errors have a limit of their
 //! own.
 
-use super::interval::{Interval, Reading};
-use crate::simulate::rule::{Judge, Seen};
+use super::interval::{Interval, IntervalResult};
+use crate::simulate::rule::{Detector, TickCounts};
 
 /// Between two measurements, in seconds (`interval`).
 const EVERY: f64 = 300.0;
@@ -30,14 +30,14 @@ impl Default for Argo {
     }
 }
 
-impl Judge for Argo {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Argo {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         match self.interval.tick(seen) {
-            Reading::Rate(rate) if rate > LIMIT => {
+            IntervalResult::Rate(rate) if rate > LIMIT => {
                 self.failed += 1;
                 self.failed > FAILURE_LIMIT
             }
-            Reading::Rate(_) | Reading::Running | Reading::Empty => false,
+            IntervalResult::Rate(_) | IntervalResult::Running | IntervalResult::Empty => false,
         }
     }
 }
@@ -45,10 +45,14 @@ impl Judge for Argo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::rule::Arm;
+    use crate::simulate::rule::SimulatedArm;
 
     fn measured(argo: &mut Argo, requests: u32, errors: u32) -> bool {
-        argo.is_bad(&Seen { seconds: 300.0, canary: Arm::counted(requests - errors, errors), ..Seen::default() })
+        argo.is_bad(&TickCounts {
+            seconds: 300.0,
+            canary: SimulatedArm::counted(requests - errors, errors),
+            ..TickCounts::default()
+        })
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! Kinder than the real one: a minute without requests counts as passed here, where the real query finds no value and
 //! the check fails.
 
-use super::interval::{Interval, Reading};
-use crate::simulate::rule::{Judge, Seen};
+use super::interval::{Interval, IntervalResult};
+use crate::simulate::rule::{Detector, TickCounts};
 
 /// Between two checks, in seconds (`interval`).
 const EVERY: f64 = 60.0;
@@ -31,18 +31,18 @@ impl Default for Flagger {
     }
 }
 
-impl Judge for Flagger {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Flagger {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let reading = self.interval.tick(seen);
-        if reading == Reading::Running {
+        if reading == IntervalResult::Running {
             return false;
         }
         if self.failed_checks >= THRESHOLD {
             return true;
         }
         self.passed = match reading {
-            Reading::Rate(rate) => rate <= LIMIT,
-            Reading::Running | Reading::Empty => true,
+            IntervalResult::Rate(rate) => rate <= LIMIT,
+            IntervalResult::Running | IntervalResult::Empty => true,
         };
         self.failed_checks += u32::from(!self.passed);
         false
@@ -56,11 +56,15 @@ impl Judge for Flagger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::rule::Arm;
+    use crate::simulate::rule::SimulatedArm;
 
     /// A minute with so many requests, and so many failures among them.
     fn minute(flagger: &mut Flagger, requests: u32, errors: u32) -> bool {
-        flagger.is_bad(&Seen { seconds: 60.0, canary: Arm::counted(requests - errors, errors), ..Seen::default() })
+        flagger.is_bad(&TickCounts {
+            seconds: 60.0,
+            canary: SimulatedArm::counted(requests - errors, errors),
+            ..TickCounts::default()
+        })
     }
 
     #[test]

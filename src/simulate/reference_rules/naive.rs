@@ -6,7 +6,7 @@
 //! failure among ten requests is enough. More users only while there has not been a single failure. Compares with nothing:
 //! what stable does meanwhile is not looked at.
 
-use crate::simulate::rule::{Judge, Seen};
+use crate::simulate::rule::{Detector, TickCounts};
 
 /// How many requests there are between two checks.
 const EVERY: u64 = 100;
@@ -20,8 +20,8 @@ pub struct Naive {
     canary_errors: u64,
 }
 
-impl Judge for Naive {
-    fn is_bad(&mut self, seen: &Seen) -> bool {
+impl Detector for Naive {
+    fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let before = self.requests / EVERY;
         self.requests += u64::from(seen.stable.requests) + u64::from(seen.canary.requests);
         self.canary_errors += u64::from(seen.canary.errors);
@@ -36,15 +36,15 @@ impl Judge for Naive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::rule::Arm;
+    use crate::simulate::rule::SimulatedArm;
 
-    fn seen(stable: u32, canary: u32, errors: u32) -> Seen {
-        Seen {
+    fn seen(stable: u32, canary: u32, errors: u32) -> TickCounts {
+        TickCounts {
             seconds: 1.0,
             share: 0.1,
-            stable: Arm::counted(stable, 0),
-            canary: Arm::counted(canary - errors, errors),
-            ..Seen::default()
+            stable: SimulatedArm::counted(stable, 0),
+            canary: SimulatedArm::counted(canary - errors, errors),
+            ..TickCounts::default()
         }
     }
 

@@ -12,7 +12,7 @@ const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(1000) };
 fn opened() -> ProviderState {
     let provider = ProviderState::new("holysheep".to_owned());
     for _ in 0..3 {
-        provider.tell(Some(&RULE), None, None, Verdict::Failure, Millis(0));
+        provider.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(0));
     }
     provider
 }
@@ -20,25 +20,27 @@ fn opened() -> ProviderState {
 #[test]
 fn opens_probes_and_closes() {
     let provider = opened();
-    assert_eq!(provider.admits(Some(&RULE), Millis(999)), Admit::No);
-    assert_eq!(provider.state(Breaker::Failures, Millis(999)), BreakerState::Open);
-    let Admit::Probe(ticket) = provider.admits(Some(&RULE), Millis(1000)) else { unreachable!("the probe is due") };
-    assert_eq!(provider.admits(Some(&RULE), Millis(1000)), Admit::No);
-    assert_eq!(provider.state(Breaker::Failures, Millis(1000)), BreakerState::HalfOpen);
-    provider.tell(Some(&RULE), None, Some(ticket), Verdict::Success, Millis(1001));
-    assert_eq!(provider.admits(Some(&RULE), Millis(1001)), Admit::Yes);
-    assert_eq!(provider.look(Breaker::Failures), State::CLOSED);
+    assert_eq!(provider.admits(Some(&RULE), Millis(999)), ProviderAdmission::No);
+    assert_eq!(provider.phase(BreakerKind::Failures, Millis(999)), BreakerPhase::Open);
+    let ProviderAdmission::Probe(ticket) = provider.admits(Some(&RULE), Millis(1000)) else {
+        unreachable!("the probe is due")
+    };
+    assert_eq!(provider.admits(Some(&RULE), Millis(1000)), ProviderAdmission::No);
+    assert_eq!(provider.phase(BreakerKind::Failures, Millis(1000)), BreakerPhase::HalfOpen);
+    provider.end_attempt(Some(&RULE), None, Some(ticket), AttemptSignal::Success, Millis(1001));
+    assert_eq!(provider.admits(Some(&RULE), Millis(1001)), ProviderAdmission::Yes);
+    assert_eq!(provider.circuit(BreakerKind::Failures), CircuitState::CLOSED);
 }
 
 #[test]
 fn without_a_rule_nothing_is_counted_and_nobody_refused() {
     let provider = opened();
-    assert_eq!(provider.admits(None, Millis(1)), Admit::Yes);
-    let before = provider.look(Breaker::Failures);
-    provider.tell(None, None, None, Verdict::Failure, Millis(1));
-    assert_eq!(provider.look(Breaker::Failures), before);
+    assert_eq!(provider.admits(None, Millis(1)), ProviderAdmission::Yes);
+    let before = provider.circuit(BreakerKind::Failures);
+    provider.end_attempt(None, None, None, AttemptSignal::Failure, Millis(1));
+    assert_eq!(provider.circuit(BreakerKind::Failures), before);
     provider.forget_failures();
-    assert_eq!(provider.look(Breaker::Failures), State::CLOSED);
+    assert_eq!(provider.circuit(BreakerKind::Failures), CircuitState::CLOSED);
 }
 
 #[test]
@@ -46,53 +48,53 @@ fn every_diverted_request_is_counted() {
     let provider = ProviderState::new("holysheep".to_owned());
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..1000).for_each(|_| provider.count_diverted(Breaker::Reach)));
-            scope.spawn(|| (0..500).for_each(|_| provider.count_step_back(Breaker::Reach)));
+            scope.spawn(|| (0..1000).for_each(|_| provider.count_diverted(BreakerKind::Reach)));
+            scope.spawn(|| (0..500).for_each(|_| provider.count_bypass(BreakerKind::Reach)));
         }
     });
-    assert_eq!(Breaker::ALL.map(|breaker| provider.diverted(breaker)), [0, 4000]);
-    assert_eq!(Breaker::ALL.map(|breaker| provider.stepped_back(breaker)), [0, 2000]);
+    assert_eq!(BreakerKind::ALL.map(|breaker| provider.diverted(breaker)), [0, 4000]);
+    assert_eq!(BreakerKind::ALL.map(|breaker| provider.bypassed(breaker)), [0, 2000]);
 }
 
 #[test]
 fn what_a_stable_answers_never_leaves_it_out() {
     let provider = opened();
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::Yes, "failures in a row are another matter");
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes, "failures in a row are another matter");
     for now in [0, 500, 999] {
-        provider.missed(Some(&RULE), Millis(now));
+        provider.record_connect_failure(Some(&RULE), Millis(now));
     }
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::Yes, "less than a second");
-    provider.missed(Some(&RULE), Millis(1000));
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::No);
-    assert_eq!(provider.admits_to_stable(None), Admit::Yes);
-    provider.heard();
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::Yes, "one head brings it back");
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes, "less than a second");
+    provider.record_connect_failure(Some(&RULE), Millis(1000));
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::No);
+    assert_eq!(provider.admits_to_stable(None), ProviderAdmission::Yes);
+    provider.record_response_head();
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes, "one head brings it back");
     // And its row begins anew.
-    provider.missed(Some(&RULE), Millis(9000));
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::Yes);
+    provider.record_connect_failure(Some(&RULE), Millis(9000));
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes);
 }
 
 #[test]
 fn no_request_finds_out_whether_stable_can_be_reached() {
     let provider = ProviderState::new("openai".to_owned());
-    [0, 500, 1000].into_iter().for_each(|now| provider.missed(Some(&RULE), Millis(now)));
-    assert_eq!(provider.begins_to_connect(Millis(1999)), None);
-    let ticket = provider.begins_to_connect(Millis(2000)).unwrap();
-    assert_eq!(provider.begins_to_connect(Millis(2000)), None, "one at a time");
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::No);
-    provider.connected(ticket, false, Millis(2001));
-    assert_eq!(provider.begins_to_connect(Millis(4000)), None);
-    let ticket = provider.begins_to_connect(Millis(4001)).unwrap();
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::No, "however late it is");
-    provider.connected(ticket, true, Millis(4002));
-    assert_eq!(provider.admits_to_stable(Some(&RULE)), Admit::Yes);
-    assert!(provider.is_well());
+    [0, 500, 1000].into_iter().for_each(|now| provider.record_connect_failure(Some(&RULE), Millis(now)));
+    assert_eq!(provider.begin_connect_probe(Millis(1999)), None);
+    let ticket = provider.begin_connect_probe(Millis(2000)).unwrap();
+    assert_eq!(provider.begin_connect_probe(Millis(2000)), None, "one at a time");
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::No);
+    provider.end_connect_probe(ticket, false, Millis(2001));
+    assert_eq!(provider.begin_connect_probe(Millis(4000)), None);
+    let ticket = provider.begin_connect_probe(Millis(4001)).unwrap();
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::No, "however late it is");
+    provider.end_connect_probe(ticket, true, Millis(4002));
+    assert_eq!(provider.admits_to_stable(Some(&RULE)), ProviderAdmission::Yes);
+    assert!(provider.is_healthy());
 }
 
 #[test]
 fn one_key_takes_no_turns() {
     let provider = ProviderState::new("holysheep".to_owned());
-    assert_eq!([0, 1, 1, 2, 2, 3, 1, 2].map(|keys| provider.next_turn(keys)), [0, 0, 0, 0, 1, 2, 0, 3]);
+    assert_eq!([0, 1, 1, 2, 2, 3, 1, 2].map(|keys| provider.next_key(keys)), [0, 0, 0, 0, 1, 2, 0, 3]);
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn every_turn_is_given_once_whoever_asks() {
     const THREADS: usize = 8;
     const TURNS: usize = 1000;
     let provider = ProviderState::new("holysheep".to_owned());
-    let taken = |_| (0..TURNS).map(|_| provider.next_turn(3)).collect::<Vec<_>>();
+    let taken = |_| (0..TURNS).map(|_| provider.next_key(3)).collect::<Vec<_>>();
     let mut all: Vec<usize> = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || taken(thread))).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -128,12 +130,14 @@ fn of_all_who_ask_at_once_one_probes() {
                     ends.wait();
                     // Its failure makes the next probe due by the next round, whatever the others tell.
                     match admitted {
-                        Admit::Probe(ticket) => {
+                        ProviderAdmission::Probe(ticket) => {
                             probes.fetch_add(1, SeqCst);
-                            provider.tell(Some(&RULE), None, Some(ticket), Verdict::Failure, now);
+                            provider.end_attempt(Some(&RULE), None, Some(ticket), AttemptSignal::Failure, now);
                         }
-                        Admit::No => provider.tell(Some(&RULE), None, None, Verdict::Success, now),
-                        Admit::Yes => unreachable!("it is open all the time"),
+                        ProviderAdmission::No => {
+                            provider.end_attempt(Some(&RULE), None, None, AttemptSignal::Success, now)
+                        }
+                        ProviderAdmission::Yes => unreachable!("it is open all the time"),
                     }
                 }
             });
@@ -158,18 +162,20 @@ fn never_two_probes_at_a_time() {
                 for step in 0..10_000_u64 {
                     let now = Millis(clock.fetch_add(1, SeqCst));
                     let verdict = match (step * 31 + thread * 17) % 11 {
-                        0 => Verdict::Success,
-                        1 => Verdict::None,
-                        _ => Verdict::Failure,
+                        0 => AttemptSignal::Success,
+                        1 => AttemptSignal::None,
+                        _ => AttemptSignal::Failure,
                     };
                     match provider.admits(Some(patient), now) {
-                        Admit::Yes | Admit::No => provider.tell(Some(soon), None, None, verdict, now),
-                        Admit::Probe(ticket) => {
+                        ProviderAdmission::Yes | ProviderAdmission::No => {
+                            provider.end_attempt(Some(soon), None, None, verdict, now)
+                        }
+                        ProviderAdmission::Probe(ticket) => {
                             assert_eq!(probing.fetch_add(1, SeqCst), 0, "two probes");
                             probes.fetch_add(1, SeqCst);
                             thread::yield_now();
                             probing.fetch_sub(1, SeqCst);
-                            provider.tell(Some(soon), None, Some(ticket), verdict, now);
+                            provider.end_attempt(Some(soon), None, Some(ticket), verdict, now);
                         }
                     }
                 }
@@ -192,16 +198,16 @@ fn no_deadline_is_shortened() {
                 for step in 0..20_000_u64 {
                     let now = Millis(step * 7 + thread * 900);
                     let shorter = BreakerRule { open_for: Millis(1 + step % 1000), ..RULE };
-                    let verdict = if step % 5 == 0 { Verdict::None } else { Verdict::Failure };
+                    let verdict = if step % 5 == 0 { AttemptSignal::None } else { AttemptSignal::Failure };
                     let ticket = match provider.admits(Some(&shorter), now) {
-                        Admit::Probe(ticket) => {
+                        ProviderAdmission::Probe(ticket) => {
                             probes.fetch_add(1, SeqCst);
                             Some(ticket)
                         }
                         _ => None,
                     };
-                    provider.tell(Some(&shorter), None, ticket, verdict, Millis(now.0 / 2));
-                    if let State::Open { until, .. } = provider.look(Breaker::Failures) {
+                    provider.end_attempt(Some(&shorter), None, ticket, verdict, Millis(now.0 / 2));
+                    if let CircuitState::Open { until, .. } = provider.circuit(BreakerKind::Failures) {
                         assert!(until >= latest, "{until:?} after {latest:?}");
                         latest = until;
                     }

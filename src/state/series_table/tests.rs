@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decide::policy::{Canary, Rollout, plain};
-use crate::state::counters::{Core, Labels};
+use crate::state::counters::{Core, SeriesLabels};
 
 const OLD: ProviderId = ProviderId(3);
 const NEW: ProviderId = ProviderId(1);
@@ -12,7 +12,7 @@ fn table(canary: bool, fallback: Fallback) -> SeriesTable {
     let canary = canary.then(|| Canary { provider: NEW, ..plain::canary() });
     let rollout = Rollout { stable: OLD, canary, fallback, ..plain::rollout("chat") };
     SeriesTable::new(&rollout, |arm, ProviderId(provider)| {
-        let labels = Labels { rollout: "chat".to_owned(), arm: arm.as_str(), provider: provider.to_string() };
+        let labels = SeriesLabels { rollout: "chat".to_owned(), arm: arm.as_str(), provider: provider.to_string() };
         Arc::new(Series::new(labels, 1))
     })
 }

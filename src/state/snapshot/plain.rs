@@ -1,14 +1,14 @@
 //! Snapshots of a policy, as control would publish them where nothing has happened yet.
 //!
-//! Owns the one literal of [`Snapshot`] and [`InForce`] that tests are made from. Every rollout is at the same share, and
+//! Owns the one literal of [`Snapshot`] and [`RolloutInForce`] that tests are made from. Every rollout is at the same share, and
 //! closed at 0; every provider is unknown; nothing has been counted. A test changes what it is about.
 
 use std::sync::Arc;
 
-use super::{InForce, Snapshot};
+use super::{RolloutInForce, Snapshot};
 use crate::decide::policy::{Counting, Policy};
 use crate::decide::units::Percent;
-use crate::state::counters::{Labels, Series};
+use crate::state::counters::{Series, SeriesLabels};
 use crate::state::evidence::Evidence;
 use crate::state::provider::ProviderState;
 use crate::state::retry_budget::RetryBudget;
@@ -20,17 +20,17 @@ pub(crate) fn snapshot(
     policy: Policy,
     percent: Percent,
     cores: usize,
-    series: impl Fn(Labels) -> Arc<Series>,
+    series: impl Fn(SeriesLabels) -> Arc<Series>,
 ) -> Snapshot {
     let series = |rollout: &str, arm, provider: &str| {
-        series(Labels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() })
+        series(SeriesLabels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() })
     };
-    let rollouts = policy.rollouts.iter().map(|rollout| InForce {
+    let rollouts = policy.rollouts.iter().map(|rollout| RolloutInForce {
         percent,
-        closed: percent == Percent::ZERO,
+        buckets_only: percent == Percent::ZERO,
         diverts: true,
         several_sources: false,
-        evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
+        evidence: Arc::new(Evidence::standalone(1, cores, Counting::default())),
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         }),

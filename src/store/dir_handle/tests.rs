@@ -5,9 +5,9 @@ use std::process::Command;
 
 use super::*;
 
-fn folder() -> (tempfile::TempDir, Folder) {
+fn folder() -> (tempfile::TempDir, DirHandle) {
     let dir = tempfile::tempdir().unwrap();
-    let folder = Folder::open(dir.path()).unwrap();
+    let folder = DirHandle::open(dir.path()).unwrap();
     (dir, folder)
 }
 
@@ -61,13 +61,13 @@ fn links_lead_to_a_directory_and_never_out_of_one() {
     write(dir.path().join("real/file"), "1").unwrap();
     symlink("real", dir.path().join("link")).unwrap();
     // One's own link on the way there.
-    assert_eq!(Folder::open(&dir.path().join("link/../link")).unwrap().read("file", 1).unwrap(), b"1");
+    assert_eq!(DirHandle::open(&dir.path().join("link/../link")).unwrap().read("file", 1).unwrap(), b"1");
     let error = folder.enter("link").unwrap_err();
     assert_eq!(error.to_string(), "`link` is a symbolic link and not a directory");
     symlink("round", dir.path().join("round")).unwrap();
-    assert!(is_lasting(&Folder::open(&dir.path().join("round")).unwrap_err()));
-    assert_eq!(Folder::open(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
-    Folder::make(&dir.path().join("a/b"), 0o700).unwrap();
+    assert!(is_lasting(&DirHandle::open(&dir.path().join("round")).unwrap_err()));
+    assert_eq!(DirHandle::open(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    DirHandle::make(&dir.path().join("a/b"), 0o700).unwrap();
     assert_eq!(metadata(dir.path().join("a/b")).unwrap().mode() & 0o7777, 0o700);
 }
 
@@ -80,7 +80,7 @@ fn what_root_writes_belongs_to_the_directorys_owner_and_strangers_links_are_not_
     }
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(dir.path(), Some(STRANGER), Some(STRANGER)).unwrap();
-    let folder = Folder::open(dir.path()).unwrap();
+    let folder = DirHandle::open(dir.path()).unwrap();
     folder.put("file", b"new", 0o600, true).unwrap();
     // Made by root for itself before, and to be made.
     create_dir(dir.path().join("old")).unwrap();
@@ -96,6 +96,6 @@ fn what_root_writes_belongs_to_the_directorys_owner_and_strangers_links_are_not_
     let link = dir.path().join("link");
     symlink("/etc", &link).unwrap();
     std::os::unix::fs::lchown(&link, Some(STRANGER), Some(STRANGER)).unwrap();
-    let error = Folder::open(&link).unwrap_err();
+    let error = DirHandle::open(&link).unwrap_err();
     assert!(error.to_string().contains("`link` is a symbolic link of the user 61002"), "{error}");
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::decide::cause::{Cause, CauseCount};
-use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Figure, Reason, Regression};
+use crate::decide::event::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Figure, Reason, Regression};
 use crate::decide::guard::rule::Rule;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Intent;
-use crate::decide::rollout::in_force::{Again, Why};
+use crate::decide::rollout::in_force::{RetryPlan, ShareReason};
 use crate::decide::rollout::state::{Lock, Pause, Phase};
 use crate::decide::units::{Millis, Percent};
 
@@ -51,11 +51,11 @@ fn batch(share: u16, action: &str) -> Batch {
     }
 }
 
-fn saved(opened: &Opened, batch: Batch) -> Result<(), String> {
+fn saved(opened: &OpenedStore, batch: Batch) -> Result<(), String> {
     opened.store.save(batch).blocking_recv().unwrap()
 }
 
-fn told(opened: &Opened, rollout: Option<&str>, limit: u32) -> Vec<String> {
+fn told(opened: &OpenedStore, rollout: Option<&str>, limit: u32) -> Vec<String> {
     let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
     events.into_iter().map(|event| event.action.to_string()).collect()
 }
@@ -85,7 +85,7 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
     let counts = |events| ArmCounts::new(events, 67.0, Some(3));
     let decision = Box::new(Decision {
         at: UnixMillis(9),
-        decided: Decided::Alarm(Rule::Silent),
+        decided: DecisionKind::Alarm(Rule::Silent),
         seconds: 14.000_000_000_000_2,
         canary: counts(14.0),
         stable: counts(0.0),
@@ -93,7 +93,7 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
         bound: 1.647_961_432_350_48e-9,
         tolerated_ratio: 1.25,
         detail: Detail::Slow { streamed: Some(Millis(1200)), whole: None },
-        would_change: Some(Change::Fewer { events: 3.0, tolerated_ratio: Some(1.9), ignore_below: None }),
+        would_change: Some(Counterfactual::Fewer { events: 3.0, tolerated_ratio: Some(1.9), ignore_below: None }),
         causes: vec![CauseCount {
             outcome: Outcome::Connect,
             cause: Cause::NoHead { limit: Millis(60_000) },
@@ -116,14 +116,22 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
     let cause = Regression::Found(decision.clone());
     let phase = Phase::RolledBack { at: UnixMillis(3), cause: cause.clone(), emptied: true };
     let state = RolloutState { phase, paused: Some(pause.clone()), ..state(10) };
-    let by = |why: &Why| Event { reason: Reason::InForce { by: why.clone() }, ..event(Some("chat"), "percent") };
+    let by =
+        |why: &ShareReason| Event { reason: Reason::InForce { by: why.clone() }, ..event(Some("chat"), "percent") };
     let asked = Intent::Pinned(percent(7));
-    let back = Why::RolledBack { percent: percent(5), asked, cause, next_attempt: 3, again: Again::After(Millis(9)) };
+    let back = ShareReason::RolledBack {
+        percent: percent(5),
+        asked,
+        cause,
+        next_attempt: 3,
+        again: RetryPlan::After(Millis(9)),
+    };
     let lock = state.lock.clone().unwrap();
-    let locked = Why::Locked { percent: percent(5), asked: Intent::Auto, lock, besides: Some(Box::new(back.clone())) };
-    let paused = Why::Paused { pause, probing: false };
+    let locked =
+        ShareReason::Locked { percent: percent(5), asked: Intent::Auto, lock, besides: Some(Box::new(back.clone())) };
+    let paused = ShareReason::Paused { pause, probing: false };
     let decided = Event { reason: Reason::Decided(decision), ..event(Some("chat"), "rollback") };
-    let events = [vec![decided], [back, locked, paused, Why::Probing].iter().map(by).collect()].concat();
+    let events = [vec![decided], [back, locked, paused, ShareReason::Probing].iter().map(by).collect()].concat();
     let states = vec![(identity("chat"), state)];
     saved(&opened, Batch { states: states.clone(), events: events.clone(), last_good: None }).unwrap();
     drop(opened);
@@ -201,7 +209,7 @@ fn damage_in_old_lines_costs_no_state_and_is_seen_later() {
     drop(opened);
     let file = dir.path().join(FILE);
     let look_through = || {
-        let (connection, mut past) = (Connection::open(&file).unwrap(), Past::new());
+        let (connection, mut past) = (Connection::open(&file).unwrap(), HistoryCheck::new());
         let mut looks = 0;
         loop {
             looks += 1;

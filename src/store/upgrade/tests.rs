@@ -13,7 +13,7 @@ use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
 use crate::store::dir_handle::own_uid;
 use crate::store::sqlite::{open, open_unwritable};
-use crate::store::{Batch, Opened};
+use crate::store::{Batch, OpenedStore};
 
 const NOW: UnixMillis = UnixMillis(1_900_000_000_000);
 
@@ -38,11 +38,11 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.display().to_string().contains("serin.db.v1-")).collect()
 }
 
-fn history(opened: &Opened) -> Vec<Event> {
+fn history(opened: &OpenedStore) -> Vec<Event> {
     opened.store.history(None, 1000).blocking_recv().unwrap().unwrap()
 }
 
-fn save(opened: &Opened) -> Result<(), String> {
+fn save(opened: &OpenedStore) -> Result<(), String> {
     let batch = Batch { last_good: Some("x".into()), ..Batch::default() };
     opened.store.save(batch).blocking_recv().unwrap()
 }
@@ -210,7 +210,7 @@ fn a_database_of_nobody_is_set_aside() {
 fn upgrade_that_will_be_killed() {
     let Ok(dir) = std::env::var("SERIN_TEST_KILLED_UPGRADE") else { return };
     let mut connection = connect(Path::new(&dir));
-    let folder = Folder::open(Path::new(&dir)).unwrap();
+    let folder = DirHandle::open(Path::new(&dir)).unwrap();
     // With so small a cache what is changed goes to the disk at once.
     connection.execute_batch("PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
     let contents = sqlite::contents(&connection).unwrap();

@@ -5,11 +5,11 @@ use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::status::{BreakerStatus, FlagsStatus, GuardStatus, ProviderStatus, StoreStatus};
 
-fn labels(arm: &'static str, provider: &str) -> Labels {
-    Labels { rollout: "chat".into(), arm, provider: provider.into() }
+fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
+    SeriesLabels { rollout: "chat".into(), arm, provider: provider.into() }
 }
 
-fn provider(name: &str, state: Option<BreakerState>, diverted: u64) -> ProviderStatus {
+fn provider(name: &str, state: Option<BreakerPhase>, diverted: u64) -> ProviderStatus {
     let breaker = state.map(|state| BreakerStatus { state, failures: 5, open_until: None, unreachable: false });
     ProviderStatus { name: name.to_owned(), breaker, diverted }
 }
@@ -19,7 +19,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
     guard.aspects[Aspect::Failing as usize].evidence = 12.5;
     guard.aspects[Aspect::Slow as usize].evidence = 99.0;
     let rollout = RolloutStatus {
-        standing: Standing::Locked,
+        standing: OverallPhase::Locked,
         percent: Percent::ZERO,
         intent: Percent::from_hundredths(750),
         anonymous_ratio: Some(0.25),
@@ -31,9 +31,9 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         store: StoreStatus::default(),
         rollouts: vec![rollout],
         providers: vec![
-            provider("openai", Some(BreakerState::Open), 3),
-            provider("holysheep", Some(BreakerState::HalfOpen), 0),
-            provider("backup", Some(BreakerState::Closed), 0),
+            provider("openai", Some(BreakerPhase::Open), 3),
+            provider("holysheep", Some(BreakerPhase::HalfOpen), 0),
+            provider("backup", Some(BreakerPhase::Closed), 0),
             provider("local", None, 0),
         ],
         series,
@@ -53,7 +53,7 @@ fn counts_gauges_and_latencies_are_shown() {
     let canary = Arc::new(Series::new(labels("canary", "holysheep"), 1));
     canary.begin(Core(0));
     canary.begin(Core(0));
-    canary.count_unheld(Core(0));
+    canary.count_unbuffered(Core(0));
     canary.end_attempt(Core(0), Outcome::Timeout);
     canary.end(Core(0), Outcome::Timeout);
     canary.took(Core(0), Duration::from_millis(300));
@@ -115,7 +115,7 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
         let kind = metric.kind.as_str();
         assert!(text.contains(&format!("# HELP {} {}\n# TYPE {} {kind}\n", metric.name, metric.help, metric.name)));
         // The rules of promtool's linter.
-        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert_eq!(metric.kind == MetricKind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
         assert!(metric.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", metric.name);
         assert!(metric.help.ends_with('.'), "{}", metric.name);
     }

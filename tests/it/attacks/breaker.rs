@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::support::api::Api;
 use crate::support::client::{Client, Framing};
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 
 const TIMEOUTS: &str =
@@ -43,7 +43,7 @@ fn attacks() -> Vec<(&'static str, Fault)> {
 }
 
 /// Twelve at once; `leaves`: and nobody waits for the answers.
-fn attack(stage: &Stage, model: &str, path: &str, leaves: bool) {
+fn attack(stage: &Harness, model: &str, path: &str, leaves: bool) {
     std::thread::scope(|scope| {
         for number in 0..AT_ONCE {
             scope.spawn(move || {
@@ -68,7 +68,7 @@ fn one_users_requests_that_stable_does_not_answer_move_nobody_else() {
         .provider("oldcorp", &stable.base_url(), TIMEOUTS)
         .provider("newcorp", &canary.base_url(), TIMEOUTS)
         .chat("percent: 1%, pin_users: { evil: stable }");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let whose = |number: usize| {
         let body = Api::Chat.ask_at_length("m", false, "hi", Some(&format!("user-{number}")));
         let answer = stage.whole(Api::Chat.path(), &[], &body);
@@ -123,7 +123,7 @@ fn hundreds_of_one_users_failures_at_stable_move_neither_others_nor_that_user() 
         .provider("oldcorp", &stable.base_url(), TIMEOUTS)
         .provider("newcorp", &canary.base_url(), TIMEOUTS)
         .chat("percent: 10%, fallback: false");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let ask = |model: &str, user: &str| {
         let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask_at_length(model, false, "hi", Some(user)));
         (answer.status, answer.header("x-serin-provider").to_owned())

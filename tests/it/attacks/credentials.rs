@@ -1,7 +1,7 @@
 //! A canary that wants the client's keys, and a client whose key is in another place than `authorization`.
 
 use crate::support::client::Client;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 
@@ -9,14 +9,14 @@ const CHAT: &str = "/v1/chat/completions";
 
 /// Two providers, all users at the canary or all at stable.
 struct Pair {
-    sidecar: Stage,
+    sidecar: Harness,
     stable: Scripted,
     canary: Scripted,
 }
 
 fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Pair {
     let (stable, canary) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "{top}\nproviders:\n  old: {{ base_url: \"{}\"{stable_keys} }}\n  new: {{ base_url: \"{}\"{canary_keys} }}\n\
          rollouts: [{{ name: all, stable: old, canary: new, percent: {percent}, match: {{ path: \"*\" }} }}]\n",
         stable.base_url(),
@@ -138,7 +138,7 @@ fn where_serin_has_a_key_the_clients_key_goes_nowhere() {
 #[test]
 fn a_fallback_sees_no_more_than_a_canary() {
     let (first, second) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers:\n  dead: {{ base_url: \"http://127.0.0.1:9/v1\", auth: \"header:x-custom-key\" }}\n  \
          other: {{ base_url: \"{}\" }}\n  far: {{ base_url: \"{}\" }}\nrollouts: [{{ name: all, stable: dead, \
          fallback: [other, far] }}]\n",

@@ -1,7 +1,7 @@
 //! A path that climbs: Serin's key must not open what lies above the base URL.
 
 use crate::support::client::Client;
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Workspace, spoken};
 
@@ -42,9 +42,9 @@ const NAMES: [&str; 9] = [
     "/a%00b",
 ];
 
-fn stage(provider: &str) -> (Stage, Scripted) {
+fn stage(provider: &str) -> (Harness, Scripted) {
     let recorder = Scripted::healthy("corp");
-    let sidecar = Stage::start(&format!(
+    let sidecar = Harness::start(&format!(
         "providers: {{ one: {{ base_url: \"http://{}/api/v1/public\", api_keys: [sk-of-serin]{provider} }} }}\n\
          rollouts: [{{ name: all, stable: one }}]\n",
         recorder.addr()

@@ -10,13 +10,13 @@ use crate::support::api::{Api, difference};
 use crate::support::client::Client;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, gzip, huge_preamble};
-use crate::support::harness::{IMPATIENT, RESCUED, Stage, between};
+use crate::support::harness::{Harness, IMPATIENT, RESCUED, between};
 use crate::support::scripted::Scripted;
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// The canary's answer: these bytes and then, if so, exactly one error event.
-fn look_for_the_canarys(stage: &Stage, api: Api, model: &str, expected: &str, broken: bool) -> Result<(), String> {
+fn look_for_the_canarys(stage: &Harness, api: Api, model: &str, expected: &str, broken: bool) -> Result<(), String> {
     let told = stage.ask(api.path(), &[], &api.ask(model, true))?;
     let (answer, text) = (&told.answer, told.answer.text());
     let headers = (answer.status, answer.header("x-serin-provider"), answer.header("x-serin-attempts"));
@@ -75,7 +75,7 @@ fn nothing_is_hidden(api: Api) {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::by_model("newcorp", cases.iter().map(|case| (case.model, case.fault.clone())));
     let flags = cases.iter().fold(between(&stable, &canary), |flags, case| flags.rollout(case.model, RESCUED));
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let mut wrong = Vec::new();
     for case in &cases {
         let told = look_for_the_canarys(&stage, api, case.model, &case.expected, case.broken)
@@ -111,7 +111,7 @@ fn a_provider_that_always_says_done_is_held_to_it() {
         .provider("newcorp", &canary.base_url(), &strict)
         .rollout("missing", RESCUED)
         .chat(RESCUED);
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let stream = answer::stream(Api::Chat, "newcorp");
     look_for_the_canarys(&stage, Api::Chat, "whole", &stream.concat(), false).unwrap();
     stage.expect_attempts("chat", &[("newcorp", "ok", 1)]).unwrap();
@@ -134,7 +134,7 @@ fn buffered_streams_are_recovered_to_their_end() {
     let canary = Scripted::by_model("newcorp", cases.iter().map(|(model, fault, _)| (*model, fault.clone())));
     let keys = format!("{RESCUED}, stream_mode: buffered");
     let flags = cases.iter().fold(between(&stable, &canary), |flags, (model, ..)| flags.rollout(model, &keys));
-    let stage = Stage::start(&flags.chat(&keys));
+    let stage = Harness::start(&flags.chat(&keys));
     let mut wrong = Vec::new();
     for (index, api) in Api::ALL.into_iter().enumerate() {
         let times = index as u64 + 1;
@@ -158,7 +158,7 @@ fn what_was_held_is_let_go_after_hold() {
         .provider("oldcorp", &stable.base_url(), patient)
         .provider("newcorp", &canary.base_url(), patient)
         .chat("percent: 100%, give_up_after: 50s, hold: 300ms");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     for api in Api::ALL {
         let expected = answer::stream(api, "newcorp")[..answer::preamble(api)].concat();
         let body = api.ask("m", true);
@@ -181,7 +181,7 @@ fn what_is_too_large_to_hold_breaks_off_visibly() {
     let cases = [("reset", Fault::LargeCut(Cut::Reset)), ("close", Fault::LargeCut(Cut::Close))];
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::by_model("newcorp", cases.clone());
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for (model, _) in &cases {
         let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask(model, false)).unwrap();
         assert_eq!((told.answer.status, told.answer.header("x-serin-provider")), (200, "newcorp"));
@@ -195,7 +195,7 @@ fn what_is_too_large_to_hold_breaks_off_visibly() {
 fn an_encoded_answer_is_read_and_passes_as_it_came() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", |_| Fault::Gzip);
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for api in Api::ALL {
         let answer = stage.whole(api.path(), &[("accept-encoding", "gzip")], &api.ask("m", false));
         assert_eq!((answer.status, answer.header("content-encoding")), (200, "gzip"), "{api}");

@@ -9,7 +9,7 @@ use crate::support::api::{Api, difference};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::harness::{Flags, IMPATIENT, RESCUED, Stage, between};
+use crate::support::harness::{Flags, Harness, IMPATIENT, RESCUED, between};
 use crate::support::scripted::Scripted;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -60,7 +60,7 @@ fn cases(api: Api, stream: bool) -> Vec<Case> {
 }
 
 /// What is wrong with the answer to a request for this model; stable's whole answer is expected.
-pub(super) fn look_for_stables_answer(stage: &Stage, api: Api, stream: bool, model: &str) -> Result<(), String> {
+pub(super) fn look_for_stables_answer(stage: &Harness, api: Api, stream: bool, model: &str) -> Result<(), String> {
     let told = stage.ask(api.path(), &[], &api.ask(model, stream))?;
     let answer = told.answer;
     let headers = (answer.status, answer.header("x-serin-provider"), answer.header("x-serin-attempts"));
@@ -73,7 +73,7 @@ pub(super) fn look_for_stables_answer(stage: &Stage, api: Api, stream: bool, mod
 }
 
 /// Exactly one attempt of each provider, the canary's with one of these outcomes.
-fn look_at_counters(stage: &Stage, canary: &str, model: &str, outcomes: &[&str]) -> Result<(), String> {
+fn look_at_counters(stage: &Harness, canary: &str, model: &str, outcomes: &[&str]) -> Result<(), String> {
     let mut wrong = Ok(());
     for outcome in outcomes {
         wrong = stage.expect_attempts(model, &[(canary, outcome, 1), ("oldcorp", "ok", 1)]);
@@ -101,7 +101,7 @@ fn everything_is_recovered(api: Api, stream: bool) {
     for (name, ..) in &cases {
         flags = flags.rollout(name, RESCUED);
     }
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let mut all: Vec<(&str, &str, &[&str])> =
         vec![("nobody", "refused", &["connect"]), ("untls", "no-tls", &["connect"])];
     all.extend(cases.iter().map(|(name, _, outcomes)| ("newcorp", *name, *outcomes)));
@@ -176,7 +176,7 @@ fn a_silent_stream_is_given_up_long_before_its_timeouts() {
         Flags::new().provider("oldcorp", &stable.base_url(), patient).provider("newcorp", &canary.base_url(), patient);
     let flags =
         cases.iter().fold(flags, |flags, (model, _)| flags.rollout(model, "percent: 100%, give_up_after: 500ms"));
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     for (model, _) in &cases {
         look_for_stables_answer(&stage, Api::Chat, true, model).unwrap();
         look_at_counters(&stage, "newcorp", model, &["timeout"]).unwrap();
@@ -189,7 +189,7 @@ fn a_silent_stream_is_given_up_long_before_its_timeouts() {
 fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(503)));
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for _ in 0..7 {
         look_for_stables_answer(&stage, Api::Chat, true, "m").unwrap();
     }

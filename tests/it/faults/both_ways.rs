@@ -8,7 +8,7 @@ use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::harness::{IMPATIENT, RESCUED, Stage, between};
+use crate::support::harness::{Harness, IMPATIENT, RESCUED, between};
 use crate::support::scripted::Scripted;
 
 /// Two users whose arms are written down.
@@ -18,7 +18,7 @@ fn broken(status: u16) -> Fault {
     Fault::Refuses(Refusal::Broken(status))
 }
 
-fn ask(stage: &Stage, api: Api, user: &str, stream: bool) -> Answer {
+fn ask(stage: &Harness, api: Api, user: &str, stream: bool) -> Answer {
     stage.whole(api.path(), &[], &api.ask_at_length("m", stream, "hi", Some(user)))
 }
 
@@ -42,7 +42,7 @@ fn expect_refusal_of(provider: &str, status: u16, answer: &Answer, api: Api) {
 fn the_canary_answers_for_stable_as_well() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::healthy("newcorp");
-    let stage = Stage::start(&between(&stable, &canary).chat(HALF));
+    let stage = Harness::start(&between(&stable, &canary).chat(HALF));
     // The canary has shown that it answers.
     expect_answer_of("newcorp", &ask(&stage, Api::Chat, "new", false), Api::Chat, false, "");
     let faults = [
@@ -70,7 +70,7 @@ fn nobody_answers_for_anybody_where_the_file_says_so() {
     let stable = Scripted::start("oldcorp", |_| broken(500));
     let canary = Scripted::start("newcorp", |_| broken(503));
     let stage =
-        Stage::start(&between(&stable, &canary).chat(&format!("{HALF}, fallback: false, retry: {{ attempts: 1 }}")));
+        Harness::start(&between(&stable, &canary).chat(&format!("{HALF}, fallback: false, retry: {{ attempts: 1 }}")));
     for api in Api::ALL {
         expect_refusal_of("newcorp", 503, &ask(&stage, api, "new", true), api);
         expect_refusal_of("oldcorp", 500, &ask(&stage, api, "old", true), api);
@@ -102,7 +102,7 @@ fn nobody_answers_for_anybody_where_the_file_says_so() {
 fn when_all_fail_the_split_says_whose_words_are_read() {
     let stable = Scripted::start("oldcorp", |_| broken(500));
     let canary = Scripted::start("newcorp", |_| broken(503));
-    let stage = Stage::start(&between(&stable, &canary).chat(HALF));
+    let stage = Harness::start(&between(&stable, &canary).chat(HALF));
     for api in Api::ALL {
         for stream in [false, true] {
             expect_refusal_of("newcorp", 503, &ask(&stage, api, "new", stream), api);
@@ -125,7 +125,7 @@ fn a_list_is_asked_in_its_order() {
         .provider("third", &third.base_url(), IMPATIENT)
         .provider("fourth", &fourth.base_url(), IMPATIENT)
         .chat(&format!("{RESCUED}, fallback: [third, fourth]"));
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     for api in Api::ALL {
         expect_answer_of("fourth", &ask(&stage, api, "new", true), api, true, "3");
     }
@@ -140,7 +140,7 @@ fn a_canary_that_was_taken_back_answers_for_nobody() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::healthy("newcorp");
     let flags = |percent: &str| between(&stable, &canary).chat(&HALF.replace("50%", percent)).to_string();
-    let stage = Stage::start(&between(&stable, &canary).chat(HALF));
+    let stage = Harness::start(&between(&stable, &canary).chat(HALF));
     expect_answer_of("newcorp", &ask(&stage, Api::Chat, "new", false), Api::Chat, false, "");
     stable.choose(|_| broken(503));
     expect_answer_of("newcorp", &ask(&stage, Api::Chat, "old", false), Api::Chat, false, "2");
@@ -169,7 +169,7 @@ fn a_canary_that_was_taken_back_answers_for_nobody() {
 fn embeddings_are_never_answered_by_the_other_arm() {
     let stable = Scripted::start("oldcorp", |_| broken(503));
     let canary = Scripted::healthy("newcorp");
-    let stage = Stage::start(&between(&stable, &canary).chat(HALF));
+    let stage = Harness::start(&between(&stable, &canary).chat(HALF));
     let answer = stage.whole("/v1/embeddings", &[], r#"{"model":"m","input":"hi","user":"new"}"#);
     assert_eq!((answer.status, answer.header("x-serin-provider")), (503, "oldcorp"));
     assert_eq!((stable.count(), canary.count()), (1, 0));

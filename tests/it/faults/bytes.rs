@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::support::api::{Api, complete_within, difference};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault};
-use crate::support::harness::{RESCUED, Stage, between};
+use crate::support::harness::{Harness, RESCUED, between};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 
@@ -32,7 +32,7 @@ fn told(seen: &Seen) -> Fault {
 }
 
 /// What the counters must say of one cut; `None`: either.
-fn look(stage: &Stage, api: Api, cut: Cut, at: usize) -> Result<Option<&'static str>, String> {
+fn look(stage: &Harness, api: Api, cut: Cut, at: usize) -> Result<Option<&'static str>, String> {
     let stream = answer::stream(api, "newcorp");
     let came = complete_within(&stream, at);
     let told = stage.ask(api.path(), &[], &api.ask(&format!("{}-{at}", name(cut)), true))?;
@@ -80,7 +80,7 @@ fn look(stage: &Stage, api: Api, cut: Cut, at: usize) -> Result<Option<&'static 
 fn cut_anywhere(api: Api) {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", told);
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     let length = answer::stream(api, "newcorp").concat().len();
     // Every place would be hit in time, whatever the step is.
     let offset = fastrand::usize(..step());

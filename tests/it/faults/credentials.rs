@@ -4,7 +4,7 @@
 
 use crate::support::api::Api;
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::harness::{Flags, IMPATIENT, Stage};
+use crate::support::harness::{Flags, Harness, IMPATIENT};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 
@@ -21,12 +21,12 @@ const CLIENTS: [(&str, &str); 4] = [
     ("x-trace", "kept"),
 ];
 
-fn stage(stable: &Scripted, canary: &Scripted, old: &str, new: &str) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted, old: &str, new: &str) -> Harness {
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), format!("{old}, {IMPATIENT}").trim_start_matches(", "))
         .provider("newcorp", &canary.base_url(), &format!("{new}, {IMPATIENT}"))
         .chat("percent: 50%, pin_users: { new: canary, old: stable }, give_up_after: 2s");
-    Stage::start(&flags)
+    Harness::start(&flags)
 }
 
 fn failing(name: &str, refusal: Refusal) -> Scripted {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::support::api::{Api, difference};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 
 const REQUESTS: usize = 1600;
@@ -29,7 +29,7 @@ fn era(number: usize) -> Fault {
     }
 }
 
-fn look(stage: &Stage, number: usize) -> Result<&'static str, String> {
+fn look(stage: &Harness, number: usize) -> Result<&'static str, String> {
     let api = Api::ALL[number % 3];
     let stream = number.is_multiple_of(2);
     let user = format!("user-{}", number % 500);
@@ -60,7 +60,7 @@ fn nobody_notices_a_canary_that_comes_and_goes() {
         .provider("oldcorp", &stable.base_url(), "")
         .provider("newcorp", &canary.base_url(), "")
         .chat("percent: 50%");
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let (next, wrong, told) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::<_, u64>::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {

@@ -8,7 +8,7 @@ use serin::clock;
 use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 
 /// As by default.
@@ -22,13 +22,13 @@ fn flags(stable: &Scripted, canary: &Scripted) -> Flags {
         .plainly("name: chat, stable: oldcorp, canary: newcorp, percent: 10%")
 }
 
-fn ask(stage: &Stage, number: usize) -> Answer {
+fn ask(stage: &Harness, number: usize) -> Answer {
     let body = Api::Chat.ask_at_length("m", number.is_multiple_of(2), "hi", Some(&format!("user-{}", number % 500)));
     stage.whole(Api::Chat.path(), &[], &body)
 }
 
 /// For so long, each answer looked at; how many there were.
-fn load(stage: &Stage, length: Duration, look: impl Fn(&Answer) -> Option<String> + Sync) -> usize {
+fn load(stage: &Harness, length: Duration, look: impl Fn(&Answer) -> Option<String> + Sync) -> usize {
     let (began, wrong) = (clock::instant(), Mutex::new(Vec::new()));
     let mut sent = 0;
     std::thread::scope(|scope| {
@@ -50,7 +50,7 @@ fn load(stage: &Stage, length: Duration, look: impl Fn(&Answer) -> Option<String
     sent
 }
 
-fn breaker(stage: &Stage) -> (String, bool) {
+fn breaker(stage: &Harness) -> (String, bool) {
     let told = stage.status()["providers"][0].clone();
     (told["breaker"].as_str().unwrap().to_owned(), told["unreachable"].as_bool().unwrap())
 }
@@ -58,7 +58,7 @@ fn breaker(stage: &Stage) -> (String, bool) {
 #[test]
 fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
     let (mut stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
-    let stage = Stage::start(&flags(&stable, &canary));
+    let stage = Harness::start(&flags(&stable, &canary));
     let well = |answer: &Answer| (answer.status != 200).then(|| format!("{} {:.200}", answer.status, answer.text()));
     load(&stage, Duration::from_secs(1), well);
     stable.kill();
@@ -89,7 +89,7 @@ fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
 #[test]
 fn where_both_are_dead_the_errors_are_honest_and_nobody_is_moved() {
     let (mut stable, mut canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
-    let stage = Stage::start(&flags(&stable, &canary));
+    let stage = Harness::start(&flags(&stable, &canary));
     load(&stage, Duration::from_secs(1), |answer| (answer.status != 200).then(|| answer.text()));
     stable.kill();
     canary.kill();
@@ -115,7 +115,7 @@ fn where_both_are_dead_the_errors_are_honest_and_nobody_is_moved() {
 #[test]
 fn a_canary_that_was_taken_back_answers_for_no_dead_stable() {
     let (mut stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
-    let stage = Stage::start(&flags(&stable, &canary));
+    let stage = Harness::start(&flags(&stable, &canary));
     assert_eq!(stage.change("rollback").status, 200);
     stable.kill();
     let asked = canary.count();

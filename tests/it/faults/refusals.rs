@@ -7,7 +7,7 @@ use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::harness::{RESCUED, Stage, between};
+use crate::support::harness::{Harness, RESCUED, between};
 use crate::support::scripted::Scripted;
 
 const ABOUT_THE_REQUEST: [(&str, Refusal); 3] = [
@@ -29,7 +29,7 @@ fn expect_verbatim(answer: &Answer, api: Api, refusal: Refusal, provider: &str) 
 fn a_content_filter_is_not_routed_around() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::ContentFilter));
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for (api, stream) in Api::ALL.into_iter().flat_map(|api| [(api, false), (api, true)]) {
         let answer = stage.whole(api.path(), &[], &api.ask("m", stream));
         expect_verbatim(&answer, api, Refusal::ContentFilter, "newcorp");
@@ -46,7 +46,7 @@ fn what_both_refuse_is_the_clients_error_in_the_canarys_words() {
     let canary = Scripted::by_model("newcorp", table);
     let flags =
         ABOUT_THE_REQUEST.iter().fold(between(&stable, &canary), |flags, (model, _)| flags.rollout(model, RESCUED));
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     for (model, refusal) in ABOUT_THE_REQUEST {
         for api in Api::ALL {
             let answer = stage.whole(api.path(), &[], &api.ask(model, true));
@@ -61,7 +61,7 @@ fn stable_is_not_asked_where_the_file_says_so() {
     let table = ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal)));
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::by_model("newcorp", table);
-    let stage = Stage::start(&between(&stable, &canary).chat(&format!("{RESCUED}, fallback_4xx: false")));
+    let stage = Harness::start(&between(&stable, &canary).chat(&format!("{RESCUED}, fallback_4xx: false")));
     for (model, refusal) in ABOUT_THE_REQUEST {
         let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask(model, false));
         expect_verbatim(&answer, Api::Chat, refusal, "newcorp");
@@ -76,7 +76,7 @@ fn stables_own_refusals_are_final() {
         Scripted::by_model("oldcorp", ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal))));
     let canary = Scripted::healthy("newcorp");
     let keys = "percent: 50%, pin_users: { new: canary, old: stable }";
-    let stage = Stage::start(&between(&stable, &canary).chat(keys));
+    let stage = Harness::start(&between(&stable, &canary).chat(keys));
     for (model, refusal) in ABOUT_THE_REQUEST {
         let body = Api::Chat.ask_at_length(model, false, "hi", Some("old"));
         let answer = stage.whole(Api::Chat.path(), &[], &body);
@@ -89,7 +89,7 @@ fn stables_own_refusals_are_final() {
 fn history_names_what_the_canary_does_not_accept() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::UnsupportedParameter));
-    let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
+    let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for _ in 0..3 {
         let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask("m", false));
         assert_eq!((answer.status, answer.text()), (200, answer::whole(Api::Chat, "oldcorp")));

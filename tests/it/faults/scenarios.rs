@@ -14,7 +14,7 @@ use crate::support::client::{Broken, Client};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, Refusal};
-use crate::support::harness::{Flags, Stage, series};
+use crate::support::harness::{Flags, Harness, series};
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
 
@@ -102,12 +102,12 @@ fn slow_first_token() -> Scenario {
 }
 
 impl SetUp {
-    fn stage(self, stable: &Scripted, canary: &Scripted) -> Stage {
+    fn stage(self, stable: &Scripted, canary: &Scripted) -> Harness {
         let limits = "timeouts: { headers: 10s, first_output: 10s, idle: 10s }";
         let keys = if self == SetUp::Buffered { limits } else { "" };
         let flags =
             Flags::new().provider("oldcorp", &stable.base_url(), keys).provider("newcorp", &canary.base_url(), keys);
-        Stage::start(&match self {
+        Harness::start(&match self {
             SetUp::Defaults => flags.chat("percent: 100%"),
             SetUp::Buffered => flags.chat("percent: 100%, stream_mode: buffered"),
             SetUp::PlainRoute => flags.plainly("name: chat, stable: newcorp, fallback: [oldcorp]"),
@@ -129,7 +129,7 @@ impl SetUp {
     }
 }
 
-fn stage(stable: &Scripted, canary: &Scripted) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted) -> Harness {
     SetUp::Defaults.stage(stable, canary)
 }
 
@@ -168,7 +168,7 @@ fn got(told: &Broken, api: Api, stream: bool) -> Result<Got, String> {
 }
 
 /// By a client that waits for as long as any scenario takes.
-fn patiently(stage: &Stage, api: Api, stream: bool) -> Result<Broken, String> {
+fn patiently(stage: &Harness, api: Api, stream: bool) -> Result<Broken, String> {
     let mut client = Client::connect(stage.listen).map_err(|error| error.to_string())?;
     client.raw().set_read_timeout(Some(seconds(90))).map_err(|error| error.to_string())?;
     client.ask(api.path(), &[], &api.ask("m", stream)).map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use super::at_once;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::harness::Stage;
+use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
 
 /// Longer than it takes to see that a canary is dead, with room to spare, and shorter than a first pause.
@@ -24,8 +24,8 @@ fn everybody_without_an_id_is_told_apart_by_what_they_say() {
     ]);
 }
 
-fn sidecar(stable: &Scripted, canary: &Scripted, keys: &str) -> Stage {
-    Stage::start(&format!(
+fn sidecar(stable: &Scripted, canary: &Scripted, keys: &str) -> Harness {
+    Harness::start(&format!(
         "providers:\n  oldcorp: {{ base_url: \"{}\", breaker: off }}\n  newcorp: {{ base_url: \"{}\", breaker: off }}\n\
          rollouts:\n  - {{ name: chat, stable: oldcorp, canary: newcorp, percent: 100%, {keys} }}\n",
         stable.base_url(),

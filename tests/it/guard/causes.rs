@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::harness::{Flags, Stage};
+use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::Step;
@@ -178,7 +178,7 @@ impl Drop for Stop<'_> {
 }
 
 /// One after another's requests, until it is over.
-fn ask_on(stage: &Stage, canary: &Canary, over: &AtomicBool, thread: usize) {
+fn ask_on(stage: &Harness, canary: &Canary, over: &AtomicBool, thread: usize) {
     for number in (0..).take_while(|_| !over.load(SeqCst)) {
         let waits = canary.holds.is_some();
         let user = if waits { format!("user-{thread}") } else { format!("user-{thread}-{}", number % 50) };
@@ -225,7 +225,7 @@ fn a_rollback_says_why_the_canary_failed() {
              fallback_4xx: false"
         ));
     }
-    let stage = Stage::start(&flags);
+    let stage = Harness::start(&flags);
     let over: Vec<AtomicBool> = canaries.iter().map(|_| AtomicBool::new(false)).collect();
     std::thread::scope(|scope| {
         // Also where the test fails: nobody goes on then.

@@ -91,13 +91,13 @@ pub(crate) fn between(stable: &Scripted, canary: &Scripted) -> Flags {
 }
 
 /// A running sidecar, its directory, and providers that nobody else holds.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     sidecar: Sidecar,
     workspace: Workspace,
     providers: Vec<Scripted>,
 }
 
-impl Deref for Stage {
+impl Deref for Harness {
     type Target = Sidecar;
 
     fn deref(&self) -> &Sidecar {
@@ -105,16 +105,16 @@ impl Deref for Stage {
     }
 }
 
-impl Stage {
+impl Harness {
     /// With this flags.yaml.
-    pub(crate) fn start(flags: &impl fmt::Display) -> Stage {
+    pub(crate) fn start(flags: &impl fmt::Display) -> Harness {
         let workspace = Workspace::new(&flags.to_string());
         let sidecar = workspace.start();
-        Stage { sidecar, workspace, providers: Vec::new() }
+        Harness { sidecar, workspace, providers: Vec::new() }
     }
 
     /// Lets this provider run for as long as the sidecar does.
-    pub(crate) fn keeping(mut self, provider: Scripted) -> Stage {
+    pub(crate) fn keeping(mut self, provider: Scripted) -> Harness {
         self.providers.push(provider);
         self
     }

@@ -1,10 +1,12 @@
 //! The status, letter for letter.
 
 use super::*;
-use crate::app::api::{Anonymous, ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
+use crate::app::api::{
+    Anonymous, ArmInFlight, AspectComparison, Flags, InFlight, Locked, Process, State, Timestamp, WaitingByAge,
+};
 use crate::cli::fixtures::{NOW, at, rollout};
 use crate::decide::file_error::FileError;
-use crate::decide::guard::silent::Silence;
+use crate::decide::guard::silent::SilentRun;
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     StatusReply {
@@ -33,7 +35,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     }
 }
 
-fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
+fn provider(name: &str, breaker: &str, open_until: Option<Timestamp>) -> Provider {
     Provider { name: name.into(), breaker: breaker.into(), unreachable: false, failures: 12, open_until, diverted: 3 }
 }
 
@@ -107,7 +109,7 @@ fn how_answers_ended_is_told_for_each_arm_and_what_is_more_often_bad_beside_its_
     guard.answers.stable.percent_by_finish = shares(&[("stop", 98.0), ("length", 2.0), ("empty", 0.0)]);
     guard.answers.canary.percent_by_finish = shares(&[("stop", 69.0), ("length", 31.0)]);
     guard.answers.canary.mean_gap_seconds = Some(0.0214);
-    guard.length = Some(Compared { evidence: 9000.0, above_floor: true, ..guard.failing.clone() });
+    guard.length = Some(AspectComparison { evidence: 9000.0, above_floor: true, ..guard.failing.clone() });
     let told = render(&reply(vec![rollout]), UnixMillis(NOW), Style::PLAIN);
     for line in [
         "stable     98% stop, 2% length\n",
@@ -167,7 +169,7 @@ fn a_broken_file_and_a_full_disk_are_at_the_top() {
 #[test]
 fn a_breaker_is_told_while_it_is_not_closed() {
     let mut reply = reply(Vec::new());
-    reply.providers.push(provider("holysheep", "open", Some(Stamp(UnixMillis(NOW + 43_000)))));
+    reply.providers.push(provider("holysheep", "open", Some(Timestamp(UnixMillis(NOW + 43_000)))));
     reply.providers.push(provider("backup", "half_open", None));
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
     let told = "  breaker    of holysheep: open for 43s more, after 12 failures
@@ -222,7 +224,7 @@ fn who_answers_in_whose_place_has_lines_of_its_own() {
 
 #[test]
 fn what_the_canary_refuses_is_told_with_the_rule_to_write() {
-    let refusal = |number: usize| Refusal {
+    let refusal = |number: usize| Incompatibility {
         kind: "parameter".into(),
         name: format!("p{number}"),
         sentence: format!("holysheep refused `p{number}`, which openai accepts"),
@@ -253,18 +255,18 @@ fn what_the_canary_refuses_is_told_with_the_rule_to_write() {
 #[test]
 fn who_waits_is_told_by_age_and_what_it_comes_to() {
     let mut chat = rollout();
-    let waiting = ByAge { below_5s: 3, below_30s: 9, ..ByAge::default() };
+    let waiting = WaitingByAge { below_5s: 3, below_30s: 9, ..WaitingByAge::default() };
     chat.in_flight = InFlight {
-        stable: OfArm { requests: 40, ..OfArm::default() },
-        canary: OfArm { requests: 12, without_output: waiting },
+        stable: ArmInFlight { requests: 40, ..ArmInFlight::default() },
+        canary: ArmInFlight { requests: 12, without_output: waiting },
     };
-    let silence = Silence {
+    let silence = SilentRun {
         unanswered: 9.0,
         stable_answered: 80.0,
         stable_unanswered: 1.0,
         longest: 19.0,
         shortest: 8.0,
-        ..Silence::default()
+        ..SilentRun::default()
     };
     let guard = chat.guard.as_mut().unwrap();
     guard.silence = Some(silence);
@@ -274,7 +276,7 @@ fn who_waits_is_told_by_age_and_what_it_comes_to() {
         "  in flight  40 at stable\n             12 at the canary, without output: 3 for less than 5s, 9 for less than 30s\n",
     ];
     assert!(lines.iter().all(|line| text.contains(line)), "{text}");
-    chat.guard.as_mut().unwrap().silence = Some(Silence { shared: true, ..silence });
+    chat.guard.as_mut().unwrap().silence = Some(SilentRun { shared: true, ..silence });
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
     assert!(text.contains("and stable answers nothing either: no user is moved\n"), "{text}");
 }

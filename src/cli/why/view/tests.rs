@@ -6,9 +6,9 @@ use super::*;
 use crate::cli::fixtures::{NOW, at, rollout};
 use crate::cli::why::{asked_for, decided};
 
-fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &[(&str, &str)]) -> Happened {
+fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &[(&str, &str)]) -> HistoryEntry {
     let numbers = numbers.iter().map(|(name, value)| ((*name).to_owned(), value_of(value))).collect();
-    Happened {
+    HistoryEntry {
         at: at(7200),
         rollout: Some("chat".into()),
         actor: actor.into(),
@@ -48,7 +48,7 @@ const COUNTS: [(&str, &str); 14] = [
 
 const EVIDENCE: [(&str, &str); 3] = [("evidence", "2116"), ("bound", "2000"), ("tolerated_ratio", "1.25")];
 
-fn shown(answer: Answer) -> String {
+fn shown(answer: RolloutAnswer) -> String {
     render(&[answer], UnixMillis(NOW), Style::PLAIN)
 }
 
@@ -215,8 +215,8 @@ fn what_cannot_be_known_is_said_and_the_rest_all_the_same() {
     (pinned.phase, pinned.waiting_for) = ("pinned".into(), String::new());
     let error = Some("the database\nis gone".to_owned());
     let answers = [
-        Answer { rollout: plain, decision: None, before: Vec::new(), history_error: None },
-        Answer { rollout: pinned, decision: None, before: Vec::new(), history_error: error },
+        RolloutAnswer { rollout: plain, decision: None, before: Vec::new(), history_error: None },
+        RolloutAnswer { rollout: pinned, decision: None, before: Vec::new(), history_error: error },
     ];
     let text = render(&answers, UnixMillis(NOW), Style::PLAIN);
     assert!(text.starts_with("embed  everything goes to openai: a plain route\n\nchat  10%"), "{text}");

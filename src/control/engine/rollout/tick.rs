@@ -15,7 +15,7 @@ use crate::control::evidence::answer_stats;
 use crate::control::evidence::causes::canary_causes;
 use crate::control::now::Now;
 use crate::decide::policy::Intent;
-use crate::decide::rollout::promotion::asks_stable;
+use crate::decide::rollout::promotion::needs_stable_probe;
 use crate::decide::rollout::state::Phase;
 use crate::decide::rollout::step::Input as StepInput;
 use crate::decide::units::{Arm, Percent};
@@ -27,7 +27,7 @@ impl Rollout {
         let several = self.observer.has_several_sources();
         let mut observation = self.observer.poll(&self.config.canary.guard, alone, bypassed, now.mono);
         let several_now = self.observer.has_several_sources();
-        observation.refuses = self.most_common_rejection();
+        observation.most_rejected = self.most_common_rejection();
         let canary_changed = self.availability.set_canary_dead(observation.canary_dead);
         let stable_changed = self.availability.set_stable_silent(self.observer.stable_waits().is_some());
         if let Some(tick) = &observation.tick {
@@ -60,7 +60,7 @@ impl Rollout {
     pub(in crate::control::engine) fn due_probes(&mut self, context: &ProcessContext, now: Now) -> Vec<Probe> {
         let (state, auto) = (self.state(), self.config.canary.percent == Intent::Auto);
         let begins = state.phase == Phase::Probing && auto && state.lock.is_none() && self.blocked.is_none();
-        let asks = asks_stable(&self.view(context), state);
+        let asks = needs_stable_probe(&self.view(context), state);
         let wanted = [(begins, Arm::Canary, &self.config.provider), (asks, Arm::Stable, &self.config.stable)];
         let mut due = Vec::new();
         for (wanted, arm, provider) in wanted {

@@ -7,11 +7,11 @@
 use super::{Measures, Observer, real};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::SourceGroup;
-use crate::decide::guard::waiting::{Kind, Over};
+use crate::decide::guard::waiting::{ResponseKind, WaitEnd};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Arm, Millis};
-use crate::state::pause_masks::Whose;
-use crate::state::samples::{Sample, What};
+use crate::state::pause_masks::Attribution;
+use crate::state::samples::{Sample, SampleKind};
 
 /// In milliseconds. Outputs with shorter gaps came together and have no pace.
 const MIN_GAP: f64 = 1.0;
@@ -29,17 +29,20 @@ impl Observer {
 
     /// Updates who waits. Returns whether this request was already counted as slow while it waited.
     fn update_waiting(&mut self, sample: &Sample, guard: &Guard, now: Millis) -> bool {
-        let Sample { whose: Whose { arm, source, slot }, what, wait, .. } = *sample;
+        let Sample { whose: Attribution { arm, source, slot }, kind: what, wait, .. } = *sample;
         let Some(wait) = wait else { return false };
         let of_source = self.measures_by_source.as_mut().map(|sources| &mut sources[source.index()].silent);
         let is_late = of_source.as_deref().unwrap_or(&self.measures.silent).was_late(wait);
         for silent in of_source.into_iter().chain([&mut self.measures.silent]) {
             match what {
-                What::Sent | What::SentAgain => silent.sent(wait, arm, slot, &guard.constants),
-                What::Over(how) => silent.over(wait, arm, slot, how, now),
-                What::LeftWaiting { .. } => silent.over(wait, arm, slot, Over::Left, now),
-                What::Output { .. } => silent.over(wait, arm, slot, Over::Answered, now),
-                What::Failed { .. } | What::Refused | What::Answered { .. } | What::Paced { .. } => {}
+                SampleKind::Sent | SampleKind::SentAgain => silent.sent(wait, arm, slot, &guard.constants),
+                SampleKind::WaitEnded(how) => silent.end_wait(wait, arm, slot, how, now),
+                SampleKind::ClientGone { .. } => silent.end_wait(wait, arm, slot, WaitEnd::ClientGone, now),
+                SampleKind::Output { .. } => silent.end_wait(wait, arm, slot, WaitEnd::Answered, now),
+                SampleKind::Failed { .. }
+                | SampleKind::Rejected
+                | SampleKind::Answered { .. }
+                | SampleKind::Paced { .. } => {}
             }
         }
         is_late
@@ -47,28 +50,28 @@ impl Observer {
 
     /// In which aspect the sample is an event.
     fn aspect_of(&mut self, sample: &Sample, is_late: bool, guard: &Guard, now: Millis) -> Option<Aspect> {
-        let Sample { whose, what, wait, .. } = *sample;
+        let Sample { whose, kind: what, wait, .. } = *sample;
         match what {
-            What::Sent => {
+            SampleKind::Sent => {
                 self.pauses.request(whose, now);
                 None
             }
-            What::SentAgain | What::Over(_) => None,
-            What::Failed { connect } => {
+            SampleKind::SentAgain | SampleKind::WaitEnded(_) => None,
+            SampleKind::Failed { connect } => {
                 if connect {
                     self.epoch.count_refused_connection(whose);
                 }
                 Some(Aspect::Failing)
             }
-            What::Refused => Some(Aspect::Refusing),
-            What::Output { after } | What::LeftWaiting { after } => {
-                let kind = wait.map_or(Kind::Whole, |wait| wait.kind);
-                let learns = whose.arm == Arm::Stable && matches!(what, What::Output { .. });
+            SampleKind::Rejected => Some(Aspect::Refusing),
+            SampleKind::Output { after } | SampleKind::ClientGone { after } => {
+                let kind = wait.map_or(ResponseKind::Whole, |wait| wait.kind);
+                let learns = whose.arm == Arm::Stable && matches!(what, SampleKind::Output { .. });
                 let slow = self.is_slow(kind, real(after.0), whose.source, learns, guard);
                 (slow && !is_late && guard.slow.is_some()).then_some(Aspect::Slow)
             }
-            What::Answered { finished } => finished.aspect(),
-            What::Paced { gap } => {
+            SampleKind::Answered { finished } => finished.aspect(),
+            SampleKind::Paced { gap } => {
                 let millis = real(gap) / 1000.0;
                 self.answer_stats.add_pace(whose.arm, millis);
                 (millis >= MIN_GAP && self.is_pace_slow(millis, whose, guard)).then_some(Aspect::Pace)
@@ -76,7 +79,7 @@ impl Observer {
         }
     }
 
-    fn is_slow(&mut self, kind: Kind, millis: f64, source: SourceGroup, learns: bool, guard: &Guard) -> bool {
+    fn is_slow(&mut self, kind: ResponseKind, millis: f64, source: SourceGroup, learns: bool, guard: &Guard) -> bool {
         let rule = guard.slow.unwrap_or_default();
         let of_source = self.measures_by_source.as_mut().map(|sources| &mut sources[source.index()].slow);
         let slow = of_source.as_deref().unwrap_or(&self.measures.slow).is_slow(&rule, kind, millis);
@@ -87,7 +90,7 @@ impl Observer {
         slow
     }
 
-    fn is_pace_slow(&mut self, millis: f64, whose: Whose, guard: &Guard) -> bool {
+    fn is_pace_slow(&mut self, millis: f64, whose: Attribution, guard: &Guard) -> bool {
         let rule = guard.pace_rule();
         let of_source = self.measures_by_source.as_mut().map(|sources| &mut sources[whose.source.index()].pace);
         let slow = of_source.as_deref().unwrap_or(&self.measures.pace).is_slow(&rule, millis);
@@ -98,7 +101,7 @@ impl Observer {
         slow
     }
 
-    fn event(&mut self, aspect: Aspect, whose: Whose, now: Millis) {
+    fn event(&mut self, aspect: Aspect, whose: Attribution, now: Millis) {
         if self.pauses.event(aspect, whose, now) {
             self.epoch.count(aspect, whose);
         }
@@ -109,11 +112,11 @@ impl Observer {
         let rule = guard.slow.unwrap_or_default();
         let mut late = Vec::new();
         let mut find = |Measures { silent, slow, .. }: &mut Measures, source: SourceGroup, counts: bool| {
-            for kind in Kind::ALL {
+            for kind in ResponseKind::ALL {
                 if let Some(limit) = slow.limit(&rule, kind) {
-                    silent.late(kind, limit, now, |arm, slot| {
+                    silent.take_late(kind, limit, now, |arm, slot| {
                         if counts {
-                            late.push(Whose { arm, source, slot });
+                            late.push(Attribution { arm, source, slot });
                         }
                     });
                 }

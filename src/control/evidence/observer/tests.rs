@@ -1,10 +1,10 @@
 //! Counters, samples and probes in, ticks of the guard out.
 
 use super::*;
-use crate::decide::finish_kind::Finished;
+use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::ArmTick;
-use crate::decide::guard::waiting::Over;
+use crate::decide::guard::waiting::WaitEnd;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Slot, UnixMillis};
 use crate::state::counters::Core;
@@ -57,7 +57,7 @@ fn the_guard_has_a_tick_a_second_with_what_was_sent_and_what_failed() {
     assert_eq!(harness.poll(900).tick, None);
     let tick = harness.poll(1000).tick.unwrap();
     assert_eq!((tick.seconds, tick.stable.exposed(), tick.stable.failures()), (1.0, 1.0, 0.0));
-    assert_eq!((tick.canary.exposed(), tick.canary.failures(), tick.canary.refused), (4.0, 2.0, 1.0));
+    assert_eq!((tick.canary.exposed(), tick.canary.failures(), tick.canary.connections_refused), (4.0, 2.0, 1.0));
     assert_eq!((tick.canary.successes, tick.canary.answered), (1.0, 3.0));
     let seen = harness.poll(2000);
     assert_eq!(seen.tick.unwrap().canary, ArmTick::default(), "each is counted once");
@@ -93,8 +93,8 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
     let canary = |user, after| evidence.output(Core(0), (Arm::Canary, Some(Slot::of(user))), None, Millis(after));
     (0..5).for_each(|user| canary(500 + user, 90));
     (0..3).for_each(|user| canary(600 + user, 900));
-    evidence.left_waiting(Core(0), (Arm::Canary, Some(Slot::of(700))), None, Millis(30_000));
-    evidence.left_waiting(Core(0), (Arm::Canary, Some(Slot::of(701))), None, Millis(20));
+    evidence.client_gone(Core(0), (Arm::Canary, Some(Slot::of(700))), None, Millis(30_000));
+    evidence.client_gone(Core(0), (Arm::Canary, Some(Slot::of(701))), None, Millis(20));
     let tick = harness.poll(1000).tick.unwrap();
     assert_eq!(tick.canary.events[Aspect::Slow as usize], 4.0);
 }
@@ -114,7 +114,7 @@ fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
     (0..3).for_each(|user| paced(Arm::Canary, 1100 + user, 60_000));
     paced(Arm::Canary, 1100, 60_000);
     paced(Arm::Canary, 1200, 900);
-    for (user, finished) in [(1300, Finished::Length), (1301, Finished::Length), (1302, Finished::Empty)] {
+    for (user, finished) in [(1300, FinishKind::Length), (1301, FinishKind::Length), (1302, FinishKind::Empty)] {
         evidence.end_answer(Core(1), (Arm::Canary, Some(Slot::of(user))), Outcome::Ok, Some(finished));
     }
     let seen = harness.poll(1000);
@@ -153,7 +153,7 @@ fn a_process_that_slept_has_seen_nothing() {
         harness.end(Arm::Canary, user, Outcome::Reset);
     }
     let seen = harness.poll(3_600_000);
-    assert!(seen.slept && seen.tick.is_none());
+    assert!(seen.was_suspended && seen.tick.is_none());
     let tick = harness.poll(3_601_000).tick.unwrap();
     assert_eq!((tick.seconds, tick.canary), (1.0, ArmTick::default()));
 }
@@ -168,7 +168,7 @@ fn a_tick_in_which_stables_breaker_kept_requests_from_it_says_so() {
         bypassed.map(|(now, bypassed)| (now, bypassed, false)).into_iter().chain([(5000, 7, true)])
     {
         harness.bypassed = (bypassed, open);
-        shut.push(harness.poll(now).stable_shut);
+        shut.push(harness.poll(now).stable_breaker_open);
     }
     assert_eq!(shut, [false, false, false, true, false, false, false, true], "until the next tick is over");
 }
@@ -222,8 +222,8 @@ fn silent_for(harness: &mut Harness, from: u64, seconds: u64) -> Observation {
     for second in from..from + seconds {
         for user in 0..4 {
             let slot = Some(Slot::of(user));
-            let _ = evidence.sent(Core(0), (Arm::Canary, slot), Kind::Whole);
-            let wait = evidence.sent(Core(1), (Arm::Stable, slot), Kind::Whole);
+            let _ = evidence.sent(Core(0), (Arm::Canary, slot), ResponseKind::Whole);
+            let wait = evidence.sent(Core(1), (Arm::Stable, slot), ResponseKind::Whole);
             evidence.output(Core(1), (Arm::Stable, slot), Some(wait), Millis(20));
         }
         for look in 1..=10 {
@@ -238,7 +238,7 @@ impl Harness {
     fn poll_and_advance(&mut self, now: u64) -> Observation {
         let seen = self.poll(now);
         self.blocks.samples.set_second(second_of(Millis(now)));
-        self.observer.samples_dropped(self.blocks.samples.lost(), Millis(now));
+        self.observer.samples_dropped(self.blocks.samples.dropped(), Millis(now));
         seen
     }
 
@@ -275,7 +275,7 @@ fn lost_samples_and_suspensions_are_no_silence() {
         |harness: &mut Harness| {
             let evidence = Arc::clone(harness.observer.evidence());
             let many = crate::state::samples::CAPACITY + 1;
-            (0..many).for_each(|_| evidence.left_waiting(Core(0), (Arm::Stable, None), None, Millis(0)));
+            (0..many).for_each(|_| evidence.client_gone(Core(0), (Arm::Stable, None), None, Millis(0)));
             harness.poll_and_advance(11_000);
         },
     ] {
@@ -285,7 +285,7 @@ fn lost_samples_and_suspensions_are_no_silence() {
         disturb(&mut harness);
         assert_eq!(harness.waiting(14_000), 0, "all of it is thrown away");
         let tick = harness.last_tick(141..=151);
-        assert_eq!(tick.silence, crate::decide::guard::silent::Silence::default());
+        assert_eq!(tick.silence, crate::decide::guard::silent::SilentRun::default());
     }
 }
 
@@ -294,19 +294,19 @@ fn requests_sent_at_another_share_still_wait_and_judge_nothing() {
     let mut harness = harness();
     harness.poll_and_advance(0);
     let old = Arc::clone(harness.observer.evidence());
-    let wait = old.sent(Core(0), (Arm::Canary, Some(Slot::of(1))), Kind::Whole);
+    let wait = old.sent(Core(0), (Arm::Canary, Some(Slot::of(1))), ResponseKind::Whole);
     silent_for(&mut harness, 0, 7);
     harness.observer.start_epoch(2, &harness.blocks, &harness.guard);
     let tick = harness.last_tick(71..=171);
     assert_eq!((harness.waiting(17_100), tick.silence.unanswered), (29, 0.0));
-    old.over(Core(0), (Arm::Canary, Some(Slot::of(1))), wait, Over::Failed);
+    old.end_wait(Core(0), (Arm::Canary, Some(Slot::of(1))), wait, WaitEnd::Failed);
     harness.poll_and_advance(17_200);
     assert_eq!(harness.waiting(17_200), 28);
     // Requests that wait are released, at whatever share they were sent.
-    harness.observer.withdraw_waiting(Rescue::Longer(Millis(12_000)), Millis(17_200));
+    harness.observer.withdraw_waiting(WithdrawWaiting::LongerThan(Millis(12_000)), Millis(17_200));
     let withdrawal = &harness.observer.evidence().withdrawal;
     assert!(Arc::ptr_eq(withdrawal, &old.withdrawal));
     assert_eq!([0, 4, 5, 6].map(|second| withdrawal.covers(second)), [true, true, false, false]);
-    harness.observer.withdraw_waiting(Rescue::Everybody, Millis(17_200));
+    harness.observer.withdraw_waiting(WithdrawWaiting::All, Millis(17_200));
     assert!(old.withdrawal.covers(17) && !old.withdrawal.covers(18));
 }

@@ -6,28 +6,28 @@
 //! request waits long enough to detect it again. Moves no users: each request is handled for itself.
 
 use super::super::constants::Constants;
-use super::super::waiting::{Kind, Over, Wait, age, second_of};
-use super::{RUNS, Seen, Silent};
+use super::super::waiting::{ResponseKind, Wait, WaitEnd, age, second_of};
+use super::{RUNS, RunCounts, SilentDetector};
 use crate::decide::units::{Arm, Millis};
 
 /// Where stable's runs begin, and what was found.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OfStable {
+pub(super) struct StableRuns {
     // By run.
     since: [u32; RUNS.len()],
     // By kind.
     silent: [bool; 2],
 }
 
-impl OfStable {
+impl StableRuns {
     /// Another share, or what was seen is not to be trusted.
     pub(super) fn begin(&mut self, next: u32) {
-        *self = OfStable { since: [next; RUNS.len()], silent: [false; 2] };
+        *self = StableRuns { since: [next; RUNS.len()], silent: [false; 2] };
     }
 
     /// A request of stable stopped waiting.
-    pub(super) fn over(&mut self, wait: Wait, how: Over) {
-        if how != Over::Answered {
+    pub(super) fn end_wait(&mut self, wait: Wait, how: WaitEnd) {
+        if how != WaitEnd::Answered {
             return;
         }
         for (run, since) in RUNS.iter().zip(&mut self.since) {
@@ -41,24 +41,24 @@ impl OfStable {
     }
 }
 
-impl Silent {
+impl SilentDetector {
     /// A length of time is over, and the canary's run was looked at: how long a request of each kind waits for stable
     /// before somebody else is asked; `None`: as long as its timeouts allow.
     pub fn stable_waits(&mut self, constants: &Constants, now: Millis) -> [Option<Millis>; 2] {
         for (index, run) in RUNS.iter().enumerate() {
             if self.stable_is_silent(index, constants, now) {
-                let of_run = Kind::ALL.into_iter().filter(|kind| run.is_none_or(|run| run == *kind));
+                let of_run = ResponseKind::ALL.into_iter().filter(|kind| run.is_none_or(|run| run == *kind));
                 of_run.for_each(|kind| self.stable.silent[kind as usize] = true);
             }
         }
-        Kind::ALL.map(|kind| self.patience[kind as usize].filter(|_| self.stable.silent[kind as usize]))
+        ResponseKind::ALL.map(|kind| self.patience[kind as usize].filter(|_| self.stable.silent[kind as usize]))
     }
 
     fn stable_is_silent(&mut self, index: usize, constants: &Constants, now: Millis) -> bool {
         let run = RUNS[index];
-        let mut seen = Seen::default();
+        let mut seen = RunCounts::default();
         for cohort in self.waiting.from(self.stable.since[index]) {
-            for of in Kind::ALL.into_iter().filter(|of| run.is_none_or(|run| run == *of)) {
+            for of in ResponseKind::ALL.into_iter().filter(|of| run.is_none_or(|run| run == *of)) {
                 if self.patience[of as usize].is_some_and(|long| age(cohort.second, now) >= long) {
                     seen.add(cohort, of, Arm::Stable);
                 }

@@ -7,7 +7,7 @@ use super::*;
 pub(super) const LIMIT: Millis = Millis(6000);
 
 pub(super) struct Bench {
-    pub(super) silent: Silent,
+    pub(super) silent: SilentDetector,
     pub(super) constants: Constants,
     pub(super) second: u32,
     limits: [Option<Millis>; 2],
@@ -19,8 +19,8 @@ fn bench() -> Bench {
     let mut bench = Bench::new();
     // Others were on the canary lately.
     for user in 8000..8003 {
-        let wait = bench.sent(Kind::Whole, Arm::Canary, user);
-        bench.over(wait, Arm::Canary, user, Over::Answered);
+        let wait = bench.sent(ResponseKind::Whole, Arm::Canary, user);
+        bench.over(wait, Arm::Canary, user, WaitEnd::Answered);
     }
     bench.pass(1);
     bench
@@ -29,7 +29,7 @@ fn bench() -> Bench {
 impl Bench {
     pub(super) fn new() -> Bench {
         Bench {
-            silent: Silent::default(),
+            silent: SilentDetector::default(),
             constants: Constants::default(),
             second: 1000,
             limits: [Some(LIMIT); 2],
@@ -38,42 +38,42 @@ impl Bench {
         }
     }
 
-    pub(super) fn sent(&mut self, kind: Kind, arm: Arm, user: u16) -> Wait {
+    pub(super) fn sent(&mut self, kind: ResponseKind, arm: Arm, user: u16) -> Wait {
         let wait = Wait { second: self.second, kind };
         self.silent.sent(wait, arm, Some(Slot::of(user)), &self.constants);
         wait
     }
 
-    pub(super) fn over(&mut self, wait: Wait, arm: Arm, user: u16, how: Over) {
-        self.silent.over(wait, arm, Some(Slot::of(user)), how, self.now());
+    pub(super) fn over(&mut self, wait: Wait, arm: Arm, user: u16, how: WaitEnd) {
+        self.silent.end_wait(wait, arm, Some(Slot::of(user)), how, self.now());
     }
 
     /// Answered as soon as it was sent.
-    fn answered(&mut self, kind: Kind, arm: Arm, user: u16) {
+    fn answered(&mut self, kind: ResponseKind, arm: Arm, user: u16) {
         let wait = self.sent(kind, arm, user);
-        self.over(wait, arm, user, Over::Answered);
+        self.over(wait, arm, user, WaitEnd::Answered);
     }
 
     pub(super) fn now(&self) -> Millis {
         Millis(u64::from(self.second) * 1000)
     }
 
-    pub(super) fn pass(&mut self, seconds: u32) -> Silence {
-        let mut last = Silence::default();
+    pub(super) fn pass(&mut self, seconds: u32) -> SilentRun {
+        let mut last = SilentRun::default();
         for _ in 0..seconds {
             self.second += 1;
-            let measure = Measure { limits: self.limits, alone: self.alone, probes: self.probes };
+            let measure = SilentInputs { limits: self.limits, alone: self.alone, probes: self.probes };
             let now = self.now();
-            last = self.silent.look(&self.constants, &measure, now);
+            last = self.silent.evaluate(&self.constants, &measure, now);
         }
         last
     }
 
     /// A second in which the canary takes a request of each of these users, and stable answers as many.
-    fn silent_second(&mut self, users: std::ops::Range<u16>) -> Silence {
+    fn silent_second(&mut self, users: std::ops::Range<u16>) -> SilentRun {
         for user in users {
-            self.sent(Kind::Streamed, Arm::Canary, user);
-            self.answered(Kind::Streamed, Arm::Stable, 4000 + user);
+            self.sent(ResponseKind::Streamed, Arm::Canary, user);
+            self.answered(ResponseKind::Streamed, Arm::Stable, 4000 + user);
         }
         self.pass(1)
     }
@@ -88,7 +88,7 @@ fn a_run_of_waits_that_stable_does_not_share_is_a_silent_canary() {
     let seen = bench.pass(1);
     assert!(seen.down, "{seen:?}");
     assert_eq!((seen.unanswered, seen.stable_answered, seen.stable_unanswered), (10.0, 10.0, 0.0));
-    assert_eq!((seen.kind, seen.longest, seen.shortest), (Some(Kind::Streamed), 10.0, 9.0));
+    assert_eq!((seen.kind, seen.longest, seen.shortest), (Some(ResponseKind::Streamed), 10.0, 9.0));
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn one_answer_to_what_was_sent_in_the_run_ends_it() {
     let mut bench = bench();
     bench.silent_second(0..10);
     let second = bench.second;
-    bench.answered(Kind::Streamed, Arm::Canary, 20);
+    bench.answered(ResponseKind::Streamed, Arm::Canary, 20);
     bench.pass(1);
     bench.silent_second(30..37);
     assert_eq!(bench.pass(20).unanswered, 7.0, "what was sent before the answered request was is forgotten");
-    let wait = Wait { second: second - 1, kind: Kind::Streamed };
-    bench.over(wait, Arm::Canary, 3, Over::Answered);
+    let wait = Wait { second: second - 1, kind: ResponseKind::Streamed };
+    bench.over(wait, Arm::Canary, 3, WaitEnd::Answered);
     assert_eq!(bench.pass(1).unanswered, 7.0, "an answer to what was sent before the run says nothing of it");
 }
 
@@ -109,18 +109,18 @@ fn one_answer_to_what_was_sent_in_the_run_ends_it() {
 fn each_kind_has_a_run_of_its_own_and_both_have_one() {
     let mut bench = bench();
     for _ in 0..12 {
-        bench.answered(Kind::Whole, Arm::Canary, 100);
+        bench.answered(ResponseKind::Whole, Arm::Canary, 100);
         bench.silent_second(0..3);
     }
     let seen = bench.pass(10);
-    assert_eq!((seen.kind, seen.down), (Some(Kind::Streamed), true), "{seen:?}");
+    assert_eq!((seen.kind, seen.down), (Some(ResponseKind::Streamed), true), "{seen:?}");
 
     let mut bench = self::bench();
     for user in 0..5 {
-        bench.sent(Kind::Whole, Arm::Canary, user);
-        bench.answered(Kind::Whole, Arm::Stable, user);
-        bench.sent(Kind::Streamed, Arm::Canary, 50 + user);
-        bench.answered(Kind::Streamed, Arm::Stable, user);
+        bench.sent(ResponseKind::Whole, Arm::Canary, user);
+        bench.answered(ResponseKind::Whole, Arm::Stable, user);
+        bench.sent(ResponseKind::Streamed, Arm::Canary, 50 + user);
+        bench.answered(ResponseKind::Streamed, Arm::Stable, user);
         bench.pass(1);
     }
     let seen = bench.pass(10);
@@ -132,16 +132,16 @@ fn nobody_is_judged_while_nothing_is_known_of_stable() {
     let mut bench = bench();
     bench.limits = [None; 2];
     bench.silent_second(0..50);
-    assert_eq!(bench.pass(300), Silence::default());
+    assert_eq!(bench.pass(300), SilentRun::default());
 }
 
 #[test]
 fn one_user_among_several_makes_nobody_silent() {
     let mut bench = bench();
     for _ in 0..20 {
-        bench.sent(Kind::Streamed, Arm::Canary, 1);
-        bench.sent(Kind::Streamed, Arm::Canary, 1);
-        bench.answered(Kind::Streamed, Arm::Stable, 2);
+        bench.sent(ResponseKind::Streamed, Arm::Canary, 1);
+        bench.sent(ResponseKind::Streamed, Arm::Canary, 1);
+        bench.answered(ResponseKind::Streamed, Arm::Stable, 2);
         bench.pass(1);
     }
     let seen = bench.pass(10);
@@ -172,7 +172,7 @@ fn with_everybody_on_the_canary_stables_probes_stand_in() {
         let mut bench = bench();
         (bench.alone, bench.probes) = (true, probes);
         for user in 0..20 {
-            bench.sent(Kind::Whole, Arm::Canary, user);
+            bench.sent(ResponseKind::Whole, Arm::Canary, user);
         }
         assert!(!bench.pass(60).down);
         let seen = (0..6).map(|_| bench.pass(1)).find(|seen| seen.down || seen.shared).unwrap();
@@ -182,13 +182,16 @@ fn with_everybody_on_the_canary_stables_probes_stand_in() {
 
 #[test]
 fn what_ends_late_without_output_counts_and_early_does_not() {
-    for (after, how, down) in
-        [(8, Over::Left, true), (2, Over::Left, false), (8, Over::Paused, true), (2, Over::Paused, false)]
-    {
+    for (after, how, down) in [
+        (8, WaitEnd::ClientGone, true),
+        (2, WaitEnd::ClientGone, false),
+        (8, WaitEnd::Paused, true),
+        (2, WaitEnd::Paused, false),
+    ] {
         let mut bench = bench();
-        let waits: Vec<Wait> = (0..10).map(|user| bench.sent(Kind::Whole, Arm::Canary, user)).collect();
+        let waits: Vec<Wait> = (0..10).map(|user| bench.sent(ResponseKind::Whole, Arm::Canary, user)).collect();
         for user in 0..10 {
-            bench.answered(Kind::Whole, Arm::Stable, user);
+            bench.answered(ResponseKind::Whole, Arm::Stable, user);
         }
         bench.pass(after);
         for (wait, user) in waits.into_iter().zip(0..) {
@@ -201,18 +204,18 @@ fn what_ends_late_without_output_counts_and_early_does_not() {
 #[test]
 fn what_passes_the_limit_is_told_once() {
     let mut bench = bench();
-    let wait = bench.sent(Kind::Whole, Arm::Canary, 5);
-    bench.sent(Kind::Streamed, Arm::Stable, 6);
-    bench.answered(Kind::Whole, Arm::Stable, 7);
+    let wait = bench.sent(ResponseKind::Whole, Arm::Canary, 5);
+    bench.sent(ResponseKind::Streamed, Arm::Stable, 6);
+    bench.answered(ResponseKind::Whole, Arm::Stable, 7);
     let mut told = Vec::new();
     for second in 0..20 {
         bench.pass(1);
         let now = bench.now();
-        bench.silent.late(Kind::Whole, LIMIT, now, |arm, user| told.push((second, arm, user)));
+        bench.silent.take_late(ResponseKind::Whole, LIMIT, now, |arm, user| told.push((second, arm, user)));
     }
     assert_eq!(told, [(6, Arm::Canary, Some(Slot::of(5)))]);
     assert!(bench.silent.was_late(wait));
-    let later = bench.sent(Kind::Whole, Arm::Canary, 5);
+    let later = bench.sent(ResponseKind::Whole, Arm::Canary, 5);
     assert!(!bench.silent.was_late(later));
 }
 
@@ -225,13 +228,13 @@ fn whoever_is_found_slow_can_be_told_to_answer_nothing() {
     }
     let seen = bench.pass(1);
     assert_eq!((seen.down, seen.early, seen.unanswered), (false, true, 12.0), "{seen:?}");
-    bench.answered(Kind::Streamed, Arm::Canary, 9);
+    bench.answered(ResponseKind::Streamed, Arm::Canary, 9);
     assert!(!bench.pass(1).early);
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Fate {
-    kind: Kind,
+    kind: ResponseKind,
     user: u16,
     // After so many seconds; `None`: never.
     answered: Option<u32>,
@@ -239,7 +242,7 @@ struct Fate {
 
 fn fates() -> impl Strategy<Value = Vec<Vec<Fate>>> {
     let fate = (any::<bool>(), 0_u16..50, proptest::option::of(0_u32..20)).prop_map(|(streams, user, answered)| Fate {
-        kind: Kind::of(streams),
+        kind: ResponseKind::of(streams),
         user,
         answered,
     });
@@ -247,7 +250,7 @@ fn fates() -> impl Strategy<Value = Vec<Vec<Fate>>> {
 }
 
 /// What the run comes to, second by second, where the canary's requests have these fates and stable's those.
-fn played(canary: &[Vec<Fate>], stable: &[Vec<Fate>]) -> Vec<Silence> {
+fn played(canary: &[Vec<Fate>], stable: &[Vec<Fate>]) -> Vec<SilentRun> {
     let mut bench = bench();
     let mut due: Vec<(u32, Wait, Arm, u16)> = Vec::new();
     let mut seen = Vec::new();
@@ -260,7 +263,7 @@ fn played(canary: &[Vec<Fate>], stable: &[Vec<Fate>]) -> Vec<Silence> {
         }
         let now = bench.second;
         for (_, wait, arm, user) in due.extract_if(.., |(at, ..)| *at == now) {
-            bench.over(wait, arm, user, Over::Answered);
+            bench.over(wait, arm, user, WaitEnd::Answered);
         }
         seen.push(bench.pass(1));
     }
@@ -288,7 +291,7 @@ proptest! {
         let mut canary = canary;
         for second in &mut canary {
             for streams in [true, false] {
-                second.push(Fate { kind: Kind::of(streams), user: 77, answered: Some(3) });
+                second.push(Fate { kind: ResponseKind::of(streams), user: 77, answered: Some(3) });
             }
         }
         let seen = played(&canary, &stable);
@@ -307,7 +310,7 @@ proptest! {
             }
             let now = bench.second;
             for (_, wait, user) in due.extract_if(.., |(at, ..)| *at == now) {
-                bench.over(wait, Arm::Canary, user, Over::Answered);
+                bench.over(wait, Arm::Canary, user, WaitEnd::Answered);
                 waiting -= 1;
             }
             bench.pass(1);
@@ -335,11 +338,11 @@ fn a_canary_that_answers_late_is_not_silent() {
         for second in 0..200_u16 {
             for user in 0..a_second {
                 let user = second % 50 * 20 + user;
-                due.push_back((bench.sent(Kind::Streamed, Arm::Canary, user), user));
-                bench.answered(Kind::Streamed, Arm::Stable, 4000 + user);
+                due.push_back((bench.sent(ResponseKind::Streamed, Arm::Canary, user), user));
+                bench.answered(ResponseKind::Streamed, Arm::Stable, 4000 + user);
             }
             while let Some((wait, user)) = due.pop_front_if(|(wait, _)| wait.second + late <= bench.second) {
-                bench.over(wait, Arm::Canary, user, Over::Answered);
+                bench.over(wait, Arm::Canary, user, WaitEnd::Answered);
             }
             let seen = bench.pass(1);
             // Until the first answer is due nobody can know.
@@ -357,11 +360,11 @@ fn with_everybody_on_the_canary_clients_that_give_up_sooner_count_too() {
     for second in 0..120_u16 {
         let waits: Vec<(Wait, u16)> = (0..3)
             .map(|user| second * 3 + user)
-            .map(|user| (bench.sent(Kind::Whole, Arm::Canary, user), user))
+            .map(|user| (bench.sent(ResponseKind::Whole, Arm::Canary, user), user))
             .collect();
         bench.pass(20);
         for (wait, user) in waits {
-            bench.over(wait, Arm::Canary, user, Over::Left);
+            bench.over(wait, Arm::Canary, user, WaitEnd::ClientGone);
         }
         down |= bench.pass(1).down;
     }
@@ -373,7 +376,7 @@ fn a_stall_of_both_is_over_when_stable_answers_a_probe() {
     let mut bench = bench();
     (bench.alone, bench.probes) = (true, (0, 1));
     for user in 0..20 {
-        bench.sent(Kind::Whole, Arm::Canary, user);
+        bench.sent(ResponseKind::Whole, Arm::Canary, user);
     }
     assert!(bench.pass(70).shared);
     bench.probes = (1, 0);

@@ -21,7 +21,7 @@ fn a_ramp_that_follows_the_clock_says_so() {
     let canary = canary();
     let state = RolloutState { phase: Phase::Ramping, percent: percent(25), ..RolloutState::new(1, UnixMillis(0)) };
     assert_eq!(reason(&view(&canary), &state), "the ramp is at 25%");
-    let by_clock = View { by_clock: true, ..view(&canary) };
+    let by_clock = RolloutContext { by_clock: true, ..view(&canary) };
     assert!(reason(&by_clock, &state).contains("follows ramp.from and the clock"));
 }
 
@@ -50,13 +50,13 @@ fn only_what_somebody_must_be_told_is_news() {
     for (index, change) in news.into_iter().enumerate() {
         let mut after = before.clone();
         change(&mut after);
-        assert!(after.is_news_to(&before) && before.is_news_to(&after), "{index}");
-        assert!(!after.is_news_to(&after.clone()), "{index}");
+        assert!(after.is_reportable_change_from(&before) && before.is_reportable_change_from(&after), "{index}");
+        assert!(!after.is_reportable_change_from(&after.clone()), "{index}");
     }
-    assert!(RolloutState { lock: Some(lock), ..before.clone() }.is_news_to(&before));
-    assert!(RolloutState { paused: Some(pause), ..before.clone() }.is_news_to(&before));
+    assert!(RolloutState { lock: Some(lock), ..before.clone() }.is_reportable_change_from(&before));
+    assert!(RolloutState { paused: Some(pause), ..before.clone() }.is_reportable_change_from(&before));
     let gathered = RolloutState { waited: Millis(5), judged_by: Some(7), ..before.clone() };
-    assert!(!gathered.is_news_to(&before), "it gathers by itself");
+    assert!(!gathered.is_reportable_change_from(&before), "it gathers by itself");
 }
 
 #[test]
@@ -75,5 +75,5 @@ fn until_a_promotion_is_written_the_guard_has_seen_what_it_saw() {
     let promoted = step(&view(&canary), &before, &Input::Tick(healthy()), NOW);
     let meanwhile = promoted.meanwhile.unwrap();
     assert_eq!((promoted.next.in_force, meanwhile.in_force, meanwhile.epoch), (percent(40), percent(25), before.epoch));
-    assert!(meanwhile.judge.step.seconds > before.judge.step.seconds, "the tick is not lost");
+    assert!(meanwhile.analysis.step.seconds > before.analysis.step.seconds, "the tick is not lost");
 }

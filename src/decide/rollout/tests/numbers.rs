@@ -238,9 +238,9 @@ fn doubt_about_answers_holds_a_promotion() {
     let promoted = (1..40).any(|second| {
         let step = step(&view(&canary), &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000)));
         state = step.next;
-        let doubts = state.judge.reading(&canary.guard, 0).of(Aspect::Length).is_doubt();
+        let doubts = state.analysis.result(&canary.guard, 0).of(Aspect::Length).is_suspect();
         doubts && step.events.iter().any(|event| event.action == Action::Promote)
     });
     assert!(!promoted);
-    assert!(state.judge.reading(&canary.guard, 0).of(Aspect::Length).is_doubt(), "{state:?}");
+    assert!(state.analysis.result(&canary.guard, 0).of(Aspect::Length).is_suspect(), "{state:?}");
 }

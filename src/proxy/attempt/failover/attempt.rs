@@ -24,7 +24,7 @@ use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::Problem;
 use crate::proxy::response::observe::ReadAs;
 use crate::proxy::upstream::lease::SendLimits;
-use crate::state::provider::Ticket;
+use crate::state::provider::ProbeToken;
 
 impl<'a> Failover<'a> {
     /// Chooses the next candidate, by the breakers, and its key. `None`: all candidates were tried.
@@ -35,12 +35,12 @@ impl<'a> Failover<'a> {
     }
 
     /// One more attempt, after a failure.
-    pub(super) async fn attempt(&mut self, candidate: Candidate, probe: Option<Ticket>) -> AttemptResult {
+    pub(super) async fn attempt(&mut self, candidate: Candidate, probe: Option<ProbeToken>) -> AttemptResult {
         self.begin_with(candidate, probe);
         self.send(Some(candidate)).await
     }
 
-    fn begin_with(&mut self, candidate: Candidate, probe: Option<Ticket>) {
+    fn begin_with(&mut self, candidate: Candidate, probe: Option<ProbeToken>) {
         let unauthenticated = self.client_request.request_head.unauthenticated;
         let key_of_serin = self.prepared_provider(candidate).own_key || !self.account.scope().is_trusted(candidate.id);
         // Where the client's own credentials are sent in its place, the key is the client's.

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::{Failover, FailureResponse};
 use crate::clock;
 use crate::decide::outcome::{BodyEnd, Ending, is_about_the_request};
-use crate::decide::retry::Failed;
+use crate::decide::retry::FailedAttempt;
 use crate::proxy::attempt::cause;
 use crate::proxy::attempt::refusal::Refusal;
 use crate::proxy::attempt::retry_after::retry_after;
@@ -22,7 +22,7 @@ use crate::wire::shape::Shape;
 
 impl Failover<'_> {
     /// A failure without an answer.
-    pub(super) fn no_answer(&mut self, failure: Failure) -> (Ending, Failed, FailureResponse) {
+    pub(super) fn no_answer(&mut self, failure: Failure) -> (Ending, FailedAttempt, FailureResponse) {
         let Failure { ending, fault } = failure;
         if let Some(cause) = fault.cause() {
             self.account.note_cause(cause, None);
@@ -31,10 +31,10 @@ impl Failover<'_> {
         if fault.is_unreachable() && !self.client_request.request_head.upgrade {
             self.account.attempt_mut().note_unreachable();
         }
-        let failed = Failed {
+        let failed = FailedAttempt {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: None,
-            refused: false,
+            rejected: false,
             too_long: false,
             cut: false,
             at_once: fault.is_refusal(),
@@ -47,15 +47,18 @@ impl Failover<'_> {
     }
 
     /// An answer that does not go out as it is.
-    pub(super) fn bad_answer(&mut self, buffered_response: Box<BufferedResponse>) -> (Ending, Failed, FailureResponse) {
+    pub(super) fn bad_answer(
+        &mut self,
+        buffered_response: Box<BufferedResponse>,
+    ) -> (Ending, FailedAttempt, FailureResponse) {
         // It does not reach the client, so what it cost is not counted.
         self.account.note_summary(buffered_response.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = buffered_response.head.status.as_u16();
         let ending = buffered_response.ending.unwrap_or(Ending::NoHead);
-        let failed = Failed {
+        let failed = FailedAttempt {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: retry_after(&buffered_response.head.headers, clock::unix()),
-            refused: is_about_the_request(status) && !ending.is_by_policy(),
+            rejected: is_about_the_request(status) && !ending.is_by_policy(),
             too_long: self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),
             at_once: false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Failover;
 use crate::clock;
 use crate::decide::policy::{Fallback, Retry};
-use crate::decide::retry::{Left, Pace};
+use crate::decide::retry::{RetryOptions, RetryPacing};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::deadline::Deadline;
@@ -18,7 +18,7 @@ use crate::wire::dialect::Dialect;
 
 impl Failover<'_> {
     /// What can still be tried.
-    pub(super) fn left(&self, candidate: Candidate) -> Left {
+    pub(super) fn left(&self, candidate: Candidate) -> RetryOptions {
         let sendable = self.client_request.can_be_sent();
         let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
@@ -35,7 +35,7 @@ impl Failover<'_> {
         // A provider whose deadline is over is not asked again.
         let over = |deadline: Deadline| scope.is_chosen(candidate.id) && deadline.is_over(clock::instant());
         let again = sendable && !self.deadline.is_some_and(over);
-        Left {
+        RetryOptions {
             keys: again && self.candidates.has_keys(self.prepared_provider(candidate)),
             others: sendable && self.candidates.has_others(),
             stable: sendable && stable.is_some(),
@@ -48,12 +48,12 @@ impl Failover<'_> {
     }
 
     /// How long is waited before the same provider is asked again.
-    pub(super) fn pace(&self, candidate: Candidate) -> Pace {
+    pub(super) fn pace(&self, candidate: Candidate) -> RetryPacing {
         let Retry { backoff, first, .. } = self.retry();
         let until = self.deadline.filter(|_| self.account.scope().is_chosen(candidate.id)).and_then(Deadline::at);
         let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
         let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
-        Pace { first, backoff, repeats: self.candidates.retries(), draw: self.core.draw(), most }
+        RetryPacing { first, backoff, repeats: self.candidates.retries(), draw: self.core.draw(), most }
     }
 
     fn retry(&self) -> Retry {

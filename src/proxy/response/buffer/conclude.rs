@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::hold::BufferRules;
 use super::look::{Form, Look, Seen};
-use crate::decide::outcome::{BodyEnd, Ending, Grounds};
+use crate::decide::outcome::{BodyEnd, Ending, ErrorClass};
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::declared::{self, DeclaredKind};
 use crate::proxy::response::observe::ReadAs;
@@ -16,7 +16,7 @@ use crate::wire::complaint::read_complaint;
 use crate::wire::shape::Shape;
 
 pub(super) fn malformed(status: StatusCode, shape: Shape) -> Ending {
-    Ending::Answered { status: status.as_u16(), grounds: Grounds::default(), body: BodyEnd::Malformed(shape) }
+    Ending::Answered { status: status.as_u16(), grounds: ErrorClass::default(), body: BodyEnd::Malformed(shape) }
 }
 
 impl BufferedResponse {
@@ -65,7 +65,8 @@ impl BufferedResponse {
             // The rest of it is not waited for.
             self.rest = None;
         }
-        self.ending = end.map(|body| Ending::Answered { status: status.as_u16(), grounds: Grounds::default(), body });
+        self.ending =
+            end.map(|body| Ending::Answered { status: status.as_u16(), grounds: ErrorClass::default(), body });
     }
 
     fn conclude_error(&mut self, seen: Seen) {
@@ -73,11 +74,11 @@ impl BufferedResponse {
         let body = declared::plain_error(&self.head.headers, self.pieces.whole().to_vec());
         let complaint = read_complaint(&body);
         let grounds = if complaint.is_content_filter() {
-            Grounds::ContentFilter
+            ErrorClass::ContentFilter
         } else if complaint.is_quota() {
-            Grounds::Quota
+            ErrorClass::Quota
         } else {
-            Grounds::Other
+            ErrorClass::Other
         };
         self.complaint = Some(Box::new(complaint));
         let body = if let Seen::End(end) = seen { end } else { BodyEnd::Complete };

@@ -11,13 +11,13 @@ use super::super::support::*;
 use super::table::{Case, Next, Place, others};
 use super::wire::Source;
 use crate::clock;
-use crate::decide::breaker::Verdict;
+use crate::decide::breaker::AttemptSignal;
 use crate::decide::bucket::bucket;
 use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::Running;
 use crate::state::evidence::Evidence;
-use crate::state::snapshot::{Shared, Snapshot};
+use crate::state::snapshot::{Snapshot, SnapshotCell};
 use crate::wire::dialect::DoneMarker;
 
 const RULE: BreakerRule = BreakerRule { failures: 5, open_for: Millis(60_000) };
@@ -116,7 +116,7 @@ impl Staged {
 /// The sidecar of a group of cases.
 pub(super) struct Stage {
     running: Option<Running>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SnapshotCell>,
     pub(super) address: SocketAddr,
     pub(super) cases: Vec<Staged>,
 }
@@ -140,11 +140,11 @@ impl Stage {
     fn snapshot(cases: &[Staged], policy: Policy, half: Percent) -> Snapshot {
         let mut snapshot = snapshot(2, policy, half, 1);
         for (in_force, staged) in snapshot.rollouts.iter_mut().zip(cases) {
-            in_force.evidence = Arc::new(Evidence::alone(2, 1, staged.counting()));
+            in_force.evidence = Arc::new(Evidence::standalone(2, 1, staged.counting()));
         }
         for health in &snapshot.providers {
-            health.tell(Some(&RULE), None, None, Verdict::Failure, clock::now());
-            health.missed(Some(&RULE), clock::now());
+            health.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, clock::now());
+            health.record_connect_failure(Some(&RULE), clock::now());
         }
         snapshot
     }

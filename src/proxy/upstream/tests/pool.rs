@@ -226,7 +226,7 @@ fn a_connection_that_was_waited_for_was_not_refused() {
         let mut provider = provider(address);
         provider.timeouts.connect = Millis(30);
         let error = upstreams().connect(&Arc::new(provider), None).await.unwrap_err();
-        assert!(!error.is_refusal(), "{error}");
+        assert!(!error.is_connection_refused(), "{error}");
     });
 }
 

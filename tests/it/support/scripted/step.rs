@@ -21,7 +21,7 @@ pub(crate) enum Step {
     /// Waits until so many requests have come here.
     Meet(Arc<Barrier>),
     /// Writes chunks as the test says them.
-    Dictated(Dictated),
+    Dictated(StepQueue),
     Forever,
     Reset,
     Close,
@@ -41,9 +41,9 @@ impl Script for Vec<Step> {
 
 /// Chunks that a test says one by one.
 #[derive(Clone, Debug)]
-pub(crate) struct Dictated(Arc<Mutex<UnboundedReceiver<Option<Vec<u8>>>>>);
+pub(crate) struct StepQueue(Arc<Mutex<UnboundedReceiver<Option<Vec<u8>>>>>);
 
-impl Dictated {
+impl StepQueue {
     /// The next of them; `None` after the last.
     pub(super) async fn next(&self) -> Option<Vec<u8>> {
         self.0.lock().await.recv().await.flatten()
@@ -51,9 +51,9 @@ impl Dictated {
 }
 
 /// The test's end of [`Step::Dictated`].
-pub(crate) struct Dictator(UnboundedSender<Option<Vec<u8>>>);
+pub(crate) struct StepSender(UnboundedSender<Option<Vec<u8>>>);
 
-impl Dictator {
+impl StepSender {
     /// One chunk; `None`: there are no more.
     pub(crate) fn say(&self, piece: Option<&[u8]>) {
         self.0.send(piece.map(<[u8]>::to_vec)).unwrap();
@@ -61,9 +61,9 @@ impl Dictator {
 }
 
 /// Chunks for one script, and who says them.
-pub(crate) fn dictated() -> (Dictator, Step) {
+pub(crate) fn step_queue() -> (StepSender, Step) {
     let (say, said) = unbounded_channel();
-    (Dictator(say), Step::Dictated(Dictated(Arc::new(Mutex::new(said)))))
+    (StepSender(say), Step::Dictated(StepQueue(Arc::new(Mutex::new(said)))))
 }
 
 /// A head but for its framing and its end.

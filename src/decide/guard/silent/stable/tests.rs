@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::guard::silent::tests::{Bench, LIMIT};
 
 impl Bench {
-    fn ended(&mut self, kind: Kind, arm: Arm, user: u16, how: Over) {
+    fn ended(&mut self, kind: ResponseKind, arm: Arm, user: u16, how: WaitEnd) {
         let wait = self.sent(kind, arm, user);
         self.over(wait, arm, user, how);
     }
@@ -21,10 +21,10 @@ impl Bench {
     }
 
     /// A second in which stable takes a request of each of these users, and the canary ends as many so.
-    fn silent_stable(&mut self, users: std::ops::Range<u16>, canary: Over) -> [Option<Millis>; 2] {
+    fn silent_stable(&mut self, users: std::ops::Range<u16>, canary: WaitEnd) -> [Option<Millis>; 2] {
         for user in users {
-            self.sent(Kind::Streamed, Arm::Stable, user);
-            self.ended(Kind::Streamed, Arm::Canary, 4000 + user, canary);
+            self.sent(ResponseKind::Streamed, Arm::Stable, user);
+            self.ended(ResponseKind::Streamed, Arm::Canary, 4000 + user, canary);
         }
         self.waits(1)
     }
@@ -33,18 +33,18 @@ impl Bench {
 #[test]
 fn a_run_of_waits_that_the_canary_does_not_share_is_a_silent_stable() {
     let mut bench = Bench::new();
-    bench.silent_stable(0..10, Over::Answered);
+    bench.silent_stable(0..10, WaitEnd::Answered);
     assert_eq!(bench.waits(8), [None; 2], "as long as slow answers take, and three seconds more");
     assert_eq!(bench.waits(1), [Some(LIMIT), Some(LIMIT)], "alone they are all that there is");
     // Those who gave up meanwhile do not end it: nobody waits for as long as it took to find it.
     for user in 0..10 {
-        let wait = Wait { second: 1000, kind: Kind::Streamed };
-        bench.over(wait, Arm::Stable, user, Over::Failed);
+        let wait = Wait { second: 1000, kind: ResponseKind::Streamed };
+        bench.over(wait, Arm::Stable, user, WaitEnd::Failed);
     }
     assert_eq!(bench.waits(60), [Some(LIMIT), Some(LIMIT)]);
-    bench.ended(Kind::Streamed, Arm::Stable, 77, Over::Answered);
+    bench.ended(ResponseKind::Streamed, Arm::Stable, 77, WaitEnd::Answered);
     assert_eq!(bench.waits(1), [None, Some(LIMIT)], "one answer to a request of that kind does");
-    bench.ended(Kind::Whole, Arm::Stable, 77, Over::Answered);
+    bench.ended(ResponseKind::Whole, Arm::Stable, 77, WaitEnd::Answered);
     assert_eq!(bench.waits(60), [None; 2]);
 }
 
@@ -53,17 +53,17 @@ fn one_user_is_not_the_users_and_what_fails_is_not_silent() {
     // One user, and another one.
     let mut bench = Bench::new();
     for _ in 0..30 {
-        bench.silent_stable(0..2, Over::Answered);
-        bench.silent_stable(0..1, Over::Answered);
+        bench.silent_stable(0..2, WaitEnd::Answered);
+        bench.silent_stable(0..1, WaitEnd::Answered);
     }
     assert_eq!(bench.waits(60), [None; 2]);
     // Many whom stable fails at once, or who leave early.
-    for how in [Over::Failed, Over::Left, Over::Dropped] {
+    for how in [WaitEnd::Failed, WaitEnd::ClientGone, WaitEnd::Dropped] {
         let mut bench = Bench::new();
         for second in 0..30_u16 {
             for user in 0..10 {
-                bench.ended(Kind::Streamed, Arm::Stable, second * 10 + user, how);
-                bench.ended(Kind::Streamed, Arm::Canary, 4000 + user, Over::Answered);
+                bench.ended(ResponseKind::Streamed, Arm::Stable, second * 10 + user, how);
+                bench.ended(ResponseKind::Streamed, Arm::Canary, 4000 + user, WaitEnd::Answered);
             }
             assert_eq!(bench.waits(1), [None; 2], "{how:?}");
         }
@@ -72,14 +72,14 @@ fn one_user_is_not_the_users_and_what_fails_is_not_silent() {
     // Many, and others of the same kind whom stable answers.
     let mut bench = Bench::new();
     for second in 0..40 {
-        bench.ended(Kind::Streamed, Arm::Stable, 9, Over::Answered);
-        assert_eq!(bench.silent_stable(100..104, Over::Answered), [None; 2], "second {second}");
+        bench.ended(ResponseKind::Streamed, Arm::Stable, 9, WaitEnd::Answered);
+        assert_eq!(bench.silent_stable(100..104, WaitEnd::Answered), [None; 2], "second {second}");
     }
 }
 
 #[test]
 fn while_the_canary_answers_nobody_either_nobody_is_told_anything() {
-    for canary in [Over::Failed, Over::Left] {
+    for canary in [WaitEnd::Failed, WaitEnd::ClientGone] {
         let mut bench = Bench::new();
         for _ in 0..30 {
             assert_eq!(bench.silent_stable(0..10, canary), [None; 2], "{canary:?}");
@@ -87,14 +87,14 @@ fn while_the_canary_answers_nobody_either_nobody_is_told_anything() {
     }
     let mut bench = Bench::new();
     for user in 0..40 {
-        bench.sent(Kind::Streamed, Arm::Stable, user);
-        bench.sent(Kind::Streamed, Arm::Canary, 100 + user);
+        bench.sent(ResponseKind::Streamed, Arm::Stable, user);
+        bench.sent(ResponseKind::Streamed, Arm::Canary, 100 + user);
         assert_eq!(bench.waits(1), [None; 2]);
     }
     // And nothing is known where the canary has no traffic.
     let mut bench = Bench::new();
     for user in 0..40 {
-        bench.sent(Kind::Streamed, Arm::Stable, user);
+        bench.sent(ResponseKind::Streamed, Arm::Stable, user);
     }
     assert_eq!(bench.waits(60), [None; 2]);
 }
@@ -102,7 +102,7 @@ fn while_the_canary_answers_nobody_either_nobody_is_told_anything() {
 #[test]
 fn another_share_begins_anew() {
     let mut bench = Bench::new();
-    bench.silent_stable(0..10, Over::Answered);
+    bench.silent_stable(0..10, WaitEnd::Answered);
     assert_eq!(bench.waits(9), [Some(LIMIT); 2]);
     let now = bench.now();
     bench.silent.begin(now);
