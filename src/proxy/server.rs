@@ -17,9 +17,10 @@ use tokio::task::LocalSet;
 
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::proxy::downstream::drain_phase::DrainPhase;
 use crate::proxy::downstream::listener::{self, ConnectionSlots, WorkerHandle};
 use crate::proxy::downstream::load::Load;
-use crate::proxy::downstream::worker::{ConnectionSource, DrainPhase, Worker};
+use crate::proxy::downstream::worker::{ConnectionSource, Worker};
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::SnapshotCell;
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::drain_phase::DrainPhase;
 use super::load::Load;
-use super::worker::DrainPhase;
 use crate::clock;
 use crate::proxy::core::Core;
 use crate::state::snapshot::SnapshotCell;

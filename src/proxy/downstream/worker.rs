@@ -14,6 +14,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use super::client_connection::ClientConnection;
 use super::connection;
+use super::drain_phase::DrainPhase;
 use super::listener::{self, ConnectionSlot, ConnectionSlots};
 use super::load::Load;
 use crate::clock;
@@ -24,19 +25,6 @@ use crate::state::snapshot::SnapshotCell;
 
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
-/// How far a process is on its way to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DrainPhase {
-    /// Requests are served.
-    Running,
-    /// Requests are served, and clients are asked to close.
-    Draining,
-    /// The same for open connections. New ones wait at the socket, which another process holds too.
-    HandingOver,
-    /// Cores end at once.
-    Stopped,
-}
 
 /// Where a core's connections come from.
 pub(crate) enum ConnectionSource {
