@@ -1,8 +1,8 @@
 //! What happens on one client connection.
 //!
-//! The socket and the requests write it; the connection's lifetime and the socket read it. No time is read here. Refuses to
-//! decide anything about the connection. Invariant: `beat` rises whenever something happens that shows that the client is
-//! alive or that a request began or ended.
+//! The socket and the requests write it; the connection's lifetime and the socket read it. No time is read here.
+//! Refuses to decide anything about the connection. Invariant: `beat` rises whenever something happens that shows that
+//! the client is alive or that a request began or ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -99,7 +99,8 @@ impl Activity {
         if !self.is_serving() || self.upgraded.load(Relaxed) {
             return None;
         }
-        if http2 { Some(Unasked::Http2) } else { self.stage.unasked(self.is_awaiting_body()) }
+        let awaits_body = self.is_awaiting_body();
+        if http2 { (!awaits_body).then_some(Unasked::Http2) } else { self.stage.unasked(awaits_body) }
     }
 
     /// Rises with everything that happens.
@@ -147,9 +148,11 @@ impl Activity {
         self.leaving.load(Relaxed)
     }
 
-    /// Bytes were written to the client; `blocked`: it does not take them.
-    pub(super) fn wrote(&self, blocked: bool) {
-        self.stage.is_answered();
+    /// Bytes were written to the client; `answers`: those of an answer; `blocked`: it does not take them.
+    pub(super) fn wrote(&self, answers: bool, blocked: bool) {
+        if answers {
+            self.stage.is_answered();
+        }
         self.blocked.store(blocked, Relaxed);
     }
 

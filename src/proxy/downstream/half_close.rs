@@ -1,11 +1,10 @@
 //! A client that closes its side of the connection while it waits for an answer: whether it has left, or still reads.
 //!
-//! Both begin with the same FIN. A client that has closed the whole connection answers further bytes with a reset; one that has
-//! closed its sending side alone (`shutdown(SHUT_WR)`) reads them. So it is sent an interim answer, which HTTP/1.1 allows at any
-//! time before the final one (RFC 9110, 15.2). A proxy between may read the first one in the client's place, and resets at
-//! the next: hence it is sent repeatedly. Refuses to ask where that is impossible: of HTTP/1.0 clients, once an answer has
-//! begun, while the request is not whole, or where its body was passed on as it came. Invariant: a reset is noticed within
-//! [`LONGEST`].
+//! Both begin with the same FIN. A client that has closed the whole connection answers further bytes with a reset; one
+//! that has closed its sending side alone (`shutdown(SHUT_WR)`) reads them. So it is sent an interim answer, which
+//! HTTP/1.1 allows at any time before the final one (RFC 9110, 15.2). A proxy between may read the first one in the
+//! client's place, and resets at the next: hence it is sent repeatedly. Whether a client can be asked is known to
+//! [`request_stage`](super::request_stage). Invariant: a reset is noticed within [`LONGEST`].
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -18,7 +17,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::clock;
 
-const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// An interim answer. The parser writes the same to a client that waits for it with its body.
+pub(super) const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A reset comes after a way to the client and back.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(250);

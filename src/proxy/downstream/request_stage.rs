@@ -1,8 +1,9 @@
 //! How far the latest request of an HTTP/1 connection has come.
 //!
-//! By this a client that closes its side can be asked whether it still reads, or it is known why it cannot be: see
-//! [`half_close`](super::half_close). Written by the requests and the socket of the connection; reads no time. Invariant: it
-//! costs a request two stores.
+//! It says whether a client that closes its side can be asked whether it still reads
+//! ([`half_close`](super::half_close)), and if not, why. HTTP/1.0 has no interim answers, within an answer there is no
+//! place for one, and a body that is passed on as it comes may not be complete. Written by the requests and the socket
+//! of the connection. Invariant: a request costs two stores.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -45,10 +46,10 @@ impl RequestStage {
         self.0.load(Relaxed) == AWAITS_ANSWER
     }
 
-    /// Why it cannot, if so. Where the rest of a held body is waited for (`awaits_body`), it does not come any more.
+    /// Why it cannot be asked, if so. A client that ends while the rest of its body is read (`awaits_body`) has left.
     pub(super) fn unasked(&self, awaits_body: bool) -> Option<Unasked> {
         match self.0.load(Relaxed) {
-            ARRIVES if awaits_body => None,
+            _ if awaits_body => None,
             ARRIVES => Some(Unasked::Body),
             AWAITS_ANSWER_HTTP10 => Some(Unasked::Http10),
             IS_ANSWERED => Some(Unasked::Answer),

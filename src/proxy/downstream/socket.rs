@@ -1,9 +1,9 @@
 //! A client's socket, as hyper reads and writes it.
 //!
-//! Puts back what was read to learn the protocol, notes what happens in the connection's [`Activity`], keeps a client that
-//! has closed its sending side connected until its answer is out, and replaces the bare status line that the HTTP/1 parser
-//! writes by an error that says what is wrong. Refuses to time anything. Invariant: no byte of a request or an answer is
-//! changed.
+//! Puts back what was read to learn the protocol, notes what happens in the connection's [`Activity`], keeps a client
+//! that has closed its sending side connected until its answer is out, and replaces the bare status line that the
+//! HTTP/1 parser writes by an error that says what is wrong. Refuses to time anything. Invariant: no byte of a request
+//! or an answer is changed.
 
 use std::io;
 use std::pin::Pin;
@@ -16,12 +16,13 @@ use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::client_connection::ClientConnection;
-use super::half_close::HalfClose;
+use super::half_close::{HalfClose, INTERIM};
 use super::http2_frames::Frames;
 use crate::proxy::response::problem;
 use crate::state::ambiguous_closes::AmbiguousCloses;
 
-/// For how many polls of its task the end of an HTTP/1 client is put off: a request that came with it has begun by then.
+/// For how many polls of its task the end of an HTTP/1 client is put off: a request that came with it has begun by
+/// then.
 const POLLS: u8 = 8;
 
 /// Whether bytes have come that are not read yet. The runtime may not know of them.
@@ -148,7 +149,7 @@ impl AsyncWrite for Socket {
         if self.error.is_empty() {
             let Some(error) = self.parse_error(buf) else {
                 let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-                self.activity.wrote(written.is_pending());
+                self.activity.wrote(buf != INTERIM, written.is_pending());
                 return written;
             };
             self.error = error;

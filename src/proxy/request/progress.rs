@@ -1,8 +1,8 @@
 //! How far a request has come, for the case that Serin has to answer it.
 //!
-//! Kept beside the stops of the [pipeline](super::pipeline), since it is needed when one of them fails or is cut: whether the
-//! client is still sending, whether the request has an account that records it, and in which form its client understands an
-//! error. Invariant: a request without an account that is rejected is recorded here.
+//! Kept beside the stops of the [pipeline](super::pipeline), since it is needed when one of them fails or is cut:
+//! whether the client is still sending, whether the request has an account that records it, and in which form its
+//! client understands an error. Invariant: a request without an account that is rejected is recorded here.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,10 +26,10 @@ pub(super) struct Progress<'a> {
     unread: Cell<bool>,
     /// Whether it has an account.
     planned: Cell<bool>,
-    /// What was attempted by plans that no longer stand.
-    earlier: RefCell<EarlierPlans>,
     /// Its line in the access log, until it has an account.
     unplanned: Option<Unplanned<'a>>,
+    /// What was attempted by plans that no longer stand.
+    earlier: RefCell<EarlierPlans>,
     error_shape: ErrorShape,
 }
 

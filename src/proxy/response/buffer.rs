@@ -1,8 +1,8 @@
 //! How much of an answer is seen before any of it goes out.
 //!
-//! Until an answer is certain enough, another candidate can still be asked. It is held within bounds of bytes and time, and
-//! out of the one memory for held bodies. All attempts take the same path. Refuses to decide what a failure leads to.
-//! Invariant: what was held goes out byte for byte and in order, or not at all.
+//! Until an answer is certain enough, another candidate can still be asked. It is held within bounds of bytes and time,
+//! and out of the one memory for held bodies. All attempts take the same path. Refuses to decide what a failure leads
+//! to. Invariant: what was held goes out byte for byte and in order, or not at all.
 
 mod clock;
 mod conclude;
@@ -73,7 +73,8 @@ pub(crate) async fn buffer(
         }
         _ => {}
     }
-    // An answer that is read whole has its output at its end; any other that cannot be read has it with its first piece.
+    // An answer that is read whole has its output at its end; any other that cannot be read has it with its first
+    // piece.
     let blind = matches!(form, Form::Label(_)) && !(kind == DeclaredKind::Json && read_as.dialect != Dialect::Plain);
     let mut look = Look { form, kind, announced, plain };
     let mut clock = Clock::new(rules.hold, rules.deadline);
@@ -212,9 +213,10 @@ impl BufferedResponse {
             return WaitsFor::Beginning;
         }
         match self.hold(look, rules) {
-            // A stream that is assembled may begin late.
-            Hold::Beginning if rules.buffered => WaitsFor::End,
-            // White space keeps a connection open that others would close, so it is not held for long.
+            // A stream that is assembled may begin late, and a provider that is asked in another's place is held
+            // as long as a further candidate is left.
+            Hold::Beginning if rules.buffered || rules.read_as.strict => WaitsFor::End,
+            // Stable's white space keeps a connection open that others would close, so it is not held for long.
             Hold::Beginning | Hold::Output => WaitsFor::Output,
             Hold::Nothing | Hold::FirstByte | Hold::Whole(_) => WaitsFor::End,
         }

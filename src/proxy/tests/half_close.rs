@@ -139,6 +139,34 @@ fn where_it_cannot_be_asked_it_has_left_and_is_counted_once() {
 }
 
 #[test]
+fn one_that_was_told_to_go_on_with_its_body_is_known_by_its_body() {
+    let (old, events) = unending();
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send(post("/v1/files", "expect: 100-continue\r\n", "{}"));
+    got(&events);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    got(&events);
+    client.read_to_end();
+    sidecar.settle();
+    assert_eq!(unasked(&sidecar), [(Unasked::Body, 1)]);
+}
+
+#[test]
+fn one_that_asked_to_go_on_and_did_at_once_gets_its_answer() {
+    let (old, _seen) = Scripted::answering(OK);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
+    for _ in 0..20 {
+        let mut client = sidecar.client();
+        client.send(post("/v1/chat/completions", "expect: 100-continue\r\n", "{}"));
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        client.read_to(body_of(OK));
+    }
+    sidecar.settle();
+    assert_eq!(unasked(&sidecar), []);
+}
+
+#[test]
 fn what_tells_that_it_has_left_is_not_counted() {
     let (old, events) = unending();
     let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
@@ -149,6 +177,16 @@ fn what_tells_that_it_has_left_is_not_counted() {
     );
     client.stream.shutdown(Shutdown::Write).unwrap();
     assert!(!String::from_utf8_lossy(&client.read_to_end()).contains("100 Continue"));
+    // The same, when it was told to go on with its body.
+    let mut client = sidecar.client();
+    client.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\
+         expect: 100-continue\r\n\r\n",
+    );
+    client.read_to(INTERIM);
+    client.send("{");
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    client.read_to_end();
     // By a reset, whatever it waits for.
     let whole = post("/v1/chat/completions", "", "{}");
     let begun = post("/v1/chat/completions", "", r#"{"stream":true,"say":"begin"}"#);
