@@ -1,6 +1,6 @@
-//! How long it takes from a new start after `kill -9` to the first answered request, under load, with a state of no age and
-//! with one that many rollouts have written to for 90 days. `cargo build --release --locked`, then
-//! `cargo run --locked --example restart_speed -- target/release/serin`, with another number of rounds after it.
+//! How long it takes from a new start after `kill -9` to the first answered request, under load, with a state of no age
+//! and with one that many rollouts have written to for 90 days. `cargo build --release --locked`, then `cargo run
+//! --locked --example restart_speed -- target/release/serin`, with another number of rounds after it.
 //!
 //! The load is a new request every few milliseconds, each on a connection of its own and never repeated. What was in
 //! flight at a kill may fail, and what comes while nobody listens is refused; anything else that fails is a finding.

@@ -12,7 +12,7 @@
 //! ```text
 //! main -> cli -> demo -> app -> { proxy | control | admin } -> state, telemetry, clock -> decide -> wire
 //!          |              |           |      |         |
-//!          |              |           |      +---------+-> describe -> decide    (cli, demo, app and flags too)
+//!          |              |           |      +---------+-> describe -> decide, wire    (cli, demo, app and flags too)
 //!          |              |           +-> store        (control and app only)
 //!          |              +-> flags -> decide
 //!          +-> simulate -> decide

@@ -1,8 +1,8 @@
 //! What the guard must be able to do about answers that no status calls bad, by simulation.
 //!
-//! How soon it holds a canary whose answers are empty, cut, filtered or slowly streamed far more often than stable's, and
-//! that it holds none that is like stable, whatever its users ask for. Seeds are fixed; what breaks a promise is named
-//! with its seed. Few runs by default, fewest in debug builds; the full measure takes half an hour of one core:
+//! How soon it holds a canary whose answers are empty, cut, filtered or slowly streamed far more often than stable's,
+//! and that it holds none that is like stable, whatever its users ask for. Seeds are fixed; what breaks a promise is
+//! named with its seed. Few runs by default, fewest in debug builds; the full measure takes half an hour of one core:
 //! `SERIN_BARS=full cargo test --profile quick --locked --test answer_bars -- --nocapture`
 
 #![expect(clippy::unwrap_used, reason = "a test")]

@@ -1,9 +1,9 @@
 //! What the guard must be able to do about a canary that accepts requests and never answers, by simulation.
 //!
-//! Times to the first output are lognormal around two seconds (deviation 0.7), a tenth of the users is on the canary. The
-//! runs are the guard's own, request by request. Seeds are fixed; what breaks a promise is named with its seed. Few runs by
-//! default, fewest in debug builds. The full measure takes about an hour of one core, most of it for healthy days:
-//! `SERIN_BARS=full cargo test --profile quick --locked --test silent_bars -- --nocapture`
+//! Times to the first output are lognormal around two seconds (deviation 0.7), a tenth of the users is on the canary.
+//! The runs are the guard's own, request by request. Seeds are fixed; what breaks a promise is named with its seed. Few
+//! runs by default, fewest in debug builds. The full measure takes about an hour of one core, most of it for healthy
+//! days: `SERIN_BARS=full cargo test --profile quick --locked --test silent_bars -- --nocapture`
 
 use serin::decide::guard::waiting::ResponseKind;
 use serin::decide::policy::Guard;

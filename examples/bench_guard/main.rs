@@ -1,9 +1,9 @@
-//! Writes docs/guard.md: rules for canaries against the same simulated traffic. `make bench-guard`, or
-//! `RUNS=40 make bench-guard` for a quick look.
+//! Writes docs/guard.md: rules for canaries against the same simulated traffic. `make bench-guard`, or `RUNS=40 make
+//! bench-guard` for a quick look.
 //!
 //! An example and not a command: the rules from the literature are for comparison only and have no place in the binary
-//! that is shipped, and whoever doubts a number can read here how it came about. Deterministic: the same sources and the
-//! same RUNS write the same page, on any number of cores.
+//! that is shipped, and whoever doubts a number can read here how it came about. Deterministic: the same sources and
+//! the same RUNS write the same page, on any number of cores.
 
 mod answers;
 mod bench;

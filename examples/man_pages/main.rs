@@ -1,7 +1,7 @@
 //! The man pages: `serin.1`, and one for each command, written into a folder.
 //!
-//! Made from the command line's own definition, as the completions are, so that they say what `--help` says. Kept out of
-//! the binary, which has no use for them. The date is that of the release, or none: two builds write the same bytes.
+//! Made from the command line's own definition, as the completions are, so that they say what `--help` says. Kept out
+//! of the binary, which has no use for them. The date is that of the release, or none: two builds write the same bytes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -55,7 +55,8 @@ pub(super) async fn answer(view: &ApiContext, door: &AdminListener, head: &Parts
 
 async fn respond(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
     let route = find(door, &head.method, head.uri.path())?;
-    // Health tells what keeps users from being served and no more; a kubelet asks by the pod's address and without a token.
+    // Health tells what keeps users from being served and no more; a kubelet asks by the pod's address and without a
+    // token.
     match route {
         Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
         Route::Ready => return Ok(ready(view)),

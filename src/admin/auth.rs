@@ -1,10 +1,10 @@
 //! Who may do what at the admin port.
 //!
 //! With tokens in flags.yaml a TCP caller shows one, and its roles decide. Without tokens only loopback is served, and
-//! there `Host` and `Origin` must be loopback too: a page on the internet can make a browser send requests to
-//! 127.0.0.1 under its own name (DNS rebinding), and this is where that ends. For a change the same holds with tokens:
-//! the port's own pages have an address or a loopback name, and no other that anybody's resolver could give it. The Unix
-//! socket asks for no token: the file's permissions decided already. Tokens are compared in constant time and never shown.
+//! there `Host` and `Origin` must be loopback too: a page on the internet can make a browser send requests to 127.0.0.1
+//! under its own name (DNS rebinding), and this is where that ends. For a change the same holds with tokens: the port's
+//! own pages have an address or a loopback name, and no other that anybody's resolver could give it. The Unix socket
+//! asks for no token: the file's permissions decided already. Tokens are compared in constant time and never shown.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -175,9 +175,9 @@ fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), AccessDenied> {
     Ok(())
 }
 
-/// Whether a change may come from where it says. No page but one of this port's own may make a browser send one, whatever
-/// token it knows; a caller that is no page names none. That `Origin` and `Host` are the same shows nothing for a name:
-/// whoever owns it may have pointed it here. An address is nobody's to point elsewhere.
+/// Whether a change may come from where it says. No page but one of this port's own may make a browser send one,
+/// whatever token it knows; a caller that is no page names none. That `Origin` and `Host` are the same shows nothing
+/// for a name: whoever owns it may have pointed it here. An address is nobody's to point elsewhere.
 pub fn may_change_from(head: &Parts) -> Result<(), AccessDenied> {
     let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     let foreign = head.headers.get_all(ORIGIN).iter().find(|origin| {

@@ -323,7 +323,8 @@ pub struct HistoryEntry {
     pub from: f64,
     /// The share in force after.
     pub to: f64,
-    /// What it was decided by: counts and evidence as they are, rates in percent, lengths of time in seconds, and words.
+    /// What it was decided by: counts and evidence as they are, rates in percent, lengths of time in seconds, and
+    /// words.
     pub numbers: BTreeMap<String, Value>,
     /// Why the canary's requests failed, where that is what it was decided by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

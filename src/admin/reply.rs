@@ -1,7 +1,8 @@
 //! Answers of the operators' ports: JSON and text, and the one shape that every error has.
 //!
-//! The only place where a [`ApiError`] becomes a status. Its code word is for programs and does not change; its message
-//! is for people and says what to do. Every answer made here is `no-store`, since it is true only for its moment.
+//! The only place where an [`ApiError`] becomes a status. Its code word is for programs and does not change; its
+//! message is for people and says what to do. Every answer made here is `no-store`, since it is true only for its
+//! moment.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};

@@ -1,7 +1,7 @@
 //! Sockets for the ports: inherited from whoever started the process, or bound here.
 //!
-//! An inherited socket (systemd, LISTEN_FDS) goes to the port whose address it is bound to; that one which fits none may
-//! be the proxy's is decided before. A restart then loses no connection, since the socket outlives the process.
+//! An inherited socket (systemd, LISTEN_FDS) goes to the port whose address it is bound to; that one which fits none
+//! may be the proxy's is decided before. A restart then loses no connection, since the socket outlives the process.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

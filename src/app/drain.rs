@@ -2,7 +2,7 @@
 //!
 //! First readiness turns and control is told, so that answers ask clients to close; then the data plane finishes what
 //! is in flight, still accepting, until it is idle or the file's `drain` has passed. At a socket that was handed over
-//! it lets connections wait for the next process instead, for some seconds. A second word ends it at once. The
+//! it lets connections wait for the next process instead, for some seconds. A second request ends it at once. The
 //! control loop's end is the process' end: without it nobody would take a broken canary back.
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Keeps the process' memory, and with it every key, from other processes of the same user.
 //!
-//! Not dumpable means: no core dump, no debugger without root, and the files of `/proc/PID` that tell of memory, environment
-//! and descriptors belong to root. What others may read of a process all the same (its status, its command line) has no
-//! key in it. Root sees everything, now as before.
+//! Not dumpable means: no core dump, no debugger without root, and the files of `/proc/PID` that tell of memory,
+//! environment and descriptors belong to root. What others may read of a process all the same (its status, its command
+//! line) has no key in it. Root sees everything, now as before.
 
 use std::io;
 

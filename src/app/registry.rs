@@ -1,10 +1,10 @@
 //! Which sidecars run on this machine: one small file each, so that commands find them without being told.
 //!
-//! A file lies in $SERIN_REGISTRY alone where that is set, else under `serin/` in $XDG_RUNTIME_DIR, else /run, else in a
-//! private folder of the temporary directory, and names pid, addresses, state and flags. It is removed at the end; one
-//! whose process is gone (by pid and start time, since pids come again) is ignored and cleaned. The registry only helps
-//! to find: nothing relies on it being whole. Commands send tokens where it leads, so only root's entries and one's own
-//! are believed: file, directory and process are all looked at, and those of others are counted and no more.
+//! A file lies in $SERIN_REGISTRY alone where that is set, else under `serin/` in $XDG_RUNTIME_DIR, else /run, else in
+//! a private folder of the temporary directory, and names pid, addresses, state and flags. It is removed at the end;
+//! one whose process is gone (by pid and start time, since pids come again) is ignored and cleaned. The registry only
+//! helps to find: nothing relies on it being whole. Commands send tokens where it leads, so only root's entries and
+//! one's own are believed: file, directory and process are all looked at, and those of others are counted and no more.
 
 use std::ffi::OsString;
 use std::io;

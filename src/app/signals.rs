@@ -1,8 +1,8 @@
 //! What the operating system asks of the process.
 //!
-//! SIGTERM and SIGINT drain it, a second one ends it at once. SIGHUP has the access log's file opened anew, and nothing
-//! else: flags.yaml is watched, and a terminal that closes takes nobody's traffic with it. Signals become words to the one who waits in `drain`; nothing
-//! is ended from here.
+//! SIGTERM and SIGINT drain it, and a second one ends it at once. SIGHUP reopens the access log's file, and does
+//! nothing else: flags.yaml is watched, and traffic does not end with a terminal. A signal becomes a `ShutdownEvent`
+//! for `drain`. Refuses to end anything itself.
 
 use std::io;
 use std::sync::Arc;

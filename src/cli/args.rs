@@ -59,9 +59,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Run a rollout from start to rollback and recovery in about a minute, with two embedded providers.
     Demo(demo::DemoArgs),
-    /// Ask the sidecar on this machine whether it is ready: exit code 0 if so, else 1. For containers.
+    /// Check the sidecar on this machine: exit code 0 if it is ready, else 1. For containers.
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Wait for some seconds: a preStop hook in an image that has no shell.
+    /// Wait for a number of seconds: a preStop hook for an image without a shell.
     Sleep(sleep::SleepArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),

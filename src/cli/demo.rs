@@ -1,7 +1,7 @@
 //! `serin demo`: the first thing that a newcomer runs.
 //!
-//! Arguments in, the demo's own options out; the demo itself lives in [`crate::demo`]. It needs no key, no network
-//! and no file, and it ends with Ctrl-C, or by itself with `--once`. With `--provider` one of its providers alone is run,
+//! Arguments in, the demo's own options out; the demo itself lives in [`crate::demo`]. It needs no key, no network and
+//! no file, and it ends with Ctrl-C, or by itself with `--once`. With `--provider` one of its providers alone is run,
 //! to try Serin against.
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,8 +1,8 @@
 //! What the guard knows, in the words that `status` and `why` share.
 //!
-//! Pure: an answer of the API in, text out. Says how much speaks against a canary beside how much it takes, what a rollout
-//! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
-//! nothing is said.
+//! Pure: an answer of the API in, text out. Says how much speaks against a canary beside how much it takes, what a
+//! rollout waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see,
+//! and nothing is said.
 
 use crate::app::api::{ArmAnswers, AspectComparison, BothArms, Guard, InFlight, Rate, Rollout, WaitingByAge};
 use crate::cli::output::one_line;
@@ -52,8 +52,8 @@ pub(super) fn of_answers(guard: &Guard) -> [(Option<&AspectComparison>, &'static
     ]
 }
 
-/// How an arm's answers ended lately: `92.1% stop, 6% tool_calls, 1.9% length; 21 ms between outputs`; `None`: there were
-/// none.
+/// How an arm's answers ended lately: `92.1% stop, 6% tool_calls, 1.9% length; 21 ms between outputs`; `None`: there
+/// were none.
 pub(super) fn answers(arm: &ArmAnswers) -> Option<String> {
     let mut shares: Vec<(&String, f64)> = arm.percent_by_finish.iter().map(|(name, share)| (name, *share)).collect();
     shares.retain(|(_, share)| *share > 0.0);
@@ -138,7 +138,8 @@ fn within(shortest: f64, longest: f64) -> String {
     if shortest < 1.0 { format!("up to {}", time(longest)) } else { format!("{} to {}", time(shortest), time(longest)) }
 }
 
-/// Requests at both providers: `12 at the canary, without output: 3 for less than 5s, 9 for less than 30s`; empty: none.
+/// Requests at both providers: `12 at the canary, without output: 3 for less than 5s, 9 for less than 30s`; empty:
+/// none.
 pub(super) fn in_flight(rollout: &Rollout) -> Vec<String> {
     let InFlight { stable, canary } = rollout.in_flight;
     let arms = [("stable", stable), ("the canary", canary)].into_iter().filter(|(_, arm)| arm.requests > 0);

@@ -21,10 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Arguments of `serin healthcheck`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = "Exit codes: 0 it is, 1 it is not or does not answer, 64 several run here.\n\n\
-    Examples:\n  serin healthcheck\n  serin healthcheck --live\n  serin healthcheck --admin http://127.0.0.1:7173 --json")]
+#[command(
+    after_long_help = "Exit codes: 0 ready (with --live: alive), 1 not, or no answer, 64 bad usage or several sidecars.\n\n\
+    Examples:\n  serin healthcheck\n  serin healthcheck --live\n  serin healthcheck --admin http://127.0.0.1:7173 --json"
+)]
 pub struct HealthcheckArgs {
-    /// Ask whether it lives (/healthz) instead of whether it wants traffic (/readyz).
+    /// Check whether it is alive (/healthz), and not whether it is ready (/readyz).
     #[arg(long)]
     live: bool,
     /// Print JSON.

@@ -17,7 +17,7 @@ const LONGEST: f64 = 86_400.0;
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "Examples:\n  serin sleep 5\n  serin sleep 0.5")]
 pub struct SleepArgs {
-    /// For how many seconds; fractions are allowed.
+    /// Number of seconds; fractions are allowed.
     #[arg(value_name = "SECONDS", value_parser = seconds)]
     seconds: Duration,
 }

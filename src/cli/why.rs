@@ -1,8 +1,8 @@
 //! `serin why`: why a rollout is at the share where it is.
 //!
-//! Puts together what a running sidecar says anyway, in its status and its history: the decision that led here with every
-//! number it was reached by, what is watched now, what is waited for, and how long faults would take to be seen. Where the
-//! history cannot be read, the rest is still said. Only reads.
+//! Puts together what a running sidecar says anyway, in its status and its history: the decision that led here with
+//! every number it was reached by, what is watched now, what is waited for, and how long faults would take to be seen.
+//! Where the history cannot be read, the rest is still said. Only reads.
 
 use std::time::Duration;
 

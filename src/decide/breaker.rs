@@ -4,9 +4,10 @@
 //! closes the breaker, its failure opens it again for twice as long. Only the probe decides. Requests that were sent
 //! before the breaker opened, or past it because no other provider was left, change nothing. On a rollout's canary the
 //! failures of one caller count once until another caller's request fails, so that one user cannot open the breaker.
-//! This breaker never applies to a rollout's stable, since one user can make stable fail; [`reachability`](super::reachability)
-//! covers that case. Owns no memory and no clock; the state packs into one word that all cores share. Invariants: a
-//! deadline is never shortened; no second probe begins before the first has ended or is older than `open_for`.
+//! This breaker never applies to a rollout's stable, since one user can make stable fail;
+//! [`reachability`](super::reachability) covers that case. Owns no memory and no clock; the state packs into one word
+//! that all cores share. Invariants: a deadline is never shortened; no second probe begins before the first has ended
+//! or is older than `open_for`.
 
 use super::guard::sources::SourceGroup;
 use super::policy::BreakerRule;

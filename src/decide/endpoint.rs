@@ -29,8 +29,8 @@ const OTHER: [&str; 18] = [
     "fine_tuning/jobs",
 ];
 
-/// Where a URL's path ends in an endpoint, whatever slashes stand around it: the path before it, and the longest endpoint
-/// that fits.
+/// Where a URL's path ends in an endpoint, whatever slashes stand around it: the path before it, and the longest
+/// endpoint that fits.
 #[must_use]
 pub fn at_end(path: &str) -> Option<(&str, &'static str)> {
     let path = path.trim_end_matches('/');

@@ -2,7 +2,8 @@
 //!
 //! A finding names one thing: a parameter, a model or an endpoint. The name came over the wire, so it is bounded and
 //! quoted before it is shown, stored or put into a rule. The advice is written by
-//! [`describe::incompatibility`](crate::describe::incompatibility). Invariant: two rejections of the same thing are the same finding.
+//! [`describe::incompatibility`](crate::describe::incompatibility). Invariant: two rejections of the same thing are the
+//! same finding.
 
 use serde::{Deserialize, Serialize};
 

@@ -187,7 +187,8 @@ impl Ending {
         matches!(self, Ending::Answered { body: BodyEnd::Early | BodyEnd::NoOutput | BodyEnd::Silent, .. })
     }
 
-    /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to choose.
+    /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to
+    /// choose.
     #[must_use]
     pub const fn is_by_policy(self) -> bool {
         matches!(self, Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. })
@@ -228,8 +229,8 @@ pub enum BodyEnd {
     Silent,
 }
 
-/// The one definition of what an ending means. `own_key` tells whether the refused key was Serin's: a refused key of the
-/// client's own is the client's error.
+/// The one definition of what an ending means. `own_key` tells whether the refused key was Serin's: a refused key of
+/// the client's own is the client's error.
 #[must_use]
 pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     match ending {

@@ -1,6 +1,6 @@
 //! What may still be done for a request whose attempt failed before any byte of its answer was sent on.
 //!
-//! One table ([`next`]) covers every attempt, the first and the last. It knows what is left (keys, candidates,
+//! One table ([`next_action`]) covers every attempt, the first and the last. It knows what is left (keys, candidates,
 //! repeats), not which providers they are. Invariants: a provider that was silent, or that broke off an answer, is not
 //! tried again; repeats are bounded; a request that was rejected goes to stable once; one that was rejected for its
 //! length goes on through the list of a plain route; a content filter is never bypassed.

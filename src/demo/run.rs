@@ -1,7 +1,7 @@
 //! The demo from its first line to its last: build the stage, run the script, keep running, clear up.
 //!
-//! Owns the directory, the flags file that it writes there once (and the user edits), the two providers, the users
-//! and the sidecar. Invariant: whatever ends the demo (its script, a signal, a failed start, a panic), a directory of its
+//! Owns the directory, the flags file that it writes there once (and the user edits), the two providers, the users and
+//! the sidecar. Invariant: whatever ends the demo (its script, a signal, a failed start, a panic), a directory of its
 //! own making is removed, and a running sidecar is drained before.
 
 use std::io::{self, IsTerminal, Write};

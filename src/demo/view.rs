@@ -42,7 +42,8 @@ pub(super) struct ViewData {
 /// What the script came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DemoSummary {
-    /// From the beginning of the new provider's failures until nobody was sent to it any more; `None`: a human was faster.
+    /// From the beginning of the new provider's failures until nobody was sent to it any more; `None`: a human was
+    /// faster.
     pub(super) back_after: Option<Millis>,
     /// What the new provider failed.
     pub(super) failed: u64,

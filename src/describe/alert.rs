@@ -1,7 +1,7 @@
 //! Sentences for faults of the process and for their end.
 //!
-//! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice is
-//! shown is decided elsewhere.
+//! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice
+//! is shown is decided elsewhere.
 
 use crate::decide::event::Alert;
 

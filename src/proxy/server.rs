@@ -1,9 +1,9 @@
 //! The data plane as a whole: started on a bound socket, drained, stopped.
 //!
-//! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out. Invariant:
-//! a drain accepts connections to its end, so that no client that still reaches this process is refused. If the socket
-//! was handed over and outlives the process, connections wait at it for the next process in the first and the last
-//! seconds of the drain: a restart is short, cuts no request that ends soon, and no connection waits for long.
+//! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out.
+//! Invariant: a drain accepts connections to its end, so that no client that still reaches this process is refused. If
+//! the socket was handed over and outlives the process, connections wait at it for the next process in the first and
+//! the last seconds of the drain: a restart is short, cuts no request that ends soon, and no connection waits for long.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -1,9 +1,9 @@
 //! Traffic whose answers take their time: each a draw around its provider's median.
 //!
-//! For rules that look at slowness. Times spread as a lognormal, as times to a first token roughly do, and a [`SlowClassifier`]
-//! says which of them are slow; a slow answer is what a failure is elsewhere, so any [`Detector`](super::rule::Detector) can
-//! look at the ticks. Request by request, since a watch may learn from each. Knows of no failures: what fails has no
-//! time. Deterministic for a seed.
+//! For rules that look at slowness. Times spread as a lognormal, as times to a first token roughly do, and a
+//! [`SlowClassifier`] says which of them are slow; a slow answer is what a failure is elsewhere, so any
+//! [`Detector`](super::rule::Detector) can look at the ticks. Request by request, since a watch may learn from each.
+//! Knows of no failures: what fails has no time. Deterministic for a seed.
 
 use super::normal::normal;
 use super::poisson::Poisson;

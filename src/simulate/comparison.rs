@@ -2,9 +2,9 @@
 //!
 //! Owns how a rule is put in charge of a rollout: the guard moves users itself, by the file; the others get the file's
 //! ramp, or the share that it pins. A rollout ends when the rule acts on a regression, whatever the file makes of that
-//! (back to stable, one stage back, or a pause), or when it is completed and nothing is to come any more: the guard looks
-//! after a canary that has everybody as well, which the others do not. Besides its end this keeps what only a person
-//! asks: how far it came, how often it was confirmed, and whether users were moved to a stable that was dead.
+//! (back to stable, one stage back, or a pause), or when it is completed and nothing is to come any more: the guard
+//! looks after a canary that has everybody as well, which the others do not. Besides its end this keeps what only a
+//! person asks: how far it came, how often it was confirmed, and whether users were moved to a stable that was dead.
 
 use super::guarded::GuardRule;
 use super::reference_rules::{Argo, Flagger, Naive};

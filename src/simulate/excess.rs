@@ -2,8 +2,8 @@
 //!
 //! Marks the answers of ticks that another source gives, each with its own chance, so that traffic is the same with and
 //! without them. An answer that is empty or filtered is no success, as the proxy counts it; one that is cut or slowly
-//! streamed is. Owns how often a stream lies beyond the limit that is learnt from stable's own ([`beyond`]): paces spread
-//! as a lognormal, and a canary's are a multiple of stable's. Deterministic for a seed.
+//! streamed is. Owns how often a stream lies beyond the limit that is learnt from stable's own ([`beyond`]): paces
+//! spread as a lognormal, and a canary's are a multiple of stable's. Deterministic for a seed.
 
 use super::rule::{ANSWER_ASPECTS, SimulatedArm, TickCounts, TickSource};
 use super::traffic::seeded;
@@ -121,15 +121,15 @@ impl<S: TickSource> TickSource for Marked<S> {
 /// How far the logarithms of paces lie apart, usually.
 pub const SPREAD: f64 = 0.5;
 
-/// Which part of the streams lies beyond the limit that the rule draws from stable's own, where they come so many times as
-/// slowly.
+/// Which part of the streams lies beyond the limit that the rule draws from stable's own, where they come so many times
+/// as slowly.
 #[must_use]
 pub fn beyond(rule: &SlowRule, times: f64, spread: f64) -> f64 {
     above(quantile(rule.quantile) + (rule.tolerance.ln() - times.ln()) / spread)
 }
 
-/// The part of a normal distribution above this many deviations (W. J. Cody's bounds are finer; the error is below 1e-7,
-/// Abramowitz and Stegun 7.1.26).
+/// The part of a normal distribution above this many deviations (W. J. Cody's bounds are finer; the error is below
+/// 1e-7, Abramowitz and Stegun 7.1.26).
 fn above(deviations: f64) -> f64 {
     let x = deviations.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * x);

@@ -1,7 +1,8 @@
 //! Users who are paused for their failures, as production pauses them.
 //!
-//! The very table that the guard counts with, asked by simulated users: whoever fails is not counted for a while, longer
-//! each time. Users have numbers here and find their slots by a hash of them, so that some share one, as real users do.
+//! The very table that the guard counts with, asked by simulated users: whoever fails is not counted for a while,
+//! longer each time. Users have numbers here and find their slots by a hash of them, so that some share one, as real
+//! users do.
 
 use super::users::Cap;
 use crate::decide::guard::user_cap::UserCap;

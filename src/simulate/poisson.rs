@@ -2,8 +2,8 @@
 //!
 //! A table for one mean, built once and drawn from a million times, since the rates of a simulated rollout change
 //! rarely and its seconds are many. The weights are built outwards from the likeliest count by the ratios of
-//! neighbours, so no factorial or logarithm of one is needed; what has less than 1e-20 of the largest weight is left out,
-//! which no random number of 53 bits could tell. Invariant: one random number a draw, whatever the mean is (see
+//! neighbours, so no factorial or logarithm of one is needed; what has less than 1e-20 of the largest weight is left
+//! out, which no random number of 53 bits could tell. Invariant: one random number a draw, whatever the mean is (see
 //! [`Inversion`]).
 
 use super::inversion::Inversion;

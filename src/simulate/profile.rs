@@ -1,8 +1,8 @@
 //! A quantity over time: a traffic, or a rate of errors.
 //!
 //! Owns the moments of change and nothing else. A course is constant between two of them, so that a generator builds
-//! its tables once for each piece; what drifts goes up in steps that are too small to be noticed. Times are seconds from
-//! the start of the rollout. Invariant: the first piece begins at zero, and the pieces are in order.
+//! its tables once for each piece; what drifts goes up in steps that are too small to be noticed. Times are seconds
+//! from the start of the rollout. Invariant: the first piece begins at zero, and the pieces are in order.
 
 /// Into so many steps a drift is cut.
 const STEPS: u32 = 120;

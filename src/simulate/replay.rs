@@ -1,10 +1,10 @@
 //! A recorded trace through the guard of a file: what it would have decided, and when.
 //!
-//! The recording says which share was in force and what came of it; the guard judges that and its wishes move nobody. So
-//! a promotion or a confirmation that the recording does not follow is told once for each recorded share, and what the
-//! recording does instead is taken for an operator's doing. The first answer to a regression ends it: what came later
-//! would not have come. Beside it the rules that others use see the same lines. Refuses lines that go back in time, and
-//! reads no file.
+//! The recording says which share was in force and what came of it; the guard judges that and its wishes move nobody.
+//! So a promotion or a confirmation that the recording does not follow is told once for each recorded share, and what
+//! the recording does instead is taken for an operator's doing. The first answer to a regression ends it: what came
+//! later would not have come. Beside it the rules that others use see the same lines. Refuses lines that go back in
+//! time, and reads no file.
 
 use super::reference_rules::{Argo, Flagger, Naive};
 use super::rule::{Detector, SimulatedArm, TickCounts};

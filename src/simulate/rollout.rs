@@ -1,9 +1,9 @@
 //! One rollout, from its first tick to its end.
 //!
-//! Plays a [`RolloutRule`] against a [`TickSource`], or many judges against the very same ticks. Owns the account of what it cost:
-//! the canary's requests and failures, over all and since the fault. It ends with a rollback (a guard that tries again
-//! later begins another rollout), with completion, or when the time to look at is over. Invariant: the tick that made
-//! the rule act is counted, since its requests have been sent by then.
+//! Plays a [`RolloutRule`] against a [`TickSource`], or many judges against the very same ticks. Owns the account of
+//! what it cost: the canary's requests and failures, over all and since the fault. It ends with a rollback (a guard
+//! that tries again later begins another rollout), with completion, or when the time to look at is over. Invariant: the
+//! tick that made the rule act is counted, since its requests have been sent by then.
 
 use super::rule::{Detector, RolloutRule, TickCounts, TickSource, Verdict};
 

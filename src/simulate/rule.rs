@@ -1,8 +1,9 @@
 //! What a rule sees and what it may say: the place where any rule for canaries can be plugged in.
 //!
-//! A [`Detector`] looks at one tick after another and says whether the canary must go back; it knows nothing of schedules.
-//! A [`RolloutRule`] has a share of its own as well: a judge on a [`schedule`](super::schedule), or a guard that moves users
-//! itself. Owns no rule. Invariant: a rule sees counts only, never the rates they were drawn with, and never twice.
+//! A [`Detector`] looks at one tick after another and says whether the canary must go back; it knows nothing of
+//! schedules. A [`RolloutRule`] has a share of its own as well: a judge on a [`schedule`](super::schedule), or a guard
+//! that moves users itself. Owns no rule. Invariant: a rule sees counts only, never the rates they were drawn with, and
+//! never twice.
 
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::silent::SilentRun;

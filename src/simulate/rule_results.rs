@@ -1,9 +1,9 @@
 //! What became of many rollouts under each rule, side by side.
 //!
 //! Each seed is played once under every rule before the next, so that all rules have met the same traffic whenever one
-//! looks. Owns the sums over lives that a [`Summary`] does not know: how far rollouts came, how often they were confirmed,
-//! and how many moved users to a stable that was dead. Invariant: the same contest and seeds give the same standings, on
-//! any number of cores.
+//! looks. Owns the sums over lives that a [`Summary`] does not know: how far rollouts came, how often they were
+//! confirmed, and how many moved users to a stable that was dead. Invariant: the same contest and seeds give the same
+//! standings, on any number of cores.
 
 use super::comparison::{ComparedRule, RuleComparison, RuleRun};
 use super::quantiles::Distribution;

@@ -2,8 +2,8 @@
 //!
 //! Puts a [`Detector`] in charge of a rollout. Promotions come when a stage has had its time and the judge lets them; a
 //! promotion that it refuses is asked for again at every tick. Knows nothing of the file's office hours, pauses and
-//! pins: a simulated rollout has no people in it. Invariant: the share never falls; a rollback is a verdict, and whoever
-//! plays the rollout ends it there.
+//! pins: a simulated rollout has no people in it. Invariant: the share never falls; a rollback is a verdict, and
+//! whoever plays the rollout ends it there.
 
 use super::rule::{Detector, RolloutRule, TickCounts, Verdict};
 

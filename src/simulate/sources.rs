@@ -2,8 +2,8 @@
 //!
 //! The honest ones differ in how much they send, and in their luck. The attacker sends what it likes to whichever
 //! provider it likes, since it names its users itself, and has its requests end as it likes, as far as a client can: it
-//! fails where it wants to, and succeeds only where a provider answers. All of them are counted in groups, as production
-//! counts them. Decides nothing. Deterministic for a seed.
+//! fails where it wants to, and succeeds only where a provider answers. All of them are counted in groups, as
+//! production counts them. Decides nothing. Deterministic for a seed.
 
 use super::excess::some_of;
 use super::guarded::{GuardRule, ProbeResults};
@@ -27,8 +27,8 @@ pub enum AttackGoal {
     Worse(Aspect),
     /// The canary is taken back: its requests there are never answered, and those at stable are.
     Unanswered,
-    /// A bad canary stays: its requests at stable fail, are slow and refused, and those at the canary are well, as far as
-    /// it answers at all.
+    /// A bad canary stays: its requests at stable fail, are slow and refused, and those at the canary are well, as far
+    /// as it answers at all.
     Better,
     /// The same, in bursts: so many seconds of it, and then so many in which it sends what others do.
     Bursts(u32, u32),
@@ -67,7 +67,8 @@ pub struct MixedTraffic {
 }
 
 impl MixedTraffic {
-    /// Honest sources that send so many requests a second together, each this part of them; both providers fail this part.
+    /// Honest sources that send so many requests a second together, each this part of them; both providers fail this
+    /// part.
     #[must_use]
     pub fn of(parts: &[f64], requests: f64, errors: f64) -> MixedTraffic {
         let honest = parts.iter().map(|part| Traffic::steady(requests * part, errors));

@@ -1,8 +1,8 @@
 //! What a guard saw and held, moment by moment, in as many pieces as a picture has room for.
 //!
 //! Owns the thinning: where there are more moments than room, neighbours are put together (counts are added, the
-//! strongest evidence is kept, the last share holds), so that a second and two weeks take the same room and a short peak
-//! is never lost. Evidence is kept as a part of what it takes: 1 is an alarm. Decides nothing and draws nothing.
+//! strongest evidence is kept, the last share holds), so that a second and two weeks take the same room and a short
+//! peak is never lost. Evidence is kept as a part of what it takes: 1 is an alarm. Decides nothing and draws nothing.
 
 use crate::decide::guard::analysis::Analysis;
 use crate::decide::guard::aspect::Aspect;

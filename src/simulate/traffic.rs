@@ -1,10 +1,10 @@
 //! Traffic that an operator can state: how much there is, how often each provider fails, and what happens when.
 //!
 //! Requests come as a Poisson stream and each goes to the canary, and fails, with its own chance. Such a stream falls
-//! apart into four that know nothing of each other (a classic property of thinning), so a tick is four draws: exact, and
-//! as cheap for two thousand requests a second as for one. Deterministic for a seed. Each tick takes four random numbers
-//! whatever the rates and the share are, so rules with different shares meet the same luck at the same second. A change
-//! takes effect with the first tick that begins after it. Users are not told apart here: see
+//! apart into four that know nothing of each other (a classic property of thinning), so a tick is four draws: exact,
+//! and as cheap for two thousand requests a second as for one. Deterministic for a seed. Each tick takes four random
+//! numbers whatever the rates and the share are, so rules with different shares meet the same luck at the same second.
+//! A change takes effect with the first tick that begins after it. Users are not told apart here: see
 //! [`users`](super::users).
 
 use super::poisson::Poisson;

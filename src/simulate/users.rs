@@ -44,7 +44,8 @@ pub struct Crowd {
     pub traffic: Traffic,
     /// How many there are.
     pub users: u32,
-    /// How far users' own failure rates lie apart: the deviation of their logarithm around the arm's rate. 0: not at all.
+    /// How far users' own failure rates lie apart: the deviation of their logarithm around the arm's rate. 0: not at
+    /// all.
     pub spread: f64,
     /// One more user of the canary sends a request each so many seconds, and every one fails.
     pub hammer: Option<f64>,
@@ -64,8 +65,8 @@ pub struct Habits {
 }
 
 impl Crowd {
-    /// The ticks of this crowd, the same for the same seed. Who is counted is told apart for failures and for each kind of
-    /// marked answers.
+    /// The ticks of this crowd, the same for the same seed. Who is counted is told apart for failures and for each kind
+    /// of marked answers.
     pub fn visits<C: Cap + Clone>(&self, cap: C, seed: u64) -> CrowdTicks<'_, C> {
         let mut of_habits = seeded(!seed);
         let cut = self.habits.map_or(0.0, |habits| habits.cut);

@@ -1,10 +1,10 @@
 //! Requests that take their time to the first output, one by one, and what the guard's run of waits makes of them.
 //!
-//! Every request has a user, a kind and a time of its own; it is told to the very [`SilentDetector`] that production runs, with
-//! thresholds that learn as they do there, in ticks of a second. A provider may freeze for a while, so that what it was
-//! busy with goes on afterwards; the canary may take requests and never answer; clients may leave before they are
-//! answered. Users are split as the share says, and one of them may send many requests at once. Knows of no failures.
-//! Deterministic for a seed.
+//! Every request has a user, a kind and a time of its own; it is told to the very [`SilentDetector`] that production
+//! runs, with thresholds that learn as they do there, in ticks of a second. A provider may freeze for a while, so that
+//! what it was busy with goes on afterwards; the canary may take requests and never answer; clients may leave before
+//! they are answered. Users are split as the share says, and one of them may send many requests at once. Knows of no
+//! failures. Deterministic for a seed.
 
 use super::normal::normal;
 use super::poisson::Poisson;

@@ -1,8 +1,8 @@
 //! How long requests took: how many of them each bound of time takes in, and the sum.
 //!
-//! The bounds reach from a cached answer to a long generation. A core writes its own cells only, and nothing is kept of a
-//! single request, so that neither memory nor a scrape grows with traffic. Decides nothing. Invariant: every time falls
-//! into one bucket.
+//! The bounds reach from a cached answer to a long generation. A core writes its own cells only, and nothing is kept of
+//! a single request, so that neither memory nor a scrape grows with traffic. Decides nothing. Invariant: every time
+//! falls into one bucket.
 
 use std::time::Duration;
 

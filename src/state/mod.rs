@@ -2,8 +2,8 @@
 //!
 //! Nearly every cell has one writer. Control publishes the [`snapshot`] and the [`status`]. A core adds to its own
 //! [`counters`] and [`evidence`], and to the [`samples`] that control drains. Control alone sets which users are paused
-//! ([`pause_masks`]). Any thread may send to the [`inbox`], which control alone drains. Every core may change the state of
-//! a [`provider`], one word in one atomic step. No I/O happens here.
+//! ([`pause_masks`]). Any thread may send to the [`inbox`], which control alone drains. Every core may change the state
+//! of a [`provider`], one word in one atomic step. No I/O happens here.
 
 pub mod access_log;
 pub mod ambiguous_closes;

@@ -4,9 +4,9 @@
 //! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
 //! waits for another. While all is well a request costs one load of both, and so does each response head; only with
 //! several keys does a request change a shared word. Holds no keys and no rules:
-//! [`decide::breaker`](crate::decide::breaker) and [`decide::reachability`](crate::decide::reachability) compute each transition.
-//! Invariants: at most one core is given the probe; no request is used to find out whether a stable can be reached; no
-//! key turn is given twice.
+//! [`decide::breaker`](crate::decide::breaker) and [`decide::reachability`](crate::decide::reachability) compute each
+//! transition. Invariants: at most one core is given the probe; no request is used to find out whether a stable can be
+//! reached; no key turn is given twice.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 

@@ -1,7 +1,7 @@
 //! What is in force: one immutable value, swapped as a whole.
 //!
-//! Control is the only writer. A core keeps a [`SnapshotReader`] and takes the snapshot once per request; percent and lock are
-//! read again at every dispatch. A change of what is in force is complete when every core has acknowledged it
+//! Control is the only writer. A core keeps a [`SnapshotReader`] and takes the snapshot once per request; percent and
+//! lock are read again at every dispatch. A change of what is in force is complete when every core has acknowledged it
 //! ([`SnapshotCell::seen_by_all`]): after that no core dispatches by an older snapshot.
 
 #[cfg(test)]

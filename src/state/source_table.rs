@@ -1,9 +1,10 @@
 //! The sources of requests as cores know them: looked up once per connection or client key, and held there.
 //!
-//! Assigns each source a group of [`SourceWeights`](crate::decide::guard::sources::SourceWeights): the one with the fewest members,
-//! and the same one when the source comes back within a day. An address is one source; of IPv6 its /64 network is,
-//! since one machine is given that much. Bounded: a source without connections is evicted when its place is needed, and
-//! a source without a place is counted as unknown. Invariant: a request takes no lock and allocates nothing.
+//! Assigns each source a group of [`SourceWeights`](crate::decide::guard::sources::SourceWeights): the one with the
+//! fewest members, and the same one when the source comes back within a day. An address is one source; of IPv6 its /64
+//! network is, since one machine is given that much. Bounded: a source without connections is evicted when its place is
+//! needed, and a source without a place is counted as unknown. Invariant: a request takes no lock and allocates
+//! nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,9 +1,10 @@
 //! Which requests no longer wait for a canary that does not answer, and how long those do that wait for such a stable.
 //!
-//! Control raises it when the guard finds the canary down, and every request that waits there looks at it: those that were
-//! sent before this second ask somebody else. One for a rollout's canary, whatever share is in force, since whoever was
-//! sent at another share waits as well. While it is stable that does not answer, each request that begins to wait for it
-//! reads how long it should. Decides nothing. Invariant: it only rises, so whoever is withdrawn stays so.
+//! Control raises it when the guard finds the canary down, and every request that waits there looks at it: those that
+//! were sent before this second ask somebody else. One for a rollout's canary, whatever share is in force, since
+//! whoever was sent at another share waits as well. While it is stable that does not answer, each request that begins
+//! to wait for it reads how long it should. Decides nothing. Invariant: it only rises, so whoever is withdrawn stays
+//! so.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -1,9 +1,9 @@
 //! What a start makes on the disk before it is known whether it succeeds, so that one that fails leaves nothing behind.
 //!
-//! Looks before anything is made, and removes only what was not there then: the database, the lock, and the directories on
-//! the way. Whatever else lies in them stays, and so do they; and so does all where the state of an earlier version may be
-//! brought over, which is somebody's. Invariant: nothing is removed but while this process holds the directory, so that
-//! nobody else has begun to use it.
+//! Looks before anything is made, and removes only what was not there then: the database, the lock, and the directories
+//! on the way. Whatever else lies in them stays, and so do they; and so does all where the state of an earlier version
+//! may be brought over, which is somebody's. Invariant: nothing is removed but while this process holds the directory,
+//! so that nobody else has begun to use it.
 
 use std::path::{Path, PathBuf};
 

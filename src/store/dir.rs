@@ -2,8 +2,9 @@
 //!
 //! The claim is an exclusive lock on `serin.lock`, which the kernel lifts when the process ends, however it ends; the
 //! file's text is the process id, for the message of whoever comes second. A directory that cannot be made or written
-//! is no error here: the process runs, and says so. Nor is one that belongs to a third user: it is not used. Where others
-//! may write, as in a temporary directory, state has a directory of its own, `serin`, which its owner alone may enter.
+//! is no error here: the process runs, and says so. Nor is one that belongs to a third user: it is not used. Where
+//! others may write, as in a temporary directory, state has a directory of its own, `serin`, which its owner alone may
+//! enter.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};

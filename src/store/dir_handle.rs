@@ -2,9 +2,10 @@
 //!
 //! For places that another user of the machine may have prepared, and for root's commands in a directory that is
 //! somebody else's. No symbolic link is followed but those of root and of this user on the way to the directory; in it,
-//! none. Only regular files are read, never a FIFO, which would keep its reader waiting, and none larger than the caller
-//! allows. A file is written under a random name that did not exist, and renamed: it is there whole or not at all. What
-//! is written belongs to the directory's owner, so that root's command leaves nothing that the service cannot read.
+//! none. Only regular files are read, never a FIFO, which would keep its reader waiting, and none larger than the
+//! caller allows. A file is written under a random name that did not exist, and renamed: it is there whole or not at
+//! all. What is written belongs to the directory's owner, so that root's command leaves nothing that the service cannot
+//! read.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};

@@ -1,9 +1,9 @@
 //! Whether the whole history can still be read: looked at after the start, a few lines at a time, and told by the log.
 //!
-//! The history of years is large, and nobody who starts needs it: what is in force stands elsewhere, and whether lines can
-//! be added is tried with the opening. So damage in old lines is no reason to set a state aside, and keeps no request
-//! waiting. Owns how far was looked. Refuses to mend anything. Invariant: between two looks whoever asks the store comes
-//! first.
+//! The history of years is large, and nobody who starts needs it: what is in force stands elsewhere, and whether lines
+//! can be added is tried with the opening. So damage in old lines is no reason to set a state aside, and keeps no
+//! request waiting. Owns how far was looked. Refuses to mend anything. Invariant: between two looks whoever asks the
+//! store comes first.
 
 use std::time::Duration;
 

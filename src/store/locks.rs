@@ -49,7 +49,8 @@ pub fn path(dir: &Path, rollout: Option<&str>) -> PathBuf {
     dir.join(FOLDER).join(format!("{}.json", rollout.unwrap_or(EVERY)))
 }
 
-/// Writes a lock and returns when it is on the disk. `dir` is the state directory; what is written belongs to its owner.
+/// Writes a lock and returns when it is on the disk. `dir` is the state directory; what is written belongs to its
+/// owner.
 pub fn write_lock(dir: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<()> {
     if let Some(name) = rollout.filter(|name| name.is_empty() || name.contains('/') || *name == EVERY) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a rollout's name")));
@@ -81,8 +82,8 @@ pub fn is_there(dir: &Path, rollout: Option<&str>) -> io::Result<bool> {
     }
 }
 
-/// Reads all locks of a directory in which this process keeps its state; one that is not there holds none. An error: they
-/// cannot be read, and nobody knows what is locked.
+/// Reads all locks of a directory in which this process keeps its state; one that is not there holds none. An error:
+/// they cannot be read, and nobody knows what is locked.
 pub fn read_locks(dir: &Path) -> io::Result<LocksFound> {
     read_all(dir, dir::accept)
 }

@@ -2,11 +2,11 @@
 //!
 //! A write is one transaction with full synchronisation and a rollback journal: one file holds everything, a kill at
 //! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
-//! and await the answer; a full channel is an answer too. A database of an earlier version is [upgraded](super::upgrade);
-//! one that cannot be read, or was written by a newer version, is renamed to `serin.db.unreadable-STAMP` and never touched
-//! again. A start reads what is in force and tries whether the history takes another line; the history itself, which is
-//! large, is [looked through](super::past) afterwards. It is append-only by a trigger. Where the directory cannot be written at the start, every write tries to
-//! open it anew.
+//! and await the answer; a full channel is an answer too. A database of an earlier version is
+//! [upgraded](super::upgrade); one that cannot be read, or was written by a newer version, is renamed to
+//! `serin.db.unreadable-STAMP` and never touched again. A start reads what is in force and tries whether the history
+//! takes another line; the history itself, which is large, is [looked through](super::history_check) afterwards. It is
+//! append-only by a trigger. Where the directory cannot be written at the start, every write tries to open it anew.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -1,9 +1,10 @@
-//! A database of an earlier version, made this version's: all of it in one transaction, and what it was is kept beside it.
+//! A database of an earlier version, made this version's: all of it in one transaction, and what it was is kept beside
+//! it.
 //!
 //! The copy is on the disk before anything is changed, under a name that says which version it is of; it belongs to the
-//! directory's owner, as the database does. Whatever ends an upgrade (a kill, a full disk, somebody else's lock) leaves the
-//! database as it was, to be upgraded by the next start. What was said in a sentence stays that sentence, and numbers
-//! become numbers where they can be read. Invariant: no field is dropped that nobody is told of.
+//! directory's owner, as the database does. Whatever ends an upgrade (a kill, a full disk, somebody else's lock) leaves
+//! the database as it was, to be upgraded by the next start. What was said in a sentence stays that sentence, and
+//! numbers become numbers where they can be read. Invariant: no field is dropped that nobody is told of.
 
 use rusqlite::{Connection, params};
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! The writer of the access log: one thread, lines of JSON, a file that does not grow without end.
 //!
-//! A file is opened for appending when its first line comes, anew when it is asked to (another process has moved it), and
-//! put aside as `FILE.1` when it has reached its size. What cannot be written is dropped and counted, and said once a
-//! minute. Nobody but this thread waits for the disk or for whoever reads standard output. Invariant: a line is counted
-//! as written when the system has taken it, and after half a line another begins anew.
+//! A file is opened for appending when its first line comes, anew when it is asked to (another process has moved it),
+//! and put aside as `FILE.1` when it has reached its size. What cannot be written is dropped and counted, and said once
+//! a minute. Nobody but this thread waits for the disk or for whoever reads standard output. Invariant: a line is
+//! counted as written when the system has taken it, and after half a line another begins anew.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,7 +1,7 @@
 //! The log: lines on standard error, for people or as JSON, from a plain level up.
 //!
-//! Only Serin's own lines follow the chosen level; libraries are heard from `warn` up, so that `trace` never shows
-//! what travels in a header. Set once, by main's commands; a library user who has a subscriber keeps it. Nobody waits for
+//! Only Serin's own lines follow the chosen level; libraries are heard from `warn` up, so that `trace` never shows what
+//! travels in a header. Set once, by main's commands; a library user who has a subscriber keeps it. Nobody waits for
 //! standard error: lines go through a [queue](super::log_queue).
 
 use std::io::{self, IsTerminal, Write};

@@ -1,9 +1,9 @@
 //! What stands between whoever logs and standard error: a bounded queue of lines, and a thread that writes them.
 //!
-//! Standard error may be a pipe that nobody reads, or a file on a disk that hangs. Whoever logs never waits for it, so that
-//! no request and no rollback does: a line that finds the queue full is dropped and counted, and how many were is said once
-//! there is room again. [`flush`](Queue::flush) waits, for a bounded time, until what was logged before it is written: the
-//! last words of a process are not lost. Invariant: lines are written whole and in their order.
+//! Standard error may be a pipe that nobody reads, or a file on a disk that hangs. Whoever logs never waits for it, so
+//! that no request and no rollback does: a line that finds the queue full is dropped and counted, and how many were is
+//! said once there is room again. [`flush`](Queue::flush) waits, for a bounded time, until what was logged before it is
+//! written: the last words of a process are not lost. Invariant: lines are written whole and in their order.
 
 use std::io::{self, Write};
 use std::sync::Arc;

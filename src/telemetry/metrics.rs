@@ -1,8 +1,8 @@
 //! Every metric: its name, labels, help text and where its value comes from.
 //!
 //! All are written afresh from [`Status`] at every scrape: no value is ever kept in two places, and what a rollout is
-//! at leaves the metrics with it; what was counted stays, since a scraper takes differences. Labels are bounded: names of
-//! the file, outcomes, phases; never a user id or a raw model name.
+//! at leaves the metrics with it; what was counted stays, since a scraper takes differences. Labels are bounded: names
+//! of the file, outcomes, phases; never a user id or a raw model name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -109,7 +109,7 @@ metrics_list! {
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
-        "Connections whose client closed its side with a request open and was taken to have left, since it could not be asked: HTTP/1.0 (http10), a body passed on as it comes (body), within an answer (answer), HTTP/2 (http2).";
+        "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]

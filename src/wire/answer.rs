@@ -1,9 +1,9 @@
 //! One whole answer that is no stream, read once before it is let through.
 //!
-//! Owns what the body of a 2xx means: that it holds output or none, that it says it failed, that it was cut, that it is no
-//! answer of its dialect at all, and what it took. Where an official SDK reads it and gets output, it is one, whatever it
-//! lacks; white space and a byte-order mark in front make no difference. Nothing is copied and no values are built; only a
-//! complaint, once found, is.
+//! Owns what the body of a 2xx means: that it holds output or none, that it says it failed, that it was cut, that it is
+//! no answer of its dialect at all, and what it took. Where an official SDK reads it and gets output, it is one,
+//! whatever it lacks; white space and a byte-order mark in front make no difference. Nothing is copied and no values
+//! are built; only a complaint, once found, is.
 
 use serde::de::{IgnoredAny, MapAccess};
 
@@ -38,7 +38,8 @@ impl AnswerReading {
     }
 }
 
-/// Reads the whole body of a 2xx. `announced`: it is as long as it was announced to be, and so can be trusted to be whole.
+/// Reads the whole body of a 2xx. `announced`: it is as long as it was announced to be, and so can be trusted to be
+/// whole.
 #[must_use]
 pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerReading {
     if announced

@@ -1,5 +1,5 @@
-//! Text from elsewhere, made fit to be shown: what a terminal would obey, a log would be split by or a reader deceived by
-//! is written out.
+//! Text from elsewhere, made fit to be shown: what a terminal would obey, a log would be split by or a reader deceived
+//! by is written out.
 //!
 //! Controls (ESC among them), format characters (those that turn the direction of text, join or hide) and separators of
 //! lines become `\u001b`, in JSON's way of writing, so that JSON stays JSON. Everything else stays as it is. Whoever

@@ -1,9 +1,9 @@
 //! One streamed answer, read as it passes.
 //!
 //! Owns what is known of a stream so far: whether real output was seen, whether it failed, whether its end was seen and
-//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read, and is only noted, and what
-//! follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing, and
-//! are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
+//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read, and is only noted, and
+//! what follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing,
+//! and are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
 
 mod error_event;
 
@@ -93,8 +93,8 @@ impl StreamReader {
         self.framer.read(piece, |event| known.take(event))
     }
 
-    /// The stream ended properly: a last event counts without its blank line, unless it is half of one. Of one that is too
-    /// long to be kept nobody can tell.
+    /// The stream ended properly: a last event counts without its blank line, unless it is half of one. Of one that is
+    /// too long to be kept nobody can tell.
     pub fn end(&mut self) {
         let known = &mut self.known;
         self.framer.end(|event| {
@@ -122,8 +122,8 @@ impl StreamReader {
         self.known.is_foreign() && !self.known.done
     }
 
-    /// Whether the data of an event was neither JSON nor an end; where it is not [`StreamReader::thorough`], events behind
-    /// the first output may not have been looked at.
+    /// Whether the data of an event was neither JSON nor an end; where it is not [`StreamReader::thorough`], events
+    /// behind the first output may not have been looked at.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {
         self.known.unreadable

@@ -73,7 +73,8 @@ impl Counts {
         }
     }
 
-    /// The counts of an object that holds nothing but whole numbers; `None` for any other. A short way for the usual one.
+    /// The counts of an object that holds nothing but whole numbers; `None` for any other. A short way for the usual
+    /// one.
     pub(super) fn of_plain(json: &[u8]) -> Option<Counts> {
         let mut counts = Counts::default();
         let mut rest = json.strip_prefix(b"{")?;

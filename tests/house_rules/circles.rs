@@ -1,9 +1,9 @@
 //! No file may need another that needs it: what both need lies in a file below them.
 //!
-//! Looked for in the data plane, whose files follow a request's path, and where the state of rollouts is decided and kept.
-//! An import is any path that begins with `crate`, `super`, `self` or a module that the file declares, in a `use` or in
-//! the midst of code. Tests may import what they like, and a `mod.rs` is a
-//! table of modules, which the same rule holds it to.
+//! Looked for in the data plane, whose files follow a request's path, and where the state of rollouts is decided and
+//! kept. An import is any path that begins with `crate`, `super`, `self` or a module that the file declares, in a `use`
+//! or in the midst of code. Tests may import what they like, and a `mod.rs` is a table of modules, which the same rule
+//! holds it to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

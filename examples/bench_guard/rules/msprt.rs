@@ -1,8 +1,8 @@
 //! The mixture sequential probability ratio test on the difference of two rates, running from the start.
 //!
 //! R. Johari, P. Koomen, L. Pekelis and D. Walsh, "Always valid inference" (2022): the difference of the arms' mean
-//! rates, taken for normal, against a normal mixture of true differences. Back when the ratio reaches 1000 and the canary
-//! is the worse one. An approximation, so nothing is decided on fewer than a hundred requests of an arm.
+//! rates, taken for normal, against a normal mixture of true differences. Back when the ratio reaches 1000 and the
+//! canary is the worse one. An approximation, so nothing is decided on fewer than a hundred requests of an arm.
 
 use serin::simulate::rule::{Detector, TickCounts};
 

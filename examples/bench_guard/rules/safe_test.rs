@@ -2,8 +2,8 @@
 //!
 //! R. Turner, A. Ly and P. Grunwald, "Generic E-variables for exact sequential k-sample tests that allow for optional
 //! stopping" (2024). Each tick is a block of both arms. Both rates are estimated from all ticks before (Beta prior,
-//! 0.18 each, as the authors suggest), and the block's likelihood under them is divided by that under their common mean.
-//! It bets only while the canary's estimate is the higher one. Back when the product reaches 1000.
+//! 0.18 each, as the authors suggest), and the block's likelihood under them is divided by that under their common
+//! mean. It bets only while the canary's estimate is the higher one. Back when the product reaches 1000.
 
 use serin::simulate::rule::{Detector, TickCounts};
 

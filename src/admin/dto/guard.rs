@@ -1,8 +1,8 @@
 //! What the guard knows of a canary, as the API says it.
 //!
-//! Evidence is a plain number: how many times likelier what was seen is if the canary is worse than tolerated. Rates come
-//! with the interval that they lie in by 95% (Wilson). Counts are of users who are not paused for what happened to them
-//! before, so they may be lower than those of the metrics.
+//! Evidence is a plain number: how many times likelier what was seen is if the canary is worse than tolerated. Rates
+//! come with the interval that they lie in by 95% (Wilson). Counts are of users who are not paused for what happened to
+//! them before, so they may be lower than those of the metrics.
 
 use std::collections::BTreeMap;
 

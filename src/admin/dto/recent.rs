@@ -1,8 +1,8 @@
 //! The traffic of the last minutes, as the API says it.
 //!
-//! What really happened on each arm, whatever its share was meanwhile: nothing here begins anew with a share or a reload.
-//! What the guard counts at the present share is [`Window`](super::Window) and [`Guard`](super::Guard), and leaves out
-//! what judges nobody.
+//! What really happened on each arm, whatever its share was meanwhile: nothing here begins anew with a share or a
+//! reload. What the guard counts at the present share is [`Window`](super::Window) and [`Guard`](super::Guard), and
+//! leaves out what judges nobody.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! What the answers of both arms mean for a rollout: which endpoints users would lose on the canary.
 //!
-//! Judges and words; asks nobody. Only what is certain is a failure: an endpoint that stable has and the canary has not,
-//! a stable that has none of those that are split, an arm that refuses its key, redirects or answers with something else
-//! than its API. What could not be found out, or is no endpoint of one of the arms, is a note: the guard still stands
-//! behind it.
+//! Judges and words; asks nobody. Only what is certain is a failure: an endpoint that stable has and the canary has
+//! not, a stable that has none of those that are split, an arm that refuses its key, redirects or answers with
+//! something else than its API. What could not be found out, or is no endpoint of one of the arms, is a note: the guard
+//! still stands behind it.
 
 use serde_json::{Value, json};
 

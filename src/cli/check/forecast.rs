@@ -1,8 +1,8 @@
 //! How long the guard of each rollout would take to see a fault, before anything runs.
 //!
-//! By the same function that a running sidecar uses, with an hour of health before the fault: what comes out is about the
-//! time that half of the cases take. The share is the first stage's, where most rollouts meet a fault, or the pinned one.
-//! The traffic is not in the file: it is given, or a few are tried.
+//! By the same function that a running sidecar uses, with an hour of health before the fault: what comes out is about
+//! the time that half of the cases take. The share is the first stage's, where most rollouts meet a fault, or the
+//! pinned one. The traffic is not in the file: it is given, or a few are tried.
 
 use serde_json::{Value, json};
 

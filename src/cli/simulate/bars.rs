@@ -1,7 +1,7 @@
 //! The picture of what became of all rollouts: a bar for each rule, in pieces that together are all of them.
 //!
-//! Made of boxes and not of SVG, so that names and bars find their own room on any screen. A piece says its part where it
-//! is wide enough for the words; the table has the numbers in any case.
+//! Made of boxes and not of SVG, so that names and bars find their own room on any screen. A piece says its part where
+//! it is wide enough for the words; the table has the numbers in any case.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
 //! What the pictures of the page are made of: scales, ticks, paths and texts, as inline SVG.
 //!
 //! Every picture is drawn twice, for a desk and for a phone, and the style sheet shows the one that fits: a drawing
-//! that is only made smaller has letters that nobody can read. Colours are classes, so that light and dark are the style
-//! sheet's business. Owns no data; everything that came from elsewhere goes through [`escape`].
+//! that is only made smaller has letters that nobody can read. Colours are classes, so that light and dark are the
+//! style sheet's business. Owns no data; everything that came from elsewhere goes through [`escape`].
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! How numbers of a simulation are said: times, counts, and parts of many runs.
 //!
-//! One way for the table, the sentences and the page. Parts never claim more than was seen: what is not nothing is never
-//! said as 0%, and what is not everything never as 100%. What is missing is a dash.
+//! One way for the table, the sentences and the page. Parts never claim more than was seen: what is not nothing is
+//! never said as 0%, and what is not everything never as 100%. What is missing is a dash.
 
 use crate::describe::format;
 use crate::simulate::quantiles::Distribution;

@@ -1,7 +1,7 @@
 //! The same answers for programs: every number, and everything that it takes to repeat them.
 //!
-//! Rates and shares are written as in flags.yaml, times are seconds. Nothing in it depends on the machine or on how many
-//! threads there were. A number that there is none of is null.
+//! Rates and shares are written as in flags.yaml, times are seconds. Nothing in it depends on the machine or on how
+//! many threads there were. A number that there is none of is null.
 
 use serde_json::{Value, json};
 

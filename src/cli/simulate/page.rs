@@ -1,8 +1,8 @@
 //! The page that `--html` writes: the answer as one file that opens anywhere, with no network and no script.
 //!
 //! What a reader wants first stands first: the answer in a sentence, its numbers, how soon against the others, one
-//! rollout to look at, and at the end everything that it takes to repeat it. Light and dark, desk and phone are the style
-//! sheet's. Nothing in it depends on the machine or the day, so the same question writes the same page.
+//! rollout to look at, and at the end everything that it takes to repeat it. Light and dark, desk and phone are the
+//! style sheet's. Nothing in it depends on the machine or the day, so the same question writes the same page.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
 //! The answer to a question: a table with a row for each rule, in columns that fit what was asked.
 //!
-//! Where there is a fault, how soon it was found and what that cost; where there is none, whether rollouts reached their
-//! end. A column that could only hold one value is left out. Owns which columns there are and how a terminal sets them;
-//! the page has the same table.
+//! Where there is a fault, how soon it was found and what that cost; where there is none, whether rollouts reached
+//! their end. A column that could only hold one value is left out. Owns which columns there are and how a terminal sets
+//! them; the page has the same table.
 
 use super::super::output::Style;
 use super::format::{self, NONE};

@@ -1,7 +1,7 @@
 //! The numbers of a decision in plain words, a line for each thing that was looked at.
 //!
-//! Says every number that came with the event: what no line knows, as a later version may send, is said by its name. Pure,
-//! and judges nothing: the words are the guard's own, put into an order.
+//! Says every number that came with the event: what no line knows, as a later version may send, is said by its name.
+//! Pure, and judges nothing: the words are the guard's own, put into an order.
 
 use std::collections::BTreeMap;
 

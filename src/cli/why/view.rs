@@ -1,8 +1,8 @@
 //! The answer to "why is it at this share?", as a person reads it at night.
 //!
 //! Pure: answers and the time in, text out. What is in force and why comes first, then the decision that led to it with
-//! its numbers, then what is watched and waited for. Sentences are long here, so they are broken at words; what came from
-//! elsewhere never breaks out of its place.
+//! its numbers, then what is watched and waited for. Sentences are long here, so they are broken at words; what came
+//! from elsewhere never breaks out of its place.
 
 use std::fmt::Write as _;
 

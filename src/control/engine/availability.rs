@@ -20,7 +20,7 @@ pub(super) struct AvailabilityAlerts {
     sent_at: [Option<Millis>; 2],
 }
 
-/// The names that a alert needs.
+/// The names that an alert needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
     pub(super) rollout: &'a str,

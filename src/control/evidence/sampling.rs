@@ -2,7 +2,7 @@
 //!
 //! A sample carries the number of its evidence block. Which rollout owns a block changes only with the file and with
 //! epochs, so owners are kept in a table and not searched for. A sample of an earlier epoch says only that a request no
-//! longer waits. Dropped samples are counted by a metric, and the history has a alert of them at most once an hour,
+//! longer waits. Dropped samples are counted by a metric, and the history has an alert of them at most once an hour,
 //! because the guard cannot judge what it does not see. Decides nothing.
 
 use std::collections::HashMap;

@@ -109,8 +109,8 @@ pub struct ArmCounts {
 }
 
 impl ArmCounts {
-    /// So many events in so many requests. What was sent before the count began may have failed since, so that there may
-    /// be more of them: then every request counts as one.
+    /// So many events in so many requests. What was sent before the count began may have failed since, so that there
+    /// may be more of them: then every request counts as one.
     #[must_use]
     pub fn new(events: f64, requests: f64, users: Option<u32>) -> ArmCounts {
         let of = requests.max(events);

@@ -456,8 +456,8 @@ impl Analysis {
         (self.canary_down, self.stable_down) = (DownDetector::default(), DownDetector::default());
     }
 
-    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `by_source`: the same
-    /// by source, where there are several.
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `by_source`:
+    /// the same by source, where there are several.
     pub fn skip_tick(&mut self, guard: &Guard, tick: &Tick, by_source: Option<&TickBySource>) {
         match by_source {
             Some(by_source) => self.tick_by_source(guard, tick, by_source, 0.0, Analysis::end_runs),

@@ -59,8 +59,8 @@ impl StableBaseline {
         self.incident.largest()
     }
 
-    /// Stable has no traffic from now on: whether it is still in trouble cannot be known, and how it usually is stays as it
-    /// was before.
+    /// Stable has no traffic from now on: whether it is still in trouble cannot be known, and how it usually is stays
+    /// as it was before.
     pub fn stop_observing(&mut self) {
         self.incident = Cusum::default();
         (self.incident_seconds, self.incident_requests, self.incident_failures) = (0.0, 0.0, 0.0);

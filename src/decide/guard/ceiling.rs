@@ -2,8 +2,8 @@
 //!
 //! A ceiling looks at the canary alone, and one source can send it any number of requests that fail. So the counts are
 //! those of the deciding sources: where there are several, the one that makes the counts too high is left out. Owns the
-//! windows. The users of [`AnalysisResult`](super::analysis::AnalysisResult) compare them with the limit. Invariant: of a single source
-//! all requests are counted.
+//! windows. The users of [`AnalysisResult`](super::analysis::AnalysisResult) compare them with the limit. Invariant: of
+//! a single source all requests are counted.
 
 use super::constants::Constants;
 use super::numbers::wilson;
@@ -30,7 +30,8 @@ impl CeilingWindow {
         CeilingWindow(BySource::new(CountsInWindow { window: Window::new(length), counts: Counts::default() }))
     }
 
-    /// A length of time more, which ends now: the counts that decide. `by_source`: the same by source, where there are several.
+    /// A length of time more, which ends now: the counts that decide. `by_source`: the same by source, where there are
+    /// several.
     pub fn tick(
         &mut self,
         constants: &Constants,

@@ -29,7 +29,8 @@ pub struct Constants {
     pub refill: [f64; ALTERNATIVES],
     /// How much may gather at once.
     pub burst: f64,
-    /// Evidence never grows beyond this (twenty nats), so that old evidence can fade. A multiple, unlike all other evidence.
+    /// Evidence never grows beyond this (twenty nats), so that old evidence can fade. A multiple, unlike all other
+    /// evidence.
     pub evidence_cap: f64,
     /// How fast the measured share of traffic forgets.
     pub share_half_life: f64,

@@ -179,8 +179,8 @@ impl DecisionInputs<'_> {
         }
     }
 
-    /// How many events less it takes for the evidence to stay below its bound. What a burst gains is limited, so by what
-    /// was gathered alone it would look like fewer than by what was seen; the larger of both is told.
+    /// How many events less it takes for the evidence to stay below its bound. What a burst gains is limited, so by
+    /// what was gathered alone it would look like fewer than by what was seen; the larger of both is told.
     fn fewer(&self, rule: Rule) -> f64 {
         let DecisionInputs { guard, analysis, result, .. } = self;
         let aspect = rule.aspect();

@@ -4,10 +4,11 @@
 //! the arm that it happened on ([`relative`]), so that an outage of both providers is no evidence. A dead canary is
 //! detected faster by [`down`] and [`silent`]. Where stable has too little traffic for a comparison, a rate above the
 //! usual one ([`cusum`], [`baseline`]) asks for a confirmation at 50%. One user counts once per pause ([`user_cap`]);
-//! slow answers are events of their own ([`slow`]). [`analysis`] holds and evaluates the numbers of a try, [`rate_check`] has
-//! the limits at the end of a step, [`rule`] lists what can be detected, [`decision_inputs`] collects the inputs of a decision,
-//! [`trace`] writes what was seen as lines for programs, and [`forecast`] estimates detection times. Decides nothing:
-//! [`rollout::step`](super::rollout::step) does. Reads no clock and no live counters, and stores nothing.
+//! slow answers are events of their own ([`slow`]). [`analysis`] holds and evaluates the numbers of a try,
+//! [`rate_check`] has the limits at the end of a step, [`rule`] lists what can be detected, [`decision_inputs`]
+//! collects the inputs of a decision, [`trace`] writes what was seen as lines for programs, and [`forecast`] estimates
+//! detection times. Decides nothing: [`rollout::step`](super::rollout::step) does. Reads no clock and no live counters,
+//! and stores nothing.
 
 pub mod analysis;
 pub mod aspect;

@@ -2,7 +2,7 @@
 //!
 //! All of them use the present step, and compare with stable's rate over the same time, or with its history where
 //! stable had no requests. Passing such a check means that the canary does well. Whether it does worse than stable is a
-//! separate question, which a [`Analysis`] answers.
+//! separate question, which an [`Analysis`] answers.
 
 use super::analysis::{Analysis, fraction};
 use super::numbers::wilson;

@@ -1,6 +1,6 @@
 //! The guard's numbers for every set of sources, so that no single source decides.
 //!
-//! There is a [`Analysis`] for every set of groups, each with the same rule and its own requests. With three groups or
+//! There is an [`Analysis`] for every set of groups, each with the same rule and its own requests. With three groups or
 //! more, a result must hold without any single one of them; or there is one group without which it holds even when any
 //! other group is left out as well. So a source that lies cannot cause a result that the others do not see (the first
 //! condition leaves it out), and cannot hide one that they see (it is the exception of the second). One or two sources
@@ -185,7 +185,8 @@ mod tests {
         [result.of(Aspect::Failing).is_alarm(), result.down, result.stable_down, result.incident]
     }
 
-    /// Some seconds in which one source has most of the traffic and all users on the canary, and two others have none there.
+    /// Some seconds in which one source has most of the traffic and all users on the canary, and two others have none
+    /// there.
     fn uneven(counts: Counts, seconds: usize) -> Analysis {
         let guard = Guard::default();
         let quorum = Quorum { groups: 0b111, on_canary: 0b001, dominant: None };

@@ -5,8 +5,8 @@
 //! same. Owns the traffic of each group, and the [`Quorum`] that follows from it. A source decides from its 50th
 //! request on. Before that it decides only while fewer than three sources have sent that many and these have not yet
 //! sent 500 together and nearly all of the traffic, so that the first source does not decide alone.
-//! [`source_sets`](super::source_sets) applies a quorum. Invariant: a single source is counted with all its requests, and the sums
-//! that are shown include every source.
+//! [`source_sets`](super::source_sets) applies a quorum. Invariant: a single source is counted with all its requests,
+//! and the sums that are shown include every source.
 
 use super::constants::Constants;
 use super::numbers::fading;
@@ -25,8 +25,8 @@ const KNOWN: f64 = 500.0;
 const FEW: f64 = 0.02;
 /// A source with more than this part of the traffic decides alone: without it too little is left to judge by.
 const DOMINANT: f64 = 0.75;
-/// A source whose last request on the canary is so many of its requests ago has no users there. Only one of a hundred may
-/// be sent there: of two sources of three none was among the last five hundred often enough, and one decided alone.
+/// A source whose last request on the canary is so many of its requests ago has no users there. Only one of a hundred
+/// may be sent there: of two sources of three none was among the last five hundred often enough, and one decided alone.
 const NONE_THERE: f64 = 1000.0;
 /// With less traffic than this a group has gone: two half-lives after a single request.
 const GONE: f64 = 0.25;

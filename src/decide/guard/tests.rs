@@ -40,8 +40,8 @@ fn binomial(n: u32, k: u32, p: f64) -> f64 {
     choose * p.powi(i32::try_from(k).unwrap()) * (1.0 - p).powi(i32::try_from(n - k).unwrap())
 }
 
-/// The mean of what one tick multiplies the evidence by, over all that can happen, where the canary is exactly as bad as
-/// is tolerated. That it is at most 1 is what the bound on wrong rollbacks rests on.
+/// The mean of what one tick multiplies the evidence by, over all that can happen, where the canary is exactly as bad
+/// as is tolerated. That it is at most 1 is what the bound on wrong rollbacks rests on.
 #[test]
 fn on_the_boundary_evidence_does_not_grow_in_the_mean() {
     for (stable, canary, rate) in [(9, 1, 0.03), (6, 4, 0.2), (12, 3, 0.004), (3, 3, 0.5)] {

@@ -69,7 +69,8 @@ pub enum WaitEnd {
     Dropped,
 }
 
-/// Whose requests they are, and how many of each: at high rates very many wait at one time, and each is taken out again.
+/// Whose requests they are, and how many of each: at high rates very many wait at one time, and each is taken out
+/// again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct CountByUser {
     by_user: BTreeMap<u16, u32>,
@@ -236,8 +237,8 @@ impl WaitingRequests {
         second < self.older_until
     }
 
-    /// Time has passed: what is over is forgotten, and what is very old is counted and no more. Whoever waited in vain is
-    /// remembered as long as the requests of that second may be compared: not before `compared`, by kind.
+    /// Time has passed: what is over is forgotten, and what is very old is counted and no more. Whoever waited in vain
+    /// is remembered as long as the requests of that second may be compared: not before `compared`, by kind.
     pub fn pass(&mut self, second: u32, compared: [u32; 2]) {
         self.older_until = self.older_until.max(second.saturating_sub(REACH));
         let (older, named, until) = (&mut self.older, &mut self.named, self.older_until);

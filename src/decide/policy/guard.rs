@@ -1,8 +1,8 @@
 //! What judges a canary, as the file has it: the rules of the guard and what follows from a regression.
 //!
-//! Shapes and defaults only; what is made of them is [`decide::guard`](crate::decide::guard)'s. The defaults are the ones
-//! that were tried by simulation. Invariant: ratios are at least 1, patience and quantiles lie in the ranges that the
-//! reader of the file checks.
+//! Shapes and defaults only; what is made of them is [`decide::guard`](crate::decide::guard)'s. The defaults are the
+//! ones that were tried by simulation. Invariant: ratios are at least 1, patience and quantiles lie in the ranges that
+//! the reader of the file checks.
 
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;

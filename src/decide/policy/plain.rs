@@ -1,8 +1,8 @@
 //! Policies, providers and rollouts of which a test says only what it is about.
 //!
 //! Owns the one literal of each of these types that tests are made from, so that a new field is written down here and
-//! nowhere else among them. A test changes what it needs: `Rollout { fallback, ..rollout("chat") }`. Nothing here reads a
-//! file: what `flags` makes of a text is another matter. The tests that use the crate from outside include this file.
+//! nowhere else among them. A test changes what it needs: `Rollout { fallback, ..rollout("chat") }`. Nothing here reads
+//! a file: what `flags` makes of a text is another matter. The tests that use the crate from outside include this file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -3,8 +3,8 @@
 //! One formula for every surface and every decision: 0 if locked or blocked; else `rollback_to` if the guard rolled
 //! this attempt back; else the pinned share; else half while the canary is confirmed; else the ramp's; never above
 //! `ramp.max`. A rollback never raises the share: a lock's `--to` and `rollback_to` only lower what lies under them, so
-//! `percent: 0` is 0 in every case. [`in_force`] runs with every tick and allocates nothing; [`share_reason`] gives the reason,
-//! for display.
+//! `percent: 0` is 0 in every case. [`in_force`] runs with every tick and allocates nothing; [`share_reason`] gives the
+//! reason, for display.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Whether and when a canary that the guard rolled back is tried again automatically.
 //!
-//! Each retry of an attempt waits longer than the one before, and their number is bounded. [`promotion`](super::promotion)
-//! says what delays a retry that is due.
+//! Each retry of an attempt waits longer than the one before, and their number is bounded.
+//! [`promotion`](super::promotion) says what delays a retry that is due.
 
 use super::state::RolloutState;
 use crate::decide::policy::Canary;

@@ -180,7 +180,8 @@ pub enum Phase {
     Probing,
     /// At a stage of the ramp.
     Ramping,
-    /// At a stage where stable has too little traffic to be compared with: half of the users are with each, for a while.
+    /// At a stage where stable has too little traffic to be compared with: half of the users are with each, for a
+    /// while.
     Confirming {
         /// Whether the ramp had come to its end.
         completed: bool,

@@ -1,8 +1,8 @@
 //! A step under construction: the state that is being changed, and the events to report.
 //!
 //! Owns what every part of a step may do: move the ramp, begin a try, lock the rollout, record an event.
-//! [`step`](super::step), [`command`](super::command) and [`guard_step`](super::guard_step) decide what is done; all work
-//! on one draft. Invariant: the previous state is never changed.
+//! [`step`](super::step), [`command`](super::command) and [`guard_step`](super::guard_step) decide what is done; all
+//! work on one draft. Invariant: the previous state is never changed.
 
 use super::command_result::{CommandNote, CommandRefusal};
 use super::context::RolloutContext;

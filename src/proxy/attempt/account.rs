@@ -1,9 +1,10 @@
 //! The account of one request: begun once, ended once, with one attempt or more in between.
 //!
-//! Charged to the arm that the split chose and to the snapshot by which the request was first dispatched. An attempt at another
-//! provider is counted under that provider's name and is never evidence. Owns the order of a request's events, and makes a
-//! record of each attempt and of the request where they end; what follows from a record is decided in [`sinks`](super::sinks).
-//! Invariants: every attempt that was dispatched ends with exactly one outcome, and so does every request that began.
+//! Charged to the arm that the split chose and to the snapshot by which the request was first dispatched. An attempt at
+//! another provider is counted under that provider's name and is never evidence. Owns the order of a request's events,
+//! and makes a record of each attempt and of the request where they end; what follows from a record is decided in
+//! [`sinks`](super::sinks). Invariants: every attempt that was dispatched ends with exactly one outcome, and so does
+//! every request that began.
 
 mod end;
 mod refusals;
@@ -67,7 +68,8 @@ pub(crate) enum Part {
 }
 
 impl Account {
-    /// For a request that is about to be dispatched by this plan. It is large and often passed on, so it is made in a box.
+    /// For a request that is about to be dispatched by this plan. It is large and often passed on, so it is made in a
+    /// box.
     pub(crate) fn planned(
         core: &Rc<Core>,
         in_use: &Rc<InUse>,
@@ -127,8 +129,8 @@ impl Account {
         self.earlier_plans.attempts() + usize::from(self.attempts)
     }
 
-    /// Begins another attempt; `own_key`: with a key of Serin's. The same provider asked again without a ticket keeps the one
-    /// that it had.
+    /// Begins another attempt; `own_key`: with a key of Serin's. The same provider asked again without a ticket keeps
+    /// the one that it had.
     pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<ProbeToken>, own_key: bool) {
         if probe.is_some() || candidate.id != self.attempt.candidate.id {
             self.release_probe();
@@ -157,8 +159,8 @@ impl Account {
             || self.scope.still_stands(&now, self.attempt.candidate.id, self.attempts == 0)
     }
 
-    /// Checks the plan right before the request is sent. Begins the attempt and returns true if it still stands. A newer
-    /// snapshot that changes nothing for this request does not have it planned anew.
+    /// Checks the plan right before the request is sent. Begins the attempt and returns true if it still stands. A
+    /// newer snapshot that changes nothing for this request does not have it planned anew.
     pub(crate) fn dispatch(&mut self) -> bool {
         let now = self.scope.core.in_use();
         if !Rc::ptr_eq(&now, &self.scope.in_use) {

@@ -1,9 +1,10 @@
 //! What an attempt means for the breakers of its provider.
 //!
-//! Owns which breaker it is reported to. A rollout's stable: only failures to connect, since any other failure may be caused by
-//! one user. All others: failures in a row, with the user or the source of the request. A rollout's canary: only requests
-//! that the split sent there, since what stable could not answer is no test of the canary. Decides nothing about when a
-//! breaker opens. Invariant: a request that no other candidate could have answered has no provider passed over for others.
+//! Owns which breaker it is reported to. A rollout's stable: only failures to connect, since any other failure may be
+//! caused by one user. All others: failures in a row, with the user or the source of the request. A rollout's canary:
+//! only requests that the split sent there, since what stable could not answer is no test of the canary. Decides
+//! nothing about when a breaker opens. Invariant: a request that no other candidate could have answered has no provider
+//! passed over for others.
 
 use crate::clock;
 use crate::decide::breaker::{AttemptSignal, Caller};

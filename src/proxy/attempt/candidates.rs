@@ -1,8 +1,9 @@
 //! The candidates for one request, in turn: the provider that the split chose, then the others.
 //!
-//! Owns their order, what the breakers change in it, and how often the same provider was asked. A provider whose breaker is open
-//! is put last: a breaker never refuses a request. A rollout's stable is put last only where it is unreachable, and where
-//! that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts nothing.
+//! Owns their order, what the breakers change in it, and how often the same provider was asked. A provider whose
+//! breaker is open is put last: a breaker never refuses a request. A rollout's stable is put last only where it is
+//! unreachable, and where that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts
+//! nothing.
 
 use std::collections::VecDeque;
 
@@ -56,8 +57,8 @@ impl Candidates {
         }
     }
 
-    /// In a rollout with this stable and this canary. `diverts`: whether another candidate is asked first while stable is
-    /// unreachable.
+    /// In a rollout with this stable and this canary. `diverts`: whether another candidate is asked first while stable
+    /// is unreachable.
     pub(super) fn between_arms(&mut self, stable: ProviderId, canary: ProviderId, diverts: bool) {
         (self.stable, self.diverts) = (Some(stable), diverts);
         self.canary_unchosen = (self.first != Some(canary)).then_some(canary);
@@ -91,8 +92,8 @@ impl Candidates {
         self.first = Some(id);
     }
 
-    /// The next candidate, with the breaker's ticket where the attempt is its probe; `None`: all were tried. `diverted` is
-    /// called with each that is put last, and with its breaker.
+    /// The next candidate, with the breaker's ticket where the attempt is its probe; `None`: all were tried. `diverted`
+    /// is called with each that is put last, and with its breaker.
     pub(crate) fn next(
         &mut self,
         in_use: &InUse,

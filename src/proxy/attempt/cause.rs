@@ -1,8 +1,8 @@
 //! From what was seen of a failed attempt to its [`Cause`].
 //!
-//! A malformed answer is described by its media type as it was sent and by the shape of its body; a redirect by the host that
-//! it points to; an error by its status, type and code. Each is short, printable and taken from the head or from the names
-//! of an error: no other byte of a body is ever shown, whatever its type says.
+//! A malformed answer is described by its media type as it was sent and by the shape of its body; a redirect by the
+//! host that it points to; an error by its status, type and code. Each is short, printable and taken from the head or
+//! from the names of an error: no other byte of a body is ever shown, whatever its type says.
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};

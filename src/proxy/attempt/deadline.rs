@@ -1,9 +1,9 @@
 //! Until when the chosen provider is waited for while another candidate could answer (`give_up_after`).
 //!
-//! One moment for all that is waited for in turn: a place in the queue, a connection, the answer's head, its first byte, and more
-//! than white space; and one for all attempts at this provider, with whatever key. A whole answer of the canary may take as
-//! long as `timeouts` say, so that only white space is limited there: its time begins with it. Owns no timer. Invariant:
-//! once it has begun it is never put off, as long as the request's plan stands.
+//! One moment for all that is waited for in turn: a place in the queue, a connection, the answer's head, its first
+//! byte, and more than white space; and one for all attempts at this provider, with whatever key. A whole answer of the
+//! canary may take as long as `timeouts` say, so that only white space is limited there: its time begins with it. Owns
+//! no timer. Invariant: once it has begun it is never put off, as long as the request's plan stands.
 
 use std::time::{Duration, Instant};
 

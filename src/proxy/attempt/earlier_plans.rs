@@ -1,10 +1,10 @@
 //! What was attempted for a request under plans that no longer stand.
 //!
-//! Where what is in force changes while a request is being recovered, the request is planned anew: by another version of the
-//! file, or on the other arm. Its attempts stay with the plan by which they were made, since names, series and evidence
-//! belong to that plan, until the request ends. Counts nothing. Invariants: a plan without an attempt leaves nothing here;
-//! within one epoch a request is one request to the guard, over all its plans; and a guard report that no plan continues is
-//! ended.
+//! Where what is in force changes while a request is being recovered, the request is planned anew: by another version
+//! of the file, or on the other arm. Its attempts stay with the plan by which they were made, since names, series and
+//! evidence belong to that plan, until the request ends. Counts nothing. Invariants: a plan without an attempt leaves
+//! nothing here; within one epoch a request is one request to the guard, over all its plans; and a guard report that no
+//! plan continues is ended.
 
 use std::mem;
 use std::sync::Arc;

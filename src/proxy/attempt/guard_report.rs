@@ -1,11 +1,11 @@
 //! The guard's part of one request at the provider that the split chose.
 //!
-//! Reports that the request was sent, when it is sent; its outcome as soon as that is certain, which is when another candidate
-//! is asked and not when a slow recovery has ended; and how long its first output took, or how long its client waited
-//! without any. Decides nothing: the [`Account`](super::account::Account) knows what is certain, and begins a report only for
-//! requests that count. Output counts from when it was seen, so that an answer that is held is no slower than one that is
-//! not. Invariant: each of these is reported at most once, and what another provider does is never reported. No provider is
-//! asked again after output of its own was seen.
+//! Reports that the request was sent, when it is sent; its outcome as soon as that is certain, which is when another
+//! candidate is asked and not when a slow recovery has ended; and how long its first output took, or how long its
+//! client waited without any. Decides nothing: the [`Account`](super::account::Account) knows what is certain, and
+//! begins a report only for requests that count. Output counts from when it was seen, so that an answer that is held is
+//! no slower than one that is not. Invariant: each of these is reported at most once, and what another provider does is
+//! never reported. No provider is asked again after output of its own was seen.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

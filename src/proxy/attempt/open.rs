@@ -1,7 +1,7 @@
 //! The attempt that is under way: its stage, and what is known of it so far.
 //!
-//! Owns what its [`AttemptRecord`] will be made of. Counts nothing. A request has one of these at a time, used
-//! anew for each attempt. Invariant: a record is made only of an attempt that was dispatched, and then it is idle again.
+//! Owns what its [`AttemptRecord`] will be made of. Counts nothing. A request has one of these at a time, used anew for
+//! each attempt. Invariant: a record is made only of an attempt that was dispatched, and then it is idle again.
 
 use std::time::Instant;
 

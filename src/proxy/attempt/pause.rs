@@ -1,8 +1,8 @@
 //! The pause before the same provider is asked again, for as long as that still makes sense.
 //!
-//! It ends at its time, and at once when the plan no longer stands, when the guard has withdrawn requests to the canary, or when
-//! Serin ends. A core wakes requests that pause at each publication; until then they cost a timer. Decides nothing about
-//! what follows. Invariant: a request that pauses is not being sent and holds no connection.
+//! It ends at its time, and at once when the plan no longer stands, when the guard has withdrawn requests to the
+//! canary, or when Serin ends. A core wakes requests that pause at each publication; until then they cost a timer.
+//! Decides nothing about what follows. Invariant: a request that pauses is not being sent and holds no connection.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;

@@ -1,8 +1,8 @@
 //! What is known of an attempt once it has ended.
 //!
-//! Made once, where the attempt ends, and read where attempts are counted, judged and logged ([`sinks`](super::sinks)). Holds
-//! no body, no key and no user id. Invariant: an attempt that was dispatched has one record, and no record is changed after
-//! it was handed on.
+//! Made once, where the attempt ends, and read where attempts are counted, judged and logged ([`sinks`](super::sinks)).
+//! Holds no body, no key and no user id. Invariant: an attempt that was dispatched has one record, and no record is
+//! changed after it was handed on.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A provider's refusal of a request, in its own words.
 //!
-//! Owns which words of an error matter: its code or type, and what it says is wrong with the request. Control shows them to
-//! people. Refuses to judge whether the refusal was right. Invariant: no words of a prompt are kept.
+//! Owns which words of an error matter: its code or type, and what it says is wrong with the request. Control shows
+//! them to people. Refuses to judge whether the refusal was right. Invariant: no words of a prompt are kept.
 
 use super::record::AttemptRecord;
 use crate::decide::incompatibility::Incompatibility;

@@ -1,7 +1,8 @@
 //! What is known of a request once it has ended.
 //!
-//! Made once, where the request ends, and read where requests are counted and logged ([`sinks`](super::sinks)). Holds no body,
-//! no key and no user id. Invariant: a request that began has one record, and no record is changed after it was made.
+//! Made once, where the request ends, and read where requests are counted and logged ([`sinks`](super::sinks)). Holds
+//! no body, no key and no user id. Invariant: a request that began has one record, and no record is changed after it
+//! was made.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! For how long a provider asks not to be asked again.
 //!
-//! Reads `retry-after-ms` (of OpenAI and Azure), else `Retry-After` in both of its forms (RFC 9110, 10.2.3): seconds, which
-//! some give a fraction, or a date. A date counts from the answer's own `Date`, so that two clocks that disagree do not
-//! matter; from Serin's clock only where there is none. Decides nothing about what follows. Invariant: what cannot be read
-//! is as good as absent, and so is a date that has passed.
+//! Reads `retry-after-ms` (of OpenAI and Azure), else `Retry-After` in both of its forms (RFC 9110, 10.2.3): seconds,
+//! which some give a fraction, or a date. A date counts from the answer's own `Date`, so that two clocks that disagree
+//! do not matter; from Serin's clock only where there is none. Decides nothing about what follows. Invariant: what
+//! cannot be read is as good as absent, and so is a date that has passed.
 
 use std::time::SystemTime;
 

@@ -1,9 +1,9 @@
 //! One attempt at one provider: a connection, a last check of the plan, the request, the response's head.
 //!
-//! Owns the one silent retry: a pooled connection that turns out to be dead before any byte of a response is no attempt, and is
-//! replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request is made once there
-//! is a connection for it, and anew for the retry. Invariant: between the check and the hand-over to hyper nothing waits, so
-//! no request is dispatched by a rollout that was rolled back meanwhile.
+//! Owns the one silent retry: a pooled connection that turns out to be dead before any byte of a response is no
+//! attempt, and is replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request
+//! is made once there is a connection for it, and anew for the retry. Invariant: between the check and the hand-over to
+//! hyper nothing waits, so no request is dispatched by a rollout that was rolled back meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
@@ -134,9 +134,9 @@ impl Dispatch<'_> {
     }
 }
 
-/// Sends a request to the provider and waits for the response's head. `recheck` is called right before each hand-over, and
-/// then `make_request`: once, and once more if a stale connection is replaced. `make_request` returns `None` if the body is
-/// gone; `give_back` gets a body that was not sent.
+/// Sends a request to the provider and waits for the response's head. `recheck` is called right before each hand-over,
+/// and then `make_request`: once, and once more if a stale connection is replaced. `make_request` returns `None` if the
+/// body is gone; `give_back` gets a body that was not sent.
 pub(crate) async fn run(
     dispatch: &Dispatch<'_>,
     mut recheck: impl FnMut() -> Recheck,

@@ -1,8 +1,8 @@
 //! What follows from a record: the one place from which ended attempts and requests are counted, judged and logged.
 //!
-//! Each sink is called here with the record and the request's scope. What must be known earlier (a request was sent, output
-//! came, another candidate is asked) is reported by the [`guard report`](super::guard_report). Has no state. Invariant: each
-//! sink gets each record once.
+//! Each sink is called here with the record and the request's scope. What must be known earlier (a request was sent,
+//! output came, another candidate is asked) is reported by the [`guard report`](super::guard_report). Has no state.
+//! Invariant: each sink gets each record once.
 
 use super::breaker;
 use super::cause::is_failure;

@@ -1,10 +1,10 @@
 //! Gives up attempts that wait for a canary which the guard has found down, so that another candidate is asked.
 //!
-//! A core wakes its connections when control has withdrawn requests, and each request that waits checks whether it is one of
-//! them; until then this costs nothing. They leave one by one over two seconds, so that stable is not asked for all at once;
-//! an answer that comes meanwhile is used. An attempt is given up only while no output of it was seen, wherever it waits: in
-//! the queue, for a connection, for a head, or for its first output. Invariant: no part of an attempt that is given up was
-//! sent to the client.
+//! A core wakes its connections when control has withdrawn requests, and each request that waits checks whether it is
+//! one of them; until then this costs nothing. They leave one by one over two seconds, so that stable is not asked for
+//! all at once; an answer that comes meanwhile is used. An attempt is given up only while no output of it was seen,
+//! wherever it waits: in the queue, for a connection, for a head, or for its first output. Invariant: no part of an
+//! attempt that is given up was sent to the client.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

@@ -1,8 +1,8 @@
 //! A client connection and its open requests, as their core counts them.
 //!
-//! Owns what belongs to one connection: its core, its lifetime, the source that its requests have, its place in all counts.
-//! Refuses to read from its socket. Invariants: a connection is in its core's list as long as it exists, and a request is
-//! counted as open until the last byte of its answer has been handed over.
+//! Owns what belongs to one connection: its core, its lifetime, the source that its requests have, its place in all
+//! counts. Refuses to read from its socket. Invariants: a connection is in its core's list as long as it exists, and a
+//! request is counted as open until the last byte of its answer has been handed over.
 
 use std::rc::Rc;
 use std::sync::Arc;

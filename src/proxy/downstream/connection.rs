@@ -53,8 +53,8 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
     let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
     let service = {
         let conn = Rc::clone(conn);
-        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is
-        // made where it stays, since it is large.
+        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It
+        // is made where it stays, since it is large.
         service_fn(move |request: Request<Incoming>| {
             let place = Box::new_uninit();
             let answer = Box::write(place, pipeline::serve(Rc::clone(&conn), request));

@@ -1,8 +1,8 @@
 //! How many client connections the process can hold, by its limit of open files.
 //!
-//! Every request may need a socket to a provider besides its client's, and the operators' ports, the state directory and
-//! flags.yaml need files at any time: so clients get less than half. Invariant: clients never use files that are reserved
-//! for others.
+//! Every request may need a socket to a provider besides its client's, and the operators' ports, the state directory
+//! and flags.yaml need files at any time: so clients get less than half. Invariant: clients never use files that are
+//! reserved for others.
 
 /// Files that are reserved for everything but requests.
 const RESERVED: u64 = 256;

@@ -1,7 +1,7 @@
 //! How far the data plane is on its way to its end.
 //!
-//! The server sets the phase, and the acceptor and every core follow it. Owns no clock: the server knows how long a drain
-//! has lasted. Invariant: no phase but `Stopped` ends an open connection.
+//! The server sets the phase, and the acceptor and every core follow it. Owns no clock: the server knows how long a
+//! drain has lasted. Invariant: no phase but `Stopped` ends an open connection.
 
 /// How far a process is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

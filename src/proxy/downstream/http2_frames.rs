@@ -1,8 +1,8 @@
 //! Where in an HTTP/2 frame a client is, found from the bytes as they pass.
 //!
-//! Reads length, kind and one flag of each frame: enough to know whether a block of headers, or any frame but one of data, is
-//! half-way in, so that a client that sends one slowly is limited in time like one that sends an HTTP/1 head slowly. The
-//! parser handles errors of the protocol. Invariant: constant memory, no byte is read twice.
+//! Reads length, kind and one flag of each frame: enough to know whether a block of headers, or any frame but one of
+//! data, is half-way in, so that a client that sends one slowly is limited in time like one that sends an HTTP/1 head
+//! slowly. The parser handles errors of the protocol. Invariant: constant memory, no byte is read twice.
 
 const HEAD: usize = 9;
 const DATA: u8 = 0x0;

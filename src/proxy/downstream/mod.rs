@@ -1,12 +1,13 @@
 //! Connections from clients.
 //!
-//! In: connections of the one listening socket. Out: one request after another, to [`pipeline`](super::request::pipeline),
-//! and each response on the connection that its request came by. Files, in the order in which a connection meets them:
-//! [`connection_limit`] (how many the process can hold), [`listener`] (accepts, and chooses a core by its [`load`]),
-//! [`worker`] (the core's thread, which follows the [`drain_phase`]), [`client_connection`] (what belongs to one, and its open requests) in the list of
-//! [`open_connections`], [`connection`] (protocol and requests), [`activity`] (what happens on it), [`lifetime`] (how long
-//! it may be silent or idle), and beneath hyper [`socket`], [`wake_filter`], [`http2_frames`] and [`half_close`] with [`request_stage`]. Refuses
-//! to read what a request says. Invariant: no connection stays open without a limit on its time.
+//! In: connections of the one listening socket. Out: one request after another, to
+//! [`pipeline`](super::request::pipeline), and each response on the connection that its request came by. Files, in the
+//! order in which a connection meets them: [`connection_limit`] (how many the process can hold), [`listener`] (accepts,
+//! and chooses a core by its [`load`]), [`worker`] (the core's thread, which follows the [`drain_phase`]),
+//! [`client_connection`] (what belongs to one, and its open requests) in the list of [`open_connections`],
+//! [`connection`] (protocol and requests), [`activity`] (what happens on it), [`lifetime`] (how long it may be silent
+//! or idle), and beneath hyper [`socket`], [`wake_filter`], [`http2_frames`] and [`half_close`] with [`request_stage`].
+//! Refuses to read what a request says. Invariant: no connection stays open without a limit on its time.
 
 mod activity;
 pub(crate) mod client_connection;

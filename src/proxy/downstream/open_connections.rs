@@ -1,7 +1,7 @@
 //! The open client connections of one core.
 //!
-//! Owns which of them are asked to leave when the process needs room for others: those that were idle, or silent, for the
-//! longest. Holds no connection open. Invariant: half a head, an answer on its way and a request in flight stay.
+//! Owns which of them are asked to leave when the process needs room for others: those that were idle, or silent, for
+//! the longest. Holds no connection open. Invariant: half a head, an answer on its way and a request in flight stay.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

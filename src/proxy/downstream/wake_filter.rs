@@ -1,9 +1,9 @@
 //! Spares a connection's task the wake-ups that hyper causes and that have nothing to do.
 //!
 //! Taking a piece out of a hyper body wakes the task of the connection that it came by, so that it can read on. When
-//! that piece was the last, nothing is left to read, and the task is scheduled and polled in vain: twice for every small
-//! request, which is a sizeable part of its cost. A [`WakeFilter`] stands between hyper and the task's waker. Invariant: a
-//! wake-up is dropped only where the body is known to be complete; any other is passed on.
+//! that piece was the last, nothing is left to read, and the task is scheduled and polled in vain: twice for every
+//! small request, which is a sizeable part of its cost. A [`WakeFilter`] stands between hyper and the task's waker.
+//! Invariant: a wake-up is dropped only where the body is known to be complete; any other is passed on.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

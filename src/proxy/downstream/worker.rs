@@ -1,8 +1,8 @@
 //! A data-plane core: one thread, one runtime, and the tasks that serve its connections.
 //!
-//! Besides connections it runs a sweep (connections whose time is over) and a fence: on every publication it waits until
-//! what was dispatched before has reached its sockets, and says so. Invariant: what a core acknowledged, it dispatches
-//! by.
+//! Besides connections it runs a sweep (connections whose time is over) and a fence: on every publication it waits
+//! until what was dispatched before has reached its sockets, and says so. Invariant: what a core acknowledged, it
+//! dispatches by.
 
 use std::rc::Rc;
 use std::sync::Arc;

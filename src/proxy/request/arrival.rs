@@ -1,7 +1,7 @@
 //! What is known of a request when it is accepted.
 //!
-//! One value, since it is made at the first stop of the [pipeline](super::pipeline) and used at the third and the last. The
-//! request counts as open from here on. Refuses to judge the request.
+//! One value, since it is made at the first stop of the [pipeline](super::pipeline) and used at the third and the last.
+//! The request counts as open from here on. Refuses to judge the request.
 
 use std::rc::Rc;
 use std::time::Instant;

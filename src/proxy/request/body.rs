@@ -1,7 +1,7 @@
 //! The body of a request on its way to a provider.
 //!
-//! [`RequestBody`] is what an attempt sends; [`Outgoing`] is the same as hyper polls it. [`Upload`] says for which side a
-//! body that streams waits at present, so that the time limits of a provider do not count while its client is slow.
+//! [`RequestBody`] is what an attempt sends; [`Outgoing`] is the same as hyper polls it. [`Upload`] says for which side
+//! a body that streams waits at present, so that the time limits of a provider do not count while its client is slow.
 //! Invariant: a body that streams is sent once; one that is held can be sent as often as it is needed.
 
 use std::cell::{Cell, RefCell};

@@ -1,8 +1,8 @@
 //! A request as the client sent it: what every attempt is made from.
 //!
-//! One value for all that an attempt reads of the request, so that attempts need not know how it was read. Everything in it is
-//! borrowed but the body: a body that streams is given away once, one that is held is lent as often as it is needed.
-//! Invariant: nothing of what the client sent is changed.
+//! One value for all that an attempt reads of the request, so that attempts need not know how it was read. Everything
+//! in it is borrowed but the body: a body that streams is given away once, one that is held is lent as often as it is
+//! needed. Invariant: nothing of what the client sent is changed.
 
 use std::cell::RefCell;
 

@@ -1,8 +1,9 @@
 //! Which credentials of a client are taken off a request, and where a key of `clients` is looked for.
 //!
-//! Built once per generation from the table in [`wire::credentials`](crate::wire::credentials) and from the file: what any
-//! provider is authenticated by is a credential of the client's too. Refuses to decide for which provider a credential was
-//! meant: the plan does. Invariant: names are compared as servers read them, so upper case and escapes hide none.
+//! Built once per generation from the table in [`wire::credentials`](crate::wire::credentials) and from the file: what
+//! any provider is authenticated by is a credential of the client's too. Refuses to decide for which provider a
+//! credential was meant: the plan does. Invariant: names are compared as servers read them, so upper case and escapes
+//! hide none.
 
 use std::borrow::Cow;
 

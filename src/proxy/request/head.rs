@@ -1,9 +1,9 @@
 //! What the head of a request says, and whether the request may pass.
 //!
-//! Reads the path, the framing and the client's key, and plans by them and by the body where the split needs it. A request that
-//! may not pass is rejected before a byte of its body is read. A browser's preflight passes without a key of `clients`, since
-//! no key of Serin's goes with it. Invariant: nothing of the request is changed but one thing: a key that was meant for Serin
-//! is taken off.
+//! Reads the path, the framing and the client's key, and plans by them and by the body where the split needs it. A
+//! request that may not pass is rejected before a byte of its body is read. A browser's preflight passes without a key
+//! of `clients`, since no key of Serin's goes with it. Invariant: nothing of the request is changed but one thing: a
+//! key that was meant for Serin is taken off.
 
 use http::header::{
     ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,

@@ -1,9 +1,9 @@
 //! Holds a body whole, so that the split can read it and a request can be sent again; within bounds.
 //!
-//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body` each and
-//! `limits.replay_memory` in all. A larger body goes on as it comes, after what was read of it. Other bodies are never held.
-//! Answers that are buffered use the same memory. Invariant: memory is reserved before a byte is kept, and given back when
-//! the request has been answered or given up.
+//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body`
+//! each and `limits.replay_memory` in all. A larger body goes on as it comes, after what was read of it. Other bodies
+//! are never held. Answers that are buffered use the same memory. Invariant: memory is reserved before a byte is kept,
+//! and given back when the request has been answered or given up.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

@@ -1,7 +1,8 @@
 //! Sorts out most header names that are not in a list, by their first letter and their length.
 //!
-//! A name is compared with a list only if one of the list begins alike and is as long. Names are lower case, as those of a
-//! header map are. Holds no names. Invariant: it may pass a name that is not in the list, and never drops one that is.
+//! A name is compared with a list only if one of the list begins alike and is as long. Names are lower case, as those
+//! of a header map are. Holds no names. Invariant: it may pass a name that is not in the list, and never drops one that
+//! is.
 
 /// The lengths of a list's names, by their first letter.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,8 @@
 //! Makes the request for one provider, from what the client sent, anew for every attempt.
 //!
-//! Headers, path, key, model name and fields of the body, all by what was prepared for the provider. What the client sent is
-//! only read, so nothing of one provider can reach the next: neither its key, nor its headers, nor its names for models.
-//! Invariant: a request is made complete or not at all.
+//! Headers, path, key, model name and fields of the body, all by what was prepared for the provider. What the client
+//! sent is only read, so nothing of one provider can reach the next: neither its key, nor its headers, nor its names
+//! for models. Invariant: a request is made complete or not at all.
 
 use http::Request;
 

@@ -1,8 +1,8 @@
 //! The path of one request, in eight stops.
 //!
-//! [`serve`] shows their order and nothing else; each stop is a call to the file that owns it. A problem at any stop becomes a
-//! response at the last one. The request ends, exactly once, when the body of its response is dropped. Invariant: a request
-//! is dispatched by what is in force at that moment, or planned anew.
+//! [`serve`] shows their order and nothing else; each stop is a call to the file that owns it. A problem at any stop
+//! becomes a response at the last one. The request ends, exactly once, when the body of its response is dropped.
+//! Invariant: a request is dispatched by what is in force at that moment, or planned anew.
 
 use std::pin::pin;
 use std::rc::Rc;

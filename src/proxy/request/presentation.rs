@@ -1,9 +1,9 @@
 //! How Serin presents itself to a provider: the same for the application's requests and for Serin's own probes.
 //!
-//! Built from the file alone, once: keys where `auth` wants them, `set_headers`, `query`, `Host` and the base path. The header
-//! rules decide which of the client's own credentials are taken off. Refuses to send anything. Invariants: each header is
-//! set by one rule only, values that may be secret are marked sensitive, and a value that no header can carry makes its
-//! provider unusable, with a reason that does not show it.
+//! Built from the file alone, once: keys where `auth` wants them, `set_headers`, `query`, `Host` and the base path. The
+//! header rules decide which of the client's own credentials are taken off. Refuses to send anything. Invariants: each
+//! header is set by one rule only, values that may be secret are marked sensitive, and a value that no header can carry
+//! makes its provider unusable, with a reason that does not show it.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

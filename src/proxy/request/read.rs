@@ -1,7 +1,8 @@
 //! Reads a request: its head, and its body where the split or a provider needs it.
 //!
-//! Makes the [`ReadRequest`] from which the request is planned, as often as that is necessary, and from which its attempts are
-//! made. Refuses to plan. Invariant: a request that may not pass is rejected before a byte of its body is read.
+//! Makes the [`ReadRequest`] from which the request is planned, as often as that is necessary, and from which its
+//! attempts are made. Refuses to plan. Invariant: a request that may not pass is rejected before a byte of its body is
+//! read.
 
 use std::cell::RefCell;
 

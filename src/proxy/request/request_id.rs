@@ -1,8 +1,8 @@
 //! The number that a request is known by in answers and in the access log.
 //!
-//! Sixteen hexadecimal digits: where a core began, by chance, and how many requests it has had since, mixed so that two of
-//! them look nothing alike. Owns no meaning: nothing is read from an id. Invariant: a core gives none twice, and two cores
-//! or processes hardly ever the same.
+//! Sixteen hexadecimal digits: where a core began, by chance, and how many requests it has had since, mixed so that two
+//! of them look nothing alike. Owns no meaning: nothing is read from an id. Invariant: a core gives none twice, and two
+//! cores or processes hardly ever the same.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What one request belongs to: the core that serves it, what was in force when it was dispatched, and its plan.
 //!
-//! Owns what follows from these alone: in which series it is counted, where the guard's report goes, its deadline, and the error
-//! messages for its client. One value, since an account keeps it for as long as the request lives, and earlier plans beyond
-//! that. Counts nothing. Invariant: a request is charged to the arm that the split chose.
+//! Owns what follows from these alone: in which series it is counted, where the guard's report goes, its deadline, and
+//! the error messages for its client. One value, since an account keeps it for as long as the request lives, and
+//! earlier plans beyond that. Counts nothing. Invariant: a request is charged to the arm that the split chose.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -62,8 +62,8 @@ impl Scope {
         self.rollout().is_none_or(|rollout| rollout.stable == id)
     }
 
-    /// Whether this provider has to answer in the request's API and as it was asked: any that the client's credentials were not
-    /// meant for.
+    /// Whether this provider has to answer in the request's API and as it was asked: any that the client's credentials
+    /// were not meant for.
     pub(crate) fn is_strict(&self, id: ProviderId) -> bool {
         !self.is_trusted(id)
     }
@@ -85,9 +85,9 @@ impl Scope {
         Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
     }
 
-    /// Until when the provider that the split chose is waited for, if the request is sent to it now; `None`: as long as its
-    /// `timeouts` say. Stable has a deadline only while it answers no request: then a whole answer is waited for no longer
-    /// than a streamed one.
+    /// Until when the provider that the split chose is waited for, if the request is sent to it now; `None`: as long as
+    /// its `timeouts` say. Stable has a deadline only while it answers no request: then a whole answer is waited for no
+    /// longer than a streamed one.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         Some(match self.plan.arm? {
             Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == ResponseKind::Whole),

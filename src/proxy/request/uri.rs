@@ -1,9 +1,9 @@
 //! The URI of a request to a provider: the mount is replaced by the provider's base path, byte for byte.
 //!
-//! Nothing is decoded, normalised or collapsed: `%2F`, `//` and the query arrive as they were sent, so a provider sees what the
-//! application wrote. A path with dot segments is rejected before. A provider's own `query` is added, credentials in the query
-//! are taken off, and its path template is filled in. Invariants: `/v1x` is not below `/v1`, and a model's name fills one
-//! segment of a path, whatever characters it has.
+//! Nothing is decoded, normalised or collapsed: `%2F`, `//` and the query arrive as they were sent, so a provider sees
+//! what the application wrote. A path with dot segments is rejected before. A provider's own `query` is added,
+//! credentials in the query are taken off, and its path template is filled in. Invariants: `/v1x` is not below `/v1`,
+//! and a model's name fills one segment of a path, whatever characters it has.
 
 use bytes::Bytes;
 use http::Uri;

@@ -1,9 +1,10 @@
-//! The line of a request in the access log: begun when it is planned, completed from its record, and given to the writer.
+//! The line of a request in the access log: begun when it is planned, completed from its record, and given to the
+//! writer.
 //!
-//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client, so a
-//! client that left before has none, whatever a provider had answered. Where the file asks for no log nothing is kept of a
-//! request; where it asks for a sample, chance chooses when the request comes. A head that cannot be read as HTTP has no
-//! request, and no line. Invariant: a request has at most one line, and never waits for it.
+//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client,
+//! so a client that left before has none, whatever a provider had answered. Where the file asks for no log nothing is
+//! kept of a request; where it asks for a sample, chance chooses when the request comes. A head that cannot be read as
+//! HTTP has no request, and no line. Invariant: a request has at most one line, and never waits for it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -133,8 +134,8 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEnt
     offer(&scope.core, asked, line);
 }
 
-/// A request that has no plan yet, if it may have a line. The line is written when the request is rejected, or when it ends
-/// unanswered because its client left while its body was read, or because Serin ends.
+/// A request that has no plan yet, if it may have a line. The line is written when the request is rejected, or when it
+/// ends unanswered because its client left while its body was read, or because Serin ends.
 #[derive(Debug)]
 pub(crate) struct Unplanned<'a> {
     core: &'a Rc<Core>,

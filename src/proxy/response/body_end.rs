@@ -1,7 +1,7 @@
 //! How the end of an answer is called.
 //!
-//! Pure rules that streams and whole answers share: an answer without a body, one that is not of the kind that was asked
-//! for, one that says that it failed. Reads no bytes.
+//! Pure rules that streams and whole answers share: an answer without a body, one that is not of the kind that was
+//! asked for, one that says that it failed. Reads no bytes.
 
 use http::StatusCode;
 

@@ -1,9 +1,9 @@
 //! A provider's answer, as far as it was seen before any of it goes out.
 //!
-//! Made when the head has come, filled while the answer is [buffered](super::buffer), read where the attempt's result is
-//! decided, and taken apart where the answer is [relayed](super::respond) or dropped. One value for all of that, since it
-//! is large: it is boxed, and never copied. Decides nothing. Invariant: the pieces are all bytes that were taken from the
-//! body.
+//! Made when the head has come, filled while the answer is [buffered](super::buffer), read where the attempt's result
+//! is decided, and taken apart where the answer is [relayed](super::respond) or dropped. One value for all of that,
+//! since it is large: it is boxed, and never copied. Decides nothing. Invariant: the pieces are all bytes that were
+//! taken from the body.
 
 use std::rc::Rc;
 

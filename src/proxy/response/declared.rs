@@ -1,7 +1,7 @@
 //! What the head of an answer declares: its kind and its encoding.
 //!
-//! Owns how content types and codings are read. Reads no byte of a body but to undo an error's encoding. Invariant: a coding
-//! that is not known counts as one, so that its bytes are never taken for plain ones.
+//! Owns how content types and codings are read. Reads no byte of a body but to undo an error's encoding. Invariant: a
+//! coding that is not known counts as one, so that its bytes are never taken for plain ones.
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};

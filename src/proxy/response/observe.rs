@@ -1,10 +1,10 @@
 //! Reads a copy of an answer as it passes.
 //!
-//! What an answer is, its first bytes show; its content type decides only where they do not. Owns no bytes and changes none:
-//! the relay forwards what came whether or not it was understood. An answer that is not of its dialect is known by its
-//! [`Shape`]; any provider but stable also has to send a stream where one was asked for, and one whole answer where none was.
-//! Invariant: an answer whose coding cannot be undone is judged by its status, its framing and its content type alone, and
-//! never counts as broken for that.
+//! What an answer is, its first bytes show; its content type decides only where they do not. Owns no bytes and changes
+//! none: the relay forwards what came whether or not it was understood. An answer that is not of its dialect is known
+//! by its [`Shape`]; any provider but stable also has to send a stream where one was asked for, and one whole answer
+//! where none was. Invariant: an answer whose coding cannot be undone is judged by its status, its framing and its
+//! content type alone, and never counts as broken for that.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};

@@ -1,7 +1,7 @@
 //! What is held of an answer's body, byte for byte and in order, until it goes out or is thrown away.
 //!
-//! Owns the pieces as they came and the trailers behind them. The usual answer is one piece, which is never copied; several
-//! are put together only where they have to be read as one. Knows nothing of what the bytes mean.
+//! Owns the pieces as they came and the trailers behind them. The usual answer is one piece, which is never copied;
+//! several are put together only where they have to be read as one. Knows nothing of what the bytes mean.
 
 use std::collections::VecDeque;
 

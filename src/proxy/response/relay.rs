@@ -1,10 +1,10 @@
 //! The body of a provider's answer on its way to the client: as it comes, byte for byte.
 //!
-//! What was held goes first, then piece by piece what follows; each piece that comes goes out, and its write is flushed at
-//! once. Of a stream whose events can be told apart, only whole events go out (an unfinished one is held, within a bound),
-//! so that an answer that breaks off can be ended by an event of Serin's own, on which the official libraries raise. Where
-//! that is impossible, the connection is aborted. Invariant: an answer that broke off never looks whole. Dropping the relay
-//! drops the provider's connection or stream, so a client that left cancels it.
+//! What was held goes first, then piece by piece what follows; each piece that comes goes out, and its write is flushed
+//! at once. Of a stream whose events can be told apart, only whole events go out (an unfinished one is held, within a
+//! bound), so that an answer that breaks off can be ended by an event of Serin's own, on which the official libraries
+//! raise. Where that is impossible, the connection is aborted. Invariant: an answer that broke off never looks whole.
+//! Dropping the relay drops the provider's connection or stream, so a client that left cancels it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -55,8 +55,8 @@ pub(crate) struct Relay {
     pub(super) loan: Option<Reservation>,
 }
 
-/// Which side is slow. Where pieces are there before they are polled for, it is the client, and the times between outputs
-/// say nothing about the provider.
+/// Which side is slow. Where pieces are there before they are polled for, it is the client, and the times between
+/// outputs say nothing about the provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     waits: bool,
@@ -287,8 +287,8 @@ impl Relay {
         if self.next.is_some() { None } else { Some(BodyError::Cut) }
     }
 
-    /// The answer ended: accounts for it, and sets what the client must still get. Returns the error where the connection
-    /// has to be aborted.
+    /// The answer ended: accounts for it, and sets what the client must still get. Returns the error where the
+    /// connection has to be aborted.
     fn ended(&mut self, end: BodyEnd, error: Option<BodyError>) -> Option<BodyError> {
         self.over = true;
         self.rest = None;

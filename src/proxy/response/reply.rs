@@ -1,8 +1,8 @@
 //! The body of whatever a client is answered with.
 //!
 //! Hyper polls a [`Reply`] and drops it when the last byte has been handed over or the client has left; until then its
-//! request is open. Owns no byte: they are Serin's own, or a [`Relay`] provides them. Invariant: a request ends with its
-//! reply, whatever the reply is.
+//! request is open. Owns no byte: they are Serin's own, or a [`Relay`] provides them. Invariant: a request ends with
+//! its reply, whatever the reply is.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,8 +1,8 @@
 //! Turns a provider's answer into the client's response.
 //!
-//! Owns the response's head: what is taken off and the `x-serin-*` headers that say which provider served the request. The
-//! body is a [`Relay`], a tunnel after a 101, or Serin's own bytes where all of it was held. Refuses to decide whether the
-//! answer is good. Invariant: a 101 passes only to a client that asked for an upgrade.
+//! Owns the response's head: what is taken off and the `x-serin-*` headers that say which provider served the request.
+//! The body is a [`Relay`], a tunnel after a 101, or Serin's own bytes where all of it was held. Refuses to decide
+//! whether the answer is good. Invariant: a 101 passes only to a client that asked for an upgrade.
 
 use std::rc::Rc;
 

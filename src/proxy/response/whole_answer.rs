@@ -1,7 +1,7 @@
 //! Reads an answer that was held whole.
 //!
-//! Undoes its encoding, and says how it ended, what it cost and what it complains of. Refuses to keep its bytes. Invariant:
-//! an answer whose encoding cannot be undone counts as complete.
+//! Undoes its encoding, and says how it ended, what it cost and what it complains of. Refuses to keep its bytes.
+//! Invariant: an answer whose encoding cannot be undone counts as complete.
 
 use http::StatusCode;
 

@@ -181,7 +181,7 @@ fn at_100_a_conversation_without_a_user_is_distinguished_from_others() {
     let sidecar = Sidecar::start(policy(provider.address, provider.address), Percent::ALL);
     let evidence = evidence(&sidecar);
     for words in ["u", "u", "other"] {
-        // `user` is refusing_address, and the words are all that is hashed.
+        // `user` names no user, so the text alone is hashed.
         sidecar.ask(&post(CHAT, "", &format!(r#"{{"user":"anonymous","input":"{words}"}}"#)));
     }
     sidecar.settle();

@@ -221,7 +221,8 @@ fn a_request_counts_once_for_each_cause_that_it_met() {
     let refused = || json(401, "", "{}");
     let (throttled, all) = (|| json(429, "retry-after: 0.01\r\n", "{}"), vec![("old", 1)]);
     let fine = || completion("well");
-    // What the canary says in turn, whether it has two keys and another provider answers, and what is reported of each cause.
+    // What the canary says in turn, whether it has two keys and another provider answers, and what is reported of each
+    // cause.
     let cases = [
         ("two keys, one cause", vec![throttled(), throttled()], true, true, vec![(1, 1, all.clone(), 0)]),
         (

@@ -1,7 +1,7 @@
 //! Requests and answers as an attacker writes them: what reaches the other side, and what the sender sees.
 //!
-//! Each test is a table. A request that is refused reaches no provider; one that is served reaches it in one unambiguous
-//! form, whatever form it came in.
+//! Each test is a table. A request that is refused reaches no provider; one that is served reaches it in one
+//! unambiguous form, whatever form it came in.
 
 use super::support::*;
 use crate::decide::units::Percent;

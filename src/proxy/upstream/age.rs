@@ -1,9 +1,10 @@
 //! How old a connection may become before it takes no new request.
 //!
-//! A provider may move to other addresses, and a connection that is always busy would not follow: after a while another replaces
-//! it, for which the name is looked up anew. Owns when a connection was opened and how much sooner than `max_connection_age`
-//! it is replaced, drawn for each, so that connections that were opened together are not all replaced at once. Refuses to
-//! close anything. Invariant: the draw stays, so that an edit of the key moves every end by the same share.
+//! A provider may move to other addresses, and a connection that is always busy would not follow: after a while another
+//! replaces it, for which the name is looked up anew. Owns when a connection was opened and how much sooner than
+//! `max_connection_age` it is replaced, drawn for each, so that connections that were opened together are not all
+//! replaced at once. Refuses to close anything. Invariant: the draw stays, so that an edit of the key moves every end
+//! by the same share.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! From a provider's address to a byte stream: name lookup, TCP, the egress proxy's tunnel, TLS, within one time limit.
 //!
-//! Owns the order of these steps, and says which of them failed ([`NoConnection`]). Refuses to retry: the caller decides.
-//! Names are looked up anew for every connection. Invariant: all steps together take no longer than the limit.
+//! Owns the order of these steps, and says which of them failed ([`NoConnection`]). Refuses to retry: the caller
+//! decides. Names are looked up anew for every connection. Invariant: all steps together take no longer than the limit.
 
 use std::cell::Cell;
 use std::io;

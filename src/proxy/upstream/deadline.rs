@@ -1,9 +1,9 @@
 //! The wait for a response's head, and its time limit.
 //!
-//! The timer counts the provider's time only: it is stopped while a streamed request waits for its client, and starts anew
-//! whenever the provider has taken another piece of the request. A client that pauses within its request has a limit of
-//! its own. Invariant: it expires only after the provider alone was waited for, for the whole limit, or at the moment at
-//! which another candidate is asked.
+//! The timer counts the provider's time only: it is stopped while a streamed request waits for its client, and starts
+//! anew whenever the provider has taken another piece of the request. A client that pauses within its request has a
+//! limit of its own. Invariant: it expires only after the provider alone was waited for, for the whole limit, or at the
+//! moment at which another candidate is asked.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

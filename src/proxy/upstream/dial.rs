@@ -1,9 +1,9 @@
 //! A TCP connection to the first of a name's addresses that accepts (RFC 8305).
 //!
-//! Addresses are tried in the resolver's order, the families in turns. The next one is dialled as soon as one has failed, or
-//! after [`STAGGER`] while those before it are still silent. The first that accepts is used, and the others are dropped.
-//! Refuses to look names up and to limit the whole time. Invariant: an address that never answers delays those behind it by
-//! one stagger only.
+//! Addresses are tried in the resolver's order, the families in turns. The next one is dialled as soon as one has
+//! failed, or after [`STAGGER`] while those before it are still silent. The first that accepts is used, and the others
+//! are dropped. Refuses to look names up and to limit the whole time. Invariant: an address that never answers delays
+//! those behind it by one stagger only.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -36,8 +36,8 @@ struct Race {
     failed: Vec<FailedDial>,
 }
 
-/// A connection to one of these addresses within this time, else what became of each. `ends`: whether an error says that
-/// no address can be dialled.
+/// A connection to one of these addresses within this time, else what became of each. `ends`: whether an error says
+/// that no address can be dialled.
 pub(super) async fn first(
     addresses: Vec<SocketAddr>,
     limit: Duration,
@@ -127,7 +127,8 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 async fn connect(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpStream> {
     let stream = socket.connect(address).await?;
     if address.ip().is_loopback() && stream.local_addr()? == address {
-        // Where nothing listens, the kernel may choose this very port for the local side, and connects the socket to itself.
+        // Where nothing listens, the kernel may choose this very port for the local side, and connects the socket to
+        // itself.
         return Err(rustix::io::Errno::CONNREFUSED.into());
     }
     Ok(stream)

@@ -1,9 +1,9 @@
 //! The egress proxy between this machine and the providers, where there is one.
 //!
-//! Owns which proxy a connection goes through (the file's, else the environment's, unless NO_PROXY or loopback exclude it) and
-//! the CONNECT exchange. Plain http providers are tunnelled as well, so that the proxy's own errors are never taken for a
-//! provider's answers. Refuses proxies that are reached by TLS or SOCKS. Invariant: a password appears nowhere but in the
-//! header that it is for.
+//! Owns which proxy a connection goes through (the file's, else the environment's, unless NO_PROXY or loopback exclude
+//! it) and the CONNECT exchange. Plain http providers are tunnelled as well, so that the proxy's own errors are never
+//! taken for a provider's answers. Refuses proxies that are reached by TLS or SOCKS. Invariant: a password appears
+//! nowhere but in the header that it is for.
 
 use std::fmt;
 use std::io;

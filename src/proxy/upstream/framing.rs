@@ -12,8 +12,8 @@ use super::send_error::SendError;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// Refuses an ambiguous response. Returns for how long the provider keeps the connection, where it says so. One walk over
-/// the headers does all, since most responses have none of these.
+/// Refuses an ambiguous response. Returns for how long the provider keeps the connection, where it says so. One walk
+/// over the headers does all, since most responses have none of these.
 pub(super) fn check_framing(headers: &mut HeaderMap, most: Duration) -> Result<Option<Duration>, SendError> {
     let (mut listed, mut coded, mut announced, mut keep) = (false, false, false, None);
     for (name, value) in headers.iter() {

@@ -1,8 +1,8 @@
 //! HTTP/1.1 connections to providers: made, and checked for another use.
 //!
 //! Owns the handshake's settings and the task that drives a connection. Refuses to pool: whether and for how long an
-//! unused connection is kept is the pool's decision. Invariant: a connection is usable only while nothing is outstanding
-//! on it and the provider still takes what is written.
+//! unused connection is kept is the pool's decision. Invariant: a connection is usable only while nothing is
+//! outstanding on it and the provider still takes what is written.
 
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ impl Http1Connection {
     /// Over a new byte stream, driven by a task of its own. The error has hyper's words.
     pub(super) async fn handshake(stream: ProviderStream, age: Age) -> Result<Http1Connection, String> {
         let activity = stream.activity();
-        // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece size
-        // in which bodies are handed over, and so is what the connection keeps.
+        // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece
+        // size in which bodies are handed over, and so is what the connection keeps.
         let (sender, connection) = Builder::new()
             .writev(false)
             .max_buf_size(BUFFER)

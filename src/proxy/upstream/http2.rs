@@ -2,8 +2,8 @@
 //!
 //! Owns the handshake's settings, the count of open streams and what a GOAWAY or REFUSED_STREAM means. Windows are
 //! fixed and large (measuring pings annoy some servers); keep-alive pings go out only while streams are open, and not
-//! faster than servers tolerate. Invariant: a connection is offered while it is alive and below the provider's limit, and
-//! lives on after that for as long as it has streams.
+//! faster than servers tolerate. Invariant: a connection is offered while it is alive and below the provider's limit,
+//! and lives on after that for as long as it has streams.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

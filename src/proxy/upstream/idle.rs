@@ -1,8 +1,8 @@
 //! The unused HTTP/1.1 connections of a pool.
 //!
 //! Owns how long each is kept: until its provider would close it, or until it has become too old. The one that was used
-//! last is used next, so that those that are not needed reach their end. Refuses to decide when ends are looked for: the
-//! pool's reaper does. Invariant: a connection that is handed out is usable.
+//! last is used next, so that those that are not needed reach their end. Refuses to decide when ends are looked for:
+//! the pool's reaper does. Invariant: a connection that is handed out is usable.
 
 use std::cell::RefCell;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! One request's use of a connection: an HTTP/1.1 connection of its own, or a stream of a shared one.
 //!
 //! A [`Lease`] that is dropped unused gives its connection back to the pool. Sending consumes it; from then on the
-//! connection belongs to the response. Owns how a request is written for each version of HTTP and what its failure means.
-//! Invariant: the request is handed to hyper before the future of [`Lease::send`] is polled.
+//! connection belongs to the response. Owns how a request is written for each version of HTTP and what its failure
+//! means. Invariant: the request is handed to hyper before the future of [`Lease::send`] is polled.
 
 use std::future::Future;
 use std::rc::Rc;

@@ -1,11 +1,12 @@
 //! Connections to providers.
 //!
-//! In: a provider, and a request for it. Out: a response, or the reason why there is none. Files in the order in which a
-//! request meets them: [`upstreams`] (all pools of a core), [`pool`] with [`pool_key`], [`queue`], [`idle`], [`reaper`] and
-//! [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`], [`tls`], [`stream`] and
-//! [`age`] (a new connection), [`http1`] and [`http2`], [`lease`] (one request's use of a connection), [`deadline`] and
-//! [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the response comes by), [`send_error`]
-//! (why there is none). [`probe`] asks a provider outside all traffic. Refuses to choose a provider, to retry, and to count.
+//! In: a provider, and a request for it. Out: a response, or the reason why there is none. Files in the order in which
+//! a request meets them: [`upstreams`] (all pools of a core), [`pool`] with [`pool_key`], [`queue`], [`idle`],
+//! [`reaper`] and [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`],
+//! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`lease`] (one request's use of a
+//! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
+//! response comes by), [`send_error`] (why there is none). [`probe`] asks a provider outside all traffic. Refuses to
+//! choose a provider, to retry, and to count.
 
 mod age;
 mod connect;

@@ -1,7 +1,7 @@
 //! What connections and streams report to the pool that they belong to.
 //!
-//! Owns the [`ConnectionOwner`], which the pool implements, so that a connection needs to know nothing else of its pool.
-//! Invariant: a connection and a stream belong to one owner for life.
+//! Owns the [`ConnectionOwner`], which the pool implements, so that a connection needs to know nothing else of its
+//! pool. Invariant: a connection and a stream belong to one owner for life.
 
 use std::fmt::Debug;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
 //! The connections of one core to one target.
 //!
-//! Hands out a connection for one request: a stream of a shared HTTP/2 connection, an unused HTTP/1.1 connection, or a new
-//! one. Owns when a connection has become too old for new requests: one that is unused or shared is closed by the reaper,
-//! any other when it is given back. Refuses to know what is sent. Invariants: connections that are open or being opened
-//! never exceed this core's share, and where there is no room for a new one, an old shared one stays in use; no request
-//! waits for a free one longer than `timeouts.connect`.
+//! Hands out a connection for one request: a stream of a shared HTTP/2 connection, an unused HTTP/1.1 connection, or a
+//! new one. Owns when a connection has become too old for new requests: one that is unused or shared is closed by the
+//! reaper, any other when it is given back. Refuses to know what is sent. Invariants: connections that are open or
+//! being opened never exceed this core's share, and where there is no room for a new one, an old shared one stays in
+//! use; no request waits for a free one longer than `timeouts.connect`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

@@ -1,8 +1,8 @@
 //! What makes one connection to a provider as good as another.
 //!
-//! Owns the [`PoolKey`] by which pools are found: scheme, host, port, HTTP version, TLS files and egress proxy. Requests to
-//! providers with equal keys may share connections. Refuses to connect. Invariant: whatever changes where or how a
-//! connection is made is part of the key.
+//! Owns the [`PoolKey`] by which pools are found: scheme, host, port, HTTP version, TLS files and egress proxy.
+//! Requests to providers with equal keys may share connections. Refuses to connect. Invariant: whatever changes where
+//! or how a connection is made is part of the key.
 
 use http::HeaderValue;
 use http::uri::Scheme;

@@ -1,8 +1,9 @@
-//! Whether a provider is alive: one request on a connection of its own; or whether it is reachable: the connection alone.
+//! Whether a provider is alive: one request on a connection of its own; or whether it is reachable: the connection
+//! alone.
 //!
 //! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
-//! was not refused. A provider is reachable without an answer, and no key is sent for that. Refuses to share a pool with
-//! traffic, so that a probe also shows whether a connection can be made now.
+//! was not refused. A provider is reachable without an answer, and no key is sent for that. Refuses to share a pool
+//! with traffic, so that a probe also shows whether a connection can be made now.
 
 mod endpoint;
 mod redirect;

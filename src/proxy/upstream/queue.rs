@@ -1,9 +1,9 @@
 //! The queue for connections to one target.
 //!
 //! The cores of a process share out `max_connections`; a [`ConnectionQueue`] owns one core's share of one target. A
-//! request waits for a place, in order, for `timeouts.connect` at most, and holds it while its connection is open or being
-//! opened. Refuses to open or to keep connections. Invariant: places in use never exceed the limit, except for those that
-//! were in use when the limit was lowered.
+//! request waits for a place, in order, for `timeouts.connect` at most, and holds it while its connection is open or
+//! being opened. Refuses to open or to keep connections. Invariant: places in use never exceed the limit, except for
+//! those that were in use when the limit was lowered.
 
 use std::cell::Cell;
 use std::rc::Rc;

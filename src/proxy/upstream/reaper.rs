@@ -1,7 +1,7 @@
 //! When a pool is searched for connections whose time is over.
 //!
-//! One task a pool, which runs only as long as there is something to close. Owns the time of the next search. Refuses to
-//! know what is searched. Invariant: a search never begins later than the earliest time that was asked for.
+//! One task a pool, which runs only as long as there is something to close. Owns the time of the next search. Refuses
+//! to know what is searched. Invariant: a search never begins later than the earliest time that was asked for.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! What a response comes by: an HTTP/1.1 connection of its own, or a stream of a shared HTTP/2 connection.
 //!
 //! From the moment a request is sent, its connection belongs to the response. Only a response that ended well gives an
-//! HTTP/1.1 connection back to its pool; any other end closes the connection or resets the stream. Invariant: a connection
-//! in the pool has nothing outstanding in either direction.
+//! HTTP/1.1 connection back to its pool; any other end closes the connection or resets the stream. Invariant: a
+//! connection in the pool has nothing outstanding in either direction.
 
 use std::pin::Pin;
 use std::rc::Rc;

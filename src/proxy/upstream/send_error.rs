@@ -1,7 +1,7 @@
 //! Why a request that was sent has no answer, by hyper's error and by what was seen on the connection.
 //!
-//! The distinctions are those that decide what may be done next: nothing was written, the provider guarantees that it did
-//! not begin, the connection ended before a byte of an answer, or it answered and the answer is no use.
+//! The distinctions are those that decide what may be done next: nothing was written, the provider guarantees that it
+//! did not begin, the connection ended before a byte of an answer, or it answered and the answer is no use.
 
 use http::Request;
 use hyper::client::conn::TrySendError;

@@ -1,10 +1,10 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
 //! Hyper's errors do not say whether a broken connection had already sent something, nor when the last of a request
-//! went out. A [`StreamActivity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
-//! the request, and close: then writes fail while its answer can still be read. So a failed write is no end;
-//! what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every dispatch,
-//! so what it says is about the request in flight; a connection that takes no more carries no other request.
+//! went out. A [`StreamActivity`] does: it notes the first byte heard and the last write. A provider may answer before
+//! it has read the request, and close: then writes fail while its answer can still be read. So a failed write is no
+//! end; what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every
+//! dispatch, so what it says is about the request in flight; a connection that takes no more carries no other request.
 
 use std::io;
 use std::io::IoSlice;

@@ -2,8 +2,8 @@
 //!
 //! A deadline of minutes is set for every request and almost never expires. So the runtime's timer is made once, stays
 //! registered, and is only touched when a new deadline lies before the one it is set for; when it fires for a deadline
-//! that was put off since, it is set to the new one. Invariant: it never expires before `due`, and never while no deadline
-//! is set.
+//! that was put off since, it is set to the new one. Invariant: it never expires before `due`, and never while no
+//! deadline is set.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -102,7 +102,8 @@ impl Upstreams {
         }
     }
 
-    /// A new policy is in force: pools that none of its providers uses are closed, each once its last request has ended.
+    /// A new policy is in force: pools that none of its providers uses are closed, each once its last request has
+    /// ended.
     pub(crate) fn retain(&self, policy: &Policy) {
         self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));
         if policy.providers.iter().any(|provider| provider.base_url.https) {

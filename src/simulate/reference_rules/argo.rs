@@ -3,9 +3,9 @@
 //! In the background, every five minutes, the success rate of the last five is asked for. Below 95% the measurement has
 //! failed; more than three failed ones, in a row or not, abort the rollout: twenty minutes in at best. Steps of the
 //! rollout do not wait for it. See "Analysis & Progressive Delivery" at argoproj.github.io/argo-rollouts and
-//! `analysis/analysis.go` of its sources, where the count must exceed `failureLimit`. Kinder than the real one: five minutes
-//! without requests are no measurement here, where the real query's result is an error and errors have a limit of their
-//! own.
+//! `analysis/analysis.go` of its sources, where the count must exceed `failureLimit`. Kinder than the real one: five
+//! minutes without requests are no measurement here, where the real query's result is an error and errors have a limit
+//! of their own.
 
 use super::interval::{Interval, IntervalResult};
 use crate::simulate::rule::{Detector, TickCounts};

@@ -1,8 +1,8 @@
 //! Flagger with the numbers of its own examples.
 //!
-//! Once a minute the success rate of the last minute is asked for. Below 99% the check has failed; five failed checks in
-//! all, not in a row, end the analysis, and the rollback comes with the check after them, six minutes in at best. After
-//! a failed check the weight does not rise. See "Metrics Analysis" and "How it works" at docs.flagger.app and the
+//! Once a minute the success rate of the last minute is asked for. Below 99% the check has failed; five failed checks
+//! in all, not in a row, end the analysis, and the rollback comes with the check after them, six minutes in at best.
+//! After a failed check the weight does not rise. See "Metrics Analysis" and "How it works" at docs.flagger.app and the
 //! advance of a canary in `pkg/controller/scheduler.go` of its sources, where the count of failed checks only goes up.
 //! Kinder than the real one: a minute without requests counts as passed here, where the real query finds no value and
 //! the check fails.

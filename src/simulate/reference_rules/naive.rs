@@ -2,9 +2,9 @@
 //!
 //! Count requests and the canary's failures; at every hundredth request, divide the failures by the number of requests
 //! that the canary should have had by its share, and go back above 5%. The counts are those since the start, so a
-//! canary that was healthy for a day may fail for a good while before the mean notices; at the start one
-//! failure among ten requests is enough. More users only while there has not been a single failure. Compares with nothing:
-//! what stable does meanwhile is not looked at.
+//! canary that was healthy for a day may fail for a good while before the mean notices; at the start one failure among
+//! ten requests is enough. More users only while there has not been a single failure. Compares with nothing: what
+//! stable does meanwhile is not looked at.
 
 use crate::simulate::rule::{Detector, TickCounts};
 

@@ -1,7 +1,7 @@
 //! Snapshots of a policy, as control would publish them where nothing has happened yet.
 //!
-//! Owns the one literal of [`Snapshot`] and [`RolloutInForce`] that tests are made from. Every rollout is at the same share, and
-//! closed at 0; every provider is unknown; nothing has been counted. A test changes what it is about.
+//! Owns the one literal of [`Snapshot`] and [`RolloutInForce`] that tests are made from. Every rollout is at the same
+//! share, and closed at 0; every provider is unknown; nothing has been counted. A test changes what it is about.
 
 use std::sync::Arc;
 

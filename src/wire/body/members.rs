@@ -1,9 +1,9 @@
 //! The members of one object of a JSON text, each with the places of its key and its value.
 //!
-//! What a full parser refuses up to the last member that was given is [`Broken`], with two exceptions: bytes that are no
-//! UTF-8 pass, and so do control characters in the object's own keys, since what a reader cannot make out it must not
-//! take for the end. Values are skipped and not taken apart, so nesting costs no stack.
-//! Whatever it is given it ends and does not panic.
+//! What a full parser refuses up to the last member that was given is [`Broken`], with two exceptions: bytes that are
+//! no UTF-8 pass, and so do control characters in the object's own keys, since what a reader cannot make out it must
+//! not take for the end. Values are skipped and not taken apart, so nesting costs no stack. Whatever it is given it
+//! ends and does not panic.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //!
 //! One pass, no values built: what is not wanted is skipped by a loop that keeps no stack of calls, however deep it
 //! nests, and what is wanted is kept as a slice of the body. Keys are compared decoded, so an escaped key is the key
-//! that it spells, and as bytes, so a key that is no valid text hides nothing. An object on the way to a wanted field is
-//! read again from its place; the depth of that is the depth of the policy's paths, never that of the body.
+//! that it spells, and as bytes, so a key that is no valid text hides nothing. An object on the way to a wanted field
+//! is read again from its place; the depth of that is the depth of the policy's paths, never that of the body.
 
 use std::str;
 

@@ -2,8 +2,8 @@
 //!
 //! Judges as strictly as a full parser what stands between the values: brackets, commas, colons, literals, numbers, and
 //! strings with their escapes. It looks at each byte a few times at most and builds nothing. It refuses to judge text:
-//! bytes that are no UTF-8 and halves of surrogate pairs pass. Invariant: nesting costs a bit for each level and never a
-//! stack frame; whatever it is given it ends and does not panic.
+//! bytes that are no UTF-8 and halves of surrogate pairs pass. Invariant: nesting costs a bit for each level and never
+//! a stack frame; whatever it is given it ends and does not panic.
 
 use std::mem;
 

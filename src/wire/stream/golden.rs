@@ -1,8 +1,8 @@
 //! Golden streams: `tests/golden/wire/*_streams.json`, as providers send them, with what must be known and since when.
 //!
-//! `output_at`, `done_at`, `complete_at` and `failure_at` name the event, from nought, by whose end it must be known and
-//! not a byte before; -1 is before the first. Every stream is read by its events, by bytes, cut once at every byte, and
-//! with other ends of lines.
+//! `output_at`, `done_at`, `complete_at` and `failure_at` name the event, from nought, by whose end it must be known
+//! and not a byte before; -1 is before the first. Every stream is read by its events, by bytes, cut once at every byte,
+//! and with other ends of lines.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
 //! One user whose requests stable does not answer, beside others whose requests it does.
 //!
-//! Such a user could open stable's breaker once: twelve requests that made stable answer 500 sent everybody to a canary at
-//! 1%. Whatever stable does with one user's requests, the others stay where their bucket put them.
+//! Such a user could open stable's breaker once: twelve requests that made stable answer 500 sent everybody to a canary
+//! at 1%. Whatever stable does with one user's requests, the others stay where their bucket put them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

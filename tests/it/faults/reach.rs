@@ -1,4 +1,5 @@
-//! A stable that nobody can connect to: no client sees it as long as the canary answers, and the truth where it does not.
+//! A stable that nobody can connect to: no client sees it as long as the canary answers, and the truth where it does
+//! not.
 
 use std::sync::Mutex;
 use std::time::Duration;

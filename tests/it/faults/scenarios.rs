@@ -1,5 +1,5 @@
-//! What gateways are compared by: sixteen ways in which a provider misbehaves, each met in three set-ups: with every key at
-//! its default, with short limits and answers that are buffered, and on a plain route.
+//! What gateways are compared by: sixteen ways in which a provider misbehaves, each met in three set-ups: with every
+//! key at its default, with short limits and answers that are buffered, and on a plain route.
 //!
 //! A client that reads with care must get a whole answer or a plain error, soon, and the failing provider must not be
 //! hammered. Every scenario is tried in one piece and streamed, and after it the same sidecar serves the next request.
@@ -188,7 +188,7 @@ fn play(set_up: SetUp, scenario: &Scenario, api: Api, stream: bool) -> Result<()
     if took > scenario.within {
         return Err(format!("it took {took:.1?}"));
     }
-    // What was rescued had somebody else to answer it.
+    // What was recovered had somebody else to answer it.
     let others = if expected == STABLE { scenario.asked.1.max(1) } else { scenario.asked.1 };
     let asked = (canary.count(), stable.count());
     if asked != (scenario.asked.0, others) {

@@ -1,7 +1,8 @@
-//! A rollback says why: thirteen ways in which a canary fails, each of which is named by the log, `serin why` and the API.
+//! A rollback says why: thirteen ways in which a canary fails, each of which is named by the log, `serin why` and the
+//! API.
 //!
-//! One sidecar with a rollout for each: half of its users are on a canary that fails in one way, and stable answers in its
-//! place.
+//! One sidecar with a rollout for each: half of its users are on a canary that fails in one way, and stable answers in
+//! its place.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -31,8 +32,8 @@ const ENDLESS: &str = "timeouts: { headers: 10m, stream_headers: 10m, first_outp
 
 /// Users of each who ask at one time.
 const AT_ONCE: usize = 3;
-/// The same of the one that never answers: each asks on under its own name, so that those who are on stable go on asking
-/// while the others wait. Of these names sixteen are on the canary.
+/// The same of the one that never answers: each asks on under its own name, so that those who are on stable go on
+/// asking while the others wait. Of these names sixteen are on the canary.
 const WAITING: usize = 24;
 /// Between two requests of one of them. Some tens of requests a second are enough, and leave the machine to the others.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -192,7 +193,8 @@ fn ask_on(stage: &Harness, canary: &Canary, over: &AtomicBool, thread: usize) {
     }
 }
 
-/// What is told of the canary's commonest cause once stable has answered all of its requests: what it was, and how many.
+/// What is told of the canary's commonest cause once stable has answered all of its requests: what it was, and how
+/// many.
 fn all_answered(status: &serde_json::Value, rollout: &str) -> Option<(String, u64)> {
     let rollout = status["rollouts"].as_array()?.iter().find(|known| known["name"] == rollout)?;
     let seen = rollout["seen"].as_array()?.iter().find(|seen| seen["arm"] == "canary")?;
@@ -201,7 +203,8 @@ fn all_answered(status: &serde_json::Value, rollout: &str) -> Option<(String, u6
     all.then(|| (what.to_owned(), count))
 }
 
-/// How it is told who answered the requests of a decision's cause: at that time some may have been on their way to stable.
+/// How it is told who answered the requests of a decision's cause: at that time some may have been on their way to
+/// stable.
 fn told_of_answers(cause: &serde_json::Value) -> String {
     let (count, answered) = (cause["count"].as_u64().unwrap(), cause["answered"].as_object().unwrap());
     let by_stable = answered["oldcorp"].as_u64().unwrap();

@@ -1,8 +1,8 @@
 //! The guard as operators meet it: processes and sockets, a file with providers and a rollout in it, all else default.
 //!
-//! Two hundred requests a second of five hundred users, a tenth of them on the canary. Cases run side by side, each with
-//! processes of its own, as many at one time as two cores can serve. `SERIN_GUARD_SECONDS` is the length of an outage that
-//! has to be sat out: a minute by default.
+//! Two hundred requests a second of five hundred users, a tenth of them on the canary. Cases run side by side, each
+//! with processes of its own, as many at one time as two cores can serve. `SERIN_GUARD_SECONDS` is the length of an
+//! outage that has to be sat out: a minute by default.
 
 mod anonymous;
 mod answers;

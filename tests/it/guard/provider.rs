@@ -1,7 +1,7 @@
 //! A provider that is a process of its own, so that it can be killed as one.
 //!
-//! The process is this test binary once more, asked for one test that serves until its standard input ends: nobody has to
-//! build it, and none outlives the tests. How it behaves is told over its standard input, a line each time.
+//! The process is this test binary once more, asked for one test that serves until its standard input ends: nobody has
+//! to build it, and none outlives the tests. How it behaves is told over its standard input, a line each time.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,6 +1,7 @@
 //! Several sources, one of which is an attacker: it names users as it likes and moves nobody else's.
 //!
-//! Three honest ones send fifty requests a second together, each from an address of its own; a fourth sends half as many.
+//! Three honest ones send fifty requests a second together, each from an address of its own; a fourth sends half as
+//! many.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Users who ask at a steady rate, whatever becomes of their requests, and what became of them.
 //!
-//! Owns the clients' side. Requests have their moments beforehand, so that a slow answer delays nobody else's; those that
-//! could not be sent in time, since everybody waited, are left out. Every other request is streamed. While a sidecar is
-//! being replaced nobody asks, as behind a supervisor that starts one after the other.
+//! Owns the clients' side. Requests have their moments beforehand, so that a slow answer delays nobody else's; those
+//! that could not be sent in time, since everybody waited, are left out. Every other request is streamed. While a
+//! sidecar is being replaced nobody asks, as behind a supervisor that starts one after the other.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

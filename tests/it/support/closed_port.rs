@@ -1,8 +1,8 @@
 //! A port at which nobody listens, for as long as it is held.
 //!
-//! A port that was closed is anybody's: another test's provider may get it, and a connection to it may be given the port
-//! itself as its own end and so be connected to itself. Owns a socket that is bound and never listens. Invariant: whoever
-//! connects there is refused.
+//! A port that was closed is anybody's: another test's provider may get it, and a connection to it may be given the
+//! port itself as its own end and so be connected to itself. Owns a socket that is bound and never listens. Invariant:
+//! whoever connects there is refused.
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -1,8 +1,8 @@
 //! How attempts and requests end, in their account.
 //!
-//! What was seen decides: an answer that reached its end is complete, even if the connection is dropped right after. A drop
-//! before that means that the client left, or that Serin cut the request or unwinds. Invariant: an attempt is recorded before
-//! the request ends, and nothing is recorded after that.
+//! What was seen decides: an answer that reached its end is complete, even if the connection is dropped right after. A
+//! drop before that means that the client left, or that Serin cut the request or unwinds. Invariant: an attempt is
+//! recorded before the request ends, and nothing is recorded after that.
 
 use std::mem;
 use std::slice;
@@ -22,8 +22,8 @@ use crate::proxy::attempt::sinks;
 use crate::proxy::response::observe::Summary;
 
 impl Account {
-    /// Ends this account of a request that is planned anew, and returns what was attempted. An attempt that was sent on a
-    /// connection that was dead by then says nothing about the provider.
+    /// Ends this account of a request that is planned anew, and returns what was attempted. An attempt that was sent on
+    /// a connection that was dead by then says nothing about the provider.
     pub(crate) fn into_earlier_plans(mut self: Box<Self>) -> EarlierPlans {
         if matches!(self.attempt.stage, AttemptStage::Dispatched | AttemptStage::Answered { .. }) {
             self.failed(Ending::CutBySerin);

@@ -1,8 +1,8 @@
 //! Refusals of the canary, in the account of their request.
 //!
-//! Where stable is asked as well, a refusal is pending until stable has answered: if stable accepts the request, the canary does
-//! not support it; if stable refuses it too, the client is at fault. Invariant: a pending refusal is recorded exactly once,
-//! at its place among the attempts.
+//! Where stable is asked as well, a refusal is pending until stable has answered: if stable accepts the request, the
+//! canary does not support it; if stable refuses it too, the client is at fault. Invariant: a pending refusal is
+//! recorded exactly once, at its place among the attempts.
 
 use super::Account;
 use crate::clock;

@@ -1,8 +1,8 @@
 //! One attempt: the request for one candidate, made, sent, and its answer buffered.
 //!
-//! Puts together what the attempt is made of: key, time limits, how the answer is read, and for how long it may be held.
-//! Refuses to decide what follows from a failure. Invariant: an attempt ends early only when the core is cut, or when the
-//! guard has withdrawn the canary's requests.
+//! Puts together what the attempt is made of: key, time limits, how the answer is read, and for how long it may be
+//! held. Refuses to decide what follows from a failure. Invariant: an attempt ends early only when the core is cut, or
+//! when the guard has withdrawn the canary's requests.
 
 use std::cell::Cell;
 use std::pin::pin;

@@ -1,7 +1,8 @@
 //! What a failed attempt comes to, and what the client gets of it if all candidates fail.
 //!
-//! Reads an error or a bad answer, and says how the attempt ended, what may follow, and which response it leaves for the
-//! client: the provider's own where it says anything, else a problem of Serin's. Decides nothing about what follows.
+//! Reads an error or a bad answer, and says how the attempt ended, what may follow, and which response it leaves for
+//! the client: the provider's own where it says anything, else a problem of Serin's. Decides nothing about what
+//! follows.
 
 use http::StatusCode;
 

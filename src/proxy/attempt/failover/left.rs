@@ -1,8 +1,8 @@
 //! What can still be tried for a request, and how soon.
 //!
-//! Reads what is left: keys, other candidates, retries of the same provider, and the retry budget that all requests of a
-//! rollout share. Decides nothing: [`retry`](crate::decide::retry) does. Invariant: each retry of the same provider is paid
-//! for from the budget.
+//! Reads what is left: keys, other candidates, retries of the same provider, and the retry budget that all requests of
+//! a rollout share. Decides nothing: [`retry`](crate::decide::retry) does. Invariant: each retry of the same provider
+//! is paid for from the budget.
 
 use std::time::Duration;
 

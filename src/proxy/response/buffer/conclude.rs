@@ -1,7 +1,8 @@
 //! What a buffered answer amounts to.
 //!
-//! Reads what was held of it: an error's words, a whole answer, or what the observer saw of a stream. Refuses to decide what
-//! follows from a failure. Invariant: an answer that is still to come has no ending, unless it is already known to be bad.
+//! Reads what was held of it: an error's words, a whole answer, or what the observer saw of a stream. Refuses to decide
+//! what follows from a failure. Invariant: an answer that is still to come has no ending, unless it is already known to
+//! be bad.
 
 use http::StatusCode;
 

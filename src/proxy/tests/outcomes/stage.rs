@@ -1,7 +1,8 @@
 //! A group of cases on one sidecar: for each a rollout that takes its requests alone, and two providers.
 //!
 //! Everything a case sets is set here, by the policy and the snapshot that control would publish. Every provider's
-//! breaker has seen one failure before, so that a success, a failure and silence about it can be distinguished afterwards.
+//! breaker has seen one failure before, so that a success, a failure and silence about it can be distinguished
+//! afterwards.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

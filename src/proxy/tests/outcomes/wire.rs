@@ -1,4 +1,5 @@
-//! Both ends of a case: a provider that sends the bytes it was given and ends as it was asked to, and an answer taken apart.
+//! Both ends of a case: a provider that sends the bytes it was given and ends as it was asked to, and an answer taken
+//! apart.
 //!
 //! A provider's thread ends with the provider, so that hundreds of them can come and go. Reading an answer never fails:
 //! it says what came and whether that was all of it, for the bytes of a provider and for those that a client got alike.

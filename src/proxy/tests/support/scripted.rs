@@ -59,8 +59,8 @@ impl Scripted {
         (provider, receiver)
     }
 
-    /// Answers each request with the next of these bytes, whatever connection it comes by, and passes on what it got. An
-    /// answer that ends in [`BREAK`] ends its connection as well.
+    /// Answers each request with the next of these bytes, whatever connection it comes by, and passes on what it got.
+    /// An answer that ends in [`BREAK`] ends its connection as well.
     pub(crate) fn in_turn(answers: impl IntoIterator<Item = impl Into<String>>) -> (Scripted, Receiver<Message>) {
         let answers: Vec<String> = answers.into_iter().map(Into::into).collect();
         let answers = Mutex::new(VecDeque::from(answers));

@@ -1,9 +1,9 @@
 //! Whether a provider has an endpoint: one request that costs nothing, and what its refusal shows.
 //!
 //! The body is an empty object, which every provider refuses before it generates anything. A refusal of the request
-//! shows an endpoint that reads requests; a not-found that says nothing of a model shows that there is none; a redirect,
-//! or a success that is no answer, shows that something else listens there. What follows for a rollout is not decided
-//! here.
+//! shows an endpoint that reads requests; a not-found that says nothing of a model shows that there is none; a
+//! redirect, or a success that is no answer, shows that something else listens there. What follows for a rollout is not
+//! decided here.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Where a redirect points to, and the `base_url` that would have been answered without it.
 //!
-//! Only what may be shown of a Location is used: its scheme, host and path. What stands before an `@` and behind a `?` may
-//! be a key. Invariant: a `base_url` is proposed only where the redirect leads to the same endpoint elsewhere.
+//! Only what may be shown of a Location is used: its scheme, host and path. What stands before an `@` and behind a `?`
+//! may be a key. Invariant: a `base_url` is proposed only where the redirect leads to the same endpoint elsewhere.
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
