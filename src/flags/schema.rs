@@ -1,4 +1,4 @@
-//! The JSON Schema of flags.yaml, and every default as YAML: both made from [`keys`](super::keys), neither written by
+//! The JSON Schema of flags.yaml, and every default as YAML: both made from [`keys`], neither written by
 //! hand.
 //!
 //! The shape check reads the same schema, so an editor's opinion of a file and Serin's cannot drift apart. Says which

@@ -1,6 +1,6 @@
 //! The data plane: from a client's socket to a provider's and back.
 //!
-//! [`start`] runs it on threads of its own, one runtime a core ([`core`](self::core)) and nothing shared between them
+//! [`start`] runs it on threads of its own, one runtime a core ([`core`](mod@self::core)) and nothing shared between them
 //! but the snapshot and a few counts. A request meets the folders in this order: [`downstream`] (connections from
 //! clients), [`request`] (whose `pipeline` shows the whole path, in eight stops), [`attempt`] (who is asked, and what
 //! came of it), [`upstream`] (connections to providers), [`response`] (on its way back). It decides nothing that

@@ -1,6 +1,6 @@
 //! A new version of flags.yaml: it is accepted as a whole, or rejected without any change.
 //!
-//! [`FlagsRead`](crate::state::inbox::FlagsRead) has the errors of the file itself. Here the file is compared with what
+//! [`FlagsRead`] has the errors of the file itself. Here the file is compared with what
 //! is in force: a canary that was rolled back cannot become a stable, and a reload cannot move users who are served to
 //! a stable that cannot be used. An edit that needs a restart has no effect and causes a warning.
 

@@ -5,7 +5,7 @@
 //! [`reaper`] and [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`],
 //! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`lease`] (one request's use of a
 //! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
-//! response comes by), [`send_error`] (why there is none). [`probe`] asks a provider outside all traffic. Refuses to
+//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic. Refuses to
 //! choose a provider, to retry, and to count.
 
 mod age;
