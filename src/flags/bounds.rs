@@ -4,7 +4,7 @@
 //! and the compiler read the same constants. The limits of the text itself, before anything is parsed, are in
 //! [`text`](super::text).
 
-/// Errors found before the list is cut off; nobody mends more than that in one go.
+/// Errors found before the list is cut off; nobody corrects more than that at once.
 pub(super) const MOST_ERRORS: usize = 100;
 /// Entries of a list or a map; each would cost its share of every reading.
 pub(super) const MOST_ENTRIES: usize = 1000;

@@ -119,7 +119,7 @@ fn conclude(
     errors.dedup();
     if errors.len() > bounds::MOST_ERRORS {
         errors.truncate(bounds::MOST_ERRORS);
-        errors.push(FlagsError::whole("there are more errors than these", "mend these first"));
+        errors.push(FlagsError::whole("there are more errors than these", "correct these first"));
     }
     let starred = mask::starred(text, &secrets);
     let numbers: Vec<usize> = errors.iter().map(|error| error.line).collect();
@@ -265,7 +265,7 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         let given = findings.given(&at.key("name"), name);
         let secret = findings.token(&at.key("token"), reached);
         let allowed = at.key("may");
-        let role = |text: &str| choose(text, "is nothing that a token allows", &ROLES);
+        let role = |text: &str| choose(text, "is not a permission", &ROLES);
         let may: BTreeSet<Role> = allowed.items().iter().filter_map(|at| findings.given(at, role)).collect();
         if allowed.fits() && allowed.texts().is_empty() {
             findings.error(&allowed, "this token allows nothing", "name at least one of read, flags, rollback, change");
@@ -295,7 +295,7 @@ fn limits(at: &At, findings: &mut Findings<'_>) -> Limits {
     };
     let body = |text: &str| match size(text)? {
         bytes if bytes <= bounds::MOST_REPLAY_BODY => Ok(bytes),
-        _ => wrong("is more than one body may take", "write at most `64MiB`: every body is held until it is answered"),
+        _ => wrong("is too large for one body", "write at most `64MiB`: every body is buffered until it is answered"),
     };
     let limits = Limits {
         header_bytes: findings.value(&at.key("header_bytes"), head),
@@ -309,7 +309,7 @@ fn limits(at: &At, findings: &mut Findings<'_>) -> Limits {
         let at = if at.has("replay_memory") { at.key("replay_memory") } else { at.key("replay_body") };
         findings.error(
             &at,
-            "all held bodies together (`replay_memory`) may take less than a single one (`replay_body`)",
+            "the memory for all bodies (`replay_memory`) is less than that for a single one (`replay_body`)",
             "raise `replay_memory`, or lower `replay_body`",
         );
     }
@@ -326,7 +326,7 @@ fn egress(at: &At, findings: &mut Findings<'_>) -> Option<Secret> {
             && let Some(node) = at.node()
         {
             findings.secrets.push(node.span.clone());
-            findings.warn(at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
+            findings.warn(at, "the file contains a password; keep the address in a variable (`${NAME}`)");
         }
     }
     findings.kept(at, url::proxy).map(Secret::new)

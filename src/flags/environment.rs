@@ -263,7 +263,7 @@ fn secret_file(path: &Path) -> Result<String, String> {
     if text.is_empty() { Err(format!("the file {shown} is empty")) } else { Ok(text.to_owned()) }
 }
 
-/// A regular file of bounded size: a FIFO or a device could block, or give bytes for ever.
+/// A regular file of bounded size: a FIFO or a device could block, or never end.
 fn whole_file(path: &Path, largest: u64, shown_size: &str) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| format!("the file {shown} cannot be read: {error}");

@@ -22,54 +22,53 @@ pub(super) use rollout::USER;
 /// The whole file.
 pub(super) fn file() -> Schema {
     described(
-        "Moves an application's traffic from one provider to another: what is to happen, for Serin to carry out.",
+        "Moves an application's traffic from one provider to another.",
         [
             key("listen", text()).default("127.0.0.1:7171").says(
-                "Where the application connects; its base URL is this address and the mount. Takes a restart to \
-                 change.",
+                "Address that the application connects to; its base URL is this address and the mount. Off loopback, \
+                 with keys, `clients` or `open` is required. A change needs a restart.",
             ),
-            key("admin", admin()).says("The operators' port: API, metrics, flags for the application."),
-            key("mount", text())
-                .default("/v1")
-                .says("The path prefix that each provider's `base_url` replaces; \"/\" for every path."),
-            key("unmatched", text()).examples(json!(["openai", "reject"])).says(
-                "Where a request goes that no rollout matches: a provider's name, or `reject`. Default: the first \
-                 rollout's stable.",
+            key("admin", admin()).says("The admin port: API, metrics, flags for the application."),
+            key("mount", text()).default("/v1").says(
+                "Path prefix that each provider's `base_url` replaces. A path outside of it gets 404. `/` takes every \
+                 path.",
             ),
+            key("unmatched", text())
+                .examples(json!(["openai", "reject"]))
+                .says("Provider for requests that match no rollout, or `reject`. Default: the first rollout's stable."),
             key("state", text()).examples(json!(["/var/lib/serin"])).says(
-                "The directory for what must outlast the process. Default: $STATE_DIRECTORY, else \
-                 $XDG_STATE_HOME/serin, else ./state.",
+                "Directory for state that is kept across restarts. Default: $STATE_DIRECTORY, else \
+                 $XDG_STATE_HOME/serin, else ./state. A change needs a restart.",
             ),
             key("workers", whole(1, 256)).examples(json!([2])).says(
-                "Data-plane threads, 1 to 256. Default: the smaller of 4 and the cores. Takes a restart to change.",
+                "Data-plane threads, 1 to 256. Default: the smaller of 4 and the cores. A change needs a restart.",
             ),
             key("clients", list(MOST_ENTRIES, client()))
                 .examples(json!([[{"name": "shop", "key": "${SHOP_KEY}"}]]))
-                .says("Who may use the proxy port; without any: everybody who reaches it."),
-            key("open", switch()).default(false).says(
-                "`true` lets everybody who reaches `listen` spend Serin's keys, although it is not a loopback \
-                 address.",
-            ),
+                .says("Clients that may use the proxy port. Without any, everyone who can connect may use it."),
+            key("open", switch())
+                .default(false)
+                .says("`true`: everyone who can connect to a `listen` address off loopback may spend Serin's keys."),
             key("probe", probe())
-                .says("A read-only port without tokens (healthz, readyz, metrics) for kubelet and Prometheus."),
+                .says("A read-only port without tokens, for health checks and metrics (kubelet, Prometheus)."),
             key("proxy", text()).examples(json!(["http://proxy.internal:3128", "none"])).says(
-                "The egress proxy for all providers, asked with CONNECT. `none`: no proxy, whatever HTTPS_PROXY says. \
-                 Without this key HTTPS_PROXY of the environment is used; NO_PROXY always exempts hosts, addresses \
-                 and ranges of them.",
+                "Egress proxy for all providers, as `http://user:password@host:port`. `none`: no proxy, even if \
+                 HTTPS_PROXY is set. Without this key HTTPS_PROXY is used. NO_PROXY always exempts hosts, addresses \
+                 and ranges.",
             ),
-            key("limits", limits()).says("What a client may cost."),
-            key("drain", length()).default("10m").says("How long a stopping process waits for what is in flight."),
-            key("response_headers", switch()).default(true).says("Whether answers carry the `x-serin-*` headers."),
+            key("limits", limits()).says("Limits for clients and for the memory of requests and responses."),
+            key("drain", length()).default("10m").says("How long a stopping process waits for requests in flight."),
+            key("response_headers", switch()).default(true).says("Whether responses carry the `x-serin-*` headers."),
             key("access_log", access_log())
-                .says("Which requests are written down, a line of JSON each; without this none is."),
+                .says("Which requests are logged, as lines of JSON. Without this key no access log is written."),
             key("providers", entries(provider::provider()))
                 .required()
                 .examples(json!([{"openai": {"base_url": "https://api.openai.com/v1"}}]))
                 .with("minProperties", 1)
-                .says("The upstreams, by the name that everything else uses."),
+                .says("The upstreams, by name."),
             key("rollouts", list(MOST_ENTRIES, rollout::rollout()))
                 .examples(json!([[{"name": "chat", "stable": "openai"}]]))
-                .says("The moves from one provider to another: the first whose match fits takes the request."),
+                .says("The rollouts. The first that matches takes the request."),
             key("flags", entries(flag()))
                 .examples(json!([{"new-prompt": {"follows": "chat"}}]))
                 .says("Flags that the application reads over OFREP, by name."),
@@ -81,24 +80,24 @@ fn admin() -> Schema {
     map([
         key("listen", text())
             .default("127.0.0.1:7172")
-            .says("Its address. Off loopback it needs `tokens`. Takes a restart to change."),
+            .says("Address of the admin port. Off loopback it needs `tokens`. A change needs a restart."),
         key("tokens", list(MOST_ENTRIES, token()))
             .examples(json!([[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))
-            .says("Who may use it, and for what; without any: everybody on this machine."),
+            .says("Tokens for the admin port. Without any, every process on this machine may use it."),
     ])
 }
 
 fn token() -> Schema {
     described(
-        "Somebody who may use the operators' port.",
+        "A token for the admin port.",
         [
-            key("name", text()).required().examples(json!(["ops"])).says("The name that the history shows."),
-            key("token", text())
-                .required()
-                .examples(json!(["${OPS_TOKEN}"]))
-                .says("Presented as `authorization: Bearer TOKEN`."),
+            key("name", text()).required().examples(json!(["ops"])).says("Name shown in the history."),
+            key("token", text()).required().examples(json!(["${OPS_TOKEN}"])).says(
+                "Sent as `authorization: Bearer TOKEN`. Fewer than 16 characters are an error off loopback and a \
+                 warning on it.",
+            ),
             key("may", texts()).required().examples(json!([["read", "rollback"]])).says(
-                "What it allows: read (status, history, metrics), flags (evaluation), rollback (and pause), change \
+                "A list of `read` (status, history, metrics), `flags` (evaluation), `rollback` (and pause), `change` \
                  (everything).",
             ),
         ],
@@ -107,12 +106,12 @@ fn token() -> Schema {
 
 fn client() -> Schema {
     described(
-        "Somebody who may use the proxy port.",
+        "A client that may use the proxy port.",
         [
-            key("name", text()).required().examples(json!(["shop"])).says("The name in logs."),
+            key("name", text()).required().examples(json!(["shop"])).says("Name in logs."),
             key("key", text()).required().examples(json!(["${SHOP_KEY}"])).says(
-                "Presented wherever an API key may stand: a header, the query, a WebSocket subprotocol. No provider \
-                 ever sees it.",
+                "The client may send it wherever an API key may be: a header, the query, a WebSocket subprotocol. It \
+                 is not forwarded to any provider.",
             ),
         ],
     )
@@ -123,15 +122,17 @@ fn access_log() -> Schema {
         key("to", text())
             .required()
             .examples(json!(["stdout", "/var/log/serin/access.log"]))
-            .says("`stdout`, or the path of a file, which SIGHUP opens anew."),
+            .says("`stdout`, or the path of a file, which is opened again on SIGHUP."),
         key("only", word(&["all", "failures"]))
             .default("all")
-            .says("`all` requests, or `failures`: those that did not end well or took more than one attempt."),
-        key("sample", share(1, 100)).default("100%").says("Which part of them, by chance."),
-        key("max_per_second", whole(1, 1_000_000)).default(1000).says("More lines than this are dropped, and counted."),
+            .says("`all`: all requests. `failures`: only requests that failed or took more than one attempt."),
+        key("sample", share(1, 100)).default("100%").says("Random share of those requests."),
+        key("max_per_second", whole(1, 1_000_000))
+            .default(1000)
+            .says("Further lines in the same second are dropped and counted."),
         key("max_bytes", size())
             .default("100MiB")
-            .says("A file of this size becomes `FILE.1`, in place of the one before, and another is begun."),
+            .says("A file of this size is renamed to `FILE.1`, replaces the previous one, and a new file is started."),
     ])
 }
 
@@ -139,36 +140,36 @@ fn probe() -> Schema {
     map([key("listen", text())
         .required()
         .examples(json!(["0.0.0.0:7173"]))
-        .says("Its address. Takes a restart to change.")])
+        .says("Address of the probe port. A change needs a restart.")])
 }
 
 fn limits() -> Schema {
     map([
-        key("header_bytes", size()).default("64KiB").says("A request's head: request line and headers together."),
-        key("header_time", some_length())
-            .default("10s")
-            .says("From the first byte of a request's head, or the opening of a connection, to the head's last byte."),
-        key("idle", some_length()).default("10m").says(
-            "How long an idle connection of the application is kept, and how long a client may pause within a body.",
+        key("header_bytes", size()).default("64KiB").says("Maximum size of a request's head."),
+        key("header_time", some_length()).default("10s").says(
+            "Time for a request's head, counted from the opening of the connection or from the head's first byte.",
         ),
+        key("idle", some_length())
+            .default("10m")
+            .says("How long an idle client connection is kept, and how long a client may pause while it sends a body."),
         key("connections", whole(1, 1_000_000)).default(8192).says(
-            "Open connections of the application; further ones wait, and idle ones make room. Never above what the \
-             process's limit of files allows.",
+            "Maximum open client connections. Further connections wait, and the longest idle one is closed for them. \
+             The limit is never more than somewhat less than half of the files that the process may open.",
         ),
         key("replay_body", size()).default("8MiB").says(
-            "The largest JSON body or form that is read whole: for the user's id, the model, and another try; and the \
-             largest stream that is assembled before it goes out. At most 64MiB.",
+            "Largest JSON body or form that is buffered, for the user's id, the model and retries. Also the largest \
+             stream that is assembled before it is sent. At most 64MiB.",
         ),
-        key("replay_memory", size()).default("256MiB").says("All requests and answers that are held at one time."),
+        key("replay_memory", size()).default("256MiB").says("Memory for all buffered requests and responses."),
     ])
 }
 
 fn flag() -> Schema {
     described(
-        "A flag that the application reads.",
+        "A flag that the application reads over OFREP.",
         [key("follows", text())
             .required()
             .examples(json!(["chat"]))
-            .says("The rollout it follows: true for exactly the users whom that sends to the canary.")],
+            .says("The flag is true for exactly the users that this rollout sends to the canary.")],
     )
 }

@@ -1,7 +1,7 @@
 //! One reading of the file: the bytes that were there, what they mean, and a hash by which to know them again.
 //!
 //! The hash covers the secrets that the file refers to, so that equal hashes mean an equal policy. Refuses what is not
-//! a regular file, which could keep the reader waiting for ever, and reads no more than the limit says. A file that
+//! a regular file, which could block the reader permanently, and reads no more than the limit says. A file that
 //! cannot be read is a reading too, with one error.
 
 use std::fs::Metadata;
@@ -20,8 +20,8 @@ use super::error::FlagsError;
 use super::{mask, text};
 
 /// What is said of a file that is mounted by itself, once it was replaced.
-const LEFT_BEHIND: &str = "this file was replaced where it is mounted from, and no edit of what took its place is seen here: \
-                           mount its directory in place of the file, and restart";
+const LEFT_BEHIND: &str = "this file was replaced at the source of its mount, and edits of the new file are not visible \
+                           here: mount its directory instead of the file, and restart";
 
 /// What one reading of flags.yaml gave.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) fn load(path: &Path) -> Loaded {
     let open = || {
         let file = std::fs::File::open(path)?;
         let metadata = file.metadata()?;
-        // A FIFO or a device could block for ever.
+        // A FIFO or a device could block permanently.
         if !metadata.is_file() {
             return Err(std::io::Error::other("it is not a regular file"));
         }

@@ -86,7 +86,7 @@ pub fn read_length(text: &str) -> Result<Millis, String> {
 /// A length of time that is not zero.
 pub(super) fn some_length(text: &str) -> Result<Millis, Wrong> {
     match length(text)? {
-        Millis(0) => wrong("is no time at all", "write a time above zero, such as `30s`"),
+        Millis(0) => wrong("is not a time above zero", "write a time above zero, such as `30s`"),
         length => Ok(length),
     }
 }
@@ -197,7 +197,7 @@ pub(super) fn number(text: &str, least: f64, most: f64) -> Result<f64, Wrong> {
         let meant = format!("{:.4}", share / 100.0);
         let meant = meant.trim_end_matches('0').trim_end_matches('.');
         let fits = parse(meant).is_some_and(|number| within(&number));
-        return wrong("is a share and no plain number", if fits { format!("write `{meant}`") } else { remedy });
+        return wrong("is a share, not a plain number", if fits { format!("write `{meant}`") } else { remedy });
     }
     match parse(text) {
         Some(number) if within(&number) => Ok(number),
@@ -235,7 +235,10 @@ pub(super) fn limit(text: &str) -> Result<f64, Wrong> {
 /// A single value as JSON: in quotes a text, without them what both YAML and JSON take it for.
 pub(super) fn json(text: &str, plain: bool) -> Result<String, Wrong> {
     if text.contains("${") {
-        return wrong("has a reference, which is not read here", "write the value itself; keys belong to `api_keys`");
+        return wrong(
+            "has a reference, which is not resolved here",
+            "write the value itself; keys belong to `api_keys`",
+        );
     }
     if plain && (matches!(text, "true" | "false") || is_json_number(text)) {
         let finite = text.parse().map_or(true, f64::is_finite);
@@ -247,7 +250,7 @@ pub(super) fn json(text: &str, plain: bool) -> Result<String, Wrong> {
     }
     if plain && is_number_of_yaml(text) {
         let remedy = format!("write it in plain digits, such as `0.5`; if a text is meant, in quotes: \"{text}\"");
-        return wrong("is a number that JSON does not know", remedy);
+        return wrong("is not a number in JSON", remedy);
     }
     Ok(serde_json::Value::from(text).to_string())
 }
@@ -302,7 +305,7 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
 pub(super) fn moment(text: &str) -> Result<UnixMillis, Wrong> {
     let parsed = parse_moment(text);
     parsed.map_or_else(
-        || wrong("is not a moment", "write date, time and offset, such as `2026-11-23T09:00:00Z`"),
+        || wrong("is not a timestamp", "write date, time and offset, such as `2026-11-23T09:00:00Z`"),
         |millis| Ok(UnixMillis(millis)),
     )
 }

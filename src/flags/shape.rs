@@ -122,7 +122,7 @@ impl Check<'_> {
     fn anything(&mut self, node: &Node, trail: &Trail<'_>) -> Option<()> {
         match &node.kind {
             Kind::Scalar { .. } if node.is_null() => {
-                let remedy = "write a value; `drop_fields` is what takes a field out".to_owned();
+                let remedy = "write a value; use `drop_fields` to remove a field".to_owned();
                 self.error(node.spot, trail, "there is no value".to_owned(), remedy);
                 None
             }
@@ -162,8 +162,8 @@ impl Check<'_> {
         let most = schema.get(bound).and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
         match most {
             Some(most) if entries > most => {
-                let problem = format!("there are {entries} entries, and at most {most} are read");
-                self.error(node.spot, trail, problem, "remove those that nothing uses".to_owned());
+                let problem = format!("there are {entries} entries, and at most {most} are allowed");
+                self.error(node.spot, trail, problem, "remove those that are not used".to_owned());
                 None
             }
             _ => Some(()),
@@ -287,7 +287,7 @@ impl Check<'_> {
             let value = if entry.value.is_null() {
                 let below = entries.get(index + 1).filter(|_| roles.get(index + 1) == Some(&Role::Outdented));
                 let remedy = match below {
-                    Some(below) => format!("indent what belongs to it, from line {} on", below.spot.line),
+                    Some(below) => format!("indent the lines that belong to it, from line {} on", below.spot.line),
                     None => format!("give it a value, such as `{}`, or remove the key", schema::example(inner)),
                 };
                 self.error(entry.spot, &here, format!("`{}` has no value", mask::short(&entry.key)), remedy);

@@ -1,4 +1,4 @@
-//! What somebody probably meant to write.
+//! The known name that a misspelt one probably means.
 //!
 //! For remedies only: a near word is named and never taken, since a file must mean what it says. Nothing is offered
 //! where no known word is near, and a long text is not compared at all, so the work is bounded whatever the file holds.

@@ -1,6 +1,6 @@
 //! What a YAML parser did not understand, said for people.
 //!
-//! A parser speaks of its own states ("did not find expected key"); whoever mends the file at night needs the place and
+//! A parser speaks of its own states ("did not find expected key"); whoever corrects the file needs the place and
 //! the remedy. An open quote or bracket is told where it opens, since that is where it is mended. Reads the text once
 //! more, loosely, and only for the sake of a message: nothing here decides whether a file is right.
 
@@ -25,12 +25,12 @@ pub(super) fn explain(text: &str, Spot { line, column }: Spot, info: &str) -> Fl
     }
     if has(&["anchor"]) {
         return at(
-            "this repeats a value that has no such name",
+            "no value above has this name",
             "name the value with `&NAME` before it is repeated with `*NAME`; a text that begins with `*` or `&` needs quotes",
         );
     }
     if has(&["escape", "hexadecimal"]) {
-        return at("a backslash with something behind it that it does not go with", "write `\\\\` for a backslash");
+        return at("a backslash before a character that it cannot escape", "write `\\\\` for a backslash");
     }
     if has(&["recursion"]) {
         return too_deep(line, column);
@@ -53,16 +53,16 @@ fn plain(Spot { line, column }: Spot, info: &str) -> FlagsError {
     let known: [(&[&str], &str, &str); 11] = [
         (
             &["mapping values"],
-            "a colon that makes no key here",
+            "a colon at a place where no key can be",
             "put the text in quotes if the colon belongs to it; else check this line's indentation",
         ),
         (
             &["must be followed"],
-            "a colon with something right behind it",
-            "put a blank behind the colon, or the text in quotes",
+            "a colon without a space after it",
+            "put a space after the colon, or the text in quotes",
         ),
-        (&["simple key"], "a key without its colon", "write `key: value`, with a blank behind the colon"),
-        (&["misplaced bracket"], "a closing bracket that nothing opens", "remove it, or put the text in quotes"),
+        (&["simple key"], "a key without its colon", "write `key: value`, with a space after the colon"),
+        (&["misplaced bracket"], "a closing bracket without an opening one", "remove it, or put the text in quotes"),
         (
             &["',' or", "flow", "node content"],
             "a comma, a value or a closing bracket is missing here",
@@ -74,7 +74,7 @@ fn plain(Spot { line, column }: Spot, info: &str) -> FlagsError {
             "write it there, indented; or put the text in quotes",
         ),
         (&["tag", "TAG"], "tags (`!...`) are not read", "remove the tag, or put the text in quotes"),
-        (&["irective"], "a line that begins with `%` is no key", "put the text in quotes, or remove the line"),
+        (&["irective"], "a line that begins with `%` is not a key", "put the text in quotes, or remove the line"),
         (
             &["sequence entries", "start with '-'"],
             "a list cannot begin here",
@@ -108,7 +108,7 @@ fn lone_key(text: &str, line: usize) -> Option<FlagsError> {
         return None;
     }
     let column = lone.chars().take_while(|c| c.is_whitespace()).count() + 1;
-    let remedy = "write `key: value`, with a blank behind the colon";
+    let remedy = "write `key: value`, with a space after the colon";
     Some(FlagsError::at(index + 1, column, "a key without its colon", remedy))
 }
 
@@ -130,8 +130,8 @@ fn open(text: &str, place: Spot, info: &str) -> Option<FlagsError> {
         return Some(FlagsError::at(
             place.line,
             place.column,
-            "the text goes on behind its closing quote",
-            "write a quote inside of a text as `\\\"`, and a comma or a new line behind a closing one",
+            "the text continues after its closing quote",
+            "write a quote inside of a text as `\\\"`, and a comma or a new line after a closing one",
         ));
     }
     let (bracket, begin) = before.brackets.last().copied()?;
@@ -215,7 +215,7 @@ fn tab(text: &str, Spot { line, column }: Spot, info: &str) -> Option<FlagsError
         .or_else(|| {
             let shown = text.lines().nth(line.checked_sub(1)?)?;
             let column = shown.chars().position(|c| c == '\t').filter(|_| speaks_of_it)? + 1;
-            Some(FlagsError::at(line, column, "a tab where a blank should be", "replace it by a blank"))
+            Some(FlagsError::at(line, column, "a tab where a space should be", "replace it by a space"))
         })
 }
 

@@ -39,7 +39,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, FlagsError> {
         return Err(if wide {
             FlagsError::at(1, 1, "the file is UTF-16 or UTF-32", "save it as UTF-8")
         } else {
-            FlagsError::at(line, column, "a NUL byte, which no text has", "check that this is the right file")
+            FlagsError::at(line, column, "a NUL byte, which a text cannot contain", "check that this is the right file")
         });
     }
     std::str::from_utf8(bytes).map_err(|error| {

@@ -103,10 +103,7 @@ pub(super) fn parse(text: &str) -> Result<Rc<Node>, FlagsError> {
         builder.take(event, span)?;
     }
     builder.root.ok_or_else(|| {
-        FlagsError::whole(
-            "the file holds nothing but comments",
-            "begin with `providers:`; the README has a whole example",
-        )
+        FlagsError::whole("the file contains only comments", "begin with `providers:`; the README has a whole example")
     })
 }
 
@@ -202,7 +199,7 @@ impl Builder {
                     return Err(FlagsError::at(
                         spot.line,
                         spot.column,
-                        "this alias stands inside of what it repeats",
+                        "this alias is part of the value that it repeats",
                         "write the value out",
                     ));
                 };

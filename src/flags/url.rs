@@ -80,8 +80,8 @@ pub(super) fn path_template(text: &str) -> Result<PathTemplate, Wrong> {
             }
             "rest" => PathPart::Rest,
             _ => {
-                let problem = format!("has `{{{}}}`, which stands for nothing", super::mask::short(name));
-                return wrong(problem, "there are `{model}` and `{rest}`");
+                let problem = format!("has `{{{}}}`, which has no meaning", super::mask::short(name));
+                return wrong(problem, "the placeholders are `{model}` and `{rest}`");
             }
         });
         rest = tail;
@@ -189,7 +189,7 @@ fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), Wrong> 
             {
                 port
             }
-            _ => return wrong("has no valid port", "write a port from 1 to 65535 behind the host's colon"),
+            _ => return wrong("has no valid port", "write a port from 1 to 65535 after the host's colon"),
         },
     };
     Ok((host.to_ascii_lowercase(), port))
@@ -221,7 +221,7 @@ pub(super) fn forwarded(text: &str) -> Result<String, Wrong> {
         Some(name) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(text.to_ascii_lowercase())
         }
-        Some(_) => wrong("names no parameter", "write `query:` and its name, such as `query:key`"),
+        Some(_) => wrong("does not name a parameter", "write `query:` and its name, such as `query:key`"),
         None => header(text),
     }
 }
@@ -237,7 +237,7 @@ pub(super) fn auth(text: &str) -> Result<Auth, Wrong> {
         {
             Ok(Auth::Query(name.to_owned()))
         }
-        _ => wrong("is no way to present a key", "write `bearer`, `header:x-api-key`, `query:key` or `none`"),
+        _ => wrong("is not a way to send a key", "write `bearer`, `header:x-api-key`, `query:key` or `none`"),
     }
 }
 

@@ -71,7 +71,10 @@ fn a_mistake_in_the_file_is_told_at_its_place_with_its_remedy() {
 fn an_address_without_its_path_or_with_too_much_of_it_is_warned_about() {
     for (url, told) in [
         ("https://api.openai.com", "did you mean `https://api.openai.com/v1`?"),
-        ("https://api.openai.com/v1/chat/completions", "this ends in `/chat/completions`, which every request brings"),
+        (
+            "https://api.openai.com/v1/chat/completions",
+            "this ends in `/chat/completions`, which every request's path already contains",
+        ),
         ("https://api.anthropic.com/v1/messages/", "write `https://api.anthropic.com/v1`"),
     ] {
         let (code, said) = check(&with("http://127.0.0.1:1/v1", url));

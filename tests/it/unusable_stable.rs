@@ -105,9 +105,10 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     workspace.write(&text_of(""));
     let output = workspace.run(&["check", &file]);
     assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
-    assert!(spoken(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
+    let warning = "unmatched: requests that match no rollout go to `old`, which cannot";
+    assert!(spoken(&output).contains(warning), "{output:?}");
     let sidecar = workspace.start();
-    assert!(has_warning(&sidecar, "what no rollout takes goes to `old`"));
+    assert!(has_warning(&sidecar, "requests that match no rollout go to `old`"));
     // A reload that asks for it would take the rest from nobody to nobody: it is refused with what mends it.
     let before = sidecar.versions();
     workspace.write(&text_of("unmatched: old\n"));
@@ -121,7 +122,7 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
         workspace.write(&text_of(unmatched));
         let output = workspace.run(&["check", &file]);
         assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
-        assert!(!spoken(&output).contains("what no rollout takes"), "{}", spoken(&output));
+        assert!(!spoken(&output).contains("requests that match no rollout"), "{}", spoken(&output));
     }
 }
 

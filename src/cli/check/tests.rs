@@ -59,10 +59,10 @@ how long the guard takes to detect a fault of the canary, while stable fails 0.4
   chat     10%    100         3s             10s         45s        9s
 
 note: line 24: rollouts[0].guard.max_error_rate: this only gates promotion: a canary that fails more than 5% and not more \
-than 1.25 times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add `ceiling`, such as \
+than 1.25 times as often as stable (6% beside 5%) keeps its share permanently; for a hard limit add `ceiling`, such as \
 `ceiling: 20%`
-note: line 24: rollouts[0].guard.window: this is the time of the rates that are shown, and of `ceiling`, which is not set: \
-nothing is decided by it
+note: line 24: rollouts[0].guard.window: this is the time over which rates are shown and compared with `ceiling`; \
+`ceiling` is not set, so it decides nothing
 note: `percent: auto` (chat) is for one process: several replicas would each run their own ramp, so pin the percent in the shared file
 ";
     assert_eq!(text, shipped() + expected);

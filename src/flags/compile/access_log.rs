@@ -27,7 +27,7 @@ pub(super) fn access_log(at: &At, findings: &mut Findings<'_>) -> Option<AccessL
     let to = findings.given(&at.key("to"), place);
     let asked = AccessLog {
         to: to.clone().unwrap_or(AccessLogTo::Stdout),
-        only: findings.choice(&at.key("only"), "is no choice of requests", &only),
+        only: findings.choice(&at.key("only"), "is not a choice of requests", &only),
         sample: findings.value(&at.key("sample"), rate),
         max_per_second: findings.whole(&at.key("max_per_second")),
         max_bytes: findings.value(&at.key("max_bytes"), most),
@@ -35,8 +35,8 @@ pub(super) fn access_log(at: &At, findings: &mut Findings<'_>) -> Option<AccessL
     if asked.sample == Percent::ZERO {
         findings.error(
             &at.key("sample"),
-            "a sample of nothing",
-            "write a share such as `10%`, or take `access_log` out",
+            "a sample of 0% logs nothing",
+            "write a share such as `10%`, or remove `access_log`",
         );
     }
     to.map(|_| asked)
@@ -44,7 +44,7 @@ pub(super) fn access_log(at: &At, findings: &mut Findings<'_>) -> Option<AccessL
 
 fn place(text: &str) -> Result<AccessLogTo, Wrong> {
     match text.trim() {
-        "" => wrong("is no place", "write `stdout`, or the path of a file"),
+        "" => wrong("is not a destination", "write `stdout`, or the path of a file"),
         "stdout" => Ok(AccessLogTo::Stdout),
         "stderr" => wrong("is where Serin's own log goes", "write `stdout`, or the path of a file"),
         path if path.ends_with('/') => wrong("is a directory", "add the name of a file to it"),

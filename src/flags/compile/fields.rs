@@ -1,8 +1,8 @@
-//! The rules for JSON bodies: which fields a provider does not know, calls otherwise, must get, or takes only so much of.
+//! The rules for JSON bodies: which fields are dropped, renamed, set or limited for a provider.
 //!
-//! Each kind of rule is read by itself; then no two of them may speak of one field, or of a field and of what lies in
-//! it, since the order in which they are carried out would decide in silence. `model` and `stream` belong to nobody
-//! here: one is translated by `models`, on the other hangs the shape of the answer.
+//! Each kind of rule is read by itself. Then no two rules may concern the same field, or a field and a part of it, since
+//! the order of their execution would decide silently. No rule may concern `model` or `stream`: `models` translates the
+//! one, and the form of the response depends on the other.
 
 use std::collections::BTreeMap;
 
@@ -89,11 +89,11 @@ fn free(text: &str, deed: Deed) -> Result<Vec<String>, Wrong> {
     let path = path(text)?;
     match path.first().map(String::as_str) {
         Some("model") => wrong(
-            format!("cannot be {}: requests are matched, counted and translated by it", deed.word()),
-            "say under `models` what this provider calls each model",
+            format!("cannot be {}: Serin matches and counts requests by it, and translates it", deed.word()),
+            "map the names under `models`",
         ),
         Some("stream") => wrong(
-            format!("cannot be {}: the application reads the answer in the shape that it asked for", deed.word()),
+            format!("cannot be {}: the application reads the response in the form that it asked for", deed.word()),
             "remove this; `stream_options` and its fields may be changed",
         ),
         _ => Ok(path),
@@ -107,20 +107,20 @@ fn path(text: &str) -> Result<Vec<String>, Wrong> {
         return wrong("is not a field", EXAMPLE);
     }
     if text.contains("${") {
-        return wrong("has a reference, which no field's name can have", "write the name itself");
+        return wrong("has a reference, which is not resolved in a field's name", "write the name itself");
     }
     if text.contains(['[', ']', '*']) {
-        return wrong("reaches into a list", "fields within lists are not changed: name one outside of them");
+        return wrong("points into a list", "fields in lists cannot be changed: name a field outside of lists");
     }
     let parts: Vec<&str> = text.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
-        return wrong(if text.is_empty() { "is no field" } else { "has an empty part" }, EXAMPLE);
+        return wrong(if text.is_empty() { "is not a field" } else { "has an empty part" }, EXAMPLE);
     }
     if parts.len() > bounds::DEEPEST_FIELD {
         return wrong(format!("has more than {} parts", bounds::DEEPEST_FIELD), EXAMPLE);
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return wrong("has a blank in it", EXAMPLE);
+        return wrong("contains white space", EXAMPLE);
     }
     Ok(parts.into_iter().map(str::to_owned).collect())
 }
@@ -131,13 +131,13 @@ fn new_name(text: &str, old: &[String]) -> Result<String, Wrong> {
     match (to.as_slice(), old) {
         ([name], [.., last]) if name == last => wrong("is the name that the field has already", "remove this"),
         ([name], [_]) if name == "model" || name == "stream" => {
-            wrong("cannot be a field's new name: Serin itself goes by it", "choose another name, or remove this")
+            wrong("cannot be a field's new name: Serin reads it", "choose another name, or remove this")
         }
         ([name], _) => Ok(name.clone()),
         (path, _) => {
             let last = path.last().map_or("", String::as_str);
             wrong(
-                "has a dot: a renamed field stays in its place",
+                "has a dot: a renamed field keeps its position",
                 format!("write the last name only, such as `{last}`"),
             )
         }
@@ -158,10 +158,10 @@ fn agrees(path: &[String], deed: Deed, at: &At, said: &mut Said, findings: &mut 
             (format!("`{field}` is {} and {}", other.word(), deed.word()), both(*other, deed))
         }
     } else if let Some((outer, other)) = within {
-        let problem = format!("`{field}` lies in `{}`, which is {}", mask::short(&outer.join(".")), other.word());
+        let problem = format!("`{field}` is part of `{}`, which is {}", mask::short(&outer.join(".")), other.word());
         (problem, "keep one of the two".to_owned())
     } else if let Some((inner, other)) = inside {
-        let problem = format!("`{}` lies in `{field}` and is {}", mask::short(&inner.join(".")), other.word());
+        let problem = format!("`{}` is part of `{field}` and is {}", mask::short(&inner.join(".")), other.word());
         (problem, "keep one of the two".to_owned())
     } else {
         said.insert(path.to_vec(), deed);
@@ -175,7 +175,7 @@ fn agrees(path: &[String], deed: Deed, at: &At, said: &mut Said, findings: &mut 
 fn both(first: Deed, second: Deed) -> String {
     match (first, second) {
         (Deed::Renamed, Deed::Limited) => "write the limit for the new name",
-        (Deed::Dropped, Deed::Set) => "remove it from `drop_fields`: a field is set over what stands there",
+        (Deed::Dropped, Deed::Set) => "remove it from `drop_fields`: a field that is set replaces the present value",
         _ => "keep one of the two",
     }
     .to_owned()

@@ -204,7 +204,7 @@ impl<'e> Findings<'e> {
     /// Says of which values only the last ones are known.
     pub(super) fn tell_kept(&mut self, at: &At) {
         for reason in self.read.recent.take_kept() {
-            self.warn(at, format!("{reason}: its last value is kept, and a restart would begin without it"));
+            self.warn(at, format!("{reason}: its last value is kept, and is lost at a restart"));
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
     at_odds(&guard, at, findings);
     only_gates(&guard, at, findings);
     if guard.counting.empty && at.has("answers") && at.key("answers").has("empty") {
-        let told = "this changes nothing: with `empty: failure` every empty answer is a failure already";
+        let told = "this changes nothing: with `empty: failure` every empty response is already a failure";
         findings.warn(&at.key("answers").key("empty"), told);
     }
     guard
@@ -45,13 +45,13 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
 pub(super) fn on_regression(at: &At, findings: &mut Findings<'_>) -> OnRegression {
     findings.choice(
         at,
-        "is nothing that can follow a regression",
+        "is not a reaction to a regression",
         &[("rollback", OnRegression::Rollback), ("hold", OnRegression::Hold), ("step_back", OnRegression::StepBack)],
     )
 }
 
-/// Warns of keys of the rollout at `at` that speak of rollbacks which never come.
-pub(super) fn nobody_is_rolled_back(
+/// Warns of keys of the rollout at `at` that concern rollbacks which never happen.
+pub(super) fn warn_without_rollback(
     on_regression: OnRegression,
     try_again_after: Option<Millis>,
     at: &At,
@@ -60,7 +60,7 @@ pub(super) fn nobody_is_rolled_back(
     if on_regression != OnRegression::Hold {
         return;
     }
-    let told = "this changes nothing: with `on_regression: hold` the guard takes nobody back";
+    let told = "this changes nothing: with `on_regression: hold` the guard rolls nothing back";
     if at.has("rollback_to") {
         findings.warn(&at.key("rollback_to"), told);
     }
@@ -69,17 +69,18 @@ pub(super) fn nobody_is_rolled_back(
     }
 }
 
-/// Warns of rates between which the canary hangs in the air.
+/// Warns of rates between which the canary is neither promoted nor rolled back.
 fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
     let Guard { ignore_below, max_error_rate, done_below, .. } = *guard;
     if let Some(ceiling) = guard.ceiling {
         let at = at.key("ceiling");
         if ceiling < ignore_below {
-            let told = format!("below `ignore_below` ({ignore_below}) no canary is taken back, whatever this says");
+            let told = format!("below `ignore_below` ({ignore_below}) no canary is rolled back, so this has no effect");
             findings.warn(&at, told);
         } else if ceiling < done_below {
             let told = format!(
-                "between this and `done_below` ({done_below}) a canary is good enough to be done, and is taken back"
+                "a canary between this rate and `done_below` ({done_below}) is good enough to be completed, and is \
+                 rolled back"
             );
             findings.warn(&at, told);
         }
@@ -88,13 +89,13 @@ fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
         let key = if at.has("max_error_rate") { "max_error_rate" } else { "ignore_below" };
         let told = format!(
             "a canary that fails more often than `max_error_rate` ({max_error_rate}) and less often than `ignore_below` \
-             ({ignore_below}) is neither promoted nor taken back"
+             ({ignore_below}) is neither promoted nor rolled back"
         );
         findings.warn(&at.key(key), told);
     }
 }
 
-/// Keys that read like limits at which the canary is taken back, and are none.
+/// Keys that read like limits at which the canary is rolled back, and are none.
 fn only_gates(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
     if guard.ceiling.is_some() {
         return;
@@ -103,23 +104,23 @@ fn only_gates(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
         let Guard { max_error_rate, tolerated_ratio, .. } = *guard;
         let told = format!(
             "this only gates promotion: a canary that fails more than {max_error_rate} and not more than \
-             {tolerated_ratio} times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add \
-             `ceiling`, such as `ceiling: 20%`"
+             {tolerated_ratio} times as often as stable (6% beside 5%) keeps its share permanently; for a hard limit \
+             add `ceiling`, such as `ceiling: 20%`"
         );
         findings.note(&at.key("max_error_rate"), told);
     }
     if at.has("window") {
-        let told = "this is the time of the rates that are shown, and of `ceiling`, which is not set: nothing is decided by \
-                    it";
+        let told = "this is the time over which rates are shown and compared with `ceiling`; `ceiling` is not set, so \
+                    it decides nothing";
         findings.note(&at.key("window"), told);
     }
 }
 
-/// The chance of a wrong rollback that is put up with.
+/// The accepted probability of a wrong rollback.
 fn chance(text: &str) -> Result<Percent, Wrong> {
     const MOST: u16 = 1000;
     match rate(text)? {
-        Percent::ZERO => wrong("is what no guard can promise", "write a small chance, such as `0.1%`"),
+        Percent::ZERO => wrong("is not possible: no guard is always right", "write a small chance, such as `0.1%`"),
         chance if chance.hundredths() > MOST => wrong("is above 10%", "write a small chance, such as `0.1%`"),
         chance => Ok(chance),
     }
@@ -134,11 +135,11 @@ fn window(text: &str) -> Result<Millis, Wrong> {
 
 /// A rate that is too high, or none.
 fn ceiling(text: &str) -> Result<Option<Percent>, Wrong> {
-    const EXAMPLE: &str = "write `off` where there is none, or a rate such as `20%`";
+    const EXAMPLE: &str = "write `off`, or a rate such as `20%`";
     match text {
         "off" => Ok(None),
         text => match rate(text) {
-            Ok(Percent::ZERO) => wrong("would be broken by the first failure", EXAMPLE),
+            Ok(Percent::ZERO) => wrong("is exceeded by the first failure", EXAMPLE),
             Ok(ceiling) => Ok(Some(ceiling)),
             Err(Wrong { problem, .. }) if problem == "is not a share" => wrong("is neither `off` nor a share", EXAMPLE),
             Err(error) => Err(error),
@@ -146,12 +147,12 @@ fn ceiling(text: &str) -> Result<Option<Percent>, Wrong> {
     }
 }
 
-/// When slow answers take the canary back; `None`: never.
+/// When slow responses roll the canary back; `None`: never.
 fn slow(at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
     if at.text().is_some() {
         let off = |text: &str| match text {
             "off" => Ok(()),
-            _ => wrong("is no rule for slow answers", "write `off`, or `{ quantile: 0.95, tolerance: 1.5 }`"),
+            _ => wrong("is not a rule for slow responses", "write `off`, or `{ quantile: 0.95, tolerance: 1.5 }`"),
         };
         findings.given(at, off);
         return None;
@@ -167,22 +168,22 @@ fn slow(at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
 fn excess(at: &At, what: &str, findings: &mut Findings<'_>) -> OnExcess {
     findings.choice(
         at,
-        &format!("is nothing that can follow {what}"),
+        &format!("is not a reaction to {what}"),
         &[("hold", OnExcess::Hold), ("rollback", OnExcess::Rollback), ("ignore", OnExcess::Ignore)],
     )
 }
 
-/// What follows when the canary gives more answers that no status calls bad.
+/// What follows when the canary gives more bad responses with a status of success.
 fn answers(at: &At, findings: &mut Findings<'_>) -> Answers {
     Answers {
-        empty: excess(&at.key("empty"), "empty answers", findings),
-        length: excess(&at.key("length"), "answers cut at a limit", findings),
-        filtered: excess(&at.key("filtered"), "filtered answers", findings),
+        empty: excess(&at.key("empty"), "empty responses", findings),
+        length: excess(&at.key("length"), "responses cut at a limit", findings),
+        filtered: excess(&at.key("filtered"), "filtered responses", findings),
         pace: excess(&at.key("pace"), "slow streams", findings),
     }
 }
 
 /// Whether an outcome that is open to opinion is a failure.
 fn counts(at: &At, findings: &mut Findings<'_>) -> bool {
-    findings.choice(at, "is nothing that this can count as", &[("failure", true), ("ignore", false)])
+    findings.choice(at, "is not a way to count it", &[("failure", true), ("ignore", false)])
 }

@@ -44,7 +44,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
     if base_url.path.is_empty() && is_well_known(&base_url.host) {
         findings.warn(
             &at.key("base_url"),
-            format!("the API of {0} lies below a path; did you mean `https://{0}/v1`?", base_url.host),
+            format!("the API of {0} is below a path; did you mean `https://{0}/v1`?", base_url.host),
         );
     }
     if !at.key("path").fits()
@@ -62,7 +62,10 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
     if !base_url.https && has_keys && auth != Auth::None && !is_private(&base_url.host) {
         findings.warn(
             &at.key("base_url"),
-            format!("the keys travel to {} in clear text: write https://, or keep them off the network", base_url.host),
+            format!(
+                "the keys are sent to {} in clear text: write https://, or send no keys over the network",
+                base_url.host
+            ),
         );
     }
     if auth == Auth::None && has_keys {
@@ -83,14 +86,14 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         models: models(&at.key("models"), findings),
         unmapped: findings.choice(
             &at.key("unmapped"),
-            "is no policy for unmapped models",
+            "is not a policy for unmapped models",
             &[("pass", Unmapped::Pass), ("stable", Unmapped::Stable)],
         ),
         fields: fields::rules(at, findings),
         path: findings.given(&at.key("path"), url::path_template),
         done_marker: findings.choice(
             &at.key("done_marker"),
-            "is no rule for the end of a stream",
+            "is not a rule for the end of a stream",
             &[("optional", DoneMarker::Optional), ("required", DoneMarker::Required)],
         ),
         breaker: recovery::breaker(&at.key("breaker"), findings),
@@ -98,7 +101,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         forward_headers: forward_headers(&at.key("forward_headers"), findings),
         http2: findings.choice(
             &at.key("http2"),
-            "is no choice of HTTP version",
+            "is not a choice of HTTP version",
             &[("never", Http2::Never), ("auto", Http2::Auto), ("prior_knowledge", Http2::PriorKnowledge)],
         ),
         tls,
@@ -159,7 +162,10 @@ fn with_endpoint(at: &At, base_url: &BaseUrl, before: &str, endpoint: &str) -> S
     } else {
         format!("write {}", mask::quoted(&meant.to_string()))
     };
-    format!("this ends in `/{endpoint}`, which every request brings along, so that none would be answered: {remedy}")
+    format!(
+        "this ends in `/{endpoint}`, which every request's path already contains, so that every request would fail: \
+         {remedy}"
+    )
 }
 
 fn is_well_known(host: &str) -> bool {
@@ -331,7 +337,7 @@ fn header_value(text: &str) -> Result<String, Wrong> {
     if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
         return Ok(text.trim().to_owned());
     }
-    wrong("has characters that no header can carry", "use printable ASCII characters")
+    wrong("has characters that are not allowed in a header", "use printable ASCII characters")
 }
 
 fn forward_headers(at: &At, findings: &mut Findings<'_>) -> BTreeSet<String> {

@@ -14,7 +14,7 @@ use super::findings::{Findings, usual};
 /// A share that is not zero.
 fn some_share(text: &str) -> Result<Percent, Wrong> {
     match rate(text)? {
-        Percent::ZERO => wrong("is nobody", "write a share above 0%"),
+        Percent::ZERO => wrong("is no user", "write a share above 0%"),
         share => Ok(share),
     }
 }
@@ -78,14 +78,14 @@ fn listed(start: Option<Percent>, usual: Percent, max: Percent, at: &At, finding
             Some(last) if *last >= share => {
                 findings.error(
                     at,
-                    format!("the stage {share} does not lie above {last}"),
+                    format!("the stage {share} is not above {last}"),
                     "list the stages from small to large",
                 );
             }
             _ if share > max => {
                 findings.error(
                     at,
-                    format!("the stage {share} lies above the ramp's `max` of {max}"),
+                    format!("the stage {share} is above the ramp's `max` of {max}"),
                     "lower it, or raise `max`",
                 );
             }
@@ -95,9 +95,7 @@ fn listed(start: Option<Percent>, usual: Percent, max: Percent, at: &At, finding
     if let Some(last) = stages.last().filter(|last| **last < max) {
         findings.warn(
             at,
-            format!(
-                "the ramp ends at {last}; add `100%` if everybody is to move, or `max: {last}` to say that it is meant"
-            ),
+            format!("the ramp ends at {last}; add `100%` to move all users, or `max: {last}` if this is intended"),
         );
     }
     if stages.is_empty() { vec![usual] } else { stages }

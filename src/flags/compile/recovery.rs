@@ -1,7 +1,7 @@
-//! What happens when a provider fails: who answers then, who is asked again, and how long anything is waited for.
+//! What happens when a provider fails: which provider answers then, what is retried, and the deadlines.
 //!
 //! Reads the keys of a rollout and the breaker of a provider; what is done with them is decided per attempt, elsewhere.
-//! A key that promises something which another key takes away is an error or, where nobody is harmed, a warning.
+//! A key that promises something which another key prevents is an error or, where no user is harmed, a warning.
 
 use crate::decide::policy::{Backoff, BreakerRule, Fallback, First, Retry, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
@@ -11,15 +11,15 @@ use super::super::scalar::{Wrong, length, rate, some_length, switch, wrong};
 use super::findings::{Findings, Named};
 use super::names::{provider_named, wants_canary};
 
-/// Clients wait for no answer longer than some minutes, all pauses together.
+/// Clients wait at most some minutes for a response, all pauses included.
 const LONGEST_BACKOFF: Millis = Millis(60_000);
 
-/// When a provider is left alone for a while; `None`: never.
+/// When requests to a provider stop for a while; `None`: never.
 pub(super) fn breaker(at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
     if at.text().is_some() {
         let off = |text: &str| match text {
             "off" => Ok(()),
-            _ => wrong("is no breaker", "write `off`, or `{ failures: 5, open_for: 60s }`"),
+            _ => wrong("is not a breaker", "write `off`, or `{ failures: 5, open_for: 60s }`"),
         };
         findings.given(at, off);
         return None;
@@ -61,12 +61,12 @@ pub(super) fn recovery(
         if at.has("fallback_4xx") && fallback_4xx {
             findings.error(
                 &at.key("fallback_4xx"),
-                "with `fallback: false` stable is never asked",
+                "with `fallback: false` a refused request is never sent to stable",
                 "remove one of the two",
             );
         }
         if at.has("give_up_after") {
-            let told = "this changes nothing: with `fallback: false` nobody else could answer";
+            let told = "this changes nothing: with `fallback: false` no other provider can answer";
             findings.warn(&at.key("give_up_after"), told);
         }
     }
@@ -78,7 +78,7 @@ pub(super) fn recovery(
         retry: retry(&at.key("retry"), findings),
         stream_mode: findings.choice(
             &at.key("stream_mode"),
-            "is no way to pass a stream on",
+            "is not a stream mode",
             &[("live", StreamMode::Live), ("buffered", StreamMode::Buffered)],
         ),
     }
@@ -94,7 +94,7 @@ fn fallback(at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallbac
             Ok(false) => Ok(Fallback::Nobody),
             Err(Wrong { problem, remedy }) => match provider_named(providers, text) {
                 Ok(provider) => Ok(Fallback::List(vec![provider])),
-                // `yes` and its like are no misspelt providers.
+                // `yes` and its like are not misspelt providers.
                 Err(_) if remedy != "write `true` or `false`" => wrong(problem, remedy),
                 Err(error) => Err(error),
             },
@@ -103,14 +103,14 @@ fn fallback(at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallbac
     }
     let names = at.items();
     if names.is_empty() {
-        findings.error(at, "the list of providers is empty", "name one, or write `false` for nobody");
+        findings.error(at, "the list of providers is empty", "name one, or write `false`");
     }
     let mut list: Vec<ProviderId> = Vec::new();
     for at in names {
         let named = |text: &str| provider_named(providers, text);
         let Some(provider) = findings.named(&at, Named::Provider, named) else { continue };
         if list.contains(&provider) {
-            findings.error(&at, "this provider is named twice", "name it once: each is asked in its turn");
+            findings.error(&at, "this provider is named twice", "name it once: the providers are tried in order");
         } else {
             list.push(provider);
         }
@@ -122,7 +122,7 @@ fn retry(at: &At, findings: &mut Findings<'_>) -> Retry {
     let attempts = findings.whole(&at.key("attempts"));
     if attempts == 1 {
         for key in ["budget", "backoff", "first"].into_iter().filter(|key| at.has(key)) {
-            findings.warn(&at.key(key), "this changes nothing: with `attempts: 1` nobody is asked again");
+            findings.warn(&at.key(key), "this changes nothing: with `attempts: 1` there is no retry");
         }
     }
     Retry {
@@ -131,7 +131,7 @@ fn retry(at: &At, findings: &mut Findings<'_>) -> Retry {
         backoff: findings.value(&at.key("backoff"), backoff),
         first: findings.choice(
             &at.key("first"),
-            "is nobody who could be asked first",
+            "is neither `other` nor `same`",
             &[("other", First::Other), ("same", First::Same)],
         ),
     }
@@ -140,14 +140,14 @@ fn retry(at: &At, findings: &mut Findings<'_>) -> Retry {
 /// `500ms..8s`: two lengths of time, the shorter one first.
 fn backoff(text: &str) -> Result<Backoff, Wrong> {
     let Some((from, to)) = text.split_once("..") else {
-        return wrong("is no range of pauses", "write the first one and the longest one, such as `500ms..8s`");
+        return wrong("is not a range of pauses", "write the first one and the longest one, such as `500ms..8s`");
     };
     let (from, to) = (length(from.trim())?, length(to.trim())?);
     if from > to {
         return wrong("begins above its end", format!("write the shorter one first: `{to}..{from}`"));
     }
     if to > LONGEST_BACKOFF {
-        return wrong("lets a client wait for too long", format!("write at most `{LONGEST_BACKOFF}`"));
+        return wrong("makes a client wait too long", format!("write at most `{LONGEST_BACKOFF}`"));
     }
     Ok(Backoff { from, to })
 }

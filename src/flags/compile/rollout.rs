@@ -36,7 +36,7 @@ pub(super) fn all(
         if !rollout.name.is_empty()
             && let Some(first) = rollouts.iter().position(|other| other.name == rollout.name)
         {
-            let remedy = "give each rollout its own name: state, metrics and commands go by it";
+            let remedy = "give each rollout its own name: state, metrics and commands use it";
             findings.error(
                 &at.key("name"),
                 format!("a second rollout named `{}`; the first is rollouts[{first}]", rollout.name),
@@ -72,7 +72,7 @@ fn rollout(at: &At, providers: &[&str], mount: &str, reached: SocketAddr, findin
         user: user(&at.key("user"), findings),
         anonymous: findings.choice(
             &at.key("anonymous"),
-            "is no policy for requests without a user",
+            "is not a policy for requests without a user",
             &[("conversation", Anonymous::Conversation), ("random", Anonymous::Random), ("stable", Anonymous::Stable)],
         ),
         salt: findings.value(&at.key("salt"), |text| Ok(text.to_owned())),
@@ -109,7 +109,7 @@ fn canary(provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary 
         findings.error(
             at,
             "`percent` is missing",
-            "add `percent: auto` for the ramp, `percent: 10%` for a fixed share, or `percent: 0` to begin with nobody",
+            "add `percent: auto` for the ramp, `percent: 10%` for a fixed share, or `percent: 0` to begin with no user",
         );
     }
     let intent = |text: &str| match text {
@@ -127,19 +127,19 @@ fn canary(provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary 
     if let Intent::Pinned(share) = percent
         && share > ramp.max
     {
-        findings.warn(&at.key("percent"), format!("{share} never comes into force: `ramp.max` is {}", ramp.max));
+        findings.warn(&at.key("percent"), format!("{share} is never reached: `ramp.max` is {}", ramp.max));
     }
     let rollback_to = findings.value(&at.key("rollback_to"), rate);
     if rollback_to >= ramp.max {
         findings.error(
             &at.key("rollback_to"),
-            format!("a rollback to {rollback_to} takes nothing back: `ramp.max` is {}", ramp.max),
-            "lower it; 0 takes everybody back",
+            format!("a rollback to {rollback_to} moves no user: `ramp.max` is {}", ramp.max),
+            "lower it; 0 moves all users to stable",
         );
     }
     let on_regression = guard::on_regression(&at.key("on_regression"), findings);
     let try_again_after = findings.value(&at.key("try_again_after"), some_length_or_never);
-    guard::nobody_is_rolled_back(on_regression, try_again_after, at, findings);
+    guard::warn_without_rollback(on_regression, try_again_after, at, findings);
     Canary {
         provider,
         percent,
@@ -163,24 +163,20 @@ fn matches(at: &At, mount: &str, findings: &mut Findings<'_>) -> Match {
         }
         if bare.contains('*') {
             return wrong(
-                "has a `*`, which endpoints do not read",
+                "has a `*`, which is not supported in endpoints",
                 "use `path` for patterns, such as `path: \"/chat/*\"`",
             );
         }
         match bare.strip_prefix(below).and_then(|rest| rest.strip_prefix('/')) {
             Some(rest) if !below.is_empty() => {
-                wrong("begins with the mount", format!("endpoints lie below it: write `{rest}`"))
+                wrong("begins with the mount", format!("endpoints are relative to it: write `{rest}`"))
             }
             _ => Ok(bare.to_owned()),
         }
     };
     let given = at.key("endpoints");
     if given.fits() && given.texts().is_empty() {
-        findings.error(
-            &given,
-            "the list of endpoints is empty",
-            "name one, or remove `endpoints` for those that generate",
-        );
+        findings.error(&given, "the list of endpoints is empty", "name one, or remove `endpoints` for the default");
     }
     let endpoints = if given.fits() {
         given.items().iter().filter_map(|at| findings.given(at, endpoint)).collect()
@@ -192,7 +188,7 @@ fn matches(at: &At, mount: &str, findings: &mut Findings<'_>) -> Match {
     }
     let pattern = |text: &str| {
         if text.trim().is_empty() {
-            wrong("is blank", "write a text; `*` stands for any run of characters")
+            wrong("is blank", "write a text; `*` matches any characters")
         } else {
             Ok(Pattern(text.to_owned()))
         }
@@ -201,7 +197,7 @@ fn matches(at: &At, mount: &str, findings: &mut Findings<'_>) -> Match {
         if text.starts_with(['/', '*']) {
             return Ok(Pattern(text.to_owned()));
         }
-        wrong("is not a path", "begin it with a slash, such as `/chat/*`; it lies below the mount")
+        wrong("is not a path", "begin it with a slash, such as `/chat/*`; it is relative to the mount")
     };
     let mut headers = BTreeMap::new();
     for (given, at) in at.key("header").named() {
@@ -255,7 +251,7 @@ pub(super) fn source(text: &str) -> Result<UserSource, Wrong> {
         Some(("body", path)) if path.split('.').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) => {
             Ok(UserSource::Body(path.split('.').map(str::to_owned).collect()))
         }
-        _ => wrong("is no place for a user id", EXAMPLE),
+        _ => wrong("is not a source of a user id", EXAMPLE),
     }
 }
 
@@ -290,7 +286,7 @@ fn pins(at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, Arm> {
             Some("canary") => pin(id, Arm::Canary, &place, findings),
             Some("stable") => pin(id, Arm::Stable, &place, findings),
             Some(other) => {
-                let problem = format!("`{}` is no arm", mask::short(other));
+                let problem = format!("`{}` is not an arm", mask::short(other));
                 findings.error(&place(), problem, "write `canary` or `stable`");
             }
             None => {}

@@ -1,4 +1,4 @@
-//! Rules between keys that stand far apart: ports, who may spend the keys, embeddings, rollouts nobody reaches.
+//! Rules between keys that stand far apart: ports, who may spend the keys, embeddings, rollouts that get no request.
 //!
 //! Runs over a policy whose parts are already judged one by one, and adds findings only: nothing is changed here. An
 //! error keeps people from harm that they would not see (strangers who spend keys, a corrupted index); what is merely
@@ -28,7 +28,7 @@ pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, finding
     unmatched(policy, root, findings);
 }
 
-/// Nobody said that the stable of a rollout takes the rest, so it is no error where it cannot and the move is over.
+/// The file does not state that a rollout's stable takes the other requests, so an unusable one is at most a warning.
 fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     let Unmatched::Usual(id) = policy.unmatched else { return };
     if policy.rollouts.is_empty() {
@@ -37,7 +37,8 @@ fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     let Some(provider) = policy.providers.get(usize::from(id.0)) else { return };
     if let Some(reason) = &provider.unusable {
         let told = format!(
-            "what no rollout takes goes to `{}`, which cannot be used: {reason}; name another provider, or `reject`",
+            "requests that match no rollout go to `{}`, which cannot be used: {reason}; name another provider, or \
+             `reject`",
             provider.name
         );
         findings.warn(&root.key("unmatched"), told);
@@ -90,7 +91,7 @@ fn exposure(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut 
             let problem = problem(&exposure);
             findings.warn(
                 &at(exposure.place),
-                format!("if a start bound its socket there, {problem}: it would be refused"),
+                format!("if the next start binds its socket there, {problem}: the start would be refused"),
             );
         }
     }
@@ -126,7 +127,7 @@ fn embeddings(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     }
 }
 
-/// An index must not be filled by two models, so nobody else ever answers for embeddings.
+/// An index must not be filled by two models, so no other provider ever answers for embeddings.
 fn fallbacks_of_an_index(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     for (index, rollout) in policy.rollouts.iter().enumerate() {
         let at = root.key("rollouts").item(index);
@@ -151,7 +152,7 @@ fn unreachable(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
             findings.warn(
                 &root.key("rollouts").item(index),
                 format!(
-                    "`{}` never gets a request: `{}` above takes all that it matches; put the narrower one first",
+                    "`{}` never gets a request: `{}` above matches the same requests; put the narrower one first",
                     rollout.name, first.name
                 ),
             );
@@ -173,7 +174,7 @@ fn covers(first: &Rollout, other: &Rollout) -> bool {
     paths && model && headers
 }
 
-/// The application's own credentials go to stable only: another provider on the internet without keys refuses everybody.
+/// The application's own credentials go to stable only: another provider on the internet without keys refuses all.
 fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     let mut told: Vec<&str> = Vec::new();
     for (id, role) in policy.rollouts.iter().flat_map(|rollout| spared(rollout)) {
@@ -189,7 +190,8 @@ fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
             findings.warn(
                 &root.key("providers").key(&provider.name),
                 format!(
-                    "a {role} without `api_keys`: it is asked without credentials, since the application's go to stable only"
+                    "a {role} without `api_keys`: its requests carry no credentials, since the application's go to \
+                     stable only"
                 ),
             );
         }

@@ -116,7 +116,7 @@ impl Findings<'_> {
             }
         }
         if !is_all_reference(given) {
-            self.warn(at, "a secret stands in the file; keep it in a variable (`${NAME}`) or a file (`${file:/path}`)");
+            self.warn(at, "the file contains a secret; keep it in a variable (`${NAME}`) or a file (`${file:/path}`)");
         }
         match self.settle(at, parse) {
             None => Resolved::Unresolved,
@@ -146,9 +146,10 @@ impl Findings<'_> {
             }
             wrong(
                 format!(
-                    "a token of fewer than {SHORTEST_TOKEN} characters can be guessed by everybody who reaches {reached}"
+                    "a token of fewer than {SHORTEST_TOKEN} characters can be guessed by everyone who can connect to \
+                     {reached}"
                 ),
-                "write one from chance, such as `openssl rand -hex 16` gives",
+                "write a random one, such as the output of `openssl rand -hex 16`",
             )
         };
         let token = self.own_secret(at, fits)?;
@@ -199,7 +200,7 @@ pub(super) fn lines(text: &str) -> Result<Vec<String>, Wrong> {
     if lines.iter().all(|line| line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')) {
         return Ok(lines);
     }
-    wrong("the secret has characters that no header can carry", "write printable ASCII characters into it")
+    wrong("the secret has characters that are not allowed in a header", "write printable ASCII characters into it")
 }
 
 /// A secret that is one text.

@@ -19,75 +19,75 @@ pub(super) fn provider() -> Schema {
             key("base_url", text())
                 .required()
                 .examples(json!(["https://api.openai.com/v1"]))
-                .says("What replaces the mount: scheme, host, and the path that the provider's API begins with."),
+                .says("Replaces the mount: scheme, host, and the path at which the provider's API begins."),
             key("api_keys", texts()).examples(json!([["${OPENAI_API_KEY}"]])).says(
-                "Serin's own keys, as references: `${NAME}` or `${file:/path}`. Without any, the application's own \
-                 credentials pass through, to a stable provider only.",
+                "Serin's own keys, as references: `${NAME}` or `${file:/path}`. Several keys are used in turn. Without \
+                 any, the application's credentials pass through, to stable only.",
             ),
             key("auth", text()).examples(json!(["bearer", "header:x-api-key", "query:key", "none"])).says(
-                "How a key is presented: bearer, header:NAME, query:NAME or none. Default: by the host of `base_url`.",
+                "How a key is sent: `bearer`, `header:NAME`, `query:NAME`, `none`. Default: by the host of `base_url`.",
             ),
             key("query", entries(text()))
                 .examples(json!([{"api-version": "2024-10-21"}]))
-                .says("Added to the query of every request."),
-            key("timeouts", timeouts())
-                .says("How long Serin waits for the provider. Each clock stands still while the client is slow."),
+                .says("Parameters added to the query of every request, as a map."),
+            key("timeouts", timeouts()).says("Deadlines for the provider. No deadline runs while the client is slow."),
             key("models", entries(text()))
-                .examples(json!([{"gpt-4": "deepseek-chat"}]))
-                .says("Model names as the application writes them -> as this provider knows them."),
+                .examples(json!([{"gpt-4o": "deepseek-chat"}]))
+                .says("Model names as the application writes them -> as this provider names them."),
             key("unmapped", word(&["pass", "stable"])).default("pass").says(
-                "A canary request whose model `models` does not name: `pass` it on as it is, or leave it on `stable`.",
+                "A canary request whose model is not in `models`: `pass` forwards it, `stable` sends it to stable.",
             ),
             key("drop_fields", texts())
                 .examples(json!([["logit_bias", "stream_options.include_usage"]]))
-                .says("Fields that are taken out of a JSON body on its way here, as names or dotted paths."),
+                .says("Fields of a JSON body that are removed for this provider, as names or dotted paths."),
             key("rename_fields", entries(text())).examples(json!([{"max_tokens": "max_completion_tokens"}])).says(
-                "Fields that this provider calls by another name: name or dotted path -> the new last name. The field \
-                 stays in its place; where the new name is there already, it wins.",
+                "Fields that are renamed for this provider: name or dotted path -> the new last name. A field keeps \
+                 its position. If the new name is present already, that field is kept.",
             ),
             key("set_fields", entries(anything()))
                 .examples(json!([{"temperature": 1, "metadata.team": "search"}]))
                 .says(
-                    "Fields that every JSON body gets, over what the application sent: name or dotted path -> any \
-                     value. Objects on the way are made where they are missing. A text goes out as it stands: no \
-                     reference is read in it.",
+                    "Fields that are set in every JSON body, in place of the application's values: name or dotted path \
+                     -> any value. Missing objects on the path are created. References in values are not resolved.",
                 ),
             key("max_fields", entries(number())).examples(json!([{"max_tokens": 8192}])).says(
-                "The largest number that this provider takes in a field: name or dotted path -> number. A larger one \
-                 is lowered to it; a field that is not there stays away.",
+                "Maximum numbers for fields: name or dotted path -> number. A larger number is lowered to the maximum. \
+                 A missing field is not added.",
             ),
             key("path", text()).examples(json!(["/openai/deployments/{model}/{rest}"])).says(
-                "What stands below `base_url` in place of the request's own path: `{model}` is the model's name as \
-                 this provider knows it, `{rest}` the request's path below the mount. Default: `/{rest}`.",
+                "Path below `base_url`, in place of the request's own. `{model}` is the model's name at this provider, \
+                 `{rest}` the path below the mount. Default: `/{rest}`.",
             ),
             key("done_marker", word(&["optional", "required"])).default("optional").says(
-                "What ends a stream of chat completions: `optional` takes `[DONE]`, or a finish reason and the end; \
-                 `required` takes `[DONE]` alone, and without it the answer counts as cut.",
+                "What ends a stream of chat completions. `optional`: `[DONE]`, or a finish reason and the end of the \
+                 stream. `required`: `[DONE]` only.",
             ),
-            key("breaker", or_off(breaker()))
-                .says("When nothing is sent here for a while, as long as another provider can answer. `off`: never."),
+            key("breaker", or_off(breaker())).says(
+                "Stops requests to this provider for a while after failures, as long as another provider can answer. \
+                 `off`: never.",
+            ),
             key("set_headers", entries(text()))
                 .examples(json!([{"x-title": "shop"}]))
-                .says("Headers set on every request, over what the application sent."),
+                .says("Headers set on every request, in place of the application's values."),
             key("forward_headers", texts()).examples(json!([["cookie"]])).says(
-                "The application's credentials and cookies that this provider may see although they were meant for \
-                 another: headers, and `query:NAME` for a parameter.",
+                "Credentials and cookies of the application that are forwarded to this provider although they were \
+                 meant for another: headers, and `query:NAME` for a parameter.",
             ),
             key("http2", word(&["never", "auto", "prior_knowledge"]))
                 .default("never")
-                .says("Which HTTP version is spoken: never (HTTP/1.1), auto (what TLS settles on), prior_knowledge."),
-            key("tls", tls()).says("Files for TLS beyond the system's certificates."),
+                .says("When HTTP/2 is used: `never`, `auto` (if TLS negotiates it), `prior_knowledge`."),
+            key("tls", tls()).says("Files for TLS, in addition to the system's certificates."),
             key("max_connections", whole(1, 1_000_000))
                 .default(8192)
-                .says("Connections that a process keeps open to this provider, over all threads."),
+                .says("Maximum connections of a process to this provider."),
             key("max_connection_age", some_length_or_never()).default("5m").examples(json!(["5m", "never"])).says(
-                "A connection to this provider takes no new request once it is so old, or up to a tenth less, so that \
-                 not all go at once; what is under way on it is not cut, and for the next one the name is looked up \
-                 anew. never: it is used for as long as it lives.",
+                "Lifetime of a connection, shortened by up to a tenth so that not all end at once. After it the \
+                 connection takes no new request, and requests in flight finish. The next connection looks the name up \
+                 again. `never`: no limit.",
             ),
             key("probe_path", text()).default("/models").says(
-                "Asked with GET below `base_url` to learn whether the provider lives. Any answer but 401, 403 and 5xx \
-                 means it does.",
+                "Path below `base_url` that probes request with GET. Any status but 401, 403 and 5xx means that the \
+                 provider is up.",
             ),
         ],
     )
@@ -96,14 +96,14 @@ pub(super) fn provider() -> Schema {
 fn breaker() -> Schema {
     map([
         key("failures", whole(1, 10_000)).default(5).says(
-            "Failures in a row that open it; an answer of the 4xx kind is none. For the canary of a rollout it takes \
-             10 over at least 3s, so that the guard judges first. For the stable of a rollout with a canary only \
-             failures to connect count, over at least 1s and without any answer between them.",
+            "Failures in a row that open the breaker. A 4xx is not a failure. For the canary of a rollout it takes 10 \
+             failures over at least 3s, so that the guard decides first. For the stable of a rollout with a canary \
+             only failed connections count, over at least 1s and without any response between them.",
         ),
         key("open_for", some_length()).default("15s").says(
-            "How long it stays open; then one request at a time tries whether the provider is back, and each that \
-             fails opens it for twice as long, up to 2m. For the stable of a rollout with a canary Serin tries a \
-             connection of its own, after 1, 2, 4 seconds and so on up to 15s.",
+            "How long the breaker stays open. Then one request at a time tests the provider. Each failed test opens \
+             the breaker for twice as long, up to 2m. For the stable of a rollout with a canary Serin opens a test \
+             connection of its own after 1, 2, 4 seconds and so on, up to 15s.",
         ),
     ])
 }
@@ -111,21 +111,21 @@ fn breaker() -> Schema {
 fn timeouts() -> Schema {
     map([
         key("connect", some_length()).default("5s").says(
-            "Name lookup, TCP and TLS together; before that, as long for a free connection where `max_connections` \
-             are in use.",
+            "Name lookup, TCP and TLS together. Before that, the same time to wait for a free connection where \
+             `max_connections` are in use.",
         ),
         key("headers", some_length()).default("10m").says(
-            "From the request's last byte to the head of the answer. An answer that is not streamed has none until it \
-             is complete.",
+            "From the last byte of the request to the response head. A response that is not streamed has no head until \
+             it is complete.",
         ),
         key("stream_headers", some_length())
             .default("1m")
-            .says("The same where a stream was asked for; by default no longer than `headers`."),
+            .says("The same for requests that ask for a stream. The default is never longer than `headers`."),
         key("first_output", some_length()).default("10m").says(
-            "From the head of the answer to its first output; where that cannot be told, to the first byte of its \
-             body.",
+            "From the response head to its first output, or to the first byte of its body where output cannot be \
+             recognised.",
         ),
-        key("idle", some_length()).default("5m").says("Between two pieces of the body."),
+        key("idle", some_length()).default("5m").says("Between two parts of the body."),
     ])
 }
 
@@ -133,10 +133,12 @@ fn tls() -> Schema {
     map([
         key("ca_file", text())
             .examples(json!(["/etc/serin/ca.pem"]))
-            .says("Roots trusted for this provider, besides the system's."),
+            .says("Additional trusted roots for this provider."),
         key("cert_file", text())
             .examples(json!(["/etc/serin/client.pem"]))
-            .says("Our own certificate, together with `key_file`."),
-        key("key_file", text()).examples(json!(["/etc/serin/client.key"])).says("The certificate's private key."),
+            .says("A client certificate, with `key_file`."),
+        key("key_file", text())
+            .examples(json!(["/etc/serin/client.key"]))
+            .says("The private key of the client certificate."),
     ])
 }

@@ -79,11 +79,11 @@ fn what_nobody_writes_by_hand_is_told_with_its_bound() {
     assert!(compile(&provider(&format!("models: {{ {} }}", keys(1000))), &Environment::without_secrets()).is_ok());
     assert_eq!(
         told(&provider(&format!("models: {{ {} }}", keys(1001)))),
-        says("providers.a.models", "there are 1001 entries, and at most 1000 are read")
+        says("providers.a.models", "there are 1001 entries, and at most 1000 are allowed")
     );
     assert_eq!(
         told(&provider(&format!("api_keys: [{}]", "k, ".repeat(1001)))),
-        says("providers.a.api_keys", "there are 1001 entries, and at most 1000 are read")
+        says("providers.a.api_keys", "there are 1001 entries, and at most 1000 are allowed")
     );
     assert_eq!(
         told(&provider(&format!("probe_path: /{}", "x".repeat(8192)))),
@@ -157,7 +157,7 @@ fn files_that_no_repository_should_hold() {
     let wide: Vec<u8> = "providers: {}".encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert!(message(&wide).contains("the file is UTF-16 or UTF-32"), "without a byte-order mark");
     assert!(message(b"\xff\xfe\0\0p\0\0\0").contains("UTF-32"));
-    assert!(message(b"providers: {}\n\0").contains(":2:1: a NUL byte, which no text has"));
+    assert!(message(b"providers: {}\n\0").contains(":2:1: a NUL byte, which a text cannot contain"));
     for empty in [&b""[..], b"\xef\xbb\xbf", b" \n\n"] {
         assert!(message(empty).contains("the file is empty"));
     }

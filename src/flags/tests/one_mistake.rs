@@ -155,7 +155,8 @@ fn what_is_not_indented_is_one_error() {
     let found = errors(outdented);
     assert_eq!(
         found,
-        ["line 1, column 1: providers: `providers` has no value\n  mend: indent what belongs to it, from line 2 on"]
+        ["line 1, column 1: providers: `providers` has no value\n  mend: indent the lines that belong to it, \
+             from line 2 on"]
     );
     let found = errors(&with("      max_error_rate: 5%\n      slow: { quantile: 0.9 }\n", "    max_error_rate: 5%\n"));
     assert_eq!(found.len(), 1, "{found:#?}");

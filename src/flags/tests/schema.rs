@@ -112,11 +112,11 @@ fn is_beyond(error: &FlagsError, quoted: bool) -> bool {
         "longer than ten years",
         "is not between 1s and 7d",
         "is not between 1KiB and 1MiB",
-        "is more than one body may take",
+        "is too large for one body",
         "is less than 64KiB",
         "is too large",
-        "may take less than a single one",
-        "takes nothing back",
+        "is less than that for a single one",
+        "moves no user",
     ]) || if quoted { said(&["is not between"]) } else { said(&["leading zeros", "more than two decimals"]) }
 }
 

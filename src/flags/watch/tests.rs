@@ -284,7 +284,7 @@ fn a_file_that_is_mounted_by_itself_and_was_replaced_is_told_of_once() {
     let told = scene.next();
     assert_eq!(&*told.text, version(0));
     let warnings = told.result.unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("replaced where it is mounted from")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("replaced at the source of its mount")), "{warnings:?}");
     // It is told once, and an edit of the file itself is seen as before.
     fs::write(&scene.path, version(2)).unwrap();
     assert_eq!(&*scene.next().text, version(2));

@@ -105,7 +105,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
     let told = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
     running.kill().unwrap();
     running.wait().unwrap();
-    assert!(told.contains("if a start bound its socket there, everyone who can connect to 0.0.0.0:1"), "{told}");
+    assert!(told.contains("if the next start binds its socket there, everyone who can connect to 0.0.0.0:1"), "{told}");
 }
 
 #[test]
