@@ -1,6 +1,6 @@
 //! Where the view of the demo goes: a terminal, which is redrawn, or a text, which grows.
 //!
-//! Owns what is on the terminal now. What is shown is [`view`](super::view)'s. Invariant: the cursor is visible again
+//! Owns what is on the terminal now. What is shown is [`view`]'s. Invariant: the cursor is visible again
 //! once the screen is closed.
 
 use std::io::{self, Write};

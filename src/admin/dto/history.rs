@@ -1,6 +1,6 @@
 //! The history, as the API says it: each event in words, and the numbers that it was decided by.
 //!
-//! The words are those of [`describe`](crate::describe); nothing is decided here. Invariant: a number is told as it was
+//! The words are those of [`describe`]; nothing is decided here. Invariant: a number is told as it was
 //! kept, a whole one without a decimal point.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,7 @@
 //! An analysis of several sources: each view sees its part of a tick, and the analysis takes over what the views decide.
 //!
-//! Owns which view decides each part of what is known. The views themselves are
-//! [`PerSourceSet`](crate::decide::guard::source_sets::PerSourceSet)'s. Invariant: with one source left, its view is the
-//! whole analysis; what was done to the rollout is kept, whichever sources decided it.
+//! Owns which view decides each part of what is known. The views themselves are [`PerSourceSet`]'s. Invariant: with one
+//! source left, its view is the whole analysis; what was done to the rollout is kept, whichever sources decided it.
 
 use super::Analysis;
 use crate::decide::guard::aspect::ASPECTS;
