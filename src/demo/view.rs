@@ -12,7 +12,7 @@ use crate::decide::printable::printable;
 use crate::decide::rollout::state::OverallPhase;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::describe::event::reason;
-use crate::describe::format::time;
+use crate::describe::format::{grouped, time};
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
@@ -196,18 +196,6 @@ fn stamp(at: UnixMillis, began: UnixMillis) -> String {
     let Millis(millis) = at.since(began);
     let seconds = millis / 1000;
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn cut(text: &str, width: usize) -> String {

@@ -203,6 +203,7 @@ pub(super) mod tests {
     use crate::decide::units::Percent;
     use crate::simulate::guarded::default_canary;
     use crate::simulate::scenario::Scenario;
+    use crate::simulate::scenario::tests::calm;
 
     pub(in crate::simulate) fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> RuleComparison {
         let canary = default_canary(&Schedule::even(0.1, 0.3, 300.0));
@@ -216,17 +217,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::simulate) fn scenario(canary: (f64, f64)) -> Scenario {
-        Scenario {
-            requests: 50.0,
-            stable: 0.004,
-            canary,
-            outages: Vec::new(),
-            users: None,
-            failing_user: false,
-            silent: None,
-            stable_dies: None,
-            excess: None,
-        }
+        Scenario { stable: 0.004, canary, ..calm() }
     }
 
     #[test]

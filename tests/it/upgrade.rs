@@ -3,6 +3,9 @@
 //! `tests/fixtures/README.md` says what was left. That no number of the guard is lost is shown beside the guard, in
 //! `src/control/tests/earlier.rs`; here it is the whole process, with two ends: killed, and asked to end.
 
+#[path = "../../src/control/tests/fixture_dirs.rs"]
+mod fixture_dirs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,22 +13,7 @@ use serde_json::Value;
 
 use crate::support::eventually::{SOON, eventually};
 use crate::support::sidecar::{Sidecar, Workspace};
-
-fn folders(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).unwrap();
-        }
-    }
-}
+use fixture_dirs::{copy, folders};
 
 /// What the sidecar says now of what the earlier one said when it ended.
 fn stands(sidecar: &Sidecar, told: &Value, when: &str) {

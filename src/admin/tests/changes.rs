@@ -1,6 +1,12 @@
 //! Changes: what reaches control, and what comes back.
 
+use std::sync::Arc;
+
+use super::samples::percent;
 use super::*;
+use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::units::Percent;
+use crate::state::inbox::Command;
 
 #[test]
 fn a_rollback_is_asked_for_and_its_receipt_told() {

@@ -1,5 +1,6 @@
 //! OFREP, as the published clients of several languages need it.
 
+use super::samples::{percent, policy, snapshot};
 use super::*;
 
 const ONE: &str = "/ofrep/v1/evaluate/flags/new-prompt";

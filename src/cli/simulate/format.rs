@@ -17,15 +17,7 @@ pub(super) fn time(seconds: Option<f64>) -> String {
 /// A count with its thousands apart: `12,319`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and counts are not negative")]
 pub(super) fn count(number: f64) -> String {
-    let digits = (number.round() as u64).to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    format::grouped(number.round() as u64)
 }
 
 /// The median of counts.

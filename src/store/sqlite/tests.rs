@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use super::contents::save;
 use super::*;
 use crate::decide::cause::{Cause, CauseCount};
 use crate::decide::event::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Figure, Reason, Regression};
@@ -11,8 +12,10 @@ use crate::decide::guard::rule::Rule;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::in_force::{RetryPlan, ShareReason};
-use crate::decide::rollout::state::{Lock, Pause, Phase};
+use crate::decide::rollout::state::{Identity, Lock, Pause, Phase, RolloutState};
 use crate::decide::units::{Millis, Percent};
+use crate::store::Batch;
+use crate::store::history_check::HistoryCheck;
 
 fn percent(hundredths: u16) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
