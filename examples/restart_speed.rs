@@ -213,9 +213,9 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
                         return;
                     }
                     let began = clock::instant();
-                    let told = ask(listen, number);
+                    let answer = ask(listen, number);
                     if let Ok(mut load) = load.lock() {
-                        match told {
+                        match answer {
                             Ok(()) => load.answered += 1,
                             Err(error) if error.kind() == ErrorKind::ConnectionRefused => load.refused += 1,
                             Err(error) => load.failed.push((began, clock::instant(), error.to_string())),
@@ -225,7 +225,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
                 }
             });
         }
-        let told = (0..rounds).try_for_each(|round| {
+        let result = (0..rounds).try_for_each(|round| {
             thread::park_timeout(BETWEEN);
             let sent = clock::instant();
             drop(sidecar.take());
@@ -237,7 +237,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
         });
         thread::park_timeout(BETWEEN);
         over.store(true, SeqCst);
-        told
+        result
     })?;
     let load = load.into_inner()?;
     let in_flight = |began, ended| kills.iter().any(|(sent, dead)| began <= dead && ended >= sent);

@@ -66,7 +66,7 @@ struct World {
     // The share that the history came to, and what the last check saw.
     last: [Percent; 2],
     shown: [(Percent, u64); 2],
-    told: Vec<Event>,
+    events: Vec<Event>,
 }
 
 impl World {
@@ -93,7 +93,7 @@ impl World {
             taken_back: [false; 2],
             last: [Percent::ZERO; 2],
             shown: [(Percent::ZERO, 0); 2],
-            told: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -202,7 +202,7 @@ fn live(seed: u64) -> Vec<String> {
     }
     diary.actions.push("all ends well".to_owned());
     world.all_ends_well();
-    let shares = world.told.iter().map(|event| format!("{} {} {}", event.actor, event.action, event.to));
+    let shares = world.events.iter().map(|event| format!("{} {} {}", event.actor, event.action, event.to));
     diary.actions.iter().cloned().chain(shares).collect()
 }
 

@@ -44,7 +44,6 @@ pub struct Process {
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusReply {
-    /// The process.
     pub process: Process,
     /// flags.yaml.
     pub flags: Flags,
@@ -93,10 +92,8 @@ pub struct State {
     pub ephemeral: Option<String>,
 }
 
-/// One provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
-    /// Its name.
     pub name: String,
     /// Where its breaker stands: `closed`, `half_open`, `open`, or `off`.
     pub breaker: String,
@@ -144,7 +141,6 @@ pub struct ChangeReply {
 /// One rollout after a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
-    /// Its name.
     pub name: String,
     /// The share in force now.
     pub percent: f64,

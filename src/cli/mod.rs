@@ -35,9 +35,7 @@ use crate::decide::printable::printable_lines;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
     Done,
-    /// It failed.
     Failed,
     /// The arguments or the file are wrong.
     Usage,

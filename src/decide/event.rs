@@ -56,10 +56,7 @@ impl Event {
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Reason {
     /// In a human's words; empty: not said.
-    Said {
-        /// Them.
-        text: String,
-    },
+    Said { text: String },
     /// In a sentence of an earlier version.
     Earlier {
         /// The sentence.
@@ -79,26 +76,19 @@ pub enum Reason {
         pause: Millis,
         /// `try_again_after`.
         after: Millis,
-        /// Which retry it is.
         retry: u32,
         /// Of how many.
         most: u32,
     },
     /// The file has a higher `attempt:`.
-    Attempt {
-        /// It.
-        attempt: u32,
-    },
+    Attempt { attempt: u32 },
     /// The edited ramp has a stage above the last one.
     StageAbove {
         /// The last one.
         percent: Percent,
     },
     /// What is in force is another share by now.
-    InForce {
-        /// By what.
-        by: ShareReason,
-    },
+    InForce { by: ShareReason },
     /// Nothing blocks it any more.
     Unblocked {
         /// What is in force then.
@@ -106,7 +96,6 @@ pub enum Reason {
     },
     /// The canary refuses what stable accepts.
     Refuses {
-        /// What.
         finding: Incompatibility,
         /// The canary's name.
         canary: String,
@@ -123,13 +112,9 @@ pub enum Reason {
         turn: BreakerChange,
     },
     /// Something else came while it was being written.
-    NeverInForce {
-        /// What was.
-        action: Action,
-    },
+    NeverInForce { action: Action },
     /// The process began.
     Began {
-        /// Its version.
         version: String,
         /// Where its state is.
         dir: String,
@@ -147,7 +132,6 @@ pub enum Reason {
     Refused {
         /// How many errors it has.
         count: usize,
-        /// The first.
         first: Option<FileError>,
     },
     /// Something is not as it should be, or is so again.
@@ -201,10 +185,7 @@ pub enum BreakerChange {
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Alert {
     /// In a sentence, found at the start.
-    Text {
-        /// It.
-        text: String,
-    },
+    Text { text: String },
     /// State cannot be written.
     Unwritable {
         /// Where.
@@ -239,21 +220,11 @@ pub enum Alert {
         most: usize,
     },
     /// The canary answers no request while stable cannot be reached.
-    NobodyAnswers {
-        /// The rollout.
-        rollout: String,
-        /// Its canary.
-        canary: String,
-        /// Its stable.
-        stable: String,
-    },
+    NobodyAnswers { rollout: String, canary: String, stable: String },
     /// Stable takes requests and answers none of them while the canary answers.
     StableSilent {
-        /// The rollout.
         rollout: String,
-        /// Its canary.
         canary: String,
-        /// Its stable.
         stable: String,
         /// How long each request waits for it.
         waits: Millis,

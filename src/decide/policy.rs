@@ -73,7 +73,6 @@ impl Policy {
         &self.providers[usize::from(id.0)]
     }
 
-    /// The rollout of this name.
     #[must_use]
     pub fn rollout(&self, name: &str) -> Option<&Arc<Rollout>> {
         self.rollouts.iter().find(|rollout| rollout.name == name)

@@ -38,7 +38,7 @@ pub enum DemoError {
     #[error("the sidecar did not start: {0}")]
     Start(#[from] StartError),
     /// The script did not come to its end.
-    #[error("the demo did not end within {after}; it was at: {scene} (canary at {percent}, {standing}: {reason})")]
+    #[error("the demo did not end within {after}; it was at: {scene} (canary at {percent}, {phase}: {reason})")]
     Stuck {
         /// How long it ran.
         after: Millis,
@@ -47,7 +47,7 @@ pub enum DemoError {
         /// The share in force.
         percent: Percent,
         /// Where the rollout was.
-        standing: &'static str,
+        phase: &'static str,
         /// Why.
         reason: String,
     },

@@ -160,7 +160,7 @@ impl DemoParts {
             }
             let facts = self.facts(scene.caption(once)).await;
             let now = clock::now();
-            let (next, cue) = scene.next(facts.percent, facts.standing, now, &speed.pace);
+            let (next, cue) = scene.next(facts.percent, facts.phase, now, &speed.pace);
             scene = next;
             match cue {
                 Some(Cue::Break) => {
@@ -175,7 +175,7 @@ impl DemoParts {
                 Some(Cue::Finish) => sum = Some(summary(&facts, broken_at)),
                 Some(Cue::Resume) | None => {}
             }
-            let facts = ViewData { told: scene.caption(once), sum, ..facts };
+            let facts = ViewData { caption: scene.caption(once), sum, ..facts };
             screen.show(facts.clone());
             if scene == Scene::Over && once {
                 screen.close();
@@ -184,13 +184,13 @@ impl DemoParts {
             let after = now.since(started);
             if once && after > speed.pace.deadline {
                 screen.close();
-                let ViewData { percent, standing, reason, told, .. } = facts;
-                return Err(DemoError::Stuck { after, scene: told, percent, standing: standing.as_str(), reason });
+                let ViewData { percent, phase, reason, caption, .. } = facts;
+                return Err(DemoError::Stuck { after, scene: caption, percent, phase: phase.as_str(), reason });
             }
         }
     }
 
-    async fn facts(&self, told: &'static str) -> ViewData {
+    async fn facts(&self, caption: &'static str) -> ViewData {
         let status = self.sidecar.status();
         let rollout = status.rollouts.iter().find(|rollout| rollout.name == ROLLOUT);
         let asked = |provider: &Provider| {
@@ -198,20 +198,20 @@ impl DemoParts {
             ProviderFacts { name: provider.name().to_owned(), requests: tally.generating, failed: tally.failed }
         };
         // Between a file that removes the rollout and one that brings it back, nobody is on the canary.
-        let (percent, standing, reason) = rollout.map_or_else(
+        let (percent, phase, reason) = rollout.map_or_else(
             || {
                 let gone = "the file in force has no rollout `chat`".to_owned();
                 (Percent::ZERO, crate::decide::rollout::state::OverallPhase::Blocked, gone)
             },
-            |rollout| (rollout.percent, rollout.standing, rollout.reason.clone()),
+            |rollout| (rollout.percent, rollout.phase, rollout.reason.clone()),
         );
         let wrong = status.flags.errors.first().map(|error| format!("flags.yaml is not in force: {error}"));
         ViewData {
             began: self.began,
             now: clock::unix(),
-            told,
+            caption,
             percent,
-            standing,
+            phase: phase,
             reason: wrong.unwrap_or(reason),
             providers: [asked(&self.openai), asked(&self.holysheep)],
             users: self.traffic.seen(),

@@ -130,10 +130,10 @@ impl<'t> Above<'t> {
         let among_values = !opens && self.values.is_some();
         let key = line.trim_start_matches([' ', '-']);
         let name = key.split_once(':').map(|(name, _)| name.trim_end_matches(['"', '\'', ' ']));
-        let hides = name.is_some_and(|name| among_values || tells_secret(name));
+        let hides = name.is_some_and(|name| among_values || names_secret(name));
         self.secret = hides.then_some(line.len() - key.len());
         let tells = |name: &str| {
-            tells_secret(name.trim_end_matches(['"', '\'', ' ']))
+            names_secret(name.trim_end_matches(['"', '\'', ' ']))
                 || MAPS_OF_VALUES.iter().any(|map| name.ends_with(map))
         };
         self.quote = if among_values || line.split(':').any(tells) { open_quote(line, None) } else { None };
@@ -151,7 +151,7 @@ impl<'t> Above<'t> {
         }
         // An item of a list belongs to the key above it.
         let key = self.key.filter(|_| is_item(line)).and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
-        let inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
+        let inside = key.is_some_and(|key| names_secret(key.trim_end_matches(['"', '\'', ' '])));
         hide_values(&stars(line), inside, self.values.is_some_and(|from| from < indented(line)))
     }
 }
@@ -200,11 +200,11 @@ fn indented(line: &str) -> usize {
 
 /// Whether what stands below this key may be a secret.
 pub(super) fn may_hold_secret(key: &str) -> bool {
-    tells_secret(key) || MAPS_OF_VALUES.contains(&key)
+    names_secret(key) || MAPS_OF_VALUES.contains(&key)
 }
 
 /// Whether a key's name, the last word of this, says that a secret is behind it.
-fn tells_secret(key: &str) -> bool {
+fn names_secret(key: &str) -> bool {
     let word = key.rsplit(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
     let word = word.to_ascii_lowercase();
     ["key", "keys", "token", "secret", "password", "passwd", "authorization"].iter().any(|end| word.ends_with(end))
@@ -224,7 +224,7 @@ fn hide_values(line: &str, mut inside: bool, below_values: bool) -> String {
         let before_it = before.trim_end_matches(['"', '\'', ' ']);
         let begins = !before_it.ends_with(|c: char| c == ':' || c.is_alphanumeric());
         if (begins || !inside) && behind.next() == Some(':') && behind.next().is_none_or(char::is_whitespace) {
-            inside = map.is_some() || tells_secret(word);
+            inside = map.is_some() || names_secret(word);
             if map.is_none() && MAPS_OF_VALUES.contains(&word) {
                 map = Some(before.len());
                 inside = false;

@@ -27,8 +27,8 @@ use crate::decide::event::Event;
 use crate::decide::units::UnixMillis;
 pub(super) use contents::{Contents, VERSION, as_json, check, contents, put_state, text};
 use contents::{history, version};
-pub(super) use problem::Problem;
-use thread::{Place, start};
+pub(super) use problem::DatabaseError;
+use thread::{Database, start};
 
 /// The database's file name.
 pub const FILE: &str = "serin.db";
@@ -57,18 +57,18 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let mut notes = Vec::new();
     let mut state_lost = false;
     let mut tried = open_for_writing(dir, now);
-    if let Err(Problem::Unreadable(why)) = &tried {
+    if let Err(DatabaseError::Unreadable(why)) = &tried {
         state_lost = true;
         match set_aside(dir, now) {
             Ok(name) => {
                 notes.push(format!("the state in {} could not be read ({why}): kept as {name}", path.display()));
                 tried = open_for_writing(dir, now);
             }
-            Err(error) => tried = Err(Problem::Refused(format!("{why}; and it cannot be set aside: {error}"))),
+            Err(error) => tried = Err(DatabaseError::Refused(format!("{why}; and it cannot be set aside: {error}"))),
         }
     }
     let refused = match tried {
-        Ok((connection, contents, error)) => match start(Place::Open(connection)) {
+        Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
                 let Contents { states, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
@@ -87,7 +87,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
             }
             Err(error) => error.to_string(),
         },
-        Err(Problem::Unreadable(why) | Problem::Refused(why)) => why,
+        Err(DatabaseError::Unreadable(why) | DatabaseError::Refused(why)) => why,
     };
     let mut opened = open_unwritable(dir, refused, true);
     opened.notes.splice(0..0, notes);
@@ -102,7 +102,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
     let path = dir.join(FILE);
     let mut opened = OpenedStore::in_memory(Some(error));
     let mut events = Vec::new();
-    let read = || -> Result<(Contents, Vec<Event>), Problem> {
+    let read = || -> Result<(Contents, Vec<Event>), DatabaseError> {
         let path = checked(&DirHandle::open(dir)?, dir)?;
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
@@ -118,13 +118,13 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }
-        Err(Problem::Unreadable(why) | Problem::Refused(why)) => {
+        Err(DatabaseError::Unreadable(why) | DatabaseError::Refused(why)) => {
             opened.notes.push(format!("the state in {} could not be read: {why}", path.display()));
             opened.state_lost = true;
         }
     }
     // Without a thread it stays in memory.
-    if let Ok(store) = start(Place::Late(RetryingDatabase::new(dir, opened.states.clone(), events, claimed))) {
+    if let Ok(store) = start(Database::Late(RetryingDatabase::new(dir, opened.states.clone(), events, claimed))) {
         opened.store = Box::new(store);
     }
     opened
@@ -169,7 +169,10 @@ fn set_aside(dir: &Path, now: UnixMillis) -> io::Result<String> {
 }
 
 // With the connection, and what was in it, why it cannot be written just now: a full disk may have room later.
-pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connection, Contents, Option<String>), Problem> {
+pub(super) fn open_for_writing(
+    dir: &Path,
+    now: UnixMillis,
+) -> Result<(Connection, Contents, Option<String>), DatabaseError> {
     // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
     let folder = DirHandle::open(dir)?;
     folder.file_to_write(FILE, 0o600)?;
@@ -194,9 +197,9 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
     let mut contents = contents(&connection)?;
     contents.notes.extend(unread);
     // Whether it can be written is known now, and not at the first rollback.
-    let opened = match try_to_write(&mut connection, &contents).map_err(Problem::from) {
+    let opened = match try_to_write(&mut connection, &contents).map_err(DatabaseError::from) {
         Ok(()) => None,
-        Err(Problem::Refused(why)) => Some(why),
+        Err(DatabaseError::Refused(why)) => Some(why),
         Err(unreadable) => return Err(unreadable),
     };
     Ok((connection, contents, opened))
@@ -207,12 +210,12 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
 // batch finds out the rest.
 fn try_to_write(connection: &mut Connection, contents: &Contents) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    let tried = write_in_vain(connection, contents);
+    let tried = write_and_abort(connection, contents);
     connection.pragma_update(None, "synchronous", "FULL")?;
     tried
 }
 
-fn write_in_vain(connection: &mut Connection, contents: &Contents) -> rusqlite::Result<()> {
+fn write_and_abort(connection: &mut Connection, contents: &Contents) -> rusqlite::Result<()> {
     let writing = connection.transaction()?;
     writing.execute("INSERT OR REPLACE INTO kept VALUES ('last_good', '')", [])?;
     let mut line = writing.prepare("INSERT INTO history (rollout, event) VALUES (?1, '')")?;

@@ -16,9 +16,9 @@ use crate::support::sidecar::{Sidecar, Workspace};
 use fixture_dirs::{copy, folders};
 
 /// What the sidecar says now of what the earlier one said when it ended.
-fn stands(sidecar: &Sidecar, told: &Value, when: &str) {
+fn stands(sidecar: &Sidecar, expected: &Value, when: &str) {
     let chat = sidecar.chat();
-    for (key, value) in told.as_object().unwrap() {
+    for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&chat[key], value, "{when}: {key} of {chat}");
     }
     let again = sidecar.history().into_iter().map(|event| event["action"].as_str().unwrap_or_default().to_owned());
@@ -34,20 +34,20 @@ fn starts(sidecar: &Sidecar) -> usize {
 /// Its whole life: started, killed, started, ended, started.
 fn goes_on(fixture: &Path) {
     let name = fixture.display().to_string();
-    let told: Value = serde_json::from_slice(&fs::read(fixture.join("status.json")).unwrap()).unwrap();
+    let expected: Value = serde_json::from_slice(&fs::read(fixture.join("status.json")).unwrap()).unwrap();
     let workspace = Workspace::new("");
     fs::copy(fixture.join("flags.yaml"), workspace.flags()).unwrap();
     copy(&fixture.join("state"), &workspace.state());
     let sidecar = workspace.start();
-    stands(&sidecar, &told, &name);
+    stands(&sidecar, &expected, &name);
     assert_eq!(starts(&sidecar), 2, "{name}: its history");
     sidecar.kill();
     let mut sidecar = workspace.start();
-    stands(&sidecar, &told, &format!("{name}, killed"));
+    stands(&sidecar, &expected, &format!("{name}, killed"));
     sidecar.terminate();
     assert!(eventually("the sidecar ends", SOON, || sidecar.has_ended()), "{name}");
     let sidecar = workspace.start();
-    stands(&sidecar, &told, &format!("{name}, ended"));
+    stands(&sidecar, &expected, &format!("{name}, ended"));
     assert_eq!(starts(&sidecar), 4, "{name}: its history");
     let kept: Vec<String> =
         fs::read_dir(workspace.state()).unwrap().map(|entry| format!("{:?}", entry.unwrap())).collect();

@@ -212,7 +212,7 @@ impl World {
             self.last[index] = kept.map_or(Percent::ZERO, |state| state.in_force);
             self.shown[index] = (self.last[index], kept.map_or(0, |state| state.epoch));
         }
-        self.told.clear();
+        self.events.clear();
         format!("a crash, the clock {} ms ahead", self.ahead)
     }
 }

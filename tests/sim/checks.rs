@@ -36,21 +36,21 @@ impl World {
             if event.actor.as_str() == "guard" {
                 assert!(event.decision().is_some(), "{event:?}");
             }
-            self.told.push(event);
+            self.events.push(event);
         }
     }
 
     /// What the guard and the ramp do is held against what happened, which they know by counts only.
     fn fits_the_weather(&self, index: usize, event: &Event) {
-        let (canary, told) = (&self.canaries[index], &self.engine.status.load().rollouts[index]);
+        let (canary, status) = (&self.canaries[index], &self.engine.status.load().rollouts[index]);
         let settled = self.mono - self.weather_since > SETTLED;
         let [stable, fails] = self.failing;
         match (event.actor.as_str(), event.action.as_str()) {
             ("ramp", "promote") => {
-                assert!(told.lock.is_none() && !told.paused, "a promotion while locked or paused: {event:?}");
+                assert!(status.lock.is_none() && !status.paused, "a promotion while locked or paused: {event:?}");
                 let (_, answered) = self.answered[index];
                 assert!(answered >= u64::from(canary.guard.min_requests), "short of answers ({answered}): {event:?}");
-                let incident = told.guard.as_ref().is_some_and(|guard| guard.incident);
+                let incident = status.guard.as_ref().is_some_and(|guard| guard.incident);
                 assert!(!incident, "in an incident of stable: {event:?}");
                 assert!(!(settled && fails >= 50 && stable == 0), "towards a failing provider: {event:?}");
             }
@@ -69,14 +69,14 @@ impl World {
         let (snapshot, status) = (self.engine.shared.load(), self.engine.status.load());
         assert_eq!(snapshot.generation, status.flags.generation);
         for index in 0..2_u16 {
-            let (in_force, told) = (snapshot.in_force(RolloutId(index)), &status.rollouts[usize::from(index)]);
+            let (in_force, rollout) = (snapshot.in_force(RolloutId(index)), &status.rollouts[usize::from(index)]);
             let (canary, index) = (&self.canaries[usize::from(index)], usize::from(index));
-            assert_eq!(in_force.percent, told.percent, "what is told is in force");
+            assert_eq!(in_force.percent, rollout.percent, "what is told is in force");
             assert_eq!(in_force.percent, self.last[index], "the history tells of it");
             let (share, epoch) = self.shown[index];
             let moved = in_force.percent != share;
             assert!(in_force.evidence.epoch >= epoch + u64::from(moved), "a new share begins a new epoch");
-            assert_eq!(in_force.evidence.epoch, told.epoch, "what is counted is what is judged");
+            assert_eq!(in_force.evidence.epoch, rollout.epoch, "what is counted is what is judged");
             self.shown[index] = (in_force.percent, in_force.evidence.epoch);
             assert!(in_force.percent <= canary.ramp.max);
             assert!(self.usable || in_force.percent == Percent::ZERO, "an unusable canary is at 0");
@@ -84,14 +84,14 @@ impl World {
                 assert!(in_force.percent == Percent::ZERO && in_force.buckets_only, "percent: 0 is everybody back");
             }
             if let Some(most) = self.locked[index] {
-                assert!(in_force.percent <= most && in_force.buckets_only, "a lock holds: {told:?}");
-                assert_eq!(told.standing, OverallPhase::Locked);
+                assert!(in_force.percent <= most && in_force.buckets_only, "a lock holds: {rollout:?}");
+                assert_eq!(rollout.phase, OverallPhase::Locked);
             }
             if self.taken_back[index] {
-                assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {told:?}");
+                assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {rollout:?}");
             }
-            assert!(!told.reason.is_empty());
-            let retries = told.guard.as_ref().map_or(0, |guard| guard.retries);
+            assert!(!rollout.reason.is_empty());
+            let retries = rollout.guard.as_ref().map_or(0, |guard| guard.retries);
             assert!(retries <= canary.guard.constants.most_retries + 1, "attempts are bounded: {retries}");
         }
     }
@@ -113,7 +113,7 @@ impl World {
             self.command(which, RolloutCommand::Resume { at: None });
         }
         let under_way = |world: &World| {
-            world.engine.status.load().rollouts.iter().any(|told| told.standing != OverallPhase::Completed)
+            world.engine.status.load().rollouts.iter().any(|rollout| rollout.phase != OverallPhase::Completed)
         };
         for _ in 0..600 {
             self.tick();
@@ -122,13 +122,13 @@ impl World {
                 break;
             }
         }
-        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [OverallPhase::Completed; 2], "{:?}", self.engine.status.load().rollouts);
+        let phases: Vec<_> = self.engine.status.load().rollouts.iter().map(|rollout| rollout.phase).collect();
+        assert_eq!(phases, [OverallPhase::Completed; 2], "{:?}", self.engine.status.load().rollouts);
         // And one that dies after its completion is taken back all the same.
         self.weather([0, 100]);
         (0..300).for_each(|_| self.tick());
-        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [OverallPhase::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
+        let phases: Vec<_> = self.engine.status.load().rollouts.iter().map(|rollout| rollout.phase).collect();
+        assert_eq!(phases, [OverallPhase::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
     }
 
     fn edit_back(&mut self) {

@@ -12,10 +12,8 @@ use crate::decide::timestamp::Timestamp;
 use crate::describe::{incompatibility, stable_fault};
 use crate::state::status::{ArmWindow, FallbackStatus, IncompatibilityStatus, RolloutStatus};
 
-/// One rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// Its name.
     pub name: String,
     /// The stable provider.
     pub stable: String,
@@ -92,7 +90,6 @@ pub struct Fallback {
 pub struct Next {
     /// To which share.
     pub percent: f64,
-    /// Not before.
     pub not_before: Timestamp,
 }
 
@@ -117,9 +114,7 @@ pub struct Window {
     /// Since when there are counts in it: since the present share, or for its length; absent from a plain route.
     #[serde(default)]
     pub since: Option<Timestamp>,
-    /// The stable arm.
     pub stable: Arm,
-    /// The canary arm.
     pub canary: Arm,
 }
 
@@ -137,9 +132,7 @@ pub struct Arm {
 /// Requests that are at the providers of both arms now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
-    /// At stable.
     pub stable: ArmInFlight,
-    /// At the canary.
     pub canary: ArmInFlight,
 }
 
@@ -163,7 +156,6 @@ pub struct WaitingByAge {
     pub below_2m: u32,
     /// Up to ten minutes.
     pub below_10m: u32,
-    /// Longer.
     pub longer: u32,
 }
 
@@ -203,7 +195,7 @@ impl From<&RolloutStatus> for Rollout {
             name: rollout.name.clone(),
             stable: rollout.stable.clone(),
             canary: rollout.canary.clone(),
-            phase: rollout.standing.as_str().to_owned(),
+            phase: rollout.phase.as_str().to_owned(),
             percent: rollout.percent.as_f64(),
             intent: rollout.intent.map_or_else(|| "auto".to_owned(), |percent| percent.to_string()),
             reason: rollout.reason.clone(),
@@ -240,8 +232,8 @@ impl From<&RolloutStatus> for Rollout {
 }
 
 impl From<&FallbackStatus> for Fallback {
-    fn from(told: &FallbackStatus) -> Fallback {
-        Fallback { arm: told.arm.as_str().to_owned(), provider: told.provider.clone(), requests: told.requests }
+    fn from(status: &FallbackStatus) -> Fallback {
+        Fallback { arm: status.arm.as_str().to_owned(), provider: status.provider.clone(), requests: status.requests }
     }
 }
 

@@ -208,12 +208,12 @@ rollouts:
         text
     };
     let text = check(&["--rps", "50", "--stable-errors", "1%"]);
-    let told = "
+    let sentence = "
 how long the guard takes to detect a fault of the canary, while stable fails 1% of its requests
   rollout  share  requests/s  a dead canary  20% errors  5% errors  one that never answers
   pinned   100%   50          3s             > 2 weeks   > 2 weeks  1m 4s
 ";
-    assert!(text.contains(told), "{text}");
+    assert!(text.contains(sentence), "{text}");
     assert!(text.contains("\n  wide     80%    50 ") && !text.contains("\n  closed   0%"), "{text}");
     let value: Value = serde_json::from_str(&check(&["--rps", "50", "--json"])).unwrap();
     let fault = |error: f64, seconds: Option<f64>| json!({"error_percent": error, "seen_after_seconds": seconds});
@@ -256,16 +256,19 @@ fn a_stable_that_cannot_be_asked_is_an_error_of_the_file() {
     for percent in ["10%", "0", "auto"] {
         let failure = check(percent, &[]).1.unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
-        let told = failure.message.split_once("flags.yaml:2:3: ").unwrap().1;
+        let sentence = failure.message.split_once("flags.yaml:2:3: ").unwrap().1;
         assert!(
-            told.starts_with(
+            sentence.starts_with(
                 "providers.old: `old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set\n"
             ),
-            "{told}"
+            "{sentence}"
         );
-        assert!(told.contains("= set the variable or fix the file that it needs; if the move is over"), "{told}");
+        assert!(
+            sentence.contains("= set the variable or fix the file that it needs; if the move is over"),
+            "{sentence}"
+        );
         let of_state = "this command reads no state: if `auto` has already moved all users to `new`, a start accepts";
-        assert_eq!(told.contains(of_state), percent == "auto", "{told}");
+        assert_eq!(sentence.contains(of_state), percent == "auto", "{sentence}");
     }
     let (text, outcome) = check("10%", &["--json"]);
     assert_eq!(outcome.unwrap(), Exit::Usage);

@@ -98,7 +98,7 @@ impl Fixture {
         let status = engine.status.load();
         let chat = &status.rollouts[0];
         let reported = &self.reported;
-        assert_eq!(chat.standing.as_str(), reported["phase"], "{}", self.name);
+        assert_eq!(chat.phase.as_str(), reported["phase"], "{}", self.name);
         assert_eq!(
             f64::from(chat.percent.hundredths()) / 100.0,
             reported["percent"].as_f64().unwrap(),

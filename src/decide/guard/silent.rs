@@ -366,7 +366,6 @@ impl SilentDetector {
         self.users.iter().filter(|(_, second)| *second >= lately).count() < constants.silent_users
     }
 
-    /// All that wait.
     #[must_use]
     pub const fn waiting(&self) -> &WaitingRequests {
         &self.waiting

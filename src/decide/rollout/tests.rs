@@ -149,7 +149,7 @@ fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
     let higher = step(&view(&canary), &at_share(0), &command(RolloutCommand::Rollback { to: percent(50) }), NOW);
     assert_eq!(higher.next.in_force, Percent::ZERO);
     assert_eq!(
-        higher.notes.iter().map(|told| note("chat", told)).collect::<Vec<_>>(),
+        higher.notes.iter().map(|entry| note("chat", entry)).collect::<Vec<_>>(),
         ["`chat` stays at 0%: a rollback never raises the share"]
     );
 }
@@ -159,8 +159,11 @@ fn a_lock_says_who_why_and_what_lifts_it() {
     let pinned = Canary { percent: Intent::Pinned(percent(30)), ..canary() };
     let locked =
         step(&view(&pinned), &at_share(30), &command(RolloutCommand::Rollback { to: Percent::ZERO }), NOW).next;
-    let (ruling, reason) = (in_force(&view(&pinned), &locked), reason(&view(&pinned), &locked));
-    assert_eq!((ruling.percent, ruling.standing, ruling.buckets_only), (Percent::ZERO, OverallPhase::Locked, true));
+    let (effective, reason) = (in_force(&view(&pinned), &locked), reason(&view(&pinned), &locked));
+    assert_eq!(
+        (effective.percent, effective.phase, effective.buckets_only),
+        (Percent::ZERO, OverallPhase::Locked, true)
+    );
     assert_eq!(
         reason,
         "rolled back to 0% by alice (test), although the file has percent: 30%; only `serin resume chat` lifts it"
@@ -188,8 +191,8 @@ fn resume_begins_again_at_the_start_or_where_it_is_told() {
     assert_eq!((&resumed.next.phase, resumed.next.in_force), (&Phase::Probing, Percent::ZERO));
     let started = step(&view(&canary), &resumed.next, &Input::Tick(healthy()), NOW);
     assert_eq!(started.next.in_force, percent(10));
-    let told = step(&view(&canary), &back, &command(RolloutCommand::Resume { at: Some(percent(40)) }), NOW);
-    assert_eq!((&told.next.phase, told.next.in_force), (&Phase::Ramping, percent(40)));
+    let after_resume = step(&view(&canary), &back, &command(RolloutCommand::Resume { at: Some(percent(40)) }), NOW);
+    assert_eq!((&after_resume.next.phase, after_resume.next.in_force), (&Phase::Ramping, percent(40)));
 }
 
 #[test]

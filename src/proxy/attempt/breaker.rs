@@ -13,7 +13,6 @@ use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
 use crate::state::provider::ProbeToken;
 
-/// How an attempt ended.
 #[derive(Debug)]
 pub(crate) struct AttemptEnd {
     pub(crate) provider: ProviderId,
@@ -31,7 +30,7 @@ pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<
         Judged::Success if state.is_healthy() => return,
         Judged::Success => AttemptSignal::Success,
         Judged::Failure => AttemptSignal::Failure,
-        Judged::Not => AttemptSignal::None,
+        Judged::NotCounted => AttemptSignal::None,
     };
     let rule = in_use.snapshot.policy.provider(provider).breaker.as_ref();
     match scope.rollout() {

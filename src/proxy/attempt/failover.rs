@@ -26,7 +26,7 @@ use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::policy::Rollout;
 use crate::decide::retry::{NextAction, next_action};
-use crate::decide::route::{InForceShare, Plan};
+use crate::decide::route::{Plan, RouteShare};
 use crate::decide::units::Millis;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
@@ -96,7 +96,7 @@ impl<'a> Failover<'a> {
         let policy = &in_use.snapshot.policy;
         let share = plan.rollout.map(|id| {
             let in_force = in_use.snapshot.in_force(id);
-            InForceShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
+            RouteShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
         });
         let rollout_id = plan.rollout;
         let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);

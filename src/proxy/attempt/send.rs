@@ -51,7 +51,6 @@ pub(crate) struct Failure {
 /// What went wrong.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// There was no connection.
     Connect(NoConnection),
     /// There was no answer.
     Send(SendError),

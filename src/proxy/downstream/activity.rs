@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use http::Version;
 
 use super::request_stage::RequestStage;
-use crate::state::ambiguous_closes::Unasked;
+use crate::state::ambiguous_closes::AmbiguousCloseReason;
 
 /// What happens on a connection. One thread writes it; it is atomic because hyper requires its I/O to be `Send`.
 #[derive(Debug, Default)]
@@ -95,12 +95,12 @@ impl Activity {
     }
 
     /// Its client has closed its side. Returns why it cannot be asked whether it still reads, if so.
-    pub(super) fn unasked(&self, http2: bool) -> Option<Unasked> {
+    pub(super) fn unasked(&self, http2: bool) -> Option<AmbiguousCloseReason> {
         if !self.is_serving() || self.upgraded.load(Relaxed) {
             return None;
         }
         let awaits_body = self.is_awaiting_body();
-        if http2 { (!awaits_body).then_some(Unasked::Http2) } else { self.stage.unasked(awaits_body) }
+        if http2 { (!awaits_body).then_some(AmbiguousCloseReason::Http2) } else { self.stage.unasked(awaits_body) }
     }
 
     /// Rises with everything that happens.

@@ -44,7 +44,6 @@ impl ClientRequest<'_> {
         self.body.borrow().as_ref().is_some_and(RequestBody::is_held)
     }
 
-    /// Whether it can be sent at all.
     pub(crate) fn can_be_sent(&self) -> bool {
         self.body.borrow().is_some()
     }

@@ -18,7 +18,7 @@ use super::memory::{self, HeldBody, WholeBody};
 use super::request_id::RequestId;
 use super::uri;
 use crate::decide::guard::sources::SourceGroup;
-use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, RouteReason};
+use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::error::{Problem, shown};
@@ -137,7 +137,7 @@ impl RequestHead {
         };
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
-            InForceShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
+            RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
         let plan = Plan { source: self.source, ..plan };

@@ -13,7 +13,7 @@ use http_body::Frame;
 use super::name_filter::NameFilter;
 use super::prepared::PreparedProvider;
 use super::presentation::{self, Key};
-use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
+use crate::wire::credentials::{Credential, CredentialLocation, TABLE, is_named, suggests_secret};
 
 const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
@@ -185,7 +185,7 @@ pub(crate) fn trailing(mut trailers: HeaderMap, to_provider: bool) -> HeaderMap 
         | "transfer-encoding"
         | "sec-websocket-protocol" => true,
         text => {
-            let credential = |row: &Credential| row.place == Place::Header && is_named(row.name, text);
+            let credential = |row: &Credential| row.place == CredentialLocation::Header && is_named(row.name, text);
             text.starts_with(X_SERIN)
                 || text.starts_with("proxy-")
                 || (to_provider && suggests_secret(text))

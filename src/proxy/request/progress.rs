@@ -77,7 +77,6 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// The response to a problem.
     pub(super) fn reject(self, problem: &Problem) -> Response<ReplyBody> {
         let response = problem::answer(problem, self.error_shape).map(ReplyBody::Own);
         if !self.planned.get() {

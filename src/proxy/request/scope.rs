@@ -41,7 +41,6 @@ impl Scope {
         self.plan.rollout.map(|id| &self.in_use.snapshot.policy.rollouts[usize::from(id.0)])
     }
 
-    /// What is in force for its rollout.
     pub(crate) fn in_force(&self) -> Option<&RolloutInForce> {
         self.plan.rollout.map(|id| self.in_use.snapshot.in_force(id))
     }

@@ -64,7 +64,6 @@ impl std::error::Error for BodyError {
 /// The time limits of a response's body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyClocks {
-    /// To the first output.
     pub(crate) first_output: Millis,
     /// Between two pieces.
     pub(crate) idle: Millis,

@@ -89,7 +89,6 @@ pub(crate) enum Problem {
         provider: String,
         /// The arm that the split chose.
         arm: Option<Arm>,
-        /// How it ended.
         ending: Ending,
         /// In the transport's words.
         detail: String,

@@ -82,7 +82,6 @@ enum Reading {
     Object {
         /// Its bytes, unless it is too long.
         body: Vec<u8>,
-        /// Whether it is.
         long: bool,
     },
     /// No answer of the dialect.
@@ -206,7 +205,6 @@ impl Observer {
         matches!(self.reading, Reading::Unsure(_)) && !self.is_blind()
     }
 
-    /// Whether it is a stream.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.reading, Reading::Events)
     }

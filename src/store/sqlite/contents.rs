@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::problem::Problem;
+use super::problem::DatabaseError;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::Batch;
@@ -26,21 +26,21 @@ pub(in crate::store) struct Contents {
 }
 
 /// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.
-pub(in crate::store) fn check(connection: &Connection, table: &str) -> Result<(), Problem> {
+pub(in crate::store) fn check(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
     let which = if table.is_empty() { "1" } else { table };
     let sound: String = connection.query_row(&format!("PRAGMA quick_check({which})"), [], |row| row.get(0))?;
-    if sound == "ok" { Ok(()) } else { Err(Problem::Unreadable(sound)) }
+    if sound == "ok" { Ok(()) } else { Err(DatabaseError::Unreadable(sound)) }
 }
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Problem> {
+pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, DatabaseError> {
     let version = version(connection)?;
     if !(EARLIEST..=VERSION).contains(&version) {
         let why = if version > VERSION { "written by a newer version of serin" } else { "not serin's" };
-        return Err(Problem::Unreadable(format!(
+        return Err(DatabaseError::Unreadable(format!(
             "its schema version is {version}, {why}; this one reads {EARLIEST} to {VERSION}"
         )));
     }
@@ -53,7 +53,8 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Pr
         let identity = Identity { rollout: row.get(0)?, stable: row.get(1)?, canary: row.get(2)?, salt: row.get(3)? };
         let text: String = row.get(4)?;
         let name = &identity.rollout;
-        let unreadable = |error: serde_json::Error| Problem::Unreadable(format!("the state of `{name}`: {error}"));
+        let unreadable =
+            |error: serde_json::Error| DatabaseError::Unreadable(format!("the state of `{name}`: {error}"));
         let state = serde_json::from_str(&text).map_err(unreadable)?;
         notes.extend(unknown(name, &dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
         states.push((identity, state));

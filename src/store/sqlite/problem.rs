@@ -9,28 +9,28 @@ use rusqlite::ErrorCode;
 
 /// Why a database could not be used.
 #[derive(Debug)]
-pub(in crate::store) enum Problem {
+pub(in crate::store) enum DatabaseError {
     /// Its content makes no sense to this version.
     Unreadable(String),
     /// The disk refuses.
     Refused(String),
 }
 
-impl From<rusqlite::Error> for Problem {
-    fn from(error: rusqlite::Error) -> Problem {
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> DatabaseError {
         let text = error.to_string();
         match error.sqlite_error_code() {
             // No code: the content is not what this version writes (a missing column, another type).
             None | Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
-                Problem::Unreadable(text)
+                DatabaseError::Unreadable(text)
             }
-            Some(_) => Problem::Refused(text),
+            Some(_) => DatabaseError::Refused(text),
         }
     }
 }
 
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Problem {
-        Problem::Refused(error.to_string())
+impl From<io::Error> for DatabaseError {
+    fn from(error: io::Error) -> DatabaseError {
+        DatabaseError::Refused(error.to_string())
     }
 }

@@ -34,16 +34,16 @@ pub(super) struct Sqlite {
     thread: Option<JoinHandle<()>>,
 }
 
-pub(super) enum Place {
+pub(super) enum Database {
     Open(Connection),
     Late(RetryingDatabase),
 }
 
-impl Place {
+impl Database {
     fn save(&mut self, batch: &Batch) -> Result<(), String> {
         match self {
-            Place::Open(connection) => save(connection, batch),
-            Place::Late(late) => {
+            Database::Open(connection) => save(connection, batch),
+            Database::Late(late) => {
                 let now = batch.events.last().map(|event| event.at).unwrap_or_default();
                 save(late.connection(now)?, batch)
             }
@@ -52,8 +52,8 @@ impl Place {
 
     fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
         let connection = match self {
-            Place::Open(connection) => connection,
-            Place::Late(late) => match late.opened() {
+            Database::Open(connection) => connection,
+            Database::Late(late) => match late.opened() {
                 Some(connection) => connection,
                 None => return Ok(late.history(rollout, limit)),
             },
@@ -62,10 +62,10 @@ impl Place {
     }
 }
 
-impl Place {
+impl Database {
     // Looks at some more of the past; `None`: there is no more to be looked at.
     fn look(&self, mut past: HistoryCheck) -> Option<HistoryCheck> {
-        let Place::Open(connection) = self else { return None };
+        let Database::Open(connection) = self else { return None };
         match past.look(connection) {
             Ok(more) => more.then_some(past),
             Err(why) => {
@@ -79,13 +79,13 @@ impl Place {
     }
 }
 
-pub(super) fn start(place: Place) -> io::Result<Sqlite> {
+pub(super) fn start(place: Database) -> io::Result<Sqlite> {
     let (asks, asked) = sync_channel(QUEUE);
     let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(place, &asked))?;
     Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
 }
 
-fn serve(mut place: Place, asked: &Receiver<StoreRequest>) {
+fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
     let mut past = Some(HistoryCheck::new());
     loop {
         let ask = match &past {

@@ -16,7 +16,7 @@ rollouts:
 ";
 
 /// What is printed of these answers: the endpoint, stable's and the canary's; of the first rollout and of the second.
-fn told(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) {
+fn report(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flags.yaml");
     fs::write(&path, TWO).unwrap();
@@ -47,7 +47,7 @@ fn an_endpoint_that_only_stable_speaks_fails_with_what_to_do() {
         ("messages", Reply::Speaks(400), Reply::Absent(404)),
     ];
     let alone = [("responses", Reply::Speaks(400), Reply::Absent(404))];
-    let (text, exit) = told([&both, &alone], false);
+    let (text, exit) = report([&both, &alone], false);
     assert_eq!(exit, Exit::Failed);
     let expected = "
 probe: old answers: 200 in 8 ms
@@ -59,7 +59,7 @@ probe: index FAILS at responses: new does not have it (404), and old does; keep 
     assert!(text.ends_with(expected), "{text}");
 
     let nothing = [("chat/completions", Reply::Speaks(400), Reply::Absent(404))];
-    let (text, exit) = told([&nothing, &alone], true);
+    let (text, exit) = report([&nothing, &alone], true);
     assert_eq!(exit, Exit::Failed);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
@@ -81,7 +81,7 @@ probe: index FAILS at responses: new does not have it (404), and old does; keep 
 fn where_the_canary_has_nothing_its_address_is_doubted() {
     let absent = |endpoint| (endpoint, Reply::Speaks(400), Reply::Absent(404));
     let all = ["chat/completions", "completions", "responses", "messages"].map(absent);
-    let (text, _) = told([&all, &[]], false);
+    let (text, _) = report([&all, &[]], false);
     assert!(text.ends_with("; check the `base_url` of new: no split endpoint is below it\n"), "{text}");
 }
 
@@ -109,7 +109,7 @@ fn an_address_of_something_else_fails_on_either_arm_with_what_to_write() {
         ("completions", page(), Reply::Absent(404)),
         ("responses", redirect("", ""), redirect("https://login.example/", "")),
     ];
-    let (text, exit) = told([&canary, &stable], false);
+    let (text, exit) = report([&canary, &stable], false);
     assert_eq!(exit, Exit::Failed);
     let expected = "
 probe: chat FAILS at chat/completions, responses: new redirects (308); write `base_url: https://new.example/v1` for new
@@ -121,14 +121,14 @@ probe: index FAILS at responses: old redirects (308) without a location; new red
 ";
     assert!(text.ends_with(expected), "{text}");
     for arms in [[&canary[..], &[]], [&[], &stable[..]]] {
-        assert_eq!(told(arms, false).1, Exit::Failed);
+        assert_eq!(report(arms, false).1, Exit::Failed);
     }
     for note in [&canary[3..], &stable[1..2]] {
         let beside = ("responses", Reply::Speaks(400), Reply::Speaks(400));
         let both = [note[0].clone(), beside];
-        assert_eq!(told([&both, &[]], false).1, Exit::Done, "{note:?}");
+        assert_eq!(report([&both, &[]], false).1, Exit::Done, "{note:?}");
     }
-    let (text, _) = told([&canary, &stable], true);
+    let (text, _) = report([&canary, &stable], true);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         value["endpoints"][0],
@@ -157,7 +157,7 @@ fn what_is_not_certain_is_a_note_and_a_refused_key_fails() {
         ("completions", keyless, Reply::Absent(404)),
         ("responses", Reply::Speaks(400), Reply::Unclear("500".into())),
     ];
-    let (text, exit) = told([&unknown, &[]], false);
+    let (text, exit) = report([&unknown, &[]], false);
     assert_eq!(exit, Exit::Done);
     let expected = "
 probe: chat: new has chat/completions
@@ -167,7 +167,7 @@ probe: chat: responses: it is not known whether new has it: 500
     assert!(text.ends_with(expected), "{text}");
     let refused = ["chat/completions", "responses"]
         .map(|endpoint| (endpoint, Reply::Speaks(400), Reply::Refused(403, "its key is refused")));
-    let (text, exit) = told([&refused, &[]], false);
+    let (text, exit) = report([&refused, &[]], false);
     assert_eq!(exit, Exit::Failed);
     assert!(
         text.ends_with("\nprobe: chat FAILS at chat/completions, responses: new answers 403: its key is refused; check the `api_keys` and the `auth` of new\n"),
@@ -184,7 +184,7 @@ fn a_stable_that_speaks_nothing_or_refuses_its_key_fails_with_the_remedy() {
         absent("messages", Reply::Refused(401, "its key is refused")),
     ];
     let refused = [("responses", Reply::Refused(401, "its key is refused"), Reply::Speaks(400))];
-    let (text, exit) = told([&all, &refused], false);
+    let (text, exit) = report([&all, &refused], false);
     assert_eq!(exit, Exit::Failed);
     let expected = "
 probe: chat FAILS at chat/completions, completions, messages: old has none of the split endpoints (404); check the `base_url` of old: no split endpoint is below it

@@ -20,7 +20,6 @@ pub struct AspectResult {
 }
 
 impl AspectResult {
-    /// Whether this is an alarm.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         self.evidence >= self.bound && self.above_floor
@@ -36,7 +35,6 @@ impl AspectResult {
 /// What the guard's numbers say now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AnalysisResult {
-    /// By [`Aspect`].
     pub aspects: [AspectResult; ASPECTS],
     /// Whether the canary is down while stable works.
     pub down: bool,
@@ -53,7 +51,6 @@ pub struct AnalysisResult {
 }
 
 impl AnalysisResult {
-    /// One aspect.
     #[must_use]
     pub const fn of(&self, aspect: Aspect) -> &AspectResult {
         &self.aspects[aspect as usize]

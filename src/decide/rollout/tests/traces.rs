@@ -135,8 +135,8 @@ proptest! {
             if let Some(meanwhile) = &after.meanwhile {
                 // What the guard makes of it where nothing may go on.
                 let watched = step(&RolloutContext { writing: true, ..view }, &state, &input, now).next;
-                let told = watched.is_reportable_change_from(&state) || !matches!(input, Input::Tick(_));
-                prop_assert_eq!(&**meanwhile, if told { &state } else { &watched });
+                let reportable = watched.is_reportable_change_from(&state) || !matches!(input, Input::Tick(_));
+                prop_assert_eq!(&**meanwhile, if reportable { &state } else { &watched });
             }
             prop_assert_eq!(&after, &step(&view, &state, &input, now), "the same trace gives the same steps");
             state = after.next;

@@ -22,7 +22,6 @@ pub(super) const MOST_JSON: u64 = 1024 * 1024;
 /// How a response is buffered.
 #[derive(Debug)]
 pub(crate) struct BufferRules {
-    /// How it is read.
     pub(crate) read_as: ReadAs,
     /// Whether another candidate could still answer.
     pub(crate) recoverable: bool,
@@ -67,7 +66,6 @@ impl Hold {
         }
     }
 
-    /// Of a stream.
     pub(super) fn of_stream(announced: u64, rules: &BufferRules) -> Hold {
         match rules {
             BufferRules { recoverable: false, .. } => Hold::Nothing,

@@ -53,7 +53,7 @@ pub(super) fn probe_request(
     let target = if let Some(Key::Query(target)) = key { target } else { &target };
     let slash = if below.starts_with('/') { "" } else { "/" };
     // What stands behind a `?` may be a key.
-    let no_path = || wrong(format!("`{}` is no path", below.split('?').next().unwrap_or_default()));
+    let no_path = || wrong(format!("`{}` is not a path", below.split('?').next().unwrap_or_default()));
     let uri: Uri = format!("{slash}{below}").parse().map_err(|_| no_path())?;
     let uri = target.uri(&uri, uri.path(), is_key, None).ok_or_else(no_path)?;
     let mut request = Request::new(body);

@@ -248,8 +248,8 @@ fn a_connection_that_breaks_under_an_upload_without_an_answer_has_the_error_of_t
         };
         let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(large())));
         let failed = failure(response);
-        let told = failed.fault.to_string();
-        assert!(told.contains("reset") || told.contains("roken pipe"), "{told}");
+        let text = failed.fault.to_string();
+        assert!(text.contains("reset") || text.contains("roken pipe"), "{text}");
         assert_eq!(failed.ending, Ending::NoHead);
     });
 }

@@ -25,7 +25,7 @@ const LEFT_BEHIND: &str = "this file was replaced at the source of its mount, an
 
 /// What one reading of flags.yaml gave.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct LoadedFlags {
     /// What it means, or every error.
     pub result: Result<Compiled, Vec<FlagsError>>,
     /// The text as it was read, unexpanded and unmasked; empty when unreadable.
@@ -38,7 +38,7 @@ pub struct Reading {
 
 /// Reads a file once. Never fails: a file that cannot be read is a reading with an error.
 #[must_use]
-pub fn read(path: &Path, environment: &Environment) -> Reading {
+pub fn read(path: &Path, environment: &Environment) -> LoadedFlags {
     take(load(path), path, environment).0
 }
 
@@ -86,13 +86,13 @@ fn regular(path: &Path) -> std::io::Result<()> {
 }
 
 /// What loaded bytes mean, and the files that were read for it.
-pub(super) fn take(loaded: Loaded, path: &Path, environment: &Environment) -> (Reading, Vec<FileRead>) {
+pub(super) fn take(loaded: Loaded, path: &Path, environment: &Environment) -> (LoadedFlags, Vec<FileRead>) {
     let mut files = Vec::new();
-    let reading = understand(loaded, path, environment, &mut files);
-    (reading, files)
+    let loaded = understand(loaded, path, environment, &mut files);
+    (loaded, files)
 }
 
-fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mut Vec<FileRead>) -> Reading {
+fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mut Vec<FileRead>) -> LoadedFlags {
     let Loaded { bytes, modified, left_behind } = loaded;
     let bytes = match bytes {
         Ok(bytes) => bytes,
@@ -100,7 +100,12 @@ fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mu
             let problem = format!("{} cannot be read: {error}", path.display());
             let remedy = "check that the file exists and that this user may read it";
             let hash = hash(&[problem.as_bytes()]);
-            return Reading { result: Err(vec![FlagsError::whole(problem, remedy)]), text: "".into(), hash, modified };
+            return LoadedFlags {
+                result: Err(vec![FlagsError::whole(problem, remedy)]),
+                text: "".into(),
+                hash,
+                modified,
+            };
         }
     };
     match text::decode(&bytes) {
@@ -108,7 +113,7 @@ fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mu
             let lossy = String::from_utf8_lossy(&bytes);
             let source = if error.line > 0 { mask::line(&lossy, error.line) } else { String::new() };
             let hash = hash(&[&bytes]);
-            Reading { result: Err(vec![FlagsError { source, ..error }]), text: "".into(), hash, modified }
+            LoadedFlags { result: Err(vec![FlagsError { source, ..error }]), text: "".into(), hash, modified }
         }
         Ok(text) => {
             let mut result = compile_noting(text, environment, files);
@@ -122,7 +127,7 @@ fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mu
                 parts.push(LEFT_BEHIND.as_bytes());
             }
             let hash = hash(&parts);
-            Reading { result, text: text.into(), hash, modified }
+            LoadedFlags { result, text: text.into(), hash, modified }
         }
     }
 }

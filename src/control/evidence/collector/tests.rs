@@ -11,7 +11,7 @@ use crate::state::counters::Core;
 
 struct Harness {
     blocks: EvidenceBlocks,
-    observer: Observer,
+    collector: EvidenceCollector,
     guard: Guard,
     // By stable's breaker.
     bypassed: (u64, bool),
@@ -20,28 +20,28 @@ struct Harness {
 fn harness() -> Harness {
     let guard = Guard { window: Millis(60_000), ..Guard::default() };
     let blocks = EvidenceBlocks::new(2);
-    let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &blocks, &guard, Millis(0));
-    Harness { blocks, observer, guard, bypassed: (0, false) }
+    let collector = EvidenceCollector::new(&RolloutState::new(1, UnixMillis(0)), &blocks, &guard, Millis(0));
+    Harness { blocks, collector, guard, bypassed: (0, false) }
 }
 
 impl Harness {
     fn send(&self, arm: Arm, user: u16) {
-        self.observer.evidence().begin(Core(0), (arm, Some(Slot::of(user))));
+        self.collector.evidence().begin(Core(0), (arm, Some(Slot::of(user))));
     }
 
     fn end(&self, arm: Arm, user: u16, outcome: Outcome) {
-        self.observer.evidence().end(Core(1), (arm, Some(Slot::of(user))), outcome);
+        self.collector.evidence().end(Core(1), (arm, Some(Slot::of(user))), outcome);
     }
 
     /// Control's look at this moment.
     fn poll(&mut self, now: u64) -> Observation {
         let (samples, now) = (Arc::clone(&self.blocks.samples), Millis(now));
         samples.drain(|sample| {
-            if self.observer.block_ids().any(|id| id == sample.evidence) {
-                self.observer.sample(&sample, &self.guard, now);
+            if self.collector.block_ids().any(|id| id == sample.evidence) {
+                self.collector.sample(&sample, &self.guard, now);
             }
         });
-        self.observer.poll(&self.guard, false, self.bypassed, now)
+        self.collector.poll(&self.guard, false, self.bypassed, now)
     }
 }
 
@@ -86,10 +86,10 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
     let mut harness = harness();
     harness.poll(0);
     for user in 0..400 {
-        harness.observer.evidence().output(Core(0), (Arm::Stable, Some(Slot::of(user))), None, Millis(100));
+        harness.collector.evidence().output(Core(0), (Arm::Stable, Some(Slot::of(user))), None, Millis(100));
     }
     harness.poll(500);
-    let evidence = Arc::clone(harness.observer.evidence());
+    let evidence = Arc::clone(harness.collector.evidence());
     let canary = |user, after| evidence.output(Core(0), (Arm::Canary, Some(Slot::of(user))), None, Millis(after));
     (0..5).for_each(|user| canary(500 + user, 90));
     (0..3).for_each(|user| canary(600 + user, 900));
@@ -103,7 +103,7 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
 fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
     let mut harness = harness();
     harness.poll(0);
-    let evidence = Arc::clone(harness.observer.evidence());
+    let evidence = Arc::clone(harness.collector.evidence());
     let paced = |arm, user, gap| evidence.paced(Core(0), (arm, Some(Slot::of(user))), gap);
     paced(Arm::Canary, 900, 90_000);
     harness.poll(100);
@@ -131,10 +131,10 @@ fn another_epoch_begins_with_nothing_and_keeps_who_is_paused() {
     let mut harness = harness();
     harness.poll(0);
     harness.send(Arm::Canary, 7);
-    let old = Arc::clone(harness.observer.evidence());
+    let old = Arc::clone(harness.collector.evidence());
     harness.end(Arm::Canary, 7, Outcome::ServerError);
     harness.poll(1000);
-    harness.observer.start_epoch(2, &harness.blocks, &harness.guard);
+    harness.collector.start_epoch(2, &harness.blocks, &harness.guard);
     // An answer to what was sent before comes late.
     old.begin(Core(0), (Arm::Canary, Some(Slot::of(8))));
     old.end(Core(0), (Arm::Canary, Some(Slot::of(8))), Outcome::ServerError);
@@ -206,10 +206,10 @@ fn probes_come_slower_while_the_provider_does_not_answer() {
     let mut harness = harness();
     let mut began = Vec::new();
     for now in (0..40_000).step_by(100).map(Millis) {
-        if harness.observer.start_probe(Arm::Canary, now) {
+        if harness.collector.start_probe(Arm::Canary, now) {
             began.push(now.0);
-            assert!(!harness.observer.start_probe(Arm::Canary, now), "one at a time");
-            harness.observer.probe_finished(Arm::Canary, Err("refused".to_owned()), now);
+            assert!(!harness.collector.start_probe(Arm::Canary, now), "one at a time");
+            harness.collector.probe_finished(Arm::Canary, Err("refused".to_owned()), now);
         }
     }
     assert_eq!(began, [0, 1000, 3000, 7000, 15_000, 25_000, 35_000]);
@@ -217,7 +217,7 @@ fn probes_come_slower_while_the_provider_does_not_answer() {
 
 /// A canary that is sent a request by each of these users, while stable answers as many, for so many seconds.
 fn silent_for(harness: &mut Harness, from: u64, seconds: u64) -> Observation {
-    let evidence = Arc::clone(harness.observer.evidence());
+    let evidence = Arc::clone(harness.collector.evidence());
     let mut last = Observation::default();
     for second in from..from + seconds {
         for user in 0..4 {
@@ -238,7 +238,7 @@ impl Harness {
     fn poll_and_advance(&mut self, now: u64) -> Observation {
         let seen = self.poll(now);
         self.blocks.samples.set_second(second_of(Millis(now)));
-        self.observer.samples_dropped(self.blocks.samples.dropped(), Millis(now));
+        self.collector.samples_dropped(self.blocks.samples.dropped(), Millis(now));
         seen
     }
 
@@ -249,7 +249,7 @@ impl Harness {
     }
 
     fn waiting(&self, now: u64) -> u32 {
-        let (young, old) = self.observer.waiting().by_age(Arm::Canary, &[Millis(5000)], Millis(now));
+        let (young, old) = self.collector.waiting().by_age(Arm::Canary, &[Millis(5000)], Millis(now));
         young[0] + old
     }
 }
@@ -273,7 +273,7 @@ fn lost_samples_and_suspensions_are_no_silence() {
     for disturb in [
         |harness: &mut Harness| drop(harness.poll_and_advance(14_000)),
         |harness: &mut Harness| {
-            let evidence = Arc::clone(harness.observer.evidence());
+            let evidence = Arc::clone(harness.collector.evidence());
             let many = crate::state::samples::CAPACITY + 1;
             (0..many).for_each(|_| evidence.client_gone(Core(0), (Arm::Stable, None), None, Millis(0)));
             harness.poll_and_advance(11_000);
@@ -293,20 +293,20 @@ fn lost_samples_and_suspensions_are_no_silence() {
 fn requests_sent_at_another_share_still_wait_and_judge_nothing() {
     let mut harness = harness();
     harness.poll_and_advance(0);
-    let old = Arc::clone(harness.observer.evidence());
+    let old = Arc::clone(harness.collector.evidence());
     let wait = old.sent(Core(0), (Arm::Canary, Some(Slot::of(1))), ResponseKind::Whole);
     silent_for(&mut harness, 0, 7);
-    harness.observer.start_epoch(2, &harness.blocks, &harness.guard);
+    harness.collector.start_epoch(2, &harness.blocks, &harness.guard);
     let tick = harness.last_tick(71..=171);
     assert_eq!((harness.waiting(17_100), tick.silence.unanswered), (29, 0.0));
     old.end_wait(Core(0), (Arm::Canary, Some(Slot::of(1))), wait, WaitEnd::Failed);
     harness.poll_and_advance(17_200);
     assert_eq!(harness.waiting(17_200), 28);
     // Requests that wait are released, at whatever share they were sent.
-    harness.observer.withdraw_waiting(WithdrawWaiting::LongerThan(Millis(12_000)), Millis(17_200));
-    let withdrawal = &harness.observer.evidence().withdrawal;
+    harness.collector.withdraw_waiting(WithdrawWaiting::LongerThan(Millis(12_000)), Millis(17_200));
+    let withdrawal = &harness.collector.evidence().withdrawal;
     assert!(Arc::ptr_eq(withdrawal, &old.withdrawal));
     assert_eq!([0, 4, 5, 6].map(|second| withdrawal.covers(second)), [true, true, false, false]);
-    harness.observer.withdraw_waiting(WithdrawWaiting::All, Millis(17_200));
+    harness.collector.withdraw_waiting(WithdrawWaiting::All, Millis(17_200));
     assert!(old.withdrawal.covers(17) && !old.withdrawal.covers(18));
 }

@@ -4,7 +4,7 @@
 //! failing, refusing, slow, slow pace, or an unusual end. Thresholds learn from stable's answers only. Invariant: an
 //! event of a paused user is not counted.
 
-use super::{Measures, Observer, real};
+use super::{EvidenceCollector, Measures, real};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::guard::waiting::{ResponseKind, WaitEnd};
@@ -16,7 +16,7 @@ use crate::state::samples::{Sample, SampleKind};
 /// In milliseconds. Outputs with shorter gaps came together and have no pace.
 const MIN_GAP: f64 = 1.0;
 
-impl Observer {
+impl EvidenceCollector {
     pub(in crate::control) fn sample(&mut self, sample: &Sample, guard: &Guard, now: Millis) {
         let is_late = self.update_waiting(sample, guard, now);
         // An answer to a request that was sent at another share says nothing else about this one.

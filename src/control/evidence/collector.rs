@@ -35,7 +35,7 @@ use crate::state::withdrawal::Withdrawal;
 
 /// The interval of the guard's ticks.
 const TICK: Millis = Millis(1000);
-/// The observer is polled ten times a second. After a longer gap than this the process did not run.
+/// The collector is polled ten times a second. After a longer gap than this the process did not run.
 const SUSPENDED: Millis = Millis(5000);
 /// After a longer gap than this it is not known well enough how long each request has been waiting.
 const LATE: Millis = Millis(2000);
@@ -43,7 +43,7 @@ const LATE: Millis = Millis(2000);
 const MAX_EARLIER_BLOCKS: usize = 16;
 
 #[derive(Debug)]
-pub(in crate::control) struct Observer {
+pub(in crate::control) struct EvidenceCollector {
     pauses: UserPauses,
     measures: Measures,
     sources: SourceWeights,
@@ -77,19 +77,19 @@ struct Measures {
     pace: SlowThreshold,
 }
 
-impl Observer {
+impl EvidenceCollector {
     /// Continues from the kept state.
     pub(in crate::control) fn new(
         state: &RolloutState,
         blocks: &EvidenceBlocks,
         guard: &Guard,
         now: Millis,
-    ) -> Observer {
+    ) -> EvidenceCollector {
         let pauses = UserPauses::restore(&state.pauses, now);
         let withdrawal = Arc::default();
         let epoch = Epoch::new(blocks.create(state.epoch, guard, &pauses, &withdrawal), guard);
         let (slow, pace) = (state.analysis.slow_threshold, state.analysis.pace_threshold);
-        Observer {
+        EvidenceCollector {
             pauses,
             measures: Measures { silent: SilentDetector::default(), slow, pace },
             sources: SourceWeights::default(),
