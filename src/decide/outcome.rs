@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::Counting;
+use super::policy::guard::Counting;
 use crate::wire::shape::Shape;
 
 /// What became of one attempt.

@@ -6,7 +6,7 @@
 
 mod access_log;
 mod canary;
-mod guard;
+pub(super) mod guard;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;

@@ -7,9 +7,11 @@
 //! compiled, nothing is hashed twice, and nothing is allocated but an id that arrives escaped and a path that has to be
 //! normalised.
 
+pub mod facts;
+
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use super::bucket::{BucketAndSlot, bucket_and_slot, bucket_and_slot_of_conversation, random_bucket};
@@ -20,47 +22,7 @@ use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
 use crate::wire::opening::opening;
 use crate::wire::path::respelled;
-
-/// What a request wants, by its method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// POST, or to leave HTTP: an answer of its own.
-    Generate,
-    /// OPTIONS: to learn what is allowed.
-    Options,
-    /// Every other method: to read, change or remove what is there.
-    Other,
-}
-
-impl Purpose {
-    /// `upgrade`: whether it asks to leave HTTP. Methods have a case, and headers that name another one change nothing.
-    #[must_use]
-    pub fn of(method: &Method, upgrade: bool) -> Purpose {
-        match *method {
-            Method::POST => Purpose::Generate,
-            Method::OPTIONS => Purpose::Options,
-            _ if upgrade => Purpose::Generate,
-            _ => Purpose::Other,
-        }
-    }
-}
-
-/// What is known of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// What it wants.
-    pub purpose: Purpose,
-    /// Below the mount, with its leading slash, without the query.
-    pub path: &'a str,
-    /// Without its question mark.
-    pub query: Option<&'a str>,
-    /// As the client sent them.
-    pub headers: &'a HeaderMap,
-    /// `None` when there is no JSON object, or it was not read (too large, encoded): its fields count as absent.
-    pub body: Option<&'a Peek<'a>>,
-    /// The body, where it was held.
-    pub bytes: Option<&'a [u8]>,
-}
+pub use facts::{Facts, Purpose};
 
 /// How much of a body that is no conversation distinguishes it from others.
 const TOLD_APART: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use http::header;
 
 use super::policy::UserSource;
-use super::route::Facts;
+use super::route::facts::Facts;
 use crate::wire::{cookie, query};
 
 /// Placeholders for "no user", in lower case: printed null values (of JavaScript, Python, SQL and Go), ids that stand

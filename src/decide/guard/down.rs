@@ -9,7 +9,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::constants::Constants;
-use super::tick::ArmTick;
 
 /// More evidence than any run has.
 pub(super) const DOWN: f64 = 1e12;
@@ -40,21 +39,6 @@ pub struct DownTick {
     pub other_successes: f64,
     /// The other provider's failures.
     pub other_failures: f64,
-}
-
-impl DownTick {
-    /// A tick of a canary that replaces a stable that cannot be reached: counted as if stable had answered.
-    #[must_use]
-    pub const fn during_failover(constants: &Constants, canary: &ArmTick) -> DownTick {
-        DownTick {
-            sent: canary.exposed(),
-            successes: canary.successes,
-            failures: canary.failures(),
-            connections_refused: canary.connections_refused,
-            other_successes: constants.down_stable_successes,
-            other_failures: 0.0,
-        }
-    }
 }
 
 impl DownDetector {

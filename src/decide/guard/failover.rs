@@ -12,7 +12,7 @@ use super::down::{DownDetector, DownTick};
 use super::silent::SilentRun;
 use super::source_sets::BySource;
 use super::sources::TickBySource;
-use super::tick::Tick;
+use super::tick::{ArmTick, Tick};
 
 /// What the canary has done since it last answered.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ impl FailoverDetector {
     /// A length of time is over: whether the canary is dead. `by_source`: the same by source, where there are several.
     pub fn tick(&mut self, constants: &Constants, tick: &Tick, by_source: Option<&TickBySource>) -> bool {
         self.0.tick(constants, tick, by_source, |seen, tick| {
-            seen.run.update(constants, tick.seconds, &DownTick::during_failover(constants, &tick.canary));
+            seen.run.update(constants, tick.seconds, &during_failover(constants, &tick.canary));
             seen.silence = tick.silence;
         });
         let is_dead = |seen: &CanaryRun| seen.run.is_down(constants) || seen.silence.is_down_during_failover(constants);
@@ -36,11 +36,22 @@ impl FailoverDetector {
     }
 }
 
+/// A tick of a canary that replaces a stable that cannot be reached: counted as if stable had answered.
+const fn during_failover(constants: &Constants, canary: &ArmTick) -> DownTick {
+    DownTick {
+        sent: canary.exposed(),
+        successes: canary.successes,
+        failures: canary.failures(),
+        connections_refused: canary.connections_refused,
+        other_successes: constants.down_stable_successes,
+        other_failures: 0.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decide::guard::sources::{GROUPS, SourceTick, SourceWeights};
-    use crate::decide::guard::tick::ArmTick;
 
     /// Each source sends the canary this many requests per second, of which this many fail: whether it looks dead.
     fn looks_dead(each: [(f64, f64); GROUPS], silent: Option<usize>) -> bool {

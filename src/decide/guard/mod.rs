@@ -11,6 +11,7 @@
 //! and stores nothing.
 
 pub mod analysis;
+mod arms;
 pub mod aspect;
 pub mod baseline;
 pub mod ceiling;
@@ -33,18 +34,9 @@ pub mod trace;
 pub mod user_cap;
 pub mod waiting;
 
+pub use arms::Arms;
+
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod tests;
-
-use super::window::Counts;
-
-/// Both arms over the guard's window, at the present share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arms {
-    /// The old provider's.
-    pub stable: Counts,
-    /// The new one's.
-    pub canary: Counts,
-}

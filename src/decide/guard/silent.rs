@@ -18,7 +18,7 @@ use super::constants::Constants;
 use super::down::DOWN;
 use super::waiting::{ResponseKind, Wait, WaitEnd, WaitingRequests, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
-use run_counts::RunCounts;
+use run_counts::{RUNS, RunCounts, least_wait};
 use stable::StableRuns;
 
 /// The canary's requests without output: the run with the most evidence.
@@ -125,9 +125,6 @@ impl SilentRun {
         self.weighed >= constants.silent_requests && self.longest >= least
     }
 }
-
-/// What a run is: the requests of one kind, or of both.
-const RUNS: [Option<ResponseKind>; 3] = [Some(ResponseKind::Streamed), Some(ResponseKind::Whole), None];
 
 /// How many of stable's probes are remembered.
 const MOST_PROBES: usize = 256;
@@ -332,7 +329,7 @@ impl SilentDetector {
         let long = if few {
             waited - shortest >= constants.silent_span
         } else {
-            waited >= self.least(kind) + constants.down_seconds
+            waited >= least_wait(self.patience, kind) + constants.down_seconds
         };
         SilentRun {
             kind,
@@ -353,11 +350,10 @@ impl SilentDetector {
         }
     }
 
-    /// How long a wait is at least that counts, in seconds.
-    fn least(&self, kind: Option<ResponseKind>) -> f64 {
-        let of = |of: &ResponseKind| kind.is_none_or(|kind| kind == *of);
-        let known = ResponseKind::ALL.into_iter().filter(of).filter_map(|of| self.patience[of as usize]);
-        known.min().map_or(0.0, seconds)
+    /// A length of time is over, and the canary's run was looked at: how long a request of each kind waits for stable
+    /// before somebody else is asked; `None`: as long as its timeouts allow.
+    pub fn stable_waits(&mut self, constants: &Constants, now: Millis) -> [Option<Millis>; 2] {
+        self.stable.waits(&self.waiting, self.patience, constants, now)
     }
 
     /// Whether fewer users than it takes were lately on the canary.

@@ -1,6 +1,6 @@
 //! The guard's numbers for every set of sources, so that no single source decides.
 //!
-//! There is an [`Analysis`] for every set of groups, each with the same rule and its own requests. With three groups or
+//! There is an [`Analysis`](super::analysis::Analysis) for every set of groups, each with the same rule and its own requests. With three groups or
 //! more, a result must hold without any single one of them; or there is one group without which it holds even when any
 //! other group is left out as well. So a source that lies cannot cause a result that the others do not see (the first
 //! condition leaves it out), and cannot hide one that they see (it is the exception of the second). One or two sources
@@ -9,10 +9,9 @@
 //! three sources or more, the result lies between that of all others together and those of the others without one of
 //! themselves.
 
-use super::analysis::Analysis;
 use super::constants::Constants;
 use super::silent::SilentRun;
-use super::sources::{GROUPS, Quorum, SourceGroup, TickBySource, members};
+use super::sources::{GROUPS, Quorum, TickBySource, members};
 use super::tick::{ArmTick, Tick};
 
 /// How many sets of groups there are, that of none included.
@@ -27,6 +26,11 @@ impl<T: Clone> PerSourceSet<T> {
     #[must_use]
     pub fn new(one: T) -> PerSourceSet<T> {
         PerSourceSet(vec![one; SETS])
+    }
+
+    /// What each set has; a set is told by its bits.
+    pub(super) fn of_sets(of: impl FnMut(usize) -> T) -> PerSourceSet<T> {
+        PerSourceSet((0..SETS).map(of).collect())
     }
 
     /// Shows each its part of a tick.
@@ -61,21 +65,6 @@ impl<T: Clone> PerSourceSet<T> {
     }
 }
 
-impl PerSourceSet<Analysis> {
-    /// Built from what was gathered while there was one source; the other sources have no data.
-    pub(super) fn of(constants: &Constants, analysis: &Analysis, one: Option<SourceGroup>) -> PerSourceSet<Analysis> {
-        let mut views = PerSourceSet::new(analysis.clone());
-        let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
-        for (_, analysis) in views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)) {
-            // The step's time has passed for everybody.
-            let seconds = analysis.step.seconds;
-            analysis.begin_try(constants);
-            analysis.step.seconds = seconds;
-        }
-        views
-    }
-}
-
 /// The same of one source, or of each set of several, as long as there are several.
 #[derive(Clone, Debug, Default)]
 pub struct BySource<T> {
@@ -107,8 +96,8 @@ impl<T: Clone> BySource<T> {
         let (one, fresh) = (&self.one, &self.fresh);
         let (quorum, views) = &mut **self.views.get_or_insert_with(|| {
             let knows = |set: usize| by_source.before.is_none_or(|before| set & usize::from(before.bit()) != 0);
-            let views = (0..SETS).map(|set| if knows(set) { one.clone() } else { fresh.clone() });
-            Box::new((by_source.quorum, PerSourceSet(views.collect())))
+            let views = PerSourceSet::of_sets(|set| if knows(set) { one.clone() } else { fresh.clone() });
+            Box::new((by_source.quorum, views))
         });
         *quorum = by_source.quorum;
         views.tick(constants, tick, by_source, see);
@@ -132,9 +121,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decide::guard::analysis::{AnalysisResult, RampLength, TickContext};
+    use crate::decide::guard::analysis::{Analysis, AnalysisResult, RampLength, TickContext};
     use crate::decide::guard::aspect::Aspect;
-    use crate::decide::guard::sources::SourceTick;
+    use crate::decide::guard::sources::{SourceGroup, SourceTick};
     use crate::decide::policy::Guard;
 
     const TENTH: TickContext = TickContext {

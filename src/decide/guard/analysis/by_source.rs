@@ -5,11 +5,31 @@
 
 use super::Analysis;
 use crate::decide::guard::aspect::ASPECTS;
+use crate::decide::guard::constants::Constants;
 use crate::decide::guard::rate_check::{self, RateCheck};
 use crate::decide::guard::source_sets::PerSourceSet;
-use crate::decide::guard::sources::TickBySource;
+use crate::decide::guard::sources::{SourceGroup, TickBySource};
 use crate::decide::guard::tick::{EventSums, Tick};
 use crate::decide::policy::Guard;
+
+impl PerSourceSet<Analysis> {
+    /// Built from what was gathered while there was one source; the other sources have no data.
+    pub(in crate::decide::guard) fn of(
+        constants: &Constants,
+        analysis: &Analysis,
+        one: Option<SourceGroup>,
+    ) -> PerSourceSet<Analysis> {
+        PerSourceSet::of_sets(|set| {
+            let mut view = analysis.clone();
+            if one.is_some_and(|one| set & usize::from(one.bit()) == 0) {
+                view.begin_try(constants);
+                // The step's time has passed for everybody.
+                view.step.seconds = analysis.step.seconds;
+            }
+            view
+        })
+    }
+}
 
 impl Analysis {
     /// Shows a tick to the views, each its part of it, and goes on with what they decide. `seconds`: what it adds to

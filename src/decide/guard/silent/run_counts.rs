@@ -1,10 +1,14 @@
 //! What one run of unanswered requests is made of.
 //!
-//! Owns the counts of both arms and how many of them belong to each user, so that one user weighs little. Judges nothing.
+//! Owns which runs there are, the counts of both arms, and how many of them belong to each user, so that one user weighs
+//! little. Judges nothing.
 //! Invariant: every counted request belongs to one of the distinguished users or to the others.
 
 use crate::decide::guard::waiting::{Cohort, ResponseKind};
-use crate::decide::units::{Arm, Slot};
+use crate::decide::units::{Arm, Millis, Slot};
+
+/// What a run is: the requests of one kind, or of both.
+pub(super) const RUNS: [Option<ResponseKind>; 3] = [Some(ResponseKind::Streamed), Some(ResponseKind::Whole), None];
 
 /// What one run is made of: requests of the arm in question, and those of the other that are compared with them.
 #[derive(Debug, Default)]
@@ -57,4 +61,11 @@ impl RunCounts {
     pub(super) fn weighed(&self, most: f64) -> f64 {
         self.users.iter().map(|(_, count)| f64::from(*count).min(most)).sum::<f64>() + f64::from(self.others)
     }
+}
+
+/// How long a wait is at least that counts, in seconds.
+pub(super) fn least_wait(patience: [Option<Millis>; 2], kind: Option<ResponseKind>) -> f64 {
+    let of = |of: &ResponseKind| kind.is_none_or(|kind| kind == *of);
+    let known = ResponseKind::ALL.into_iter().filter(of).filter_map(|of| patience[of as usize]);
+    known.min().map_or(0.0, |least| least.duration().as_secs_f64())
 }

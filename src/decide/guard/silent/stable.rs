@@ -6,8 +6,8 @@
 //! request waits long enough to detect it again. Moves no users: each request is handled for itself.
 
 use super::super::constants::Constants;
-use super::super::waiting::{ResponseKind, Wait, WaitEnd, age, second_of};
-use super::{RUNS, RunCounts, SilentDetector};
+use super::super::waiting::{ResponseKind, Wait, WaitEnd, WaitingRequests, age, second_of};
+use super::run_counts::{RUNS, RunCounts, least_wait};
 use crate::decide::units::{Arm, Millis};
 
 /// Where stable's runs begin, and what was found.
@@ -39,27 +39,38 @@ impl StableRuns {
             }
         }
     }
-}
 
-impl SilentDetector {
-    /// A length of time is over, and the canary's run was looked at: how long a request of each kind waits for stable
-    /// before somebody else is asked; `None`: as long as its timeouts allow.
-    pub fn stable_waits(&mut self, constants: &Constants, now: Millis) -> [Option<Millis>; 2] {
+    /// A length of time is over: how long a request of each kind waits for stable, of those that wait at most for as
+    /// long as `patience` says.
+    pub(super) fn waits(
+        &mut self,
+        waiting: &WaitingRequests,
+        patience: [Option<Millis>; 2],
+        constants: &Constants,
+        now: Millis,
+    ) -> [Option<Millis>; 2] {
         for (index, run) in RUNS.iter().enumerate() {
-            if self.stable_is_silent(index, constants, now) {
+            if self.is_silent(index, waiting, patience, constants, now) {
                 let of_run = ResponseKind::ALL.into_iter().filter(|kind| run.is_none_or(|run| run == *kind));
-                of_run.for_each(|kind| self.stable.silent[kind as usize] = true);
+                of_run.for_each(|kind| self.silent[kind as usize] = true);
             }
         }
-        ResponseKind::ALL.map(|kind| self.patience[kind as usize].filter(|_| self.stable.silent[kind as usize]))
+        ResponseKind::ALL.map(|kind| patience[kind as usize].filter(|_| self.silent[kind as usize]))
     }
 
-    fn stable_is_silent(&mut self, index: usize, constants: &Constants, now: Millis) -> bool {
+    fn is_silent(
+        &mut self,
+        index: usize,
+        waiting: &WaitingRequests,
+        patience: [Option<Millis>; 2],
+        constants: &Constants,
+        now: Millis,
+    ) -> bool {
         let run = RUNS[index];
         let mut seen = RunCounts::default();
-        for cohort in self.waiting.from(self.stable.since[index]) {
+        for cohort in waiting.from(self.since[index]) {
             for of in ResponseKind::ALL.into_iter().filter(|of| run.is_none_or(|run| run == *of)) {
-                if self.patience[of as usize].is_some_and(|long| age(cohort.second, now) >= long) {
+                if patience[of as usize].is_some_and(|long| age(cohort.second, now) >= long) {
                     seen.add(cohort, of, Arm::Stable);
                 }
             }
@@ -67,7 +78,7 @@ impl SilentDetector {
         let (answered, without) = (f64::from(seen.other_answered), f64::from(seen.other_unanswered));
         if without > 0.0 && without >= answered {
             // Both stall: the run begins anew for as long as the canary does no better.
-            self.stable.since[index] = second_of(now).saturating_add(1);
+            self.since[index] = second_of(now).saturating_add(1);
             return false;
         }
         let weighed = seen.weighed((constants.silent_requests / constants.silent_users as f64).ceil());
@@ -78,7 +89,7 @@ impl SilentDetector {
             && weighed >= constants.silent_requests
             && answered >= constants.down_stable_successes
             && seen.users.len() >= constants.silent_users
-            && waited >= self.least(run) + constants.down_seconds
+            && waited >= least_wait(patience, run) + constants.down_seconds
     }
 }
 
