@@ -5,35 +5,20 @@
 //! code and type first; words are asked only where providers have nothing else, and only whole phrases are believed.
 
 mod about;
+mod parts;
 mod words;
 
 use serde::de::MapAccess;
 
 pub use about::About;
+pub use parts::Complaint;
+use parts::{LONGEST_MESSAGE, LONGEST_NAME, bounded};
 
 use super::body;
 use super::json::{self, Member, Object, is_nothing};
-use super::printable::printable;
 
-/// The longest message that is kept, in bytes.
-const LONGEST_MESSAGE: usize = 512;
-/// The longest type, code or parameter.
-const LONGEST_NAME: usize = 128;
 /// How many errors may be wrapped in each other.
 const DEEPEST: usize = 4;
-
-/// What a provider said when it refused or failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Complaint {
-    /// In its words, shortened and on one line; empty when it said nothing.
-    pub message: String,
-    /// The error's `type`.
-    pub kind: Option<String>,
-    /// The error's `code`; where Azure says why a content filter refused, that.
-    pub code: Option<String>,
-    /// The parameter that it names.
-    pub param: Option<String>,
-}
 
 /// Reads what a body, or the data of an event, complains of; there is always something to return.
 #[must_use]
@@ -122,12 +107,6 @@ impl Complaint {
     pub fn about(&self) -> Option<About> {
         about::about(self)
     }
-
-    /// Whether code or type is one of these.
-    fn is_named(&self, names: &[&str]) -> bool {
-        let any = |given: &Option<String>| given.as_deref().is_some_and(|given| names.contains(&given));
-        any(&self.code) || any(&self.kind)
-    }
 }
 
 /// The members of an error that say something, as JSON.
@@ -177,23 +156,6 @@ fn decoded(raw: &str, most: usize) -> Option<String> {
         _ => return None,
     };
     (!text.is_empty()).then_some(text)
-}
-
-/// The text on one line and not longer than this.
-fn bounded(text: &str, most: usize) -> String {
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&printable(word));
-        if line.len() > most {
-            line.truncate(line.floor_char_boundary(most - '…'.len_utf8()));
-            line.push('…');
-            break;
-        }
-    }
-    line
 }
 
 #[cfg(test)]

@@ -12,9 +12,8 @@ use bytes::Bytes;
 use super::complaint::{Complaint, read_complaint};
 use super::dialect::{Dialect, DoneMarker};
 use super::finish::Finish;
-use super::json::chat::{self, Choices};
 use super::json::responses::{self, Opened, Weight};
-use super::json::{self, Said, messages};
+use super::json::{self, Choices, Said, chat, messages};
 use super::sse::{Event, Framer};
 use super::usage::{Counts, Usage};
 

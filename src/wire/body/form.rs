@@ -9,8 +9,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::edits::replaced;
+use super::peek::{Kind, Peek, PeekError};
 use super::wanted::{Field, MODEL, Wanted};
-use super::{Kind, Peek, PeekError, replaced};
 use crate::wire::multipart::Parts;
 
 /// Finds the wanted fields of a form. `boundary` is the one that its header names.

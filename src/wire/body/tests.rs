@@ -1,8 +1,12 @@
 //! What a peek finds, what it refuses, and what a rewrite leaves alone.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::wanted::MODEL;
 use super::*;
 
 mod rules;

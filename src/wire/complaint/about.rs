@@ -4,7 +4,7 @@
 //! that is named, then one that is quoted in a known phrase, then the model in words. A name must look like the name of
 //! a parameter, since it is shown to operators and written into suggestions.
 
-use super::Complaint;
+use super::parts::Complaint;
 
 /// What a refused request was refused for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Owns the lists of codes and phrases. Codes are compared whole; phrases are looked for in the message whatever their
 //! case, and are long enough that a prompt's topic, quoted in a message, is not taken for one.
 
-use super::Complaint;
+use super::parts::{Complaint, LONGEST_NAME, bounded};
 
 const QUOTA_NAMES: [&str; 9] = [
     "insufficient_quota",
@@ -104,5 +104,5 @@ pub(super) fn place(raw: &str) -> Option<String> {
             part => path.push_str(&format!("[{part}]")),
         }
     }
-    (!path.is_empty()).then(|| super::bounded(&path, super::LONGEST_NAME))
+    (!path.is_empty()).then(|| bounded(&path, LONGEST_NAME))
 }

@@ -9,55 +9,16 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::de::MapAccess;
 
-use super::{Member, Object, Said, behind_colon, is_nothing, is_text, plain_text};
+use super::raw::{behind_colon, is_nothing, is_text, plain_text};
+use super::said::{Choices, Said};
+use super::walk::{self, Member, Object};
 use crate::wire::finish::Finish;
 use crate::wire::usage::Counts;
-
-/// Which choices have appeared and which have ended, a bit each; those beyond the last bit share it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Choices {
-    appeared: u128,
-    ended: u128,
-}
-
-impl Choices {
-    pub(in super::super) fn add(&mut self, later: Choices) {
-        self.appeared |= later.appeared;
-        self.ended |= later.ended;
-    }
-
-    /// Whether there are any and all have ended.
-    pub(in super::super) const fn all_ended(self) -> bool {
-        self.appeared != 0 && self.appeared == self.ended
-    }
-
-    pub(in super::super) const fn any_ended(self) -> bool {
-        self.ended != 0
-    }
-
-    /// Takes every choice as ended: what was too long to read may have said so.
-    pub(in super::super) fn end_all(&mut self) {
-        self.appeared |= 1;
-        self.ended = self.appeared;
-    }
-
-    fn note(&mut self, index: u32, ended: bool) {
-        let bit = 1 << index.min(u128::BITS - 1);
-        self.appeared |= bit;
-        if ended {
-            self.ended |= bit;
-        }
-    }
-
-    const fn has(self, index: u32) -> bool {
-        index < u128::BITS && self.appeared & (1 << index) != 0
-    }
-}
 
 /// A chunk or a whole answer, and whether it counts tokens for no choice in particular.
 pub(in super::super) fn read(json: &[u8]) -> serde_json::Result<(Said<'_>, bool)> {
     let mut top = Top::default();
-    super::read(json, &mut top)?;
+    walk::read(json, &mut top)?;
     let mut said = top.said;
     if top.is_error && said.error.is_none() {
         said.error = Some(json);
@@ -295,7 +256,7 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let value = value_after(tail, at);
     match Counts::of_plain(value) {
         Some(counts) => said.counts = counts,
-        None => super::read_first(value, &mut said.counts).ok()?,
+        None => walk::read_first(value, &mut said.counts).ok()?,
     }
     keys.usage.find(&tail[at..]).is_none().then_some(said)
 }

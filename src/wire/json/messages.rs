@@ -7,13 +7,16 @@
 use serde::de::MapAccess;
 
 use super::chat::note_error;
-use super::{Member, Object, Part, Said, is_nothing, plain_text};
+use super::objects::Part;
+use super::raw::{is_nothing, plain_text};
+use super::said::Said;
+use super::walk::{self, Member, Object};
 use crate::wire::finish::Finish;
 
 /// An event; `name` is the type of one that does not say its own.
 pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<Said<'a>> {
     let mut top = Top::default();
-    super::read(json, &mut top)?;
+    walk::read(json, &mut top)?;
     let mut said = top.said;
     said.foreign = top.kind.is_none() && name.is_empty() && said.error.is_none();
     // What is named an error is one, of whatever type.
@@ -31,7 +34,7 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
 /// A whole message.
 pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let mut top = Top::default();
-    super::read(json, &mut top)?;
+    walk::read(json, &mut top)?;
     let mut said = top.said;
     said.output = top.content;
     said.foreign = top.kind.is_none() && !top.listed && said.error.is_none();
@@ -115,7 +118,7 @@ impl<'a> Object<'a> for Delta<'_, 'a> {
 /// The message that has started.
 #[derive(Default)]
 struct Started {
-    counts: super::Counts,
+    counts: crate::wire::usage::Counts,
     content: bool,
 }
 

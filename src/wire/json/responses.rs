@@ -7,7 +7,10 @@
 use serde::de::MapAccess;
 
 use super::chat::note_error;
-use super::{Member, Object, Part, Said, is_nothing, is_text, plain_text};
+use super::objects::Part;
+use super::raw::{is_nothing, is_text, plain_text};
+use super::said::Said;
+use super::walk::{self, Member, Object};
 use crate::wire::finish::Finish;
 
 /// The longest id or name that is kept.
@@ -48,7 +51,7 @@ pub(in super::super) struct Opened {
 /// An event, and what it says of its response; `name` is the type of one that does not say its own.
 pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<(Said<'a>, Option<Opened>)> {
     let mut event = Event::default();
-    super::read(json, &mut event)?;
+    walk::read(json, &mut event)?;
     let mut said = Said { sequence: event.sequence, error: event.error, ..Said::default() };
     // What is named an error is one, of whatever type.
     let kind = event.kind.filter(|_| name != "error").unwrap_or(name);
@@ -82,7 +85,7 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
 /// A whole response.
 pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let mut response = Response::default();
-    super::read(json, &mut response)?;
+    walk::read(json, &mut response)?;
     let finish = response.finish();
     let mut said = response.said;
     said.finish = finish;

@@ -188,10 +188,10 @@ proptest! {
 
     #[test]
     fn no_bytes_make_rules_panic(text in "[{}\\[\\]\":,\\\\a-c0-9 ]{0,60}", garbage: Vec<u8>, rules in rules()) {
-        let steps = super::rewrite::steps(None, &rules);
-        let _ = super::rewrite::rewritten(&garbage, &steps);
-        let _ = super::rewrite::rewritten(text.as_bytes(), &steps);
-        let _ = super::rewrite::rewritten(format!("{{\"a\":{text}").as_bytes(), &steps);
+        let steps = super::apply_rules::steps(None, &rules);
+        let _ = super::apply_rules::rewritten(&garbage, &steps);
+        let _ = super::apply_rules::rewritten(text.as_bytes(), &steps);
+        let _ = super::apply_rules::rewritten(format!("{{\"a\":{text}").as_bytes(), &steps);
     }
 }
 
