@@ -13,14 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::dir_handle::{DirHandle, is_trusted, own_uid};
-use super::{locks, sqlite};
 
 /// The file that carries the lock and the process id.
 pub const LOCK_FILE: &str = "serin.lock";
 /// The directory of its own in one that others may write into.
 const OWN: &str = "serin";
 /// A process id has a few digits.
-const LARGEST: u64 = 64;
+pub(super) const LARGEST: u64 = 64;
 /// How often a lock that somebody holds is tried again.
 const TRIES: u32 = 5;
 /// The pause before.
@@ -131,7 +130,7 @@ pub fn claim(dir: &Path) -> Result<DirLock, AlreadyRunning> {
 }
 
 // A command that looks who runs here holds the lock for a moment.
-fn take(file: &File) -> Result<(), TryLockError> {
+pub(super) fn take(file: &File) -> Result<(), TryLockError> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::park_timeout(BETWEEN),
@@ -151,54 +150,11 @@ pub fn holder(dir: &Path) -> Option<String> {
     held.into_iter().flatten().any(is_held).then(|| pid_in(&folder))
 }
 
-fn pid_in(folder: &DirHandle) -> String {
+pub(super) fn pid_in(folder: &DirHandle) -> String {
     // An unreadable id is told as unknown.
     let text = folder.read(LOCK_FILE, LARGEST).unwrap_or_default();
     let pid = String::from_utf8_lossy(&text).trim().to_owned();
     if pid.is_empty() { "unknown".to_owned() } else { pid }
-}
-
-/// Brings the state that an earlier version kept in a directory into which others may write to its new place, and says
-/// so. `own` is claimed.
-pub fn migrate_state(named: &Path, own: &Path) -> Result<Option<String>, MigrationError> {
-    if named == own {
-        return Ok(None);
-    }
-    let failed = |error: io::Error| MigrationError::Failed(error.to_string());
-    let (from, to) = (DirHandle::open(named).map_err(failed)?, DirHandle::open(own).map_err(failed)?);
-    let ours =
-        |folder: &DirHandle, name: &str| folder.about(name).map(|found| found.is_some_and(|(uid, _)| is_trusted(uid)));
-    if !ours(&from, sqlite::FILE).map_err(failed)? || to.about(sqlite::FILE).map_err(failed)?.is_some() {
-        return Ok(None);
-    }
-    if let Ok(lock) = from.file_in(LOCK_FILE, LARGEST)
-        && matches!(take(&lock), Err(TryLockError::WouldBlock))
-    {
-        return Err(MigrationError::Running(AlreadyRunning { dir: named.to_owned(), pid: pid_in(&from) }));
-    }
-    // The database last: while it is still there, the next start goes on.
-    let journal = format!("{}-journal", sqlite::FILE);
-    for name in [locks::FOLDER, &journal, sqlite::FILE] {
-        let wanted = ours(&from, name).map_err(failed)? && to.about(name).map_err(failed)?.is_none();
-        if wanted {
-            from.move_to(name, &to).map_err(failed)?;
-        }
-    }
-    to.sync().and_then(|()| from.sync()).map_err(failed)?;
-    Ok(Some(format!(
-        "others may write into {}: the state that was kept there is kept in {} from now on",
-        named.display(),
-        own.display()
-    )))
-}
-
-/// Why state was not brought over.
-#[derive(Debug)]
-pub enum MigrationError {
-    /// An earlier version runs there.
-    Running(AlreadyRunning),
-    /// The disk refuses.
-    Failed(String),
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::{Batch, Store};
+use super::batch::{Batch, Store};
 use crate::decide::event::Event;
 
 /// How many events are kept.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::dir::{self, DirLock};
-use super::sqlite::{self, DatabaseError};
+use super::sqlite::connection::open_for_writing;
+use super::sqlite::problem::DatabaseError;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
@@ -54,7 +55,7 @@ impl RetryingDatabase {
             }
             (self.claim, self.claimed) = (Some(claim), true);
         }
-        let (connection, found, error) = sqlite::open_for_writing(&self.dir, now)
+        let (connection, found, error) = open_for_writing(&self.dir, now)
             .map_err(|(DatabaseError::Unreadable(why) | DatabaseError::Refused(why))| why)?;
         for note in &found.notes {
             tracing::warn!("{note}");

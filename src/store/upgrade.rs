@@ -3,22 +3,20 @@
 //!
 //! The copy is on the disk before anything is changed, under a name that says which version it is of; it belongs to the
 //! directory's owner, as the database does. Whatever ends an upgrade (a kill, a full disk, somebody else's lock) leaves
-//! the database as it was, to be upgraded by the next start. What was said in a sentence stays that sentence, and
-//! numbers become numbers where they can be read. Invariant: no field is dropped that nobody is told of.
+//! the database as it was, to be upgraded by the next start. Invariant: no field is dropped that nobody is told of.
+
+pub(super) mod dropped;
+pub(super) mod first_version;
 
 use rusqlite::{Connection, params};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::dir_handle::DirHandle;
-use super::sqlite::{self, DatabaseError, FILE, KEEPS_HISTORY};
-use crate::decide::event::{Action, Actor, Event, Figure, Reason};
-use crate::decide::guard::analysis::Analysis;
-use crate::decide::rollout::state::RolloutState;
-use crate::decide::units::{Percent, UnixMillis};
+use super::sqlite::contents::{self, Contents};
+use super::sqlite::problem::DatabaseError;
+use super::sqlite::schema::{FILE, KEEPS_HISTORY, VERSION};
+use crate::decide::units::UnixMillis;
+use first_version::event;
 
-/// The earliest version that is read.
-pub(super) const EARLIEST: i64 = 1;
 /// So many lines of the history are rewritten at a time.
 const AT_A_TIME: u32 = 500;
 /// A database of this many bytes would be the history of decades.
@@ -41,8 +39,8 @@ pub(super) fn upgrade(
 }
 
 fn within(connection: &mut Connection, folder: &DirHandle, now: UnixMillis) -> Result<Vec<String>, DatabaseError> {
-    sqlite::check(connection, "")?;
-    let contents = sqlite::contents(connection)?;
+    contents::check(connection, "")?;
+    let contents = contents::contents(connection)?;
     let from = contents.version;
     let (copy, is_new) = keep_copy(connection, folder, from, now)?;
     let done = rewrite(connection, &contents).and_then(|unread| {
@@ -54,10 +52,7 @@ fn within(connection: &mut Connection, folder: &DirHandle, now: UnixMillis) -> R
         let _ = folder.remove(&copy);
     }
     let unread = done?;
-    tracing::info!(
-        "the state was upgraded from version {from} to version {}: the original is kept as {copy}",
-        sqlite::VERSION
-    );
+    tracing::info!("the state was upgraded from version {from} to version {}: the original is kept as {copy}", VERSION);
     let mut notes = contents.notes;
     if unread > 0 {
         notes.push(format!(
@@ -90,22 +85,22 @@ fn keep_copy(
 }
 
 // How many lines of the history could not be read.
-fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, DatabaseError> {
+fn rewrite(writing: &Connection, contents: &Contents) -> Result<usize, DatabaseError> {
     for (identity, state) in &contents.states {
-        sqlite::put_state(writing, identity, state)?;
+        contents::put_state(writing, identity, state)?;
     }
     writing.execute_batch("DROP TRIGGER IF EXISTS history_keeps")?;
     let (mut unread, mut last) = (0, i64::MIN);
     loop {
         let mut lines = writing.prepare("SELECT id, event FROM history WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-        let lines = lines.query_map(params![last, AT_A_TIME], |row| Ok((row.get(0)?, sqlite::text(row, 1)?)))?;
+        let lines = lines.query_map(params![last, AT_A_TIME], |row| Ok((row.get(0)?, contents::text(row, 1)?)))?;
         let lines: Vec<(i64, String)> = lines.collect::<Result<_, _>>()?;
         let Some((newest, _)) = lines.last() else { break };
         last = *newest;
         for (id, text) in &lines {
             match event(text) {
                 Some(event) => {
-                    let text = sqlite::as_json(&event)?;
+                    let text = contents::as_json(&event)?;
                     writing.execute("UPDATE history SET event = ?1 WHERE id = ?2", params![text, id])?;
                 }
                 None => unread += 1,
@@ -113,118 +108,8 @@ fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, D
         }
     }
     writing.execute_batch(KEEPS_HISTORY)?;
-    writing.pragma_update(None, "user_version", sqlite::VERSION)?;
+    writing.pragma_update(None, "user_version", VERSION)?;
     Ok(unread)
-}
-
-/// A line of the history as version 1 wrote it.
-#[derive(Deserialize)]
-struct First {
-    at: UnixMillis,
-    rollout: Option<String>,
-    actor: Actor,
-    action: Action,
-    reason: String,
-    from: Percent,
-    to: Percent,
-    #[serde(default)]
-    numbers: Vec<(String, String)>,
-    generation: u64,
-}
-
-const KNOWN: [&str; 9] = ["at", "rollout", "actor", "action", "reason", "from", "to", "numbers", "generation"];
-
-/// An event that version 1 wrote; `None`: it makes no sense.
-pub(super) fn event(text: &str) -> Option<Event> {
-    let Ok(Value::Object(members)) = serde_json::from_str(text) else { return None };
-    let unknown = members.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()));
-    let others: Vec<(String, Figure)> =
-        unknown.map(|(name, value)| (name.clone(), Figure::Text(value.to_string()))).collect();
-    let First { at, rollout, actor, action, reason, from, to, numbers, generation } =
-        serde_json::from_value(Value::Object(members)).ok()?;
-    let numbers = numbers.into_iter().map(|(name, value)| {
-        let figure = figure(&name, &value);
-        (name, figure)
-    });
-    let numbers: Vec<(String, Figure)> = numbers.chain(others).collect();
-    let reason = match numbers.is_empty() {
-        true => Reason::Said { text: reason },
-        false => Reason::Earlier { text: reason, numbers },
-    };
-    Some(Event { at, rollout, actor, action, reason, from, to, generation })
-}
-
-/// Numbers whose values are words.
-const WORDS: [&str; 7] = ["rule", "counted", "kind", "would_change", "remedy", "refuses_most", "failed_as"];
-
-fn figure(name: &str, value: &str) -> Figure {
-    let number = || value.parse().ok().or_else(|| value.strip_suffix('%')?.parse().ok()).or_else(|| seconds(value));
-    match (!WORDS.contains(&name)).then(number).flatten().filter(|number: &f64| number.is_finite()) {
-        Some(number) => Figure::Number(number),
-        None => Figure::Text(value.to_owned()),
-    }
-}
-
-/// A length of time in its largest whole unit, as limits were written: `30m`, `1499ms`.
-fn seconds(value: &str) -> Option<f64> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
-    let (number, unit) = units.iter().find_map(|(unit, length)| Some((value.strip_suffix(unit)?, length)))?;
-    let number: u32 = number.parse().ok()?;
-    Some(f64::from(number) * unit)
-}
-
-/// What is dropped of a state that was read: the paths of what this version does not know.
-pub(super) fn dropped(stored: &Value, state: &RolloutState) -> Vec<String> {
-    let (mut found, mut stored) = (Vec::new(), stored.clone());
-    if let Some(judge) = stored.as_object_mut().and_then(|members| members.remove("judge"))
-        && let Ok(kept) = serde_json::to_value(&state.analysis)
-    {
-        if judge.is_null() || serde_json::from_value::<Analysis>(judge.clone()).is_ok() {
-            compare("judge", &judge, &kept, &mut found);
-        } else {
-            found.push("judge (all of the guard's evidence: it starts again)".to_owned());
-        }
-    }
-    if let Ok(kept) = serde_json::to_value(state) {
-        compare("", &stored, &kept, &mut found);
-    }
-    found
-}
-
-fn compare(path: &str, stored: &Value, kept: &Value, found: &mut Vec<String>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match (stored, kept) {
-        // There was one threshold for all requests, with which each kind goes on.
-        (Value::Object(one), Value::Object(kinds))
-            if path.ends_with("slow_threshold") && kinds.contains_key("whole") && !one.contains_key("whole") => {}
-        (Value::Object(stored), Value::Object(kept)) => {
-            for (name, value) in stored {
-                match kept.get(name) {
-                    Some(kept) => compare(&below(name), value, kept, found),
-                    None if is_nothing(value) => {}
-                    None => found.push(below(name)),
-                }
-            }
-        }
-        (Value::Array(stored), Value::Array(kept)) => {
-            if stored.len() > kept.len() {
-                found.push(format!("{path} ({} of {})", stored.len() - kept.len(), stored.len()));
-            }
-            for (index, (stored, kept)) in stored.iter().zip(kept).enumerate() {
-                compare(&below(&index.to_string()), stored, kept, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-// What is left out where it says nothing.
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

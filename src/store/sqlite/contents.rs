@@ -1,19 +1,18 @@
 //! What the tables hold, read and written line by line.
 //!
-//! Owns the columns, the version that they are written in, and the JSON in them. Opens no file and decides nothing about
+//! Owns what is in the columns, and the JSON in them. Opens no file and decides nothing about
 //! one that cannot be read. Invariant: a batch is written in one transaction, whole or not at all; a damaged line of the
 //! history takes no other line with it.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::problem::DatabaseError;
+use super::schema::{EARLIEST, VERSION};
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
-use crate::store::Batch;
-use crate::store::upgrade::{self, EARLIEST, dropped};
+use crate::store::batch::Batch;
+use crate::store::upgrade::{dropped, first_version};
 
-/// What this version writes and reads.
-pub(in crate::store) const VERSION: i64 = 2;
 /// So many fields that are not read are named.
 const MOST_FIELDS: usize = 8;
 
@@ -56,7 +55,7 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
         let unreadable =
             |error: serde_json::Error| DatabaseError::Unreadable(format!("the state of `{name}`: {error}"));
         let state = serde_json::from_str(&text).map_err(unreadable)?;
-        notes.extend(unknown(name, &dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
+        notes.extend(unknown(name, &dropped::dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
         states.push((identity, state));
     }
     let last_good =
@@ -99,7 +98,7 @@ pub(super) fn history(
     while let Some(row) = rows.next()? {
         let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
-        events.extend(if version < VERSION { upgrade::event(&text) } else { serde_json::from_str(&text).ok() });
+        events.extend(if version < VERSION { first_version::event(&text) } else { serde_json::from_str(&text).ok() });
     }
     Ok(events)
 }

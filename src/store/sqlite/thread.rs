@@ -11,13 +11,13 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::FILE;
-use super::contents::{VERSION, history, save};
+use super::contents::{history, save};
+use super::schema::{FILE, VERSION};
 use crate::decide::event::Event;
+use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::memory::answered;
 use crate::store::retrying::RetryingDatabase;
-use crate::store::{Batch, Store};
 
 /// How many batches may wait.
 const QUEUE: usize = 64;

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::first_version::figure;
 use super::*;
+use crate::decide::event::{Action, Event, Figure};
 use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
 use crate::store::dir_handle::own_uid;
@@ -53,7 +55,7 @@ fn an_earlier_database_goes_on_and_what_it_was_is_kept() {
     let before = fs::read(dir.path().join(FILE)).unwrap();
     let opened = open(dir.path(), NOW);
     assert_eq!((&opened.notes, &opened.error, opened.state_lost), (&Vec::new(), &None, false));
-    assert_eq!(version_of(&dir.path().join(FILE)), sqlite::VERSION);
+    assert_eq!(version_of(&dir.path().join(FILE)), VERSION);
     let kept = dir.path().join(format!("serin.db.v1-{NOW}", NOW = NOW.0));
     assert_eq!(copies(dir.path()), std::slice::from_ref(&kept));
     assert!(fs::read(kept).unwrap() == before, "byte for byte");
@@ -144,7 +146,7 @@ fn a_disk_that_refuses_leaves_it_as_it_was_and_what_is_in_it_is_known() {
     assert!(save(&opened).is_err());
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(save(&opened), Ok(()));
-    assert_eq!((copies(dir.path()).len(), version_of(&dir.path().join(FILE))), (1, sqlite::VERSION));
+    assert_eq!((copies(dir.path()).len(), version_of(&dir.path().join(FILE))), (1, VERSION));
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn upgrade_that_will_be_killed() {
     let folder = DirHandle::open(Path::new(&dir)).unwrap();
     // With so small a cache what is changed goes to the disk at once.
     connection.execute_batch("PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
-    let contents = sqlite::contents(&connection).unwrap();
+    let contents = contents::contents(&connection).unwrap();
     keep_copy(&mut connection, &folder, 1, NOW).unwrap();
     rewrite(&connection, &contents).unwrap();
     println!("\nrewritten");
@@ -238,7 +240,7 @@ fn a_kill_in_the_middle_leaves_it_as_it_was() {
     let opened = open(dir.path(), UnixMillis(NOW.0 + 60_000));
     assert_eq!((&opened.notes, &opened.error, opened.state_lost), (&Vec::new(), &None, false));
     assert_eq!(opened.states[0].1.retries, 1);
-    assert_eq!(version_of(&dir.path().join(FILE)), sqlite::VERSION);
+    assert_eq!(version_of(&dir.path().join(FILE)), VERSION);
     let kept = copies(dir.path());
     assert_eq!(kept.len(), 1, "the one that was killed left the copy");
     assert!(fs::read(&kept[0]).unwrap() == before);

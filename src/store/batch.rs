@@ -1,0 +1,31 @@
+//! What a store is asked: to keep a batch, and to give the history.
+//!
+//! Owns the two requests, whose answers come later, and what is written together. Keeps nothing.
+//! Invariant: what was acknowledged is on the disk, or the answer says why it is not.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::decide::event::Event;
+use crate::decide::rollout::state::{Identity, RolloutState};
+
+/// What is written together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The newest state of each rollout that changed.
+    pub states: Vec<(Identity, RolloutState)>,
+    /// Added to the history, in this order.
+    pub events: Vec<Event>,
+    /// The text of the flags.yaml that was accepted last.
+    pub last_good: Option<Arc<str>>,
+}
+
+/// Where state is kept.
+pub trait Store: Send {
+    /// Hands a batch over; the answer comes when it is on the disk, or why it is not.
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>>;
+
+    /// The history, newest first, of one rollout or of all, at most `limit` events.
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+}

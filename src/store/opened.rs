@@ -1,0 +1,59 @@
+//! An open store, with all that a start has to know of it.
+//!
+//! Owns what is handed to the start: the store, what it held, and what was unusual about it. Opens nothing: how a
+//! directory becomes an open store is [`open`](mod@super::open)'s. Invariant: without a directory the state is kept in
+//! memory.
+
+use std::path::PathBuf;
+
+use super::batch::Store;
+use super::dir::DirLock;
+use super::memory;
+use crate::decide::ephemeral::Ephemeral;
+use crate::decide::rollout::state::{Identity, RolloutState};
+
+/// An open store and what it held.
+pub struct OpenedStore {
+    /// The directory that it is in: the one that was named, or one in that one.
+    pub dir: PathBuf,
+    /// Where state is kept from now on.
+    pub store: Box<dyn Store>,
+    /// What was found unusual, one sentence each, for log and status.
+    pub notes: Vec<String>,
+    /// The states of all rollouts that were ever seen.
+    pub states: Vec<(Identity, RolloutState)>,
+    /// The last good flags.yaml, as it was read.
+    pub last_good: Option<String>,
+    /// Why nothing can be written; `None`: it can.
+    pub error: Option<String>,
+    /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
+    pub state_lost: bool,
+    /// Why the directory does not last, where that is known.
+    pub ephemeral: Option<Ephemeral>,
+    /// Held as long as the process lives.
+    pub claim: Option<DirLock>,
+}
+
+impl OpenedStore {
+    /// Nothing known, kept in memory only. `error`: why it cannot be written.
+    #[must_use]
+    pub fn in_memory(error: Option<String>) -> OpenedStore {
+        OpenedStore {
+            dir: PathBuf::new(),
+            store: Box::new(memory::MemoryStore::new(Vec::new(), error.clone())),
+            notes: Vec::new(),
+            states: Vec::new(),
+            last_good: None,
+            error,
+            state_lost: false,
+            ephemeral: None,
+            claim: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for OpenedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("notes", &self.notes).field("error", &self.error).finish_non_exhaustive()
+    }
+}

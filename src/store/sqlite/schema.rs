@@ -1,0 +1,29 @@
+//! The tables of the database, and the versions of them that are read.
+//!
+//! Owns the file's name, the statements that make the tables, and the numbers of versions. What the columns hold is
+//! [`contents`](super::contents)'. Invariant: the history is append-only by a trigger.
+
+/// The database's file name.
+pub const FILE: &str = "serin.db";
+
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE rollout (
+        name TEXT NOT NULL, stable TEXT NOT NULL, canary TEXT NOT NULL, salt TEXT NOT NULL, state TEXT NOT NULL,
+        PRIMARY KEY (name, stable, canary, salt)
+    ) WITHOUT ROWID;
+    CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, rollout TEXT, event TEXT NOT NULL);
+    CREATE INDEX history_by_rollout ON history (rollout, id);
+    CREATE TRIGGER history_stays BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
+    CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    PRAGMA user_version = 2;
+";
+
+/// No line of the history is ever changed, but by an upgrade.
+pub(in crate::store) const KEEPS_HISTORY: &str = "
+    CREATE TRIGGER history_keeps BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
+";
+
+/// What this version writes and reads.
+pub(in crate::store) const VERSION: i64 = 2;
+/// The earliest version that is read.
+pub(in crate::store) const EARLIEST: i64 = 1;
