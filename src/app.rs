@@ -16,13 +16,15 @@ pub mod registry;
 mod signals;
 mod socket;
 mod start;
+mod start_error;
 
 pub use self::drain::{Ended, Stopper};
 pub use self::memory::keep_memory_private;
 pub use self::probing::{ComparedEndpoint, ProbeResults, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
-pub use self::start::{Options, Running, StartError, start};
+pub use self::start::{Options, Running, start};
+pub use self::start_error::StartError;
 pub use crate::proxy::{Redirect, Reply};
 
 /// The admin API's own shapes, for those who read its answers.

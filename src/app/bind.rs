@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use super::registry::Registry;
-use super::start::StartError;
+use super::start_error::StartError;
 
 /// Connections that may wait for being accepted.
 const BACKLOG: u32 = 4096;

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
 use crate::decide::unusable_stable::UnusableStable;

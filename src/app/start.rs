@@ -5,7 +5,6 @@
 //! to have (the socket, the list of processes, `in-force.json`) becomes a note or nothing where it fails, and never
 //! keeps traffic from being served. Decides nothing about traffic.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use super::bind::{BoundPorts, InheritedSockets, RequestedPorts, bind};
 use super::drain::{self, Ended, RunningParts, ShutdownEvent, Stopper};
 use super::registry::{Registration, Registry, RegistryEntry, process_identity};
+use super::start_error::StartError;
 use super::{in_force_file, initial_flags, socket};
 use crate::admin::api::ApiContext;
 use crate::admin::dto::Process;
@@ -29,7 +29,6 @@ use crate::state::inbox::{Inbox, Input, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::{Status, StatusCell};
 use crate::store::created_files::CreatedFiles;
-use crate::store::dir::AlreadyRunning;
 use crate::telemetry::access_log;
 use crate::{admin, clock, control, proxy, store};
 
@@ -68,56 +67,6 @@ impl Options {
             inherit: false,
             registry: Registry::of_this_system(),
         }
-    }
-}
-
-/// Why a sidecar did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// flags.yaml is not accepted, and nothing stands in for it.
-    #[error("{text}")]
-    Flags {
-        /// Every error, with its place, ready to be shown.
-        text: String,
-    },
-    /// Another process has the state directory.
-    #[error(transparent)]
-    Running(#[from] AlreadyRunning),
-    /// A port cannot be had.
-    #[error("{}", refused(key, address, *pid, error))]
-    Bind {
-        /// Its key in flags.yaml.
-        key: &'static str,
-        /// Where it should be.
-        address: SocketAddr,
-        /// The sidecar that has it, if one is listed.
-        pid: Option<u32>,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The system gives no thread, no socket, no more files.
-    #[error("{what} cannot start: {error}")]
-    System {
-        /// Which part.
-        what: &'static str,
-        /// What the system said.
-        error: io::Error,
-    },
-}
-
-fn refused(key: &str, address: &SocketAddr, pid: Option<u32>, error: &io::Error) -> String {
-    let remedy = "stop it, or choose another address in flags.yaml";
-    match (error.kind(), pid) {
-        (io::ErrorKind::AddrInUse, Some(pid)) => {
-            format!("{key}: {address} is in use by the serin with pid {pid}: {remedy}")
-        }
-        (io::ErrorKind::AddrInUse, None) => {
-            format!("{key}: {address} is in use: find the process that uses it, {remedy}")
-        }
-        (io::ErrorKind::PermissionDenied, _) => {
-            format!("{key}: {address} may not be bound by this user: choose a port above 1023 in flags.yaml")
-        }
-        _ => format!("{key}: {address} cannot be bound: {error}"),
     }
 }
 

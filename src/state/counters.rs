@@ -4,34 +4,12 @@
 //! [`evidence`](super::evidence). A core writes only its own cells, hence plain relaxed loads and stores; readers take
 //! sums and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::count::Count;
 use super::latency::{Latency, LatencyCell};
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::Outcome;
-
-/// A count with one writer.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// Adds one. Only the owning core may call this.
-    pub fn add_one(&self) {
-        self.add(1);
-    }
-
-    /// Adds a number. Only the owning core may call this.
-    pub fn add(&self, more: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
-    }
-
-    /// The count now.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// Which core's cells: its index, below the number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

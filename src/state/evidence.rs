@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use super::causes::CauseTable;
-use super::counters::{Core, Count};
+use super::count::Count;
+use super::counters::Core;
 use super::pause_masks::{Attribution, PauseMasks, bit};
 use super::samples::{Sample, SampleKind, Samples};
 use super::withdrawal::Withdrawal;

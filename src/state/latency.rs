@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::counters::Count;
+use super::count::Count;
 use crate::decide::units::Millis;
 
 /// The upper bounds; what takes longer has a bucket of its own.

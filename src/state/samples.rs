@@ -8,7 +8,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::counters::{Core, Count};
+use super::count::Count;
+use super::counters::Core;
 use super::pause_masks::Attribution;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::sources::SourceGroup;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use super::metrics::{Metric, MetricKind};
+use super::metric::{Metric, MetricKind};
 use crate::state::latency::{BOUNDS, Latency};
 
 /// What is told so far.

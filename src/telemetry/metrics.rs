@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exposition::Exposition;
+use super::metric::{Metric, MetricKind};
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
@@ -20,40 +21,6 @@ use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::status::{RolloutStatus, Status};
-
-/// How a metric counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only rises.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Samples in buckets.
-    Histogram,
-}
-
-impl MetricKind {
-    /// Its name in the exposition.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            MetricKind::Counter => "counter",
-            MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "histogram",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Its name in the exposition.
-    pub name: &'static str,
-    /// How it counts.
-    pub kind: MetricKind,
-    pub labels: &'static [&'static str],
-    /// Its help text.
-    pub help: &'static str,
-}
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {

@@ -7,4 +7,5 @@ pub mod access_log;
 mod exposition;
 pub mod log;
 mod log_queue;
+pub mod metric;
 pub mod metrics;

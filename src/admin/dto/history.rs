@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::CauseReply;
+use super::cause::CauseReply;
 use crate::decide::event::{Event, Figure};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units;

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CauseReply, Guard, Recent};
+use super::cause::CauseReply;
+use super::guard::Guard;
+use super::recent::Recent;
 use crate::decide::rollout::state::Lock;
 use crate::decide::timestamp::Timestamp;
 use crate::describe::{incompatibility, stable_fault};

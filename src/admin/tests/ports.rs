@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
