@@ -3,7 +3,7 @@
 //! Owns the list and nothing behind it: the arguments of a command stand beside what they do. Values are checked while
 //! they are read, so that wrong usage ends with 64 before anything is looked for or changed.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     Outcome, bucket, change, check, completions, demo, healthcheck, history, rollback, run, schema, simulate, sleep,
@@ -88,15 +88,13 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Healthcheck(args) => healthcheck::run(args),
             Command::Sleep(args) => sleep::run(args),
-            Command::Completions(args) => completions::run(args),
+            Command::Completions(args) => completions::run(args, &mut Cli::command()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -3,10 +3,9 @@
 //! Generated from the command line's own definition, so that it knows exactly what this binary knows. Prints it and
 //! installs nothing: where a shell looks for such scripts is the user's to choose.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::{Exit, Outcome, output};
 
 /// Arguments of `serin completions`.
@@ -19,13 +18,13 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the script. `command`: the whole command line.
 ///
 /// # Errors
 /// None.
-pub fn run(args: &CompletionsArgs) -> Outcome {
+pub fn run(args: &CompletionsArgs, command: &mut Command) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "serin", &mut script);
+    clap_complete::generate(args.shell, command, "serin", &mut script);
     output::print(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

@@ -20,7 +20,10 @@ use crate::clock;
 use crate::decide::event::Action;
 
 mod numbers;
+mod rollout_answer;
 mod view;
+
+use rollout_answer::RolloutAnswer;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 /// A decision is looked for among so many of a rollout's newest events.
@@ -41,19 +44,6 @@ pub struct WhyArgs {
     json: bool,
     #[command(flatten)]
     reach: LocateArgs,
-}
-
-/// A rollout, and how it came to be where it is.
-#[derive(Debug, Serialize)]
-struct RolloutAnswer {
-    #[serde(flatten)]
-    rollout: Rollout,
-    /// The last decision about it; absent: none is known.
-    decision: Option<HistoryEntry>,
-    /// Where that was reached without numbers: what came before it, newest first, back to the last one that was.
-    before: Vec<HistoryEntry>,
-    /// Why the history could not be read; absent: it was.
-    history_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::chart::escape;
+use super::comparison_report::ComparisonReport;
 use super::format;
-use super::report::ComparisonReport;
 use crate::simulate::rule_results::RuleResult;
 
 /// A piece of a bar: its class, what it means, and how many.

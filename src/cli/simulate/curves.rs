@@ -7,9 +7,9 @@
 use std::fmt::Write as _;
 
 use super::chart::{Anchor, Scale, both, escape, line, path, powers, stairs, text};
+use super::comparison_report::ComparisonReport;
 use super::format;
 use super::inputs::seconds;
-use super::report::ComparisonReport;
 use crate::simulate::rule_results::RuleResult;
 
 const HEIGHT: f64 = 300.0;

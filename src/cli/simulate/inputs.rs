@@ -8,14 +8,15 @@
 use std::path::{Path, PathBuf};
 
 use super::super::Failure;
-use super::SimulateArgs;
 use super::answers::StatedAnswers;
+use super::args::SimulateArgs;
+use super::outage::StatedOutage;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
-use crate::flags::{self, Environment, read_length};
+use crate::flags::{self, Environment};
 use crate::simulate::comparison::{BEGIN, RuleComparison};
 use crate::simulate::rollout::Span;
 use crate::simulate::scenario::{Outage, Scenario};
@@ -121,34 +122,6 @@ fn hold(canary: &mut Canary, percent: Percent) -> Result<(), Failure> {
     }
     canary.percent = Intent::Pinned(percent);
     Ok(())
-}
-
-/// Both providers fail for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StatedOutage {
-    pub(super) errors: Percent,
-    pub(super) length: Millis,
-    pub(super) from: Millis,
-}
-
-impl std::fmt::Display for StatedOutage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}@{}", self.errors, self.length, self.from)
-    }
-}
-
-/// Reads `30%:10m@2h`.
-pub(super) fn spell(text: &str) -> Result<StatedOutage, String> {
-    let parts = text.split_once(':').and_then(|(errors, rest)| Some((errors, rest.split_once('@')?)));
-    let Some((errors, (length, from))) = parts else {
-        return Err(format!("`{text}` is not an outage; write rate, length and start, such as `30%:10m@2h`"));
-    };
-    let errors = errors.parse().map_err(|error: crate::decide::units::ParsePercentError| error.to_string())?;
-    let spell = StatedOutage { errors, length: read_length(length)?, from: read_length(from)? };
-    if spell.length == Millis(0) {
-        return Err(format!("an outage of {length} has no effect; write its length, such as `{errors}:10m@{from}`"));
-    }
-    Ok(spell)
 }
 
 /// What is asked, all of it: the same question has the same answer.

@@ -5,9 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::inputs::{SimulationInputs, StatedOutage, seconds};
+use super::comparison_report::ComparisonReport;
+use super::inputs::{SimulationInputs, seconds};
+use super::outage::StatedOutage;
 use super::recorded::Replayed;
-use super::report::ComparisonReport;
 use super::sentences;
 use crate::app::api::HistoryEntry;
 use crate::decide::policy::{Canary, Intent};

@@ -7,10 +7,11 @@
 use std::fmt::Write as _;
 
 use super::chart::escape;
+use super::comparison_report::ComparisonReport;
 use super::format;
 use super::inputs::{SimulationInputs, seconds};
 use super::recorded::{self, Replayed};
-use super::report::{self, ComparisonReport};
+use super::report;
 use super::run_chart::RunChart;
 use super::{bars, curves, json, sentences};
 use crate::decide::event::Action;

@@ -5,28 +5,12 @@
 //! them; the page has the same table.
 
 use super::super::output::Style;
+use super::comparison_report::ComparisonReport;
 use super::format::{self, NONE};
-use super::inputs::SimulationInputs;
 use super::sentences;
 use crate::decide::policy::Intent;
 use crate::simulate::comparison::ComparedRule;
 use crate::simulate::rule_results::RuleResult;
-
-/// A question and its answer.
-#[derive(Clone, Debug)]
-pub(super) struct ComparisonReport {
-    pub(super) question: SimulationInputs,
-    /// In the order of [`ComparedRule::ALL`].
-    pub(super) results: Vec<RuleResult>,
-}
-
-impl ComparisonReport {
-    /// The guard's own result.
-    pub(super) fn serin(&self) -> &RuleResult {
-        // There is one for each rule, the guard's first.
-        &self.results[0]
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {

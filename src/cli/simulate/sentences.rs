@@ -3,9 +3,9 @@
 //! Says what was assumed with what came out, since the one means nothing without the other. Never says "never": only
 //! what happened in so many rollouts.
 
+use super::comparison_report::ComparisonReport;
 use super::format;
 use super::inputs::{SimulationInputs, seconds};
-use super::report::ComparisonReport;
 use crate::decide::policy::{Intent, OnRegression};
 use crate::decide::units::Percent;
 use crate::simulate::rule_results::RuleResult;

@@ -1,5 +1,7 @@
 //! The command without a process: what it prints and writes, and what it says of arguments that do not hold.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use serde_json::Value;
 

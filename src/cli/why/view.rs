@@ -6,7 +6,8 @@
 
 use std::fmt::Write as _;
 
-use super::{RolloutAnswer, numbers};
+use super::numbers;
+use super::rollout_answer::RolloutAnswer;
 use crate::app::api::{Guard, HistoryEntry, Rollout};
 use crate::cli::guard_format::{
     INCIDENT, answers, counted, evidence, failed_as, in_flight, of_answers, seen_in, silence, waits_for,
