@@ -1,6 +1,6 @@
 //! A running provider: its port, its thread and its end.
 //!
-//! Owns what lives as long as the provider runs. What a request is answered is [`service`](super::service)'s.
+//! Owns what lives as long as the provider runs. What a request is answered is [`service`]'s.
 //! Invariant: once [`Provider`] is dropped its port refuses.
 
 use std::io;

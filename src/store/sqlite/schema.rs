@@ -1,7 +1,7 @@
 //! The tables of the database, and the versions of them that are read.
 //!
 //! Owns the file's name, the statements that make the tables, and the numbers of versions. What the columns hold is
-//! [`contents`](super::contents)'. Invariant: the history is append-only by a trigger.
+//! [`contents`](mod@super::contents)'. Invariant: the history is append-only by a trigger.
 
 /// The database's file name.
 pub const FILE: &str = "serin.db";

@@ -1,6 +1,6 @@
 //! A request body as a provider gets it: its name for the model, and the fields that its rules name.
 //!
-//! Owns what is changed in JSON and what in a form; [`apply_rules`](super::apply_rules) and [`form`](super::form) carry
+//! Owns what is changed in JSON and what in a form; [`apply_rules`](super::apply_rules) and [`form`] carry
 //! it out. Reads no field that the peek has not found. Invariant: a body that nothing applies to comes back uncopied.
 
 use bytes::Bytes;

@@ -11,7 +11,7 @@ use crate::wire::usage::Counts;
 pub(in crate::wire) struct Said<'a> {
     /// It holds real output.
     pub(in crate::wire) output: bool,
-    /// It says that the provider failed: JSON for [`super::complaint::read_complaint`].
+    /// It says that the provider failed: JSON for [`read_complaint`](crate::wire::complaint::read_complaint).
     pub(in crate::wire) error: Option<&'a [u8]>,
     /// It has nothing by which the dialect is known: somebody else's language.
     pub(in crate::wire) foreign: bool,
