@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard fence dist dist-twice image dist-test
+.PHONY: help demo test check deny schema reference docs bench-guard fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -15,18 +15,25 @@ demo: ## Two providers, traffic, a rollout that fails and recovers: about a minu
 test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 also tests the release binary
 	@tests/run.sh
 
-check: deny ## Format, lints, documentation, house rules, schema, licences and bans of dependencies
+check: deny ## Format, lints, documentation, the book, house rules, schema, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	cargo test --locked --test house_rules --test readme
+	cargo test --locked --test house_rules --test docs
 	cargo run --quiet --locked -- schema | diff -u deploy/flags.schema.json - \
 	    || { echo "deploy/flags.schema.json differs from the code: run 'make schema'"; exit 1; }
 	cargo run --quiet --locked -- check --no-secrets flags.yaml
+	@docs/build.sh
 
 schema: ## Write deploy/flags.schema.json from the code
 	cargo run --quiet --locked -- schema > deploy/.draft
 	mv deploy/.draft deploy/flags.schema.json
+
+reference: ## Write the reference pages of docs/ from the code: configuration, commands, metrics
+	cargo run --quiet --locked --example reference_pages -- docs
+
+docs: ## Build the book in target/book and check every link and anchor, also those of README.md; installs mdBook
+	@docs/build.sh
 
 bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.md; RUNS=40 for a quick run
 	@mkdir -p docs
