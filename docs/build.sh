@@ -17,8 +17,14 @@ if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >"$tools/installed"
 fi
 
-rm -rf "$target/book"
-log="$("$tools/bin/mdbook" build docs --dest-dir "$target/book" 2>&1)" || { echo "$log"; exit 1; }
+# Links to files beside docs/ are for readers of the repository: the book has their texts alone.
+rm -rf "$target/book" "$target/book-sources"
+cp -r docs "$target/book-sources"
+for pattern in '*.md:\.\.' '*/*.md:\.\./\.\.'; do
+    # shellcheck disable=SC2086
+    (cd "$target/book-sources" && sed -i -E "s#\[([^]]*)\]\(${pattern#*:}/[^)]*\)#\1#g" ${pattern%%:*})
+done
+log="$("$tools/bin/mdbook" build "$target/book-sources" --dest-dir "$target/book" 2>&1)" || { echo "$log"; exit 1; }
 # mdBook says what it leaves out and ends well all the same.
 if grep -E '\b(WARN|ERROR)\b' <<<"$log"; then exit 1; fi
 

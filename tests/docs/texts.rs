@@ -60,7 +60,8 @@ impl Page {
         let (mut blocks, mut from) = (Vec::new(), None);
         let mut at = 0;
         for (number, line) in self.text.split_inclusive('\n').enumerate() {
-            let fence = line.trim_end();
+            // In a list a block is indented.
+            let fence = line.trim();
             match from {
                 None if fence.starts_with("```") => {
                     from = Some((at + line.len(), number + 2, fence == format!("```{language}")))

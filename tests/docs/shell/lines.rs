@@ -49,6 +49,7 @@ const RUN: &[&str] = &[
     "xargs",
     "seq",
     "cp",
+    "install",
     "mv",
     "rm",
     "ln",
@@ -77,6 +78,7 @@ const RUN: &[&str] = &[
     "fi",
     "umask",
     "env",
+    "sqlite3",
     "tee",
     "openssl",
     "wait",
@@ -98,7 +100,7 @@ const RECOGNISED: &[(&str, &str)] = &[
     ("systemd-analyze", "it needs systemd as the first process"),
     ("journalctl", "it needs systemd as the first process"),
     ("loginctl", "it needs systemd as the first process"),
-    ("install", "it writes into the system; the files that it copies are tested to exist by tests/dist"),
+    ("systemd/install.sh", "it needs systemd as the first process; tests/units.rs tests it"),
     ("useradd", "it changes the machine"),
     ("apt-get", "it changes the machine"),
     ("sudo", "it changes the machine"),
@@ -128,12 +130,12 @@ const APPLICATION: &str = "http://127.0.0.1:8080";
 pub(super) fn lines(block: &str) -> Vec<Line> {
     let compound = |line: &str| ["for ", "while ", "until ", "if ", "case "].iter().any(|word| line.starts_with(word));
     if block.lines().any(|line| compound(line.trim_start())) {
-        return vec![Line { text: block.trim_end().to_owned() }];
+        return vec![Line { text: block.trim().to_owned() }];
     }
     let mut lines: Vec<Line> = Vec::new();
     let mut rest = block.lines();
     while let Some(first) = rest.next() {
-        let mut text = first.to_owned();
+        let mut text = first.trim_start().to_owned();
         while text.ends_with('\\') || has_open_quote(&text) {
             let Some(next) = rest.next() else { break };
             text = format!("{text}\n{next}");
@@ -263,10 +265,10 @@ impl Line {
 
     /// The line as it is run: with the exit code that it announces, and with few runs of a simulation.
     pub(super) fn checked(&self) -> String {
-        let is_long =
-            self.text.contains("serin simulate") && !["--runs", "--trace"].iter().any(|own| self.text.contains(own));
-        let text =
-            if is_long { self.text.replace("serin simulate", "serin simulate --runs 2") } else { self.text.clone() };
+        let text = match self.text.contains("serin simulate") && !self.text.contains("--trace") {
+            true => without_runs(&self.text).replace("serin simulate", "serin simulate --runs 2"),
+            false => self.text.clone(),
+        };
         let announced =
             text.split_once("# exit code ").and_then(|(line, code)| Some((line, code.trim().parse::<u8>().ok()?)));
         match announced {
@@ -277,6 +279,19 @@ impl Line {
             None => text,
         }
     }
+}
+
+/// A simulation without its number of rollouts.
+fn without_runs(text: &str) -> String {
+    match text.split_once("--runs ") {
+        Some((before, after)) => format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether a block stops the service first: its other lines need the service, which no test has.
+pub(super) fn stops_the_service(lines: &[Line]) -> bool {
+    lines.iter().any(|line| line.text.starts_with("systemctl stop"))
 }
 
 /// Whether a command runs until it is stopped.

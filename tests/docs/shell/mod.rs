@@ -2,7 +2,7 @@
 //! flags.yaml, two local providers, and a running sidecar between them.
 //!
 //! [`lines`] says what becomes of a line: run, read by the command line's own parser (what never ends), or only
-//! recognised, with a reason. A line that begins with none of the known programs fails the test. A line that is meant
+//! recognised, with a reason. A block that stops the service of systemd is read and not run. A line that begins with none of the known programs fails the test. A line that is meant
 //! to fail says so: `# exit code 64`.
 
 mod lines;
@@ -28,7 +28,7 @@ fn play(page: &Page) -> Vec<String> {
     let mut wrong = Vec::new();
     for block in &blocks {
         let lines = lines::lines(block.text);
-        if lines.iter().any(|line| matches!(line.usage(), Use::Run)) {
+        if !lines::stops_the_service(&lines) && lines.iter().any(|line| matches!(line.usage(), Use::Run)) {
             let sandbox = sandbox.get_or_insert_with(|| Sandbox::start(page));
             if let Err(told) = sandbox.run(&script(&lines)) {
                 wrong.push(format!("{}: {told}\n{}", block.place, block.text));

@@ -16,6 +16,25 @@ use crate::texts::{Page, package};
 /// Long enough to be a token anywhere.
 const SECRET: &str = "test-0123456789-0123456789";
 
+/// The reader's application, for the pages on Kubernetes.
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop }
+spec:
+  selector: { matchLabels: { app: shop } }
+  template:
+    metadata:
+      labels: { app: shop }
+    spec:
+      containers:
+        - name: shop
+          image: shop
+";
+
+const FOLDERS: [&str; 9] =
+    ["run", "state", "bin", "etc/serin/keys", "etc/systemd/system", "home/.zfunc", "log", "usr/local/bin", "man"];
+
 pub(super) struct Sandbox {
     dir: tempfile::TempDir,
     /// What is replaced in a line, and by what.
@@ -29,17 +48,25 @@ impl Sandbox {
     pub(super) fn start(page: &Page) -> Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
-        for folder in ["run", "state", "bin", "etc", "home", "home/.zfunc", "log"] {
+        for folder in FOLDERS {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
         std::fs::write(dir.path().join("home/.curlrc"), "fail\nshow-error\n").unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_serin"), dir.path().join("bin/serin")).unwrap();
+        // What the reader has unpacked, or written before.
+        for file in ["openai.key", "new-keys", "man/serin.1"] {
+            std::fs::write(dir.path().join(file), format!("{SECRET}\n")).unwrap();
+        }
+        std::fs::write(dir.path().join("deployment.yaml"), DEPLOYMENT).unwrap();
+        let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, dir.path().join(to)).unwrap();
+        link(Path::new(env!("CARGO_BIN_EXE_serin")), "bin/serin");
+        link(Path::new(env!("CARGO_BIN_EXE_serin")), "serin");
+        link(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd"), "systemd");
         let places: Vec<(String, String)> = vec![
             ("/var/lib/serin".to_owned(), at("state")),
             ("/var/log/serin".to_owned(), at("log")),
-            ("/etc/serin".to_owned(), at("")),
-            ("/etc/".to_owned(), at("etc/")),
             ("/run/credentials/serin.service".to_owned(), at("etc")),
+            ("/etc/".to_owned(), at("etc/")),
+            ("/usr/local/".to_owned(), at("usr/local/")),
             ("target/release/serin".to_owned(), "serin".to_owned()),
         ];
         let providers = ["openai", "holysheep"].map(|name| Provider::start(name, Behaviour::default()).unwrap());
@@ -55,7 +82,9 @@ impl Sandbox {
                 None => variables.push((reference.to_owned(), format!("{SECRET}-{}", variables.len()))),
             }
         }
-        std::fs::write(dir.path().join("flags.yaml"), file).unwrap();
+        for copy in ["flags.yaml", "etc/serin/flags.yaml"] {
+            std::fs::write(dir.path().join(copy), &file).unwrap();
+        }
         variables.extend([
             ("SERIN_REGISTRY".to_owned(), at("run")),
             ("HOME".to_owned(), at("home")),
@@ -78,6 +107,10 @@ impl Sandbox {
         // Whatever it still says is read, so that it never waits for its reader.
         std::thread::spawn(move || lines.for_each(drop));
         sandbox.wait_for_the_ramp();
+        if page.blocks("sh").iter().any(|block| block.text.contains("/locks")) {
+            // The folder of the locks is there once a rollout was rolled back.
+            sandbox.run("serin rollback >home/told; serin resume chat >home/told").unwrap();
+        }
         if page.blocks("sh").iter().any(|block| block.text.contains(" --trace")) {
             sandbox.record_traffic();
         }
@@ -95,7 +128,7 @@ impl Sandbox {
             {
                 self.places.push(((*shown).to_owned(), address.trim_start_matches("http://").to_owned()));
             }
-            if words.first() == Some(&"rollout") {
+            if words.first() == Some(&"state") {
                 return;
             }
         }
