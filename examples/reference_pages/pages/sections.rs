@@ -90,7 +90,7 @@ pub(super) const SECTIONS: &[Section] = &[
         roots: &["rollouts[]."],
         intro: "A rollout is a named move from one provider to another. With `stable` alone it is a plain route. \
                 [Concepts](../concepts.md) describes the split, and \
-                Three ways to roll back what lifts a rollback.\n\n\
+                [Roll back](../operations/rollback.md) what lifts a rollback.\n\n\
                 The percent in force is 0 if the rollout is locked or blocked. Otherwise it is `rollback_to` if the \
                 guard rolled this attempt back, else the pinned percent, else half while the canary is \
                 [confirmed](../how-the-guard-decides.md#above-50), else the ramp's percent. It is never above \
