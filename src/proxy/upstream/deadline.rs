@@ -18,10 +18,10 @@ use super::response_source::ResponseSource;
 use super::stream::StreamActivity;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::request::body::{Outgoing, Upload};
+use crate::proxy::request::body::{RequestBody, Upload};
 
 /// What hyper makes of a request.
-pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;
+pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The wait for a response's head.
 pub(super) struct Wait<'a> {

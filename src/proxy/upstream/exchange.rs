@@ -1,11 +1,10 @@
-//! One request's use of a connection: an HTTP/1.1 connection of its own, or a stream of a shared one.
+//! Sends one request by a connection, and waits for the head of its response.
 //!
-//! A [`Lease`] that is dropped unused gives its connection back to the pool. Sending consumes it; from then on the
-//! connection belongs to the response. Owns how a request is written for each version of HTTP and what its failure
-//! means. Invariant: the request is handed to hyper before the future of [`Lease::send`] is polled.
+//! Owns how a request is written for each version of HTTP, and what its failure means. Sending consumes the
+//! [`ResponseSource`]: from then on the connection belongs to the response. Invariant: the request is handed to hyper
+//! before the future of [`ResponseSource::send`] is polled.
 
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -15,12 +14,11 @@ use http_body::Body as _;
 use super::deadline::{TimedOut, Wait};
 use super::framing::check_framing;
 use super::http2;
-use super::pool_key::Origin;
 use super::response_source::{KEEP_IDLE, ResponseSource};
 use super::send_error::{SendError, explain};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
-use crate::proxy::request::body::{Outgoing, RequestBody};
+use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::{AnswerBody, BodyClocks};
 
 /// How long the provider may take.
@@ -35,21 +33,10 @@ pub(crate) struct SendLimits {
     pub(crate) body: BodyClocks,
 }
 
-/// A connection, or a stream of one, ready for one request.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    source: ResponseSource,
-    origin: Rc<Origin>,
-}
-
-impl Lease {
-    pub(super) fn new(source: ResponseSource, origin: Rc<Origin>) -> Lease {
-        Lease { source, origin }
-    }
-
+impl ResponseSource {
     /// Whether the provider may have closed the connection unseen: a loss before the first byte says nothing about it.
     pub(crate) fn is_reused(&self) -> bool {
-        match &self.source {
+        match self {
             ResponseSource::Http1(pooled) => pooled.connection.as_ref().is_some_and(|connection| connection.pooled),
             ResponseSource::Http2(stream) => !stream.is_first(),
             ResponseSource::Done => false,
@@ -59,21 +46,14 @@ impl Lease {
     /// Hands the request to hyper at once, before the returned future is polled, and waits for the answer's head.
     /// Its headers are complete, `Host` among them; the URI's path and query are what is sent.
     pub(crate) fn send(
-        self,
-        request: Request<RequestBody>,
+        mut self,
+        mut request: Request<RequestBody>,
         waits: SendLimits,
     ) -> impl Future<Output = Result<Response<AnswerBody>, SendError>> {
-        let Lease { mut source, origin } = self;
-        // Changed in place: a request is large, and every move of it costs.
-        let mut upload = None;
-        let mut request = request.map(|body| {
-            let (outgoing, watched) = Outgoing::new(body);
-            upload = watched;
-            outgoing
-        });
-        let http1 = matches!(source, ResponseSource::Http1(_));
+        let upload = request.body().upload().cloned();
+        let http1 = matches!(self, ResponseSource::Http1(_));
         let mut activity = None;
-        let answer = match &mut source {
+        let answer = match &mut self {
             ResponseSource::Http1(pooled) => {
                 *request.version_mut() = Version::HTTP_11;
                 if request.uri().authority().is_some() {
@@ -99,14 +79,14 @@ impl Lease {
                 })
             }
             ResponseSource::Http2(stream) => {
-                http2::address(&mut request, &origin);
+                http2::address(&mut request, stream.origin());
                 Some(Answer::Two(stream.sender().try_send_request(request)))
             }
             ResponseSource::Done => None,
         };
         async move {
             let mut wait = Wait {
-                source: &mut source,
+                source: &mut self,
                 upload: upload.as_deref(),
                 activity: activity.as_deref(),
                 limit: waits.head,
@@ -123,7 +103,7 @@ impl Lease {
                 Ok(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
                 Ok(Err(error)) => {
                     let error = explain(error, activity.is_some_and(|activity| activity.heard()));
-                    return Err(match &source {
+                    return Err(match &self {
                         ResponseSource::Http2(stream) if error.is_of_the_connection() => {
                             stream.abandon();
                             if stream.is_first() { SendError::FirstStream(Box::new(error)) } else { error }
@@ -139,12 +119,12 @@ impl Lease {
             };
             if http1 {
                 let keep = check_framing(response.headers_mut(), KEEP_IDLE)?;
-                if let (ResponseSource::Http1(pooled), Some(keep)) = (&mut source, keep) {
+                if let (ResponseSource::Http1(pooled), Some(keep)) = (&mut self, keep) {
                     pooled.keep = keep;
                 }
             }
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            Ok(response.map(|incoming| AnswerBody::new(incoming, source, waits.body, upgraded)))
+            Ok(response.map(|incoming| AnswerBody::new(incoming, self, waits.body, upgraded)))
         }
     }
 }
