@@ -17,7 +17,7 @@ use crate::decide::policy::Provider;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::AnswerBody;
 use crate::proxy::response::error::Problem;
-use crate::proxy::upstream::exchange::SendLimits;
+use crate::proxy::upstream::deadline::SendLimits;
 use crate::proxy::upstream::response_source::ResponseSource;
 use crate::proxy::upstream::send_error::SendError;
 use crate::proxy::upstream::upstreams::Upstreams;
@@ -144,7 +144,7 @@ pub(crate) async fn run(
     }
     let Some(request) = make_request().map_err(AttemptError::Unfit)? else { return Err(spent()) };
     let reused = connection.is_reused();
-    // `send` hands over before it returns its future.
+    // `send` hands it over at its first poll, which is now.
     let again = match connection.send(request, dispatch.limits).await {
         Ok(response) => return Ok(response),
         Err(SendError::Unsent(request, _)) => {

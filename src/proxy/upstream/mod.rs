@@ -10,10 +10,10 @@
 
 mod age;
 mod connect;
-mod deadline;
+pub(crate) mod deadline;
 mod dial;
 mod egress;
-pub(crate) mod exchange;
+mod exchange;
 mod framing;
 mod http1;
 mod http2;

@@ -16,8 +16,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
+use super::deadline::SendLimits;
 use super::egress::Environment;
-use super::exchange::SendLimits;
 use super::upstreams::Upstreams;
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;

@@ -23,7 +23,7 @@ use crate::proxy::response::buffer::{BufferRules, buffer};
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::Problem;
 use crate::proxy::response::observe::ReadAs;
-use crate::proxy::upstream::exchange::SendLimits;
+use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
 
 impl<'a> Failover<'a> {
