@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use http::{HeaderName, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::client_request::ClientRequest;
 use super::progress::Progress;
@@ -31,13 +31,10 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
     let answer = core
         .unless_cut(pin!(async {
             let (parts, body) = request.into_parts(); // 3. read the facts
-            let known = (progress.id, !progress.is_unread());
+            let known = (progress.id, body.is_end_stream());
             let mut request = ReadRequest::admit(&connection, &in_use, parts, progress.rare_headers, known)?;
             if request.read_body(&connection, &in_use, body).await? {
                 progress.body_was_read();
-            }
-            if !progress.is_unread() {
-                connection.activity.request_is_whole(progress.version);
             }
             loop {
                 let in_use = core.in_use(); // Time has passed since the last look.

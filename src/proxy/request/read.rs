@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Version, request};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use super::headers::{self, RareHeaders};
@@ -115,23 +115,29 @@ impl ReadRequest {
         self.parts.uri.path().get(self.below_at..).unwrap_or_default()
     }
 
-    /// Reads the body, where it has to be known before the request can go anywhere. Returns whether all of it was read.
+    /// Reads the body, where it has to be known before the request can go anywhere. Returns whether
+    /// the request has come whole.
     pub(super) async fn read_body(
         &mut self,
         connection: &ClientConnection,
         in_use: &InUse,
         body: Incoming,
     ) -> Result<bool, Problem> {
+        let bodiless = body.is_end_stream();
         if self.upgrade || !in_use.prepared.reads_body(self.below()) {
             self.held = HeldBody::passing(body);
-            return Ok(false);
+        } else {
+            let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
+            connection.activity.awaits_body(true);
+            let held = memory::hold(&core.replay, limits, headers, body, &connection.wake_filter).await;
+            connection.activity.awaits_body(false);
+            self.held = held?;
         }
-        let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
-        connection.activity.awaits_body(true);
-        let held = memory::hold(&core.replay, limits, headers, body, &connection.wake_filter).await;
-        connection.activity.awaits_body(false);
-        self.held = held?;
-        Ok(self.held.whole.is_some())
+        let is_whole = bodiless || self.held.whole.is_some();
+        if is_whole {
+            connection.activity.request_is_whole(self.parts.version);
+        }
+        Ok(is_whole)
     }
 
     /// The fields of its body that this version of the file needs. A body that cannot be read has none, and the
