@@ -13,8 +13,8 @@ use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
 use crate::state::provider::ProbeToken;
 
-/// Reports how an attempt ended. `unreached`: whether the provider is unreachable, whatever the request is; `probe`: the
-/// ticket of an attempt that is the breaker's probe.
+/// Reports how an attempt ended. `unreached`: whether the provider is unreachable, whatever the request is; `probe`:
+/// the ticket of an attempt that is the breaker's probe.
 pub(super) fn attempt_ended(
     scope: &Scope,
     provider: ProviderId,

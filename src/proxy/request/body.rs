@@ -1,8 +1,8 @@
 //! The body of a request on its way to a provider.
 //!
 //! [`RequestBody`] is what an attempt sends, and what hyper polls. [`Upload`] says for which side a body that streams
-//! waits at present, so that the time limits of a provider do not count while its client is slow. Invariant: a body that
-//! streams is sent once; one that is held can be sent as often as it is needed.
+//! waits at present, so that the time limits of a provider do not count while its client is slow. Invariant: a body
+//! that streams is sent once; one that is held can be sent as often as it is needed.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;

@@ -115,8 +115,8 @@ impl ReadRequest {
         self.parts.uri.path().get(self.below_at..).unwrap_or_default()
     }
 
-    /// Reads the body, where it has to be known before the request can go anywhere. Returns whether
-    /// the request has come whole.
+    /// Reads the body, where it has to be known before the request can go anywhere. Returns whether the request has
+    /// come whole.
     pub(super) async fn read_body(
         &mut self,
         connection: &ClientConnection,
