@@ -153,12 +153,14 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))))
             }
             RequestBody::Streaming(incoming, upload) | RequestBody::Prefixed(_, incoming, upload) => {
-                let polled = Pin::new(incoming).poll_frame(cx);
+                let mut polled = Pin::new(incoming).poll_frame(cx);
                 upload.note(polled.is_pending());
-                if matches!(polled, Poll::Ready(Some(Err(_)))) {
-                    upload.broken.set(true);
+                match &mut polled {
+                    Poll::Ready(Some(Ok(frame))) => headers::strip_frame(frame, true),
+                    Poll::Ready(Some(Err(_))) => upload.broken.set(true),
+                    Poll::Ready(None) | Poll::Pending => {}
                 }
-                polled.map(|frame| frame.map(|frame| frame.map(|frame| headers::passing_frame(frame, true))))
+                polled
             }
         }
     }

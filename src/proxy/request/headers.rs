@@ -180,14 +180,10 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, trusted: bool) {
     }
 }
 
-/// A frame as it may pass: trailers lose what may only stand in a head.
-pub(crate) fn passing_frame(frame: Frame<Bytes>, to_provider: bool) -> Frame<Bytes> {
-    if frame.is_data() {
-        return frame;
-    }
-    match frame.into_trailers() {
-        Ok(trailers) => Frame::trailers(trailing(trailers, to_provider)),
-        Err(frame) => frame,
+/// Makes a frame fit to pass: trailers lose what may only stand in a head.
+pub(crate) fn strip_frame(frame: &mut Frame<Bytes>, to_provider: bool) {
+    if let Some(trailers) = frame.trailers_mut() {
+        *trailers = trailing(std::mem::take(trailers), to_provider);
     }
 }
 
