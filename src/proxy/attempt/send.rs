@@ -35,7 +35,7 @@ pub(crate) enum AttemptError {
     Cut,
 }
 
-/// A failed attempt.
+/// A failed attempt, where there is no answer that says how it ended.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) ending: Ending,
