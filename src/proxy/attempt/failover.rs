@@ -19,7 +19,7 @@ use super::candidates::{Candidate, Candidates};
 use super::deadline::Deadline;
 use super::earlier_plans::EarlierPlans;
 use super::pause::{Paused, pause};
-use super::send::Failure;
+use super::send::AttemptError;
 use super::withdrawal::Withdrawable;
 use crate::decide::fallback::fallback_candidates;
 use crate::decide::guard::waiting::ResponseKind;
@@ -48,20 +48,6 @@ pub(crate) struct Failover<'a> {
     deadline: Option<Deadline>,
     /// What the client gets if all candidates fail: the last failure of the chosen provider, else the first of any.
     failed_attempt: Option<Box<FailedAttempt>>,
-}
-
-/// What came of one attempt.
-pub(crate) enum AttemptResult {
-    /// An answer's head, and as much of its body as it took to be certain.
-    Answered(Box<BufferedResponse>),
-    /// There is no answer.
-    Failed(Failure),
-    /// No request could be made for this provider.
-    Unfit(Problem),
-    /// What is in force has changed.
-    Replan,
-    /// Serin ends.
-    Cut,
 }
 
 /// A failed attempt, with the response that the client gets if all candidates fail.
@@ -100,7 +86,7 @@ impl<'a> Failover<'a> {
         });
         let rollout_id = plan.rollout;
         let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);
-        let others = fallback_candidates(policy, &plan, share, client_request.below(), client_request.model());
+        let others = fallback_candidates(policy, &plan, share, client_request.request.below(), client_request.model());
         let mut failover = Failover {
             core,
             in_use,
@@ -126,11 +112,12 @@ impl<'a> Failover<'a> {
     }
 
     /// Decides by the first attempt's result: delivers a good answer, and asks other candidates after a failure.
-    pub(crate) async fn conclude(self, result: AttemptResult) -> Result<FailoverResult, Problem> {
+    pub(crate) async fn conclude(
+        self,
+        result: Result<Box<BufferedResponse>, AttemptError>,
+    ) -> Result<FailoverResult, Problem> {
         match result {
-            AttemptResult::Answered(response) if self.is_good(&response) => {
-                Ok(FailoverResult::Answer(self.deliver(response)))
-            }
+            Ok(response) if self.is_good(&response) => Ok(FailoverResult::Answer(self.deliver(response))),
             // What is rare is boxed, so that a request's future stays small.
             result => Box::pin(self.recover(result)).await,
         }
@@ -200,17 +187,20 @@ impl<'a> Failover<'a> {
         Answer { buffered_response, account: self.account }
     }
 
-    async fn recover(mut self, mut result: AttemptResult) -> Result<FailoverResult, Problem> {
+    async fn recover(
+        mut self,
+        mut result: Result<Box<BufferedResponse>, AttemptError>,
+    ) -> Result<FailoverResult, Problem> {
         let mut candidate = self.candidate();
         loop {
             let mut probe = None;
             let (ending, failed, response) = match result {
-                AttemptResult::Answered(buffered_response) if self.is_good(&buffered_response) => {
+                Ok(buffered_response) if self.is_good(&buffered_response) => {
                     return Ok(FailoverResult::Answer(self.deliver(buffered_response)));
                 }
-                AttemptResult::Replan => return Ok(FailoverResult::Replan(self.account.into_earlier_plans())),
-                AttemptResult::Cut => return Err(self.stop()),
-                AttemptResult::Unfit(problem) => {
+                Err(AttemptError::Replan) => return Ok(FailoverResult::Replan(self.account.into_earlier_plans())),
+                Err(AttemptError::Cut) => return Err(self.stop()),
+                Err(AttemptError::Unfit(problem)) => {
                     self.account.unfit();
                     self.remember(Outcome::SerinError, candidate, || FailureResponse::Problem(problem));
                     if self.account.scope().is_chosen_stable(candidate.id) {
@@ -225,8 +215,8 @@ impl<'a> Failover<'a> {
                         None => return self.give_up(),
                     }
                 }
-                AttemptResult::Failed(failure) => self.no_answer(failure),
-                AttemptResult::Answered(buffered_response) => self.bad_answer(buffered_response),
+                Err(AttemptError::Failed(failure)) => self.no_answer(failure),
+                Ok(buffered_response) => self.bad_answer(buffered_response),
             };
             match next_action(failed, self.left(candidate), self.pace(candidate)) {
                 NextAction::Deliver => {

@@ -113,7 +113,7 @@ impl Drop for Reservation {
 }
 
 /// A request's body, as far as it is held, and the memory that it occupies.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct HeldBody {
     /// What is sent; `None` once it was given away.
     pub(crate) body: RefCell<Option<RequestBody>>,
@@ -136,7 +136,7 @@ pub(crate) struct WholeBody {
 impl HeldBody {
     /// A body that goes on as it comes.
     pub(crate) fn passing(body: Incoming) -> HeldBody {
-        let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
+        let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::streaming(body) };
         HeldBody { body: RefCell::new(Some(body)), whole: None, unheld: false, _reservation: None }
     }
 }
@@ -210,7 +210,7 @@ pub(crate) async fn hold(
         let fits = gathered.len() + data.len() as u64 <= limits.replay_body;
         if unread || !fits || !reservation.extend(data.len(), limits.replay_memory) {
             gathered.add(data);
-            let body = RequestBody::Prefixed(gathered.whole(), body);
+            let body = RequestBody::prefixed(gathered.whole(), body);
             return Ok(HeldBody {
                 body: RefCell::new(Some(body)),
                 whole: None,

@@ -53,13 +53,13 @@ impl PendingEntry {
         if !is_chosen(asked, core) {
             return None;
         }
-        let (request_head, parts) = (&client_request.request_head, client_request.parts);
+        let request = client_request.request;
         let line = RequestLine {
             model: client_request.model().map(|model| printable_start(model, LONGEST)),
             stream: client_request.streaming,
-            ..begun(request_head.id, &parts.method, &parts.uri)
+            ..begun(request.id, &request.parts.method, &request.parts.uri)
         };
-        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request_head.grpc, line }))
+        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request.grpc, line }))
     }
 
     /// The client gets a response of Serin's own.

@@ -131,7 +131,7 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
         match body.source.take(&mut body.incoming, cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 if body.clock == RunningClock::First {
                     body.clock = RunningClock::Between;
                 }
@@ -143,7 +143,8 @@ impl Body for AnswerBody {
                 if body.incoming.is_end_stream() {
                     body.finish();
                 }
-                Poll::Ready(Some(Ok(headers::passing_frame(frame, false))))
+                headers::strip_frame(&mut frame, false);
+                Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
                 body.finish();

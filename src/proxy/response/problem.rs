@@ -174,7 +174,7 @@ mod tests {
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
     use crate::decide::units::{Arm, Millis};
-    use crate::proxy::request::head::RareHeaders;
+    use crate::proxy::request::headers::RareHeaders;
     use crate::wire::body::PeekError;
 
     fn unreachable() -> Problem {

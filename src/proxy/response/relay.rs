@@ -110,7 +110,7 @@ impl Relay {
                 self.note_bytes(piece);
             }
             if let Some(piece) = held.or_else(|| self.next.take()) {
-                let part = self.part();
+                let part = self.observer.as_deref().map_or(Part::Output, part);
                 self.account.note_part(part);
                 if self.pieces.is_empty() {
                     self.loan = None;
@@ -164,14 +164,6 @@ impl Relay {
         }
     }
 
-    /// What the piece that goes out is, as far as is known.
-    fn part(&self) -> Part {
-        match &self.observer {
-            Some(observer) if !observer.has_output() => Part::Frame,
-            _ => Part::Output,
-        }
-    }
-
     /// What follows the held pieces of an answer that had ended before it was relayed.
     fn ended_before(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.over = true;
@@ -186,17 +178,18 @@ impl Relay {
         let length = data.len();
         self.note_bytes(&data);
         self.pace.came();
-        let whole = match &mut self.observer {
+        let (whole, part) = match &mut self.observer {
             Some(observer) => {
                 let whole = observer.see(&data);
-                if observer.has_output()
+                let part = part(observer);
+                if part == Part::Output
                     && let Some(body) = &mut self.rest
                 {
                     body.output_seen();
                 }
-                if observer.takes_error_event() { whole } else { length }
+                (if observer.takes_error_event() { whole } else { length }, part)
             }
-            None => length,
+            None => (length, Part::Output),
         };
         let last = self.remaining.as_mut().is_some_and(|remaining| {
             *remaining = remaining.saturating_sub(length as u64);
@@ -208,7 +201,6 @@ impl Relay {
             self.note_summary();
             if end == BodyEnd::Complete { self.account.note_part(Part::Last) } else { self.account.body_ended(end) }
         } else {
-            let part = self.part();
             self.account.note_part(part);
         }
         self.whole_events(data, whole)
@@ -316,6 +308,11 @@ impl Relay {
         self.account.body_ended(end);
         if observer.takes_error_event() { None } else { error.or(Some(BodyError::Cut)) }
     }
+}
+
+/// What the piece that goes out is, as far as is known.
+fn part(observer: &Observer) -> Part {
+    if observer.has_output() { Part::Output } else { Part::Frame }
 }
 
 impl Drop for Relay {

@@ -14,7 +14,7 @@ use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::shape::{Opening, Shape, opening};
 
-/// What the head of a whole answer declares.
+/// What the head of a whole answer declares, without the rest of the head: its body is read with nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label<'a> {
     pub(crate) kind: DeclaredKind,
@@ -25,6 +25,7 @@ pub(crate) struct Label<'a> {
     pub(crate) announced: bool,
 }
 
+/// What a whole answer amounts to. One value, since its bytes are decoded and read only once for all of it.
 #[derive(Debug)]
 pub(crate) struct WholeAnswer {
     /// What it amounts to.

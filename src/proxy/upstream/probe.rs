@@ -45,9 +45,9 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     let upstreams = Upstreams::new(1);
     let below = provider.probe_path.reveal();
     let request = probe_request(&provider, Method::GET, below, RequestBody::Empty)?;
-    let lease =
+    let connection =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
-    let response = lease.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
+    let response = connection.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();

@@ -16,12 +16,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
+use super::deadline::SendLimits;
 use super::egress::Environment;
-use super::lease::SendLimits;
 use super::upstreams::Upstreams;
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
-use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
+use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::{AnswerBody, BodyClocks};
 use crate::proxy::tests::support;
@@ -71,7 +71,7 @@ async fn send(
     provider: &Arc<Provider>,
     request: Request<RequestBody>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    try_once(upstreams, provider, None, request, || Recheck::Go).await
+    try_once(upstreams, provider, None, request, || true).await
 }
 
 /// One try. Its head may take as long as `timeouts.headers`.
@@ -80,7 +80,7 @@ async fn try_once(
     provider: &Arc<Provider>,
     egress: Option<&str>,
     request: Request<RequestBody>,
-    recheck: impl FnMut() -> Recheck,
+    still_stands: impl FnMut() -> bool,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
@@ -97,7 +97,7 @@ async fn try_once(
         body.borrow_mut().get_or_insert(unsent);
     };
     let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, limits };
-    send::run(&dispatch, recheck, make, give_back).await
+    send::run(&dispatch, still_stands, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

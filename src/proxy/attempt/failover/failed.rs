@@ -29,7 +29,7 @@ impl Failover<'_> {
             self.account.note_cause(cause, None);
         }
         // A provider may accept connections for upgrades in another way than all others.
-        if fault.is_unreachable() && !self.client_request.request_head.upgrade {
+        if fault.is_unreachable() && !self.client_request.request.upgrade {
             self.account.attempt_mut().note_unreachable();
         }
         let failed = FailedAttempt {
@@ -120,6 +120,6 @@ impl Failover<'_> {
             FailureResponse::Answer(buffered_response) => buffered_response.complaint.as_deref(),
             FailureResponse::Problem(_) => None,
         };
-        Refusal::of(status, complaint, self.client_request.model(), self.client_request.below())
+        Refusal::of(status, complaint, self.client_request.model(), self.client_request.request.below())
     }
 }

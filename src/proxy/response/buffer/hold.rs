@@ -19,7 +19,7 @@ const MOST_ERROR: u64 = 64 * 1024;
 /// The most bytes of a JSON answer.
 pub(super) const MOST_JSON: u64 = 1024 * 1024;
 
-/// How a response is buffered.
+/// How a response is buffered. One value, since it is fixed before the response comes and read at each of its pieces.
 #[derive(Debug)]
 pub(crate) struct BufferRules {
     pub(crate) read_as: ReadAs,

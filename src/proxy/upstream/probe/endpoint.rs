@@ -93,8 +93,9 @@ async fn ask(
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     let upstreams = Upstreams::new(1);
-    let lease = upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
-    let response = lease.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
+    let connection =
+        upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
+    let response = connection.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
     Ok(match response.status().as_u16() {
         status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {
