@@ -51,7 +51,7 @@ impl AmbiguousCloses {
         self.0[why as usize].fetch_add(1, Relaxed);
     }
 
-    /// So many, in the order of [`Unasked::ALL`].
+    /// So many, in the order of [`AmbiguousCloseReason::ALL`].
     #[must_use]
     pub fn counts(&self) -> [u64; AmbiguousCloseReason::ALL.len()] {
         std::array::from_fn(|cell| self.0[cell].load(Relaxed))

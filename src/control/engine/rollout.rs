@@ -1,7 +1,7 @@
 //! One rollout with a canary: inputs go in, effects come out.
 //!
 //! Owns everything that is known of the rollout: the committed state and its pending proposal ([`Committed`]), what is
-//! observed of its requests ([`Observer`]), what its canary rejects, and which alerts were sent. There are two ways
+//! observed of its requests ([`EvidenceCollector`]), what its canary rejects, and which alerts were sent. There are two ways
 //! in. [`Rollout::apply`] takes an [`Input`], runs the state machine and returns [`Effects`]; only it changes the
 //! state. [`Rollout::record`] takes a [`Signal`] and stores it; the next tick decides upon it. Knows no other rollout,
 //! reads no clock and does no I/O. Invariant: the state changes by steps of the state machine only, and each step is

@@ -15,8 +15,8 @@ use crate::decide::cause::{Cause, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 use crate::proxy::request::body::RequestBody;
-use crate::proxy::response::body::AnswerBody;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::body::ProviderBody;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::upstream::deadline::SendLimits;
 use crate::proxy::upstream::response_source::ResponseSource;
 use crate::proxy::upstream::send_error::SendError;
@@ -28,7 +28,7 @@ pub(crate) enum AttemptError {
     /// The plan no longer stood before anything was sent: the request is planned anew.
     Replan,
     /// No request can be made for this provider.
-    Unfit(Problem),
+    Unfit(ProxyError),
     /// The provider gave none.
     Failed(Failure),
     /// Serin ends.
@@ -134,9 +134,9 @@ impl Dispatch<'_> {
 pub(crate) async fn run(
     dispatch: &Dispatch<'_>,
     mut still_stands: impl FnMut() -> bool,
-    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, ProxyError>,
     give_back: impl FnOnce(RequestBody),
-) -> Result<Response<AnswerBody>, AttemptError> {
+) -> Result<Response<ProviderBody>, AttemptError> {
     let connection = dispatch.connection(false).await?;
     if !still_stands() {
         return Err(AttemptError::Replan);
@@ -165,8 +165,8 @@ async fn send_again(
     dispatch: &Dispatch<'_>,
     again: Option<Request<RequestBody>>,
     mut still_stands: impl FnMut() -> bool,
-    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
-) -> Result<Response<AnswerBody>, AttemptError> {
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, ProxyError>,
+) -> Result<Response<ProviderBody>, AttemptError> {
     let connection = dispatch.connection(true).await?;
     if !still_stands() {
         return Err(AttemptError::Replan);

@@ -104,7 +104,7 @@ impl Upload {
     }
 
     /// Wakes this task when there is something for the provider again.
-    pub(crate) fn wake_when_fed(&self, cx: &Context<'_>) {
+    pub(crate) fn register_waker(&self, cx: &Context<'_>) {
         *self.waiting.borrow_mut() = Some(cx.waker().clone());
     }
 

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use super::body::RequestBody;
 use crate::decide::policy::Limits;
 use crate::proxy::downstream::wake_filter::WakeFilter;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::wire::media;
 use crate::wire::multipart::boundary;
 
@@ -180,7 +180,7 @@ pub(crate) async fn hold(
     headers: &HeaderMap,
     mut body: Incoming,
     wake_filter: &Arc<WakeFilter>,
-) -> Result<HeldBody, Problem> {
+) -> Result<HeldBody, ProxyError> {
     if body.is_end_stream() {
         return Ok(HeldBody::passing(body));
     }
@@ -198,7 +198,7 @@ pub(crate) async fn hold(
     let mut gathered = Gathered::default();
     let mut trailers = None;
     while let Some(frame) = poll_fn(|context| wake_filter.take(&mut body, context)).await {
-        let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
+        let frame = frame.map_err(|error| ProxyError::BrokenBody(cause(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {

@@ -11,7 +11,7 @@ use super::client_request::ClientRequest;
 use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::wire::body::rewrite;
 
 /// The request for a provider, with this key of Serin's; `None` once its body was given away. `trusted`: the client's
@@ -22,12 +22,12 @@ pub(crate) fn build(
     to: &PreparedProvider,
     key: Option<&Key>,
     trusted: bool,
-) -> Result<Option<Request<RequestBody>>, Problem> {
+) -> Result<Option<Request<RequestBody>>, ProxyError> {
     let (request, parts) = (client_request.request, &client_request.request.parts);
     let known_as = client_request.model().map(|model| (model, to.provider.models.get(model)));
     let model = known_as.map(|(model, known_as)| known_as.map_or(model, String::as_str));
     let Some(uri) = to.uri(&parts.uri, request.below(), trusted, key, model) else {
-        return Err(Problem::Unusable {
+        return Err(ProxyError::Unusable {
             provider: to.provider.name.clone(),
             reason: "its base_url and this request's path make no URI together".to_owned(),
         });

@@ -16,7 +16,7 @@ use super::read::ReadRequest;
 use crate::proxy::attempt::failover::{Failover, FailoverResult};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::reply::{Reply, ReplyBody};
 use crate::proxy::response::respond::{announce_close, relay};
 
@@ -46,13 +46,13 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
                 let candidate = failover.begin_attempt(); // 5. attempt
                 let result = failover.send(candidate).await; // 6. upstream
                 match failover.conclude(result).await? {
-                    FailoverResult::Answer(answer) => return Ok::<_, Problem>((answer, request.take_upgrade())),
+                    FailoverResult::Answer(answer) => return Ok::<_, ProxyError>((answer, request.take_upgrade())),
                     FailoverResult::Replan(earlier) => progress.plan_anew(earlier),
                 }
             }
         }))
         .await
-        .unwrap_or(Err(Problem::Stopping));
+        .unwrap_or(Err(ProxyError::Stopping));
     let response = answer.and_then(|(answer, upgrade)| relay(&connection, answer, upgrade)); // 7. relay
     finish(core, &in_use, open_request, progress, response) // 8. finish, when the response's body is dropped
 }
@@ -63,7 +63,7 @@ fn finish(
     in_use: &InUse,
     open_request: OpenRequest,
     progress: Progress<'_>,
-    response: Result<Response<ReplyBody>, Problem>,
+    response: Result<Response<ReplyBody>, ProxyError>,
 ) -> Response<Reply> {
     let (id, version) = (progress.id, progress.version);
     let mut response = response.unwrap_or_else(|problem| {

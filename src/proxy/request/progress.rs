@@ -19,7 +19,7 @@ use crate::proxy::attempt::earlier_plans::EarlierPlans;
 use crate::proxy::attempt::sinks;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::access::Unplanned;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::problem::{self, ErrorShape};
 use crate::proxy::response::reply::ReplyBody;
 
@@ -87,7 +87,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    pub(super) fn reject(self, problem: &Problem) -> Response<ReplyBody> {
+    pub(super) fn reject(self, problem: &ProxyError) -> Response<ReplyBody> {
         let response = problem::answer(problem, self.error_shape).map(ReplyBody::Own);
         if !self.planned.get() {
             let earlier = self.earlier.take();

@@ -21,7 +21,7 @@ use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
-use crate::proxy::response::error::{Problem, shown};
+use crate::proxy::response::error::{ProxyError, shown};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::dialect::Dialect;
 use crate::wire::segments;
@@ -57,30 +57,30 @@ impl ReadRequest {
         mut parts: request::Parts,
         rare_headers: RareHeaders,
         (id, bodiless): (RequestId, bool),
-    ) -> Result<ReadRequest, Problem> {
+    ) -> Result<ReadRequest, ProxyError> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
-            return Err(Problem::Connect);
+            return Err(ProxyError::Connect);
         }
         if parts.method == Method::TRACE {
-            return Err(Problem::Trace);
+            return Err(ProxyError::Trace);
         }
         let hosts = rare_headers.hosts;
         if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
-            return Err(Problem::Host(hosts));
+            return Err(ProxyError::Host(hosts));
         }
         let path = parts.uri.path();
         if segments::has_dots(path) {
-            return Err(Problem::Dots(shown(path)));
+            return Err(ProxyError::Dots(shown(path)));
         }
         let Some(below) = uri::below(path, &policy.mount) else {
-            return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
+            return Err(ProxyError::OutsideMount { path: shown(path), mount: policy.mount.clone() });
         };
         let below_at = path.len() - below.len();
         if rare_headers.coded
             && let Some(coding) = headers::unknown_coding(&parts.headers)
         {
-            return Err(Problem::TransferEncoding(coding));
+            return Err(ProxyError::TransferEncoding(coding));
         }
         let upgrade = rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers);
         let generates = parts.method == Method::POST || upgrade;
@@ -93,7 +93,7 @@ impl ReadRequest {
             }
         }
         if unauthenticated && (upgrade || !bodiless || !is_preflight(&parts)) {
-            return Err(Problem::Unauthorized);
+            return Err(ProxyError::Unauthorized);
         }
         Ok(ReadRequest {
             id,
@@ -122,7 +122,7 @@ impl ReadRequest {
         connection: &ClientConnection,
         in_use: &InUse,
         body: Incoming,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool, ProxyError> {
         let bodiless = body.is_end_stream();
         if self.upgrade || !in_use.prepared.reads_body(self.below()) {
             self.held = HeldBody::passing(body);
@@ -142,7 +142,7 @@ impl ReadRequest {
 
     /// The fields of its body that this version of the file needs. A body that cannot be read has none, and the
     /// provider may refuse it.
-    pub(super) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
+    pub(super) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, ProxyError> {
         let Some(WholeBody { bytes, boundary }) = &self.held.whole else { return Ok(None) };
         let wanted = &in_use.prepared.wanted;
         let peek = match boundary {
@@ -151,13 +151,13 @@ impl ReadRequest {
         };
         match peek {
             Ok(peek) => Ok(Some(peek)),
-            Err(problem @ PeekError::Duplicate { .. }) => Err(Problem::DuplicateKey(problem)),
+            Err(problem @ PeekError::Duplicate { .. }) => Err(ProxyError::DuplicateKey(problem)),
             Err(_) => Ok(None),
         }
     }
 
     /// Where it goes by what is in force now.
-    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, Problem> {
+    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
         let snapshot = &in_use.snapshot;
         let facts = Facts {
             purpose: Purpose::of(&self.parts.method, self.upgrade),
@@ -171,7 +171,7 @@ impl ReadRequest {
             let rollout = snapshot.in_force(id);
             RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
         };
-        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
+        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(ProxyError::Unmatched)?;
         let plan = Plan { source: self.source, ..plan };
         Ok(if self.held.unheld { plan.back_on_stable(&snapshot.policy, RouteReason::Unheld) } else { plan })
     }

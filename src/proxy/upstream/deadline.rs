@@ -22,7 +22,7 @@ use crate::proxy::request::body::{RequestBody, Upload};
 use crate::proxy::response::body::BodyClocks;
 
 /// What hyper makes of a request.
-pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+pub(super) type SendResult = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// How long the provider may take.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,10 @@ pub(super) enum TimedOut {
 
 impl Wait<'_> {
     /// The head, or the side that took too long.
-    pub(super) async fn head(self, mut answer: Pin<&mut impl Future<Output = Sent>>) -> Result<Sent, TimedOut> {
+    pub(super) async fn head(
+        self,
+        mut answer: Pin<&mut impl Future<Output = SendResult>>,
+    ) -> Result<SendResult, TimedOut> {
         let mut waits_for = TimedOut::Provider;
         poll_fn(|cx| {
             if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
@@ -69,7 +72,7 @@ impl Wait<'_> {
                 let moved = self.last_movement();
                 let now = match self.upload {
                     Some(upload) if upload.is_starved() => {
-                        upload.wake_when_fed(cx);
+                        upload.register_waker(cx);
                         TimedOut::Client
                     }
                     _ => TimedOut::Provider,

@@ -18,7 +18,7 @@ use super::response_source::{KEEP_IDLE, PooledConnection, ResponseSource};
 use super::send_error::{SendError, explain};
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::request::body::{RequestBody, Upload};
-use crate::proxy::response::body::AnswerBody;
+use crate::proxy::response::body::ProviderBody;
 
 impl ResponseSource {
     /// Whether the provider may have closed the connection unseen: a loss before the first byte says nothing about it.
@@ -36,7 +36,7 @@ impl ResponseSource {
         mut self,
         mut request: Request<RequestBody>,
         waits: SendLimits,
-    ) -> Result<Response<AnswerBody>, SendError> {
+    ) -> Result<Response<ProviderBody>, SendError> {
         let upload = request.body().upload().cloned();
         let upload = upload.as_deref();
         // Each is pinned where it is made: it is as large as a request, and every move of it costs.
@@ -73,14 +73,14 @@ impl ResponseSource {
             pooled.keep = keep;
         }
         let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        Ok(response.map(|incoming| AnswerBody::new(incoming, self, waits.body, upgraded)))
+        Ok(response.map(|incoming| ProviderBody::new(incoming, self, waits.body, upgraded)))
     }
 
     /// Why there is no answer. An HTTP/2 connection that broke takes no other stream.
     fn explained(&self, error: TrySendError<Request<RequestBody>>) -> SendError {
         match self {
             ResponseSource::Http1(pooled) => {
-                explain(error, pooled.connection.as_ref().is_some_and(|connection| connection.activity.heard()))
+                explain(error, pooled.connection.as_ref().is_some_and(|connection| connection.activity.has_activity()))
             }
             ResponseSource::Http2(stream) => {
                 let error = explain(error, false);

@@ -21,7 +21,7 @@ use crate::proxy::request::prepared::PreparedProvider;
 use crate::proxy::response::body::BodyClocks;
 use crate::proxy::response::buffer::{BufferRules, buffer};
 use crate::proxy::response::buffered_response::BufferedResponse;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::observe::ReadAs;
 use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
@@ -58,7 +58,7 @@ impl<'a> Failover<'a> {
         let (policy, to) = (&in_use.snapshot.policy, self.prepared_provider(candidate));
         let trusted = self.account.scope().is_trusted(candidate.id) && !client_request.request.unauthenticated;
         if let Some(reason) = &to.unusable {
-            let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
+            let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Err(AttemptError::Unfit(problem));
         }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
@@ -102,7 +102,7 @@ impl<'a> Failover<'a> {
                     if failure.fault.is_own_file() && account.scope().is_chosen_stable(candidate.id) =>
                 {
                     let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
-                    return Err(AttemptError::Unfit(Problem::Unusable { provider, reason }));
+                    return Err(AttemptError::Unfit(ProxyError::Unusable { provider, reason }));
                 }
                 Err(error) => return Err(error),
             };

@@ -16,7 +16,7 @@ use super::tick::Tick;
 
 /// What the canary has done since it last answered.
 #[derive(Clone, Debug, Default)]
-pub struct FailoverDetector(BySource<CanaryRun>);
+pub struct CanaryDownDetector(BySource<CanaryRun>);
 
 #[derive(Clone, Debug, Default)]
 struct CanaryRun {
@@ -24,7 +24,7 @@ struct CanaryRun {
     silence: SilentRun,
 }
 
-impl FailoverDetector {
+impl CanaryDownDetector {
     /// A length of time is over: whether the canary is dead. `by_source`: the same by source, where there are several.
     pub fn tick(&mut self, constants: &Constants, tick: &Tick, by_source: Option<&TickBySource>) -> bool {
         self.0.tick(constants, tick, by_source, |seen, tick| {
@@ -45,14 +45,14 @@ mod tests {
     /// Each source sends the canary this many requests per second, of which this many fail: whether it looks dead.
     fn looks_dead(each: [(f64, f64); GROUPS], silent: Option<usize>) -> bool {
         let (constants, mut sources, mut stand_in) =
-            (Constants::default(), SourceWeights::default(), FailoverDetector::default());
+            (Constants::default(), SourceWeights::default(), CanaryDownDetector::default());
         let mut parts =
             each.map(|(sent, failed)| SourceTick { canary: ArmTick::plain(sent, failed), ..SourceTick::default() });
         if let Some(place) = silent {
             parts[place].silence = SilentRun { unanswered: 50.0, weighed: 50.0, longest: 60.0, ..SilentRun::default() };
         }
         // Half of the requests of honest sources go to stable, which does not matter here.
-        let second = |sources: &mut SourceWeights, stand_in: &mut FailoverDetector, parts| {
+        let second = |sources: &mut SourceWeights, stand_in: &mut CanaryDownDetector, parts| {
             let (SourceTick { canary, silence, .. }, by_source) = sources.tick(&constants, 1.0, parts);
             let tick = Tick { seconds: 1.0, canary, silence, ..Tick::default() };
             stand_in.tick(&constants, &tick, by_source.as_deref())
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_a_single_source_sees_is_all_there_is() {
-        let (constants, mut stand_in) = (Constants::default(), FailoverDetector::default());
+        let (constants, mut stand_in) = (Constants::default(), CanaryDownDetector::default());
         let tick = Tick { seconds: 1.0, canary: ArmTick::plain(4.0, 4.0), ..Tick::default() };
         let seen: Vec<bool> = (0..4).map(|_| stand_in.tick(&constants, &tick, None)).collect();
         assert_eq!(seen, [false, false, true, true]);

@@ -3,7 +3,7 @@
 //! What a generated answer is, its first bytes say and not its content type. Owns the values that the buffering and its
 //! conclusion share; decides nothing.
 
-use super::hold::Hold;
+use super::hold::HoldUntil;
 use crate::decide::outcome::BodyEnd;
 use crate::proxy::response::declared::DeclaredKind;
 
@@ -15,12 +15,12 @@ pub(super) enum Form {
     /// It is one JSON object.
     Object,
     /// By its content type.
-    Label(Hold),
+    Label(HoldUntil),
 }
 
 /// What is known of an answer while it is buffered.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct ResponseFacts {
     pub(super) form: Form,
     /// By its content type.
     pub(super) kind: DeclaredKind,
@@ -31,7 +31,7 @@ pub(super) struct Look {
 
 /// Why buffering ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum BufferingEnd {
     /// Enough was seen, or more than may be held.
     Enough,
     /// The answer ended.
