@@ -4,10 +4,10 @@
     cargo build --profile quick --locked
     examples/added_cost.py target/quick/serin
 
-Two providers (`serin demo --provider`), the sidecar and the client share the machine, over plain HTTP on loopback. Time is
-measured in pairs: each round sends the same requests directly and through the sidecar, on one kept connection each, and
-takes the difference. A busy machine changes both sides of a pair. Any free ports are used, and everything is stopped at
-the end."""
+Two providers (`serin demo --provider`), the sidecar and the client share the machine, over plain HTTP on loopback.
+Time is measured in pairs: each round sends the same requests directly and through the sidecar, on one kept connection
+each, and takes the difference. A busy machine changes both sides of a pair. Any free ports are used, and everything is
+stopped at the end."""
 
 import json
 import os
