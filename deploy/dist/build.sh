@@ -66,7 +66,7 @@ install -m 0755 "$serin" "$tree/serin"
 env -u CARGO_ENCODED_RUSTFLAGS -u CFLAGS cargo run --quiet --locked --example man_pages -- "$tree/man"
 deploy/dist/dependencies.py "$target" sbom >"$tree/sbom.cdx.json"
 deploy/dist/dependencies.py "$target" licenses >"$tree/THIRD-PARTY-LICENSES.txt"
-cp -r LICENSE-MIT README.md CHANGELOG.md deploy/flags.schema.json deploy/systemd "$tree/"
+cp -r LICENSE-MIT README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md flags.yaml docs deploy/flags.schema.json deploy/systemd "$tree/"
 find "$tree" -type d -exec chmod 0755 {} + -o -type f ! -name serin -exec chmod 0644 {} +
 deploy/dist/check.sh "$tree/serin" "$largest"
 
