@@ -4,16 +4,19 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test check deny schema bench-guard fence dist dist-twice image dist-test
 
 help: ## Print this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute; then it keeps running
 	cargo run --release --locked -- demo
 
 test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 also tests the release binary
 	@tests/run.sh
+
+examples-test: ## Run examples/: FastAPI, Express, LangChain, the Vercel AI SDK, curl and compose.yaml, through Serin
+	@tests/examples/run.sh
 
 check: deny ## Format, lints, documentation, house rules, schema, licences and bans of dependencies
 	cargo fmt --check
