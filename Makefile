@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test check deny schema bench-guard fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test check deny schema bench-guard pictures fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -46,6 +46,9 @@ image: ## An image with nothing but what `make dist` has built, as an archive fo
 
 dist-test: ## Run what ships in an empty root, and in its image: read-only, as a user without rights; needs root
 	@tests/dist/run.sh
+
+pictures: ## Make docs/images anew from what the demo and the simulation print: about two minutes
+	@docs/images/render.sh
 
 fence: ## Count the instructions of a request before and after a change, at most 2% more; BASE=COMMIT sets the base
 	@tests/fence.py
