@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs every test and ends with their sum, `N passed, N failed`, alone on the last line.
 #
-# On a fresh machine it first installs a C compiler, Python, Node, git and systemd's tools where they are missing. The
-# tests use the debug build, which is there in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it,
-# as the README promises, and gives it to the SDKs. FULL=1 takes the full measure of the long tests, which needs many
-# minutes and as many open files as the machine allows.
+# On a fresh machine it first installs a C compiler, Python, Node, git and systemd's tools where they are missing, and the
+# examples' tests install curl and wget and unpack Prometheus. The tests use the debug build, which is there in a fraction
+# of the time. RELEASE=1 also builds the release binary, plays the demo with it, as the README promises, and gives it to
+# the SDKs and the examples. FULL=1 takes the full measure of the long tests, which needs many minutes and as many open
+# files as the machine allows.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"

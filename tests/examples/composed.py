@@ -65,7 +65,7 @@ class Composed(Processes):
         self.processes, self.environments = {}, {}
 
     def here(self, text):
-        """What stands in a container, for this machine."""
+        """A text of a container, with the addresses and paths of this machine."""
         for there, here in self.table:
             text = re.sub(there, here, text)
         return text

@@ -1,4 +1,4 @@
-"""examples/compose.yaml: valid, closed to what it need not do, and its containers work together as processes."""
+"""examples/compose.yaml: valid, grants no more than is needed, and its containers work together as processes."""
 
 import json
 import os
