@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard fence dist dist-twice image dist-test
+.PHONY: help demo test chart-test check deny schema bench-guard fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -14,6 +14,9 @@ demo: ## Two providers, traffic, a rollout that fails and recovers: about a minu
 
 test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 also tests the release binary
 	@tests/run.sh
+
+chart-test: ## The Kubernetes manifests, the chart and `serin inject`: schemas, Pod Security, scanners; needs no cluster
+	@tests/kubernetes/run.sh
 
 check: deny ## Format, lints, documentation, house rules, schema, licences and bans of dependencies
 	cargo fmt --check
