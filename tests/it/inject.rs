@@ -31,7 +31,7 @@ fn what_is_wrong_is_said_and_nothing_is_written() {
     let host = POD.replace("spec:\n", "spec:\n  hostNetwork: true\n");
     for (text, arguments, exit, said) in [
         (host.as_str(), &[][..], 64, "FILE:4:16: document 1, Pod/a: `hostNetwork: true`"),
-        ("a: [\n", &[], 64, "FILE:1:4: the `[` that opens here is not closed"),
+        ("a: b\n---\na: [\n", &[], 64, "FILE:3:4: document 2: the `[` that opens here is not closed"),
         (POD, &["--container", "nobody"], 64, "no workload has a container `nobody`"),
         (POD, &["--env", "A=v1"], 64, "`v1` is no path"),
     ] {

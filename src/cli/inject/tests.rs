@@ -248,7 +248,7 @@ fn what_cannot_be_injected_is_refused_at_its_place() {
             "a value that cannot be edited",
         ),
         (deployment("containers:\n-\n  name: app\n"), "--classic", "a list that cannot be added to"),
-        ("kind: Pod\nspec:\n\tcontainers: []\n".into(), "", "3:1: a tab in the indentation"),
+        ("kind: Pod\nspec:\n\tcontainers: []\n".into(), "", "3:1: document 1: a tab in the indentation"),
         ("kind: {{ .Kind }}\nspec: {{ x }}: y: z\n".into(), "", "render it first: `helm template"),
         (format!("a: b\n---\n{}", deployment("containers: 3\n")), "", "a pod without `containers`"),
         ("[".repeat(300), "", "x.yaml"),

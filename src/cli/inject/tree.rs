@@ -120,9 +120,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Document>, FlagsError> {
     let mut documents = Vec::new();
     let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
     while let Some(event) = parser.next_event() {
+        let number = documents.len() + 1;
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
-            explain_yaml(text, at.line().max(1), at.col() + 1, error.info())
+            let explained = explain_yaml(text, at.line().max(1), at.col() + 1, error.info());
+            FlagsError { path: format!("document {number}"), ..explained }
         })?;
         documents.extend(reading.take(event, span.start, span.end)?);
     }
