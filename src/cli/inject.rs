@@ -38,7 +38,7 @@ enum Pull {
     Always,
     /// Where the node has no such image.
     IfNotPresent,
-    /// Never: the image must be on the node.
+    /// Not at all: the image must be on the node.
     Never,
 }
 
