@@ -97,6 +97,13 @@ status=${PIPESTATUS[0]}
 read -r ok bad < <(awk '/^examples: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
 add "examples" "$status" "$ok" "$bad"
 
+echo "== Kubernetes"
+log="$target/kubernetes-test.log"
+tests/kubernetes/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+read -r ok bad < <(awk '/^kubernetes: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+add "Kubernetes" "$status" "$ok" "$bad"
+
 left="$(comm -13 <(echo "$there") <(ignored))"
 if [ -n "$left" ]; then
     echo "== left behind in the checkout:"
