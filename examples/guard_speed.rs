@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use serin::decide::guard::tick::{ArmTick, Tick};
 use serin::decide::units::UnixMillis;
-use serin::simulate::guarded::{GuardRule, ProbeResults, default_canary, pinned_canary};
+use serin::simulate::guarded::{GuardRule, ReachableArms, default_canary, pinned_canary};
 use serin::simulate::rule::{RolloutRule, TickSource};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
         let began = computed()?;
         for _ in 0..TICKS {
-            black_box(guarded.see(black_box(&tick), None, ProbeResults { stable: true, canary: true }));
+            black_box(guarded.see(black_box(&tick), None, ReachableArms { stable: true, canary: true }));
         }
         println!("{name}: {:.0} ns", (computed()? - began) / f64::from(TICKS));
     }

@@ -94,13 +94,13 @@ fn ask(address: SocketAddr, number: usize) -> std::io::Result<()> {
 fn flags(listen: SocketAddr, provider: SocketAddr) -> Result<String> {
     let mut text = format!(
         "listen: {listen}\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  \
-         oldcorp: {{ base_url: \"http://{provider}/v1\", api_keys: [sk-old] }}\n  \
-         newcorp: {{ base_url: \"http://{provider}/v1/new\", api_keys: [sk-new] }}\nrollouts:\n"
+         openai: {{ base_url: \"http://{provider}/v1\", api_keys: [sk-old] }}\n  \
+         holysheep: {{ base_url: \"http://{provider}/v1/new\", api_keys: [sk-new] }}\nrollouts:\n"
     );
     for number in 0..ROLLOUTS {
         writeln!(
             text,
-            "  - {{ name: r{number:02}, match: {{ model: r{number:02} }}, stable: oldcorp, canary: newcorp, percent: auto }}"
+            "  - {{ name: r{number:02}, match: {{ model: r{number:02} }}, stable: openai, canary: holysheep, percent: auto }}"
         )?;
     }
     Ok(text)
@@ -213,9 +213,9 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
                         return;
                     }
                     let began = clock::instant();
-                    let told = ask(listen, number);
+                    let answer = ask(listen, number);
                     if let Ok(mut load) = load.lock() {
-                        match told {
+                        match answer {
                             Ok(()) => load.answered += 1,
                             Err(error) if error.kind() == ErrorKind::ConnectionRefused => load.refused += 1,
                             Err(error) => load.failed.push((began, clock::instant(), error.to_string())),
@@ -225,7 +225,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
                 }
             });
         }
-        let told = (0..rounds).try_for_each(|round| {
+        let result = (0..rounds).try_for_each(|round| {
             thread::park_timeout(BETWEEN);
             let sent = clock::instant();
             drop(sidecar.take());
@@ -237,7 +237,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: 
         });
         thread::park_timeout(BETWEEN);
         over.store(true, SeqCst);
-        told
+        result
     })?;
     let load = load.into_inner()?;
     let in_flight = |began, ended| kills.iter().any(|(sent, dead)| began <= dead && ended >= sent);

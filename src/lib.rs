@@ -79,7 +79,7 @@
 //! * the retry decision: `decide/retry.rs`, asked by `proxy/attempt/failover.rs`
 //! * a header stripped: `proxy/request/headers.rs`; a client's credentials: `proxy/request/credentials.rs`
 //! * the percent changed: `decide/rollout/step.rs`; published by `control/engine/dispatch.rs`
-//! * SQLite written: `store/sqlite.rs`, in batches from `control/persist/write_queue.rs`
+//! * SQLite written: `store/sqlite/contents.rs`, in batches from `control/persist/write_queue.rs`
 //! * a cause recorded: `proxy/attempt/sinks.rs`, into `state/causes.rs`
 //! * an event made a sentence: `describe/event.rs`
 //! * a metric named: `telemetry/metrics.rs`

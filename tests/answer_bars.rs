@@ -87,8 +87,8 @@ fn held(what: &str, rollouts: &[Option<(f64, String)>]) -> (f64, f64) {
     let mut after = Vec::new();
     for (seed, acted) in (1..).zip(rollouts) {
         assert!(acted.is_some(), "{what}: not held with seed {seed}");
-        let (at, told) = acted.as_ref().unwrap();
-        assert!(*at > HOUR && told.starts_with("hold: "), "{what}, seed {seed}: after {at} s, {told}");
+        let (at, reason) = acted.as_ref().unwrap();
+        assert!(*at > HOUR && reason.starts_with("hold: "), "{what}, seed {seed}: after {at} s, {reason}");
         after.push(at - HOUR);
     }
     let spread = Distribution::of(after);
@@ -140,7 +140,8 @@ fn an_excess_after_days_of_health_is_held_as_soon() {
     let crowd = Crowd { traffic, users: 2000, spread: 0.0, hammer: None, habits };
     let rollouts =
         each(runs(20, 4, 2), |seed| acts(&mut crowd.visits(Pauses::default(), seed), tenth(), from + 10.0 * MINUTE));
-    let rollouts: Vec<_> = rollouts.into_iter().map(|acted| acted.map(|(at, told)| (at - from + HOUR, told))).collect();
+    let rollouts: Vec<_> =
+        rollouts.into_iter().map(|acted| acted.map(|(at, reason)| (at - from + HOUR, reason))).collect();
     let (_, most) = held(&format!("30% cut after {} days", from / DAY), &rollouts);
     assert!(most <= 5.0 * MINUTE, "{most}");
 }

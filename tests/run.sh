@@ -2,9 +2,10 @@
 # Runs every test and ends with their sum, `N passed, N failed`, alone on the last line.
 #
 # On a fresh machine it first installs a C compiler, Python, Node, git, curl, jq, sqlite3 and systemd's tools where they
-# are missing. The tests use the debug build, which is there in a fraction of the time. RELEASE=1 also builds the release
-# binary, plays the demo with it, as the README promises, and gives it to the SDKs. FULL=1 takes the full measure of the
-# long tests, which needs many minutes and as many open files as the machine allows.
+# are missing, and the examples' tests install wget and unpack Prometheus. The tests use the debug build, which is there
+# in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it, as the README promises, and
+# gives it to the SDKs and the examples. FULL=1 takes the full measure of the long tests, which needs many minutes and as
+# many open files as the machine allows.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
@@ -92,6 +93,20 @@ tests/sdk/run.sh </dev/null 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 read -r ok bad < <(awk '/^SDKs: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
 add "official SDKs" "$status" "$ok" "$bad"
+
+echo "== examples"
+log="$target/examples-test.log"
+tests/examples/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+read -r ok bad < <(awk '/^examples: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+add "examples" "$status" "$ok" "$bad"
+
+echo "== Kubernetes"
+log="$target/kubernetes-test.log"
+tests/kubernetes/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+read -r ok bad < <(awk '/^kubernetes: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+add "Kubernetes" "$status" "$ok" "$bad"
 
 echo "== the book and its links"
 docs/build.sh </dev/null

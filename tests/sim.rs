@@ -6,6 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "sim/actions.rs"]
+mod actions;
+#[path = "sim/checks.rs"]
+mod checks;
 #[path = "sim/harness.rs"]
 mod harness;
 #[path = "../src/decide/policy/plain.rs"]
@@ -13,19 +17,15 @@ mod plain;
 
 use std::sync::Arc;
 
-use harness::{Disk, NAMES, engine, first_canary, policy};
-use plain::percent;
+use harness::{Disk, engine, first_canary, policy};
 use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::event::Event;
-use serin::decide::file_error::FileError;
 use serin::decide::outcome::Outcome;
 use serin::decide::policy::*;
-use serin::decide::rollout::state::{Lock, OverallPhase, Phase, RolloutCommand};
 use serin::decide::units::{Arm, Bucket, Millis, Percent, RolloutId, Slot, UnixMillis};
 use serin::state::counters::Core;
 use serin::state::evidence::Evidence;
-use serin::state::inbox::{Command, FlagsRead};
 
 const TICK: u64 = 100;
 /// How many users there are.
@@ -66,7 +66,7 @@ struct World {
     // The share that the history came to, and what the last check saw.
     last: [Percent; 2],
     shown: [(Percent, u64); 2],
-    told: Vec<Event>,
+    events: Vec<Event>,
 }
 
 impl World {
@@ -93,7 +93,7 @@ impl World {
             taken_back: [false; 2],
             last: [Percent::ZERO; 2],
             shown: [(Percent::ZERO, 0); 2],
-            told: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -103,208 +103,6 @@ impl World {
 
     fn policy(&self) -> Arc<Policy> {
         policy(&self.canaries, self.usable)
-    }
-
-    fn act(&mut self) -> String {
-        let which = self.chance.usize(0..2);
-        match self.chance.u8(0..64) {
-            0 => {
-                let to = percent(self.chance.u16(0..3) * 20);
-                self.command(which, RolloutCommand::Rollback { to })
-            }
-            1 | 2 => {
-                let at = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
-                self.command(which, RolloutCommand::Resume { at })
-            }
-            3 => self.command(which, RolloutCommand::Pause),
-            4 => {
-                let to = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
-                self.command(which, RolloutCommand::Promote { to })
-            }
-            5 => self.lock_file(which),
-            6..=8 => self.edit(which),
-            9 => self.crash(),
-            10 => {
-                let fails = [0, 0, 50, 100][self.chance.usize(0..4)];
-                self.weather([self.failing[0], fails]);
-                format!("the canary fails at {}%", self.failing[1])
-            }
-            11 => {
-                let fails = [0, 0, 60, 100][self.chance.usize(0..4)];
-                self.weather([fails, self.failing[1]]);
-                format!("stable fails at {}%", self.failing[0])
-            }
-            15 => {
-                let both = [30, 100][self.chance.usize(0..2)];
-                self.weather([both, both]);
-                format!("both fail at {both}%")
-            }
-            16 => {
-                self.weather([0, 0]);
-                "all is well".to_owned()
-            }
-            17 => {
-                self.silent = !self.silent;
-                format!("the canary never answers: {}", self.silent)
-            }
-            19 => {
-                self.ahead = self.ahead.saturating_add_signed(self.chance.i64(-86_400_000..86_400_000));
-                format!("the wall clock jumps to {} ms ahead", self.ahead)
-            }
-            18 => {
-                for _ in 0..450 {
-                    self.tick();
-                }
-                "three quarters of a minute pass".to_owned()
-            }
-            12 => {
-                self.probes_answer = !self.probes_answer;
-                format!("probes answer: {}", self.probes_answer)
-            }
-            13 => {
-                self.disk_full = !self.disk_full;
-                format!("disk full: {}", self.disk_full)
-            }
-            14 => {
-                let idle = self.chance.u64(0..120_000);
-                self.mono += idle;
-                format!("idle for {idle} ms")
-            }
-            _ => {
-                for _ in 0..self.chance.u8(1..15) {
-                    self.tick();
-                }
-                "time passes".to_owned()
-            }
-        }
-    }
-
-    fn weather(&mut self, failing: [u8; 2]) {
-        self.failing = failing;
-        self.weather_since = self.mono;
-    }
-
-    fn command(&mut self, which: usize, verb: RolloutCommand) -> String {
-        let (rollout, reason) = (Some(NAMES[which].to_owned()), format!("{}", self.mono));
-        let command = Command { rollout, verb: verb.clone(), actor: "alice".to_owned(), reason };
-        let done = self.engine.command(&command, self.now());
-        self.collect();
-        let Ok(done) = done else { return format!("{verb:?} of {} is refused", NAMES[which]) };
-        if done.proposed && !self.save().iter().any(|name| name == NAMES[which]) {
-            return format!("{verb:?} of {} is not written", NAMES[which]);
-        }
-        match &verb {
-            RolloutCommand::Rollback { .. } => {
-                self.locked[which] = Some(done.rollouts[0].1);
-                // An acknowledged rollback is on the disk as a file, whether the database is or not.
-                self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
-                self.disk.locks.rollouts.extend(done.locks);
-            }
-            RolloutCommand::Resume { .. } => {
-                self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
-                self.engine.locks_removed(NAMES[which]);
-                self.locked[which] = None;
-                self.taken_back[which] = false;
-            }
-            _ => {}
-        }
-        format!("{verb:?} of {}", NAMES[which])
-    }
-
-    fn lock_file(&mut self, which: usize) -> String {
-        let lock = Lock { to: Percent::ZERO, at: self.now().unix, actor: "bob".into(), reason: "by file".into() };
-        self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
-        self.disk.locks.rollouts.push((NAMES[which].to_owned(), lock));
-        self.engine.locks_read(self.disk.locks.clone(), self.now());
-        self.locked[which] = Some(Percent::ZERO);
-        format!("a lock file for {}", NAMES[which])
-    }
-
-    fn edit(&mut self, which: usize) -> String {
-        let share = percent(self.chance.u16(0..=100));
-        let canary = &mut self.canaries[which];
-        let what = match self.chance.u8(0..11) {
-            0 => {
-                canary.percent = Intent::Pinned(share);
-                format!("percent: {share}")
-            }
-            1 | 2 => {
-                canary.percent = Intent::Auto;
-                "percent: auto".to_owned()
-            }
-            3 => {
-                canary.ramp.max = share;
-                format!("max: {share}")
-            }
-            4 => {
-                canary.ramp.max = Percent::ALL;
-                "max: 100%".to_owned()
-            }
-            5 => {
-                canary.attempt += 1;
-                self.taken_back[which] = false;
-                format!("attempt: {}", canary.attempt)
-            }
-            8 => {
-                canary.try_again_after = self.chance.bool().then_some(Millis(20_000));
-                format!("try_again_after: {:?}", canary.try_again_after)
-            }
-            9 => {
-                canary.on_regression =
-                    [OnRegression::Rollback, OnRegression::Hold, OnRegression::StepBack][self.chance.usize(0..3)];
-                format!("on_regression: {:?}", canary.on_regression)
-            }
-            10 => {
-                canary.guard.patience = [0.5, 1.0, 3.0][self.chance.usize(0..3)];
-                format!("patience: {}", canary.guard.patience)
-            }
-            6 => {
-                self.usable = !self.usable;
-                format!("usable: {}", self.usable)
-            }
-            _ => {
-                canary.guard.min_requests = 10 + self.chance.u32(0..20);
-                "min_requests".to_owned()
-            }
-        };
-        let read = |result| FlagsRead {
-            result,
-            text: "text".into(),
-            shown: "text".into(),
-            warnings: Vec::new(),
-            hash: 0,
-            modified: None,
-        };
-        // Before every good version somebody saves a broken one.
-        self.engine.flags_read(read(Err(vec![FileError::whole("broken".to_owned())])), self.now());
-        self.engine.flags_read(read(Ok(self.policy())), self.now());
-        format!("{} is edited to {what}", NAMES[which])
-    }
-
-    /// The process dies and starts again: what was not on the disk never happened.
-    fn crash(&mut self) -> String {
-        self.save();
-        let lost = self.chance.bool();
-        if !lost {
-            self.disk_full = false;
-            self.save();
-        }
-        self.ahead = self.ahead.saturating_add_signed(self.chance.i64(-86_400_000..86_400_000));
-        self.flights.clear();
-        self.collect();
-        self.engine = engine(&self.canaries, self.usable, &self.disk, self.now());
-        for (index, name) in NAMES.iter().enumerate() {
-            let kept = self.disk.states.iter().find(|(identity, _)| identity.rollout == *name).map(|(_, state)| state);
-            // Locks were acknowledged, and hold. The guard's own rollbacks hold as far as they were written.
-            let back = kept.is_some_and(|state| matches!(state.phase, Phase::RolledBack { .. }));
-            self.taken_back[index] = back && kept.unwrap().attempt >= self.canaries[index].attempt;
-            let lock = kept.and_then(|state| state.lock.as_ref());
-            assert!(self.locked[index].is_some() || lock.is_none(), "a resume that was acknowledged is forgotten");
-            self.last[index] = kept.map_or(Percent::ZERO, |state| state.in_force);
-            self.shown[index] = (self.last[index], kept.map_or(0, |state| state.epoch));
-        }
-        self.told.clear();
-        format!("a crash, the clock {} ms ahead", self.ahead)
     }
 
     /// Writes, and gives the names of those whose proposals came into force.
@@ -330,57 +128,6 @@ impl World {
         let moved = self.engine.proposals_written(&proposed, self.now());
         assert_eq!(moved.len(), proposed.len(), "nothing came between");
         moved
-    }
-
-    /// Checks that the history explains every share: each event begins where the last one ended.
-    fn collect(&mut self) {
-        let events = std::mem::take(&mut self.engine.outbox.events);
-        self.explain(events);
-    }
-
-    fn explain(&mut self, events: Vec<Event>) {
-        for event in events {
-            let Some(index) = NAMES.iter().position(|name| event.rollout.as_deref() == Some(name)) else { continue };
-            assert_eq!(event.from, self.last[index], "the history has a gap before {event:?}");
-            self.last[index] = event.to;
-            self.fits_the_weather(index, &event);
-            match (event.actor.as_str(), event.action.as_str()) {
-                ("guard", "rollback") => self.taken_back[index] = true,
-                ("ramp", "retry") => {
-                    assert!(self.canaries[index].try_again_after.is_some(), "nothing reopens it: {event:?}");
-                    self.taken_back[index] = false;
-                }
-                _ => {}
-            }
-            if event.actor.as_str() == "guard" {
-                assert!(event.decision().is_some(), "{event:?}");
-            }
-            self.told.push(event);
-        }
-    }
-
-    /// What the guard and the ramp do is held against what happened, which they know by counts only.
-    fn fits_the_weather(&self, index: usize, event: &Event) {
-        let (canary, told) = (&self.canaries[index], &self.engine.status.load().rollouts[index]);
-        let settled = self.mono - self.weather_since > SETTLED;
-        let [stable, fails] = self.failing;
-        match (event.actor.as_str(), event.action.as_str()) {
-            ("ramp", "promote") => {
-                assert!(told.lock.is_none() && !told.paused, "a promotion while locked or paused: {event:?}");
-                let (_, answered) = self.answered[index];
-                assert!(answered >= u64::from(canary.guard.min_requests), "short of answers ({answered}): {event:?}");
-                let incident = told.guard.as_ref().is_some_and(|guard| guard.incident);
-                assert!(!incident, "in an incident of stable: {event:?}");
-                assert!(!(settled && fails >= 50 && stable == 0), "towards a failing provider: {event:?}");
-            }
-            ("guard", "rollback" | "step_back" | "hold") => {
-                assert!(!(settled && fails <= stable), "a canary that is no worse ({fails}, {stable}): {event:?}");
-            }
-            ("guard", "confirm") => {
-                assert!(self.probes_answer || !settled, "towards a stable that does not answer: {event:?}");
-            }
-            _ => {}
-        }
     }
 
     fn tick(&mut self) {
@@ -427,80 +174,6 @@ impl World {
         self.engine.tick(self.now());
         self.save();
     }
-
-    fn check(&mut self) {
-        self.collect();
-        let (snapshot, status) = (self.engine.shared.load(), self.engine.status.load());
-        assert_eq!(snapshot.generation, status.flags.generation);
-        for index in 0..2_u16 {
-            let (in_force, told) = (snapshot.in_force(RolloutId(index)), &status.rollouts[usize::from(index)]);
-            let (canary, index) = (&self.canaries[usize::from(index)], usize::from(index));
-            assert_eq!(in_force.percent, told.percent, "what is told is in force");
-            assert_eq!(in_force.percent, self.last[index], "the history tells of it");
-            let (share, epoch) = self.shown[index];
-            let moved = in_force.percent != share;
-            assert!(in_force.evidence.epoch >= epoch + u64::from(moved), "a new share begins a new epoch");
-            assert_eq!(in_force.evidence.epoch, told.epoch, "what is counted is what is judged");
-            self.shown[index] = (in_force.percent, in_force.evidence.epoch);
-            assert!(in_force.percent <= canary.ramp.max);
-            assert!(self.usable || in_force.percent == Percent::ZERO, "an unusable canary is at 0");
-            if canary.percent == Intent::Pinned(Percent::ZERO) {
-                assert!(in_force.percent == Percent::ZERO && in_force.buckets_only, "percent: 0 is everybody back");
-            }
-            if let Some(most) = self.locked[index] {
-                assert!(in_force.percent <= most && in_force.buckets_only, "a lock holds: {told:?}");
-                assert_eq!(told.standing, OverallPhase::Locked);
-            }
-            if self.taken_back[index] {
-                assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {told:?}");
-            }
-            assert!(!told.reason.is_empty());
-            let retries = told.guard.as_ref().map_or(0, |guard| guard.retries);
-            assert!(retries <= canary.guard.constants.most_retries + 1, "attempts are bounded: {retries}");
-        }
-    }
-
-    /// Whatever happened before, a healthy canary that humans let go on comes to its end.
-    fn all_ends_well(&mut self) {
-        self.disk_full = false;
-        self.usable = true;
-        self.probes_answer = true;
-        self.silent = false;
-        self.weather([0, 0]);
-        self.flights.clear();
-        self.canaries = [0, 1].map(|index: usize| Canary { attempt: self.canaries[index].attempt, ..first_canary() });
-        self.edit_back();
-        // What was under way before says nothing any more, and no user is paused for what failed then.
-        self.mono += 3 * 86_400_000;
-        for which in 0..2 {
-            self.save();
-            self.command(which, RolloutCommand::Resume { at: None });
-        }
-        let under_way = |world: &World| {
-            world.engine.status.load().rollouts.iter().any(|told| told.standing != OverallPhase::Completed)
-        };
-        for _ in 0..600 {
-            self.tick();
-            self.check();
-            if !under_way(self) {
-                break;
-            }
-        }
-        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [OverallPhase::Completed; 2], "{:?}", self.engine.status.load().rollouts);
-        // And one that dies after its completion is taken back all the same.
-        self.weather([0, 100]);
-        (0..300).for_each(|_| self.tick());
-        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
-        assert_eq!(standings, [OverallPhase::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
-    }
-
-    fn edit_back(&mut self) {
-        let (text, shown) = ("text".into(), "text".into());
-        let result = Ok(self.policy());
-        let read = FlagsRead { result, text, shown, warnings: Vec::new(), hash: 0, modified: None };
-        self.engine.flags_read(read, self.now());
-    }
 }
 
 /// Prints the seed and the last actions when the world breaks.
@@ -529,7 +202,7 @@ fn live(seed: u64) -> Vec<String> {
     }
     diary.actions.push("all ends well".to_owned());
     world.all_ends_well();
-    let shares = world.told.iter().map(|event| format!("{} {} {}", event.actor, event.action, event.to));
+    let shares = world.events.iter().map(|event| format!("{} {} {}", event.actor, event.action, event.to));
     diary.actions.iter().cloned().chain(shares).collect()
 }
 

@@ -19,9 +19,7 @@ use serin::cli::bucket::Split;
 use serin::decide::bucket::{bucket, bucket_and_slot};
 use serin::decide::flag;
 use serin::decide::policy::*;
-use serin::decide::route::{
-    Facts, InForceShare, Plan, Purpose, Rejected, RouteReason, arm_of_user, plan, wanted_fields,
-};
+use serin::decide::route::{Facts, Plan, Purpose, Rejected, RouteReason, RouteShare, arm_of_user, plan, wanted_fields};
 use serin::decide::units::{Arm, Percent, ProviderId, RolloutId};
 use serin::wire::body::peek;
 
@@ -274,7 +272,7 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
     let policy = policy(rollouts, case.unmatched.as_deref().unwrap_or("old"), providers);
     let in_force = |id: RolloutId| {
         let rollout = &rollouts[usize::from(id.0)];
-        InForceShare { percent: share(percent.unwrap_or(rollout.percent)), buckets_only: rollout.closed }
+        RouteShare { percent: share(percent.unwrap_or(rollout.percent)), buckets_only: rollout.closed }
     };
     let headers = headers(&case.request.headers);
     let wanted = wanted_fields(&policy);
@@ -353,15 +351,16 @@ fn a_flag_says_what_the_split_does() {
     for case in &cases.flags {
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
-        let in_force = |_| InForceShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
-        let told = flag::evaluate(&policy, &flag, in_force, case.key.as_deref());
-        let told = told.map(|verdict| (verdict.value, verdict.reason.as_str())).map_err(|error| error.to_string());
+        let in_force = |_| RouteShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
+        let evaluation = flag::evaluate(&policy, &flag, in_force, case.key.as_deref());
+        let result =
+            evaluation.map(|verdict| (verdict.value, verdict.reason.as_str())).map_err(|error| error.to_string());
         let expected = match (&case.error, case.value, case.reason.as_deref()) {
             (Some(error), _, _) => Err(error.clone()),
             (None, Some(value), Some(reason)) => Ok((value, reason)),
             _ => panic!("a case without an outcome"),
         };
-        assert_eq!(told, expected, "{} at {}", case.key.as_deref().unwrap_or("nobody"), case.rollout.percent);
+        assert_eq!(result, expected, "{} at {}", case.key.as_deref().unwrap_or("nobody"), case.rollout.percent);
     }
 }
 
@@ -414,7 +413,7 @@ proptest! {
     fn raising_the_share_only_moves_users_to_the_canary(user in "[a-c]{1,3}|.{1,20}", low in 0u16..=10_000, high in 0u16..=10_000) {
         let pins = BTreeMap::from([("a".to_owned(), Arm::Stable), ("b".to_owned(), Arm::Canary)]);
         let arm = |percent| {
-            let share = InForceShare { percent: share(percent), buckets_only: false };
+            let share = RouteShare { percent: share(percent), buckets_only: false };
             arm_of_user("s", &pins, share, Some(user.as_bytes())).unwrap().0
         };
         let (low, high) = (low.min(high), low.max(high));
@@ -431,7 +430,7 @@ proptest! {
         };
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case), "old", providers);
-        let in_force = |_| InForceShare { percent: share(percent), buckets_only: closed };
+        let in_force = |_| RouteShare { percent: share(percent), buckets_only: closed };
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user.parse::<HeaderValue>().unwrap())]);
         let purpose = Purpose::Generate;
         let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None };

@@ -85,21 +85,21 @@ fn played(bench: &Bench, what: &str, runs: usize, requests: f64, excess: Excess,
         stable_dies: None,
         excess: Some(excess),
     };
-    let contest = RuleComparison {
+    let comparison = RuleComparison {
         scenario: scenario.prepare(),
         canary: pinned_canary(0.1, &Schedule::even(0.1, 0.15, DAY)),
         span: Span { seconds, fault_at: Some(excess.from) },
         stable_dies: None,
         looks_until: seconds,
     };
-    let rollouts = bench.each(what, runs, |seed| ComparedRule::ALL.map(|rule| contest.play(rule, seed).rollout));
+    let rollouts = bench.each(what, runs, |seed| ComparedRule::ALL.map(|rule| comparison.play(rule, seed).rollout));
     (0..ComparedRule::ALL.len())
         .map(|place| Summary::of(&rollouts.iter().map(|run| run[place]).collect::<Vec<_>>()))
         .collect()
 }
 
-fn name(contender: ComparedRule) -> String {
-    match contender {
+fn name(rule: ComparedRule) -> String {
+    match rule {
         ComparedRule::Serin => "**Serin**".to_owned(),
         other => other.as_str().to_owned(),
     }

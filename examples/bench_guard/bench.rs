@@ -37,32 +37,32 @@ impl Bench {
     /// Runs `one` for each seed on all cores; says on standard error what it is at.
     pub(crate) fn each<T: Send>(&self, what: &str, count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
         let terminal = Mutex::new(std::io::stderr());
-        let told = |done: usize| {
+        let progress = |done: usize| {
             let due = done == count || done.is_multiple_of(count.div_ceil(20));
             if due && let Ok(mut terminal) = terminal.lock() {
                 // A terminal that is gone stops no measurement.
                 let _ = write!(terminal, "\r{what}: {done}/{count}\x1b[K{}", if done == count { "\n" } else { "" });
             }
         };
-        Runs::new(count, 1).each(one, told)
+        Runs::new(count, 1).each(one, progress)
     }
 
-    /// Shows the same ticks to each of these contenders, a fixed share all the time; `source` makes them from a seed.
+    /// Shows the same ticks to each of these rules, a fixed share all the time; `source` makes them from a seed.
     pub(crate) fn together<S: TickSource>(
         &self,
         what: &str,
         count: usize,
-        contenders: &[BenchRule],
+        rules: &[BenchRule],
         share: f64,
         span: &Span,
         source: impl Fn(u64) -> S + Sync,
     ) -> Vec<Summary> {
         let runs: Vec<Vec<SimulatedRollout>> = self.each(what, count, |seed| {
-            let mut detectors: Vec<_> = contenders.iter().map(|contender| (contender.detector)(share)).collect();
+            let mut detectors: Vec<_> = rules.iter().map(|rule| (rule.detector)(share)).collect();
             side_by_side(&mut source(seed), share, &mut detectors, span)
         });
         let of = |which: usize| runs.iter().map(|run| run[which]).collect::<Vec<_>>();
-        (0..contenders.len()).map(|which| Summary::of(&of(which))).collect()
+        (0..rules.len()).map(|which| Summary::of(&of(which))).collect()
     }
 }
 
@@ -75,15 +75,15 @@ pub(crate) fn tick(requests: f64) -> f64 {
     }
 }
 
-/// Columns of tallies as a table's rows, one for each contender.
+/// Columns of tallies as a table's rows, one for each rule.
 pub(crate) fn rows(
-    contenders: &[BenchRule],
+    rules: &[BenchRule],
     columns: &[Vec<Summary>],
     cell: impl Fn(&Summary) -> String,
 ) -> Vec<Vec<String>> {
     let row = |which: usize| columns.iter().map(|column| cell(&column[which])).collect::<Vec<_>>();
-    let named = |(which, contender): (usize, &BenchRule)| [vec![contender.name.to_owned()], row(which)].concat();
-    contenders.iter().enumerate().map(named).collect()
+    let named = |(which, rule): (usize, &BenchRule)| [vec![rule.name.to_owned()], row(which)].concat();
+    rules.iter().enumerate().map(named).collect()
 }
 
 /// A table's head.

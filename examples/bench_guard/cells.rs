@@ -1,5 +1,6 @@
 //! Numbers as the page shows them: short, and with their unit.
 
+use serin::describe::format::grouped;
 use serin::simulate::summary::Summary;
 
 /// A time: seconds up to two minutes, minutes up to two hours, hours up to two days, days.
@@ -20,15 +21,7 @@ fn tenths(value: f64) -> String {
 
 /// A count, its thousands set apart.
 pub(crate) fn count(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped(format_args!("{value:.0}"))
 }
 
 /// A part of a whole, in percent: as much of it as some hundred runs can tell.

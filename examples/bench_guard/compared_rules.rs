@@ -24,22 +24,22 @@ pub(crate) struct ShareRider {
     pub(crate) rule: fn(&Schedule) -> Box<dyn RolloutRule>,
 }
 
-const fn contender(name: &'static str, detector: fn(f64) -> Box<dyn Detector>) -> BenchRule {
+const fn rule(name: &'static str, detector: fn(f64) -> Box<dyn Detector>) -> BenchRule {
     BenchRule { name, detector }
 }
 
-pub(crate) const NAIVE: BenchRule = contender("naive threshold", |_| Box::new(Naive::default()));
-pub(crate) const FLAGGER: BenchRule = contender("Flagger", |_| Box::new(Flagger::default()));
-pub(crate) const ARGO: BenchRule = contender("Argo Rollouts", |_| Box::new(Argo::default()));
-pub(crate) const WILSON: BenchRule = contender("Wilson, 30 min > 5 %", |_| Box::new(Wilson::default()));
-pub(crate) const SAFE_TEST: BenchRule = contender("safe test from the start", |_| Box::new(SafeTest::default()));
-pub(crate) const MSPRT: BenchRule = contender("mSPRT from the start", |_| Box::new(Msprt::default()));
-pub(crate) const LABELS: BenchRule = contender("labels from the start", |_| Box::new(Labels::default()));
-pub(crate) const ABSOLUTE: BenchRule = contender("CUSUM, absolute", |_| Box::new(cusum::Absolute::default()));
-pub(crate) const RELATIVE: BenchRule = contender("CUSUM, labels", |_| Box::new(cusum::Relative::default()));
+pub(crate) const NAIVE: BenchRule = rule("naive threshold", |_| Box::new(Naive::default()));
+pub(crate) const FLAGGER: BenchRule = rule("Flagger", |_| Box::new(Flagger::default()));
+pub(crate) const ARGO: BenchRule = rule("Argo Rollouts", |_| Box::new(Argo::default()));
+pub(crate) const WILSON: BenchRule = rule("Wilson, 30 min > 5 %", |_| Box::new(Wilson::default()));
+pub(crate) const SAFE_TEST: BenchRule = rule("safe test from the start", |_| Box::new(SafeTest::default()));
+pub(crate) const MSPRT: BenchRule = rule("mSPRT from the start", |_| Box::new(Msprt::default()));
+pub(crate) const LABELS: BenchRule = rule("labels from the start", |_| Box::new(Labels::default()));
+pub(crate) const ABSOLUTE: BenchRule = rule("CUSUM, absolute", |_| Box::new(cusum::Absolute::default()));
+pub(crate) const RELATIVE: BenchRule = rule("CUSUM, labels", |_| Box::new(cusum::Relative::default()));
 
-pub(crate) const SERIN: BenchRule = contender("**Serin**", |share| Box::new(guarded(fixed(share))));
-pub(crate) const UNLIMITED: BenchRule = contender("Serin, gains not limited", |share| {
+pub(crate) const SERIN: BenchRule = rule("**Serin**", |share| Box::new(guarded(fixed(share))));
+pub(crate) const UNLIMITED: BenchRule = rule("Serin, gains not limited", |share| {
     let mut canary = fixed(share);
     canary.guard.constants = Constants { burst: 1e9, ..canary.guard.constants };
     Box::new(guarded(canary))

@@ -53,13 +53,13 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
          that one user is never counted as the canary's fault. With two users on the canary it cannot be known \
          whether the users or the provider cause the failures.",
     ));
-    let contenders: [BenchRule; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
+    let rules: [BenchRule; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
     let mut table = Vec::new();
     for Case { name, crowd, seconds } in cases() {
         let healthy = crowd.traffic.fault_at.is_none();
         // Where nothing is at fault, the time counts from the start.
         let span = Span { seconds, fault_at: crowd.traffic.fault_at.or(Some(0.0)) };
-        let mut tallies = bench.together(name, runs, &contenders, 0.1, &span, |seed| crowd.visits(NoCap, seed));
+        let mut tallies = bench.together(name, runs, &rules, 0.1, &span, |seed| crowd.visits(NoCap, seed));
         let pauses = |seed| crowd.visits(Pauses::default(), seed);
         tallies.extend(bench.together(name, runs, &[SERIN], 0.1, &span, pauses));
         let cell = |tally: &Summary| match tally.seconds.median() {
@@ -69,6 +69,6 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
         };
         table.push(std::iter::once(name.to_owned()).chain(tallies.iter().map(cell)).collect());
     }
-    let names = contenders.iter().chain([&SERIN]).map(|contender| contender.name.to_owned());
+    let names = rules.iter().chain([&SERIN]).map(|rule| rule.name.to_owned());
     page.table(&head("", names), &table);
 }

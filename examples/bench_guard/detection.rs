@@ -19,12 +19,12 @@ struct Case {
 }
 
 impl Case {
-    fn run(&self, bench: &Bench, runs: usize, contenders: &[BenchRule]) -> Vec<Summary> {
+    fn run(&self, bench: &Bench, runs: usize, rules: &[BenchRule]) -> Vec<Summary> {
         let Case { requests, share, before, after, at } = *self;
         let traffic = Traffic::steady(requests, before).fault(at, after).ticking(tick(requests));
         let span = Span { seconds: at + 6.0 * HOUR, fault_at: traffic.fault_at };
         let what = format!("{} of {requests} rps, {} after {at} s", percent(share), rates(before, after));
-        bench.together(&what, runs, contenders, share, &span, |seed| traffic.arrivals(seed))
+        bench.together(&what, runs, rules, share, &span, |seed| traffic.arrivals(seed))
     }
 }
 
@@ -65,10 +65,10 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
 }
 
 fn table(bench: &Bench, page: &mut Page, faults: &[f64], case: impl Fn(f64) -> Case) {
-    let contenders: Vec<BenchRule> = ALL.into_iter().chain([UNLIMITED]).collect();
-    let columns: Vec<_> = faults.iter().map(|after| case(*after).run(bench, bench.many(), &contenders)).collect();
+    let rules: Vec<BenchRule> = ALL.into_iter().chain([UNLIMITED]).collect();
+    let columns: Vec<_> = faults.iter().map(|after| case(*after).run(bench, bench.many(), &rules)).collect();
     let names = faults.iter().map(|after| rates(case(*after).before, *after));
-    page.table(&head("rule", names), &rows(&contenders, &columns, found));
+    page.table(&head("rule", names), &rows(&rules, &columns, found));
 }
 
 fn other_traffic(bench: &Bench, page: &mut Page) {

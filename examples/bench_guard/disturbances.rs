@@ -86,16 +86,16 @@ fn bursts(bench: &Bench, page: &mut Page) {
     ));
     let lengths = [1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0];
     let span = Span { seconds: HOUR + 10.0 * MINUTE, fault_at: Some(HOUR) };
-    let contenders = [RELATIVE, UNLIMITED, SERIN];
+    let rules = [RELATIVE, UNLIMITED, SERIN];
     let mut table = Vec::new();
     for (requests, errors) in [(500.0, 0.3), (500.0, 1.0), (50.0, 0.3), (500.0, 0.05)] {
         let of = |length: &f64| {
             let traffic = Traffic::steady(requests, 0.004).burst(HOUR, *length, errors).ticking(tick(requests));
             let what = format!("burst of {length} s, {errors}, {requests} rps");
-            bench.together(&what, bench.many(), &contenders, 0.1, &span, |seed| traffic.arrivals(seed))
+            bench.together(&what, bench.many(), &rules, 0.1, &span, |seed| traffic.arrivals(seed))
         };
         let columns: Vec<_> = lengths.iter().map(of).collect();
-        for mut row in rows(&contenders, &columns, |tally| percent(tally.found_part())) {
+        for mut row in rows(&rules, &columns, |tally| percent(tally.found_part())) {
             row[0] = format!("{}: {requests} rps, {}", row[0], percent(errors));
             table.push(row);
         }

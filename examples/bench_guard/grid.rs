@@ -26,11 +26,11 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     traffics(bench, page, &SERIN);
 }
 
-fn run(bench: &Bench, contender: &BenchRule, requests: f64, share: f64, at: f64, errors: f64) -> Summary {
+fn run(bench: &Bench, rule: &BenchRule, requests: f64, share: f64, at: f64, errors: f64) -> Summary {
     let traffic = Traffic::steady(requests, 0.004).fault(at, errors).ticking(tick(requests));
     let span = Span { seconds: at + 14.0 * DAY, fault_at: traffic.fault_at };
-    let what = format!("{}: {share} of {requests} rps, {errors} after {at} s", contender.name);
-    let one = std::slice::from_ref(contender);
+    let what = format!("{}: {share} of {requests} rps, {errors} after {at} s", rule.name);
+    let one = std::slice::from_ref(rule);
     let tallies = bench.together(&what, bench.few(2), one, share, &span, |seed| traffic.arrivals(seed));
     tallies.into_iter().next().unwrap_or_default()
 }
@@ -39,7 +39,7 @@ fn note(tally: &Summary) -> String {
     if tally.found_part() < 0.995 { format!(" ({})", percent(tally.found_part())) } else { String::new() }
 }
 
-fn shares(bench: &Bench, page: &mut Page, contender: &BenchRule) {
+fn shares(bench: &Bench, page: &mut Page, rule: &BenchRule) {
     let shares = [0.01, 0.05, 0.1, 0.25, 0.5];
     page.words(&format!(
         "The cost of a fault: requests of the canary from the fault to the rollback, median / 95 % of {} runs; 50 \
@@ -52,7 +52,7 @@ fn shares(bench: &Bench, page: &mut Page, contender: &BenchRule) {
     for (errors, name) in FAULTS {
         for (at, when) in [(0.0, "from the start"), (HOUR, "after 1 h")] {
             let cell = |share: &f64| {
-                let tally = run(bench, contender, 50.0, *share, at, errors);
+                let tally = run(bench, rule, 50.0, *share, at, errors);
                 let of = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), count);
                 format!("{} / {}{}", of(tally.requests.median()), of(tally.requests.most()), note(&tally))
             };
@@ -62,7 +62,7 @@ fn shares(bench: &Bench, page: &mut Page, contender: &BenchRule) {
     page.table(&head("the canary fails", shares.iter().map(|share| percent(*share))), &table);
 }
 
-fn traffics(bench: &Bench, page: &mut Page, contender: &BenchRule) {
+fn traffics(bench: &Bench, page: &mut Page, rule: &BenchRule) {
     let cases = [(0.5, 0.1), (5.0, 0.1), (50.0, 0.1), (500.0, 0.1), (2000.0, 0.1), (50.0, 0.01)];
     page.words(&format!(
         "The time to detect it: time from the fault (after an hour) to the rollback, median / 95 % of {} runs. From \
@@ -72,7 +72,7 @@ fn traffics(bench: &Bench, page: &mut Page, contender: &BenchRule) {
     let mut table = Vec::new();
     for (errors, name) in FAULTS {
         let cell = |&(requests, share): &(f64, f64)| {
-            let tally = run(bench, contender, requests, share, HOUR, errors);
+            let tally = run(bench, rule, requests, share, HOUR, errors);
             let of = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), time);
             format!("{} / {}{}", of(tally.seconds.median()), of(tally.seconds.most()), note(&tally))
         };

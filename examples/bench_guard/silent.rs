@@ -26,7 +26,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
          here. The guard compares requests without output with stable's of the same seconds. If a part is answered, \
          the slow responses are the evidence.",
     ));
-    let contenders = [NAIVE, FLAGGER, ARGO, SERIN];
+    let rules = [NAIVE, FLAGGER, ARGO, SERIN];
     for part in [1.0, 0.3] {
         let columns: Vec<Vec<Summary>> = TRAFFICS
             .iter()
@@ -45,7 +45,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
                 let (stage, span) = (scenario.prepare(), Span { seconds: 2.0 * HOUR, fault_at: Some(HOUR) });
                 let runs = if *requests > 100.0 { bench.few(10) } else { runs };
                 let what = format!("{} never answered, {requests} rps", percent(part));
-                bench.together(&what, runs, &contenders, 0.1, &span, |seed| stage.run(seed, CountedRequests::Unpaused))
+                bench.together(&what, runs, &rules, 0.1, &span, |seed| stage.run(seed, CountedRequests::Unpaused))
             })
             .collect();
         let answered = match part < 1.0 {
@@ -53,9 +53,9 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
             false => "no request is answered".to_owned(),
         };
         let names = TRAFFICS.map(|requests| format!("{requests} rps"));
-        page.table(&head(&answered, names), &rows(&contenders, &columns, found));
+        page.table(&head(&answered, names), &rows(&rules, &columns, found));
     }
-    innocent(bench, page);
+    not_canary_faults(bench, page);
 }
 
 pub(crate) fn found(tally: &Summary) -> String {
@@ -71,7 +71,7 @@ pub(crate) fn found(tally: &Summary) -> String {
 }
 
 /// What looks like silence and is not the canary's.
-fn innocent(bench: &Bench, page: &mut Page) {
+fn not_canary_faults(bench: &Bench, page: &mut Page) {
     let runs = bench.many();
     page.words(&format!(
         "Similar cases that are not a fault of the canary, of {runs} runs each at 5 requests a second: how many are \

@@ -5,7 +5,7 @@ use serin::decide::guard::slow::SlowThreshold;
 use serin::decide::guard::tick::{ArmTick, Tick};
 use serin::decide::policy::SlowRule;
 use serin::simulate::answers::{Answers, SlowClassifier};
-use serin::simulate::guarded::{GuardRule, ProbeResults, pinned_canary};
+use serin::simulate::guarded::{GuardRule, ReachableArms, pinned_canary};
 use serin::simulate::profile::Profile;
 use serin::simulate::rollout::Span;
 use serin::simulate::rule::{Detector, SimulatedArm, TickCounts, Verdict};
@@ -41,13 +41,13 @@ struct Slowness(GuardRule);
 impl Detector for Slowness {
     fn is_bad(&mut self, seen: &TickCounts) -> bool {
         let arm = |arm: &SimulatedArm| {
-            let mut told = ArmTick::plain(f64::from(arm.requests), 0.0);
-            told.events[Aspect::Slow as usize] = f64::from(arm.errors);
-            told
+            let mut tick = ArmTick::plain(f64::from(arm.requests), 0.0);
+            tick.events[Aspect::Slow as usize] = f64::from(arm.errors);
+            tick
         };
         let tick =
             Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
-        self.0.see(&tick, None, ProbeResults { stable: true, canary: true }) == Verdict::Rollback
+        self.0.see(&tick, None, ReachableArms { stable: true, canary: true }) == Verdict::Rollback
     }
 }
 

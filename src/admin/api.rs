@@ -46,15 +46,15 @@ pub struct ApiContext {
 }
 
 /// Answers one request whose body was read.
-pub(super) async fn answer(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
-    match respond(view, door, head, body).await {
+pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
+    match respond(view, listener, head, body).await {
         Ok(reply) => reply,
         Err(problem) => problem.reply(),
     }
 }
 
-async fn respond(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
-    let route = find(door, &head.method, head.uri.path())?;
+async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
+    let route = find(listener, &head.method, head.uri.path())?;
     // Health tells what keeps users from being served and no more; a kubelet asks by the pod's address and without a
     // token.
     match route {
@@ -63,7 +63,7 @@ async fn respond(view: &ApiContext, door: &AdminListener, head: &Parts, body: &[
         _ => {}
     }
     let snapshot = view.shared.load();
-    let caller = identify(door, head, &snapshot.policy.tokens)?;
+    let caller = identify(listener, head, &snapshot.policy.tokens)?;
     match route {
         Route::Flag(name) => {
             caller.may(Role::Flags)?;
@@ -97,14 +97,14 @@ fn ready(view: &ApiContext) -> Reply {
     let faults = || report.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.stable_fault.as_ref()?)));
     let (status, word) = if view.draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if faults().any(|(_, fault)| fault.is_unasked()) {
+    } else if faults().any(|(_, fault)| fault.is_unusable()) {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
     } else {
         (StatusCode::OK, "ready\n")
     };
-    let told =
+    let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
-    text(status, "text/plain; charset=utf-8", told.fold(word.to_owned(), |all, line| all + &line))
+    text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
 }
 
 fn status(view: &ApiContext) -> StatusReply {

@@ -94,8 +94,8 @@ impl AccessDenied {
 }
 
 /// Tells who is calling.
-pub fn identify(door: &AdminListener, head: &Parts, tokens: &[Token]) -> Result<AdminCaller, AccessDenied> {
-    match door {
+pub fn identify(listener: &AdminListener, head: &Parts, tokens: &[Token]) -> Result<AdminCaller, AccessDenied> {
+    match listener {
         AdminListener::Socket(uid) => {
             let actor = uid.map_or_else(|| "admin.sock".to_owned(), users::name_of);
             Ok(AdminCaller { actor, roles: Roles::Every })

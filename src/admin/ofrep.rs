@@ -19,7 +19,7 @@ use super::auth::{AdminListener, is_loopback_origin};
 use super::reply::{Reply, json, text};
 use crate::decide::flag::{FlagError, evaluate};
 use crate::decide::policy::Flag;
-use crate::decide::route::InForceShare;
+use crate::decide::route::RouteShare;
 use crate::decide::units::RolloutId;
 use crate::state::snapshot::Snapshot;
 
@@ -101,7 +101,7 @@ pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8]) -> Reply {
 fn item<'a>(snapshot: &Snapshot, key: &'a str, flag: &Flag, targeting_key: Option<&str>) -> Item<'a> {
     let in_force = |id: RolloutId| {
         let in_force = snapshot.in_force(id);
-        InForceShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
+        RouteShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
     };
     match evaluate(&snapshot.policy, flag, in_force, targeting_key) {
         Ok(verdict) => {
@@ -156,8 +156,8 @@ fn matches(header: &HeaderValue, etag: &str) -> bool {
 // === What browsers ask before they ask ===
 
 /// The answer to a browser's preflight; `None` where this is none.
-pub(super) fn preflight(door: &AdminListener, head: &Parts) -> Option<Reply> {
-    let asks = head.method == Method::OPTIONS && is_flags(head) && *door != AdminListener::Probe;
+pub(super) fn preflight(listener: &AdminListener, head: &Parts) -> Option<Reply> {
+    let asks = head.method == Method::OPTIONS && is_flags(head) && *listener != AdminListener::Probe;
     asks.then(|| text(StatusCode::NO_CONTENT, "text/plain", String::new()))
 }
 

@@ -1,6 +1,6 @@
-//! The route table of the operators' ports, as data: what exists, by which method, at which door.
+//! The route table of the operators' ports, as data: what exists, by which method, on which listener.
 //!
-//! Matches paths and nothing else: who may use a route is `auth`'s to say, what it does is `api`'s. The probe door has
+//! Matches paths and nothing else: who may use a route is `auth`'s to say, what it does is `api`'s. The probe listener has
 //! the health routes alone, whatever token comes with the request. A change is POST only, so that no link or image can
 //! make one.
 
@@ -11,9 +11,7 @@ use super::auth::AdminListener;
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// What is.
     Status,
-    /// What was.
     History,
     /// The file in force.
     Config,
@@ -21,7 +19,6 @@ pub enum Route {
     Trace(String),
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
-    /// The metrics.
     Metrics,
     /// The process lives.
     Health,
@@ -54,7 +51,7 @@ pub enum NoRoute {
     NotFound {
         /// What was asked for.
         path: String,
-        /// What exists at this door.
+        /// What exists on this listener.
         routes: Vec<&'static str>,
     },
     /// Another method is needed.
@@ -62,7 +59,6 @@ pub enum NoRoute {
     Method {
         /// What was asked for.
         path: String,
-        /// How.
         method: String,
         /// How it should be.
         takes: &'static str,
@@ -85,17 +81,17 @@ const OPERATORS: [&str; 11] = [
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
-pub fn find(door: &AdminListener, method: &Method, path: &str) -> Result<Route, NoRoute> {
+pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Route, NoRoute> {
     let not_found = || {
         let mut routes = HEALTH.to_vec();
-        if *door != AdminListener::Probe {
+        if *listener != AdminListener::Probe {
             routes.extend(OPERATORS);
         }
         NoRoute::NotFound { path: path.to_owned(), routes }
     };
     let route = at(path).ok_or_else(not_found)?;
     let health = matches!(route, Route::Health | Route::Ready | Route::Metrics);
-    if *door == AdminListener::Probe && !health {
+    if *listener == AdminListener::Probe && !health {
         return Err(not_found());
     }
     let takes = match route {

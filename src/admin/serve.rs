@@ -1,6 +1,6 @@
 //! Connections of the operators' ports: accepted within bounds, read within bounds, answered by [`super::api`].
 //!
-//! Each door has its own bound of connections, so that a flooded port never shuts the socket that takes rollbacks.
+//! Each listener has its own limit of connections, so that a flooded port never shuts the socket that takes rollbacks.
 //! A connection that sends nothing, or half a request, ends in bounded time.
 
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use super::ofrep;
 use super::reply::{ApiError, Reply};
 use crate::wire::media;
 
-/// Open connections a door.
+/// Open connections of one listener.
 const CONNECTIONS: usize = 128;
 /// The longest body.
 const BODY: usize = 64 * 1024;
@@ -39,14 +39,14 @@ const HEAD_TIME: Duration = Duration::from_secs(75);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a TCP port until the runtime ends.
-pub(super) async fn tcp(listener: TcpListener, door: AdminListener, view: Rc<ApiContext>) {
+pub(super) async fn tcp(socket: TcpListener, listener: AdminListener, view: Rc<ApiContext>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-        match listener.accept().await {
+        match socket.accept().await {
             Ok((stream, _)) => {
                 // Without it an answer may wait for the peer's delayed acknowledgement; failing costs that time only.
                 let _ = stream.set_nodelay(true);
-                connection(stream, door.clone(), &view, slot);
+                connection(stream, listener.clone(), &view, slot);
             }
             Err(error) => rest(&error).await,
         }
@@ -74,15 +74,15 @@ async fn rest(error: &std::io::Error) {
 
 fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    door: AdminListener,
+    listener: AdminListener,
     view: &Rc<ApiContext>,
     slot: OwnedSemaphorePermit,
 ) {
     let view = Rc::clone(view);
     tokio::task::spawn_local(async move {
         let service = service_fn(move |request: Request<Incoming>| {
-            let (view, door) = (Rc::clone(&view), door.clone());
-            async move { Ok::<Reply, Infallible>(request_of(&view, &door, request).await) }
+            let (view, listener) = (Rc::clone(&view), listener.clone());
+            async move { Ok::<Reply, Infallible>(request_of(&view, &listener, request).await) }
         });
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(BODY);
@@ -92,12 +92,12 @@ fn connection(
     });
 }
 
-async fn request_of(view: &ApiContext, door: &AdminListener, request: Request<Incoming>) -> Reply {
+async fn request_of(view: &ApiContext, listener: &AdminListener, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let mut reply = match ofrep::preflight(door, &head) {
+    let mut reply = match ofrep::preflight(listener, &head) {
         Some(reply) => reply,
         None => match read(&head, body).await {
-            Ok(body) => api::answer(view, door, &head, &body).await,
+            Ok(body) => api::answer(view, listener, &head, &body).await,
             Err(problem) => problem.reply(),
         },
     };

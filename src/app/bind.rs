@@ -38,7 +38,6 @@ impl InheritedSockets {
 /// What the ports are called in flags.yaml, and where they should be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestedPorts {
-    /// `listen`.
     pub(super) listen: SocketAddr,
     /// `admin.listen`.
     pub(super) admin: SocketAddr,
@@ -46,7 +45,6 @@ pub(super) struct RequestedPorts {
     pub(super) probe: Option<SocketAddr>,
 }
 
-/// The ports, bound.
 #[derive(Debug)]
 pub(super) struct BoundPorts {
     pub(super) listen: TcpListener,

@@ -13,7 +13,7 @@ use crate::decide::policy::Policy;
 use crate::decide::unusable_stable::UnusableStable;
 use crate::describe::unusable_stable::problem;
 use crate::flags::compile::{Compiled, compile};
-use crate::flags::{Environment, FlagsError, Reading, render};
+use crate::flags::{Environment, FlagsError, LoadedFlags, render};
 use crate::state::inbox::FlagsRead;
 
 /// What the process starts with.
@@ -28,20 +28,20 @@ pub(super) struct InitialFlags {
 /// Chooses between the file and the last good copy. `unserved`: whom a policy would leave without a provider.
 pub(super) fn choose(
     path: &Path,
-    reading: Reading,
+    flags_read: LoadedFlags,
     last_good: Option<&str>,
     environment: &Environment,
     strict: bool,
     unserved: impl Fn(&Policy) -> Vec<UnusableStable>,
 ) -> Result<InitialFlags, StartError> {
-    let known = reading.hash;
-    let errors = match &reading.result {
+    let known = flags_read.hash;
+    let errors = match &flags_read.result {
         Ok(compiled) => {
             let errors: Vec<_> = unserved(&compiled.policy).iter().map(|found| compiled.error_of(found)).collect();
             if errors.is_empty() {
                 let policy = Arc::clone(&compiled.policy);
                 let errors = Vec::new();
-                let flags = FirstFlags { read: to_flags_read(reading), from_last_good: false, errors };
+                let flags = FirstFlags { read: to_flags_read(flags_read), from_last_good: false, errors };
                 return Ok(InitialFlags { policy, flags, known });
             }
             errors
@@ -70,14 +70,14 @@ pub(super) fn choose(
         shown,
         warnings,
         hash: known,
-        modified: reading.modified,
+        modified: flags_read.modified,
     };
     Ok(InitialFlags { policy, flags: FirstFlags { read, from_last_good: true, errors }, known })
 }
 
 /// A reading as control takes it.
-pub(super) fn to_flags_read(reading: Reading) -> FlagsRead {
-    let Reading { result, text, hash, modified, .. } = reading;
+pub(super) fn to_flags_read(flags_read: LoadedFlags) -> FlagsRead {
+    let LoadedFlags { result, text, hash, modified, .. } = flags_read;
     let placed = |errors: Vec<FlagsError>| errors.iter().map(FlagsError::without_source).collect();
     match result {
         Ok(Compiled { policy, warnings, shown, .. }) => {

@@ -52,8 +52,8 @@ pub fn rollouts_of(flags: &Path) -> Option<Vec<String>> {
 /// # Errors
 /// Where the directory cannot be written; the text names it.
 pub fn write_lock(state: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<()> {
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", state.display()));
-    there(state).and_then(|()| locks::write_lock(state, rollout, lock)).map_err(told)
+    let with_path = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", state.display()));
+    there(state).and_then(|()| locks::write_lock(state, rollout, lock)).map_err(with_path)
 }
 
 // A directory that root's command has to make belongs to whoever has the one above.

@@ -47,7 +47,6 @@ impl Drop for Registration {
     }
 }
 
-/// What is listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// All that run and are believed, by pid.
@@ -135,7 +134,7 @@ pub fn process_identity() -> (u32, String) {
 fn write(dir: &Path, entry: &RegistryEntry) -> io::Result<Registration> {
     DirHandle::make(dir, 0o755)?;
     let folder = itself(dir)?;
-    if !is_believed(&folder) {
+    if !is_owner_trusted(&folder) {
         let why = "it belongs to another user, or others may write into it";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
@@ -154,12 +153,12 @@ fn itself(dir: &Path) -> io::Result<DirHandle> {
 }
 
 // Others may look, only its owner may write: a command trusts what it finds here.
-fn is_believed(folder: &DirHandle) -> bool {
+fn is_owner_trusted(folder: &DirHandle) -> bool {
     is_trusted(folder.owner()) && !folder.is_shared()
 }
 
 fn read(folder: &DirHandle, listed: &mut Listed) {
-    if !is_believed(folder) {
+    if !is_owner_trusted(folder) {
         return listed.others.push(folder.owner());
     }
     for name in folder.names().unwrap_or_default() {
@@ -170,7 +169,7 @@ fn read(folder: &DirHandle, listed: &mut Listed) {
             continue;
         }
         let Ok(entry) = serde_json::from_slice::<RegistryEntry>(&text) else { continue };
-        if !lives(&entry) {
+        if !is_running(&entry) {
             let _ = folder.remove(name);
         } else if user_of(entry.pid).is_some_and(|user| user != owner) {
             listed.others.extend(user_of(entry.pid));
@@ -187,7 +186,7 @@ fn user_of(pid: u32) -> Option<u32> {
     ids.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn lives(entry: &RegistryEntry) -> bool {
+fn is_running(entry: &RegistryEntry) -> bool {
     match born(entry.pid) {
         Some(born) => entry.born.is_empty() || entry.born == born,
         // Without /proc nothing can be told, and a stale entry does less harm than a missing one.

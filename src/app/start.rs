@@ -23,7 +23,7 @@ use crate::decide::exposure::{BoundAddresses, Sockets};
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::timestamp::Timestamp;
 use crate::flags::watch::Watcher;
-use crate::flags::{self, Environment, Reading};
+use crate::flags::{self, Environment, LoadedFlags};
 use crate::state::access_log::AccessLogQueue;
 use crate::state::inbox::{Inbox, Input, inbox};
 use crate::state::snapshot::SnapshotCell;
@@ -183,13 +183,13 @@ impl Running {
 
     /// What asks it to end.
     #[must_use]
-    pub fn stopper(&self) -> Stopper {
+    pub fn stop_handle(&self) -> Stopper {
         Stopper(self.word.clone())
     }
 
     /// Ends it once nothing is in flight.
     pub fn request_drain(&self) {
-        self.stopper().request_drain();
+        self.stop_handle().request_drain();
     }
 
     /// Waits until it has ended.
@@ -221,8 +221,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let environment = Environment::process().with_sockets(sockets.clone());
     let system = |what| move |error| StartError::System { what, error };
     let path = std::path::absolute(&options.flags).unwrap_or_else(|_| options.flags.clone());
-    let reading = flags::read(&path, &environment);
-    let state = state_dir(&options, &reading);
+    let flags_read = flags::read(&path, &environment);
+    let state = state_dir(&options, &flags_read);
     let state = std::path::absolute(&state).unwrap_or(state);
     let traces = CreatedFiles::look(&state);
     let opened = store::open(&state, clock::unix())?;
@@ -230,7 +230,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let mut notes = opened.notes.clone();
     let unserved = |policy: &Policy| control::rollouts_without_stable_at_start(policy, &opened.states);
     let last_good = opened.last_good.as_deref();
-    let first = initial_flags::choose(&path, reading, last_good, &environment, options.strict, unserved);
+    let first = initial_flags::choose(&path, flags_read, last_good, &environment, options.strict, unserved);
     let bound = first.and_then(|first| {
         let BoundAddresses { listen, admin } = sockets.reached(&first.policy.fixed);
         let wanted = RequestedPorts { listen, admin, probe: first.policy.fixed.probe };
@@ -301,7 +301,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })
         .map_err(system("the admin port"))?;
-    let watcher = Watcher::start(path.clone(), environment, first.known, taker(inbox.clone()))
+    let watcher = Watcher::start(path.clone(), environment, first.known, forward_to_control(inbox.clone()))
         .map_err(system("the watcher of flags.yaml"))?;
 
     // Best effort, as what it writes is.
@@ -349,10 +349,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     })
 }
 
-fn state_dir(options: &Options, reading: &Reading) -> PathBuf {
-    let named = match &reading.result {
+fn state_dir(options: &Options, flags_read: &LoadedFlags) -> PathBuf {
+    let named = match &flags_read.result {
         Ok(compiled) => compiled.policy.fixed.state.clone(),
-        Err(_) => initial_flags::state_hint(&reading.text).map(PathBuf::from),
+        Err(_) => initial_flags::state_hint(&flags_read.text).map(PathBuf::from),
     };
     store::dir::resolve(options.state.as_deref().or(named.as_deref()), |name| std::env::var_os(name))
 }
@@ -371,10 +371,10 @@ fn prober() -> control::Prober {
 
 /// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a
 /// version of the file that is dropped would never be looked at again.
-fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
+fn forward_to_control(inbox: Inbox) -> impl FnMut(LoadedFlags) + Send + 'static {
     const TRIES: usize = 500;
-    move |reading| {
-        let read = initial_flags::to_flags_read(reading);
+    move |flags_read| {
+        let read = initial_flags::to_flags_read(flags_read);
         for _ in 0..TRIES {
             if inbox.put(Input::Flags(read.clone())) {
                 return;

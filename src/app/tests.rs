@@ -101,7 +101,7 @@ fn a_second_start_on_the_same_state_is_refused_and_names_the_process() {
     let error = home.start().unwrap_err().to_string();
     let pid = std::process::id();
     assert!(error.contains(&format!("is in use by another serin (process {pid})")), "{error}");
-    running.stopper().end_now();
+    running.stop_handle().end_now();
     running.wait().unwrap();
 }
 
@@ -109,7 +109,7 @@ fn a_second_start_on_the_same_state_is_refused_and_names_the_process() {
 fn a_broken_file_starts_with_the_copy_that_was_good_last() {
     let home = Home::new(GOOD);
     let running = home.start().unwrap();
-    running.stopper().end_now();
+    running.stop_handle().end_now();
     running.wait().unwrap();
 
     home.write(&GOOD.replace("percent: 25%", "percnt: 25%"));
@@ -118,7 +118,7 @@ fn a_broken_file_starts_with_the_copy_that_was_good_last() {
     assert!(status.flags.from_last_good);
     assert!(status.flags.errors.iter().any(|error| error.problem.contains("percnt")), "{:?}", status.flags.errors);
     assert_eq!(status.rollouts[0].percent, Percent::from_hundredths(2500).unwrap());
-    running.stopper().end_now();
+    running.stop_handle().end_now();
     running.wait().unwrap();
 
     let strict = Options { strict: true, ..home.options() };
@@ -146,7 +146,7 @@ fn a_port_that_is_taken_is_told() {
     assert!(error.starts_with(&format!("admin.listen: {address} is in use: find the process that uses it")), "{error}");
     // Nothing is left behind: the same state can be had at once.
     let running = home.start().unwrap();
-    running.stopper().end_now();
+    running.stop_handle().end_now();
     running.wait().unwrap();
 }
 
@@ -156,14 +156,14 @@ fn a_lock_file_is_obeyed_and_what_is_in_force_is_told() {
     let running = home.start().unwrap();
     let chat = |in_force: &offline::InForce| in_force.rollouts.get("chat").copied();
     let quarter = Percent::from_hundredths(2500);
-    until("the first share is told", || offline::in_force(&home.state()).filter(|told| chat(told) == quarter));
+    until("the first share is told", || offline::in_force(&home.state()).filter(|state| chat(state) == quarter));
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(1), actor: "ana".into(), reason: "by hand".into() };
     offline::write_lock(&home.state(), Some("chat"), &lock).unwrap();
-    until("the lock is in force", || offline::in_force(&home.state()).filter(|told| chat(told) == Some(Percent::ZERO)));
-    until("the status shows it", || {
-        Some(running.status()).filter(|now| now.rollouts[0].standing == OverallPhase::Locked)
+    until("the lock is in force", || {
+        offline::in_force(&home.state()).filter(|state| chat(state) == Some(Percent::ZERO))
     });
-    running.stopper().end_now();
+    until("the status shows it", || Some(running.status()).filter(|now| now.rollouts[0].phase == OverallPhase::Locked));
+    running.stop_handle().end_now();
     running.wait().unwrap();
 }
 
@@ -179,8 +179,8 @@ fn a_new_file_is_taken_and_what_needs_a_restart_is_told() {
     let five = Percent::from_hundredths(500).unwrap();
     let status =
         until("the new share is in force", || Some(running.status()).filter(|now| now.rollouts[0].percent == five));
-    let told = "`listen` was changed from 127.0.0.1:0 to 127.0.0.1:1, which needs a restart";
-    assert!(status.flags.warnings.iter().any(|warning| warning.starts_with(told)), "{:?}", status.flags.warnings);
-    running.stopper().end_now();
+    let text = "`listen` was changed from 127.0.0.1:0 to 127.0.0.1:1, which needs a restart";
+    assert!(status.flags.warnings.iter().any(|warning| warning.starts_with(text)), "{:?}", status.flags.warnings);
+    running.stop_handle().end_now();
     running.wait().unwrap();
 }

@@ -25,7 +25,6 @@ const LARGEST: usize = 32 * 1024 * 1024;
 /// A way to a sidecar.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Transport {
-    /// The socket.
     Socket(PathBuf),
     /// `host:port`, and what to show there.
     Tcp {
@@ -225,10 +224,10 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 async fn exchange(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
-    let told = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let text_of = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text_of)?;
     let answered = async {
-        let answer = sender.send_request(request).await.map_err(told)?;
+        let answer = sender.send_request(request).await.map_err(text_of)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error.to_string())?;
         Ok((status, body.to_bytes()))

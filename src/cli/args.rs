@@ -6,8 +6,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, healthcheck, history, rollback, run, schema, simulate, sleep,
-    status, version, why,
+    Outcome, bucket, change, check, completions, demo, healthcheck, history, inject, rollback, run, schema, simulate,
+    sleep, status, version, why,
 };
 use crate::app;
 
@@ -29,7 +29,6 @@ pub struct Cli {
     command: Command,
 }
 
-/// One command.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the sidecar: the application's base URL becomes its `listen` address.
@@ -61,6 +60,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check the sidecar on this machine: exit code 0 if it is ready, else 1. For containers.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Add the sidecar to Kubernetes manifests, and set the application's base URL.
+    Inject(inject::InjectArgs),
     /// Wait for a number of seconds: a preStop hook for an image without a shell.
     Sleep(sleep::SleepArgs),
     /// Print a completion script for a shell.
@@ -88,6 +89,7 @@ impl Cli {
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Healthcheck(args) => healthcheck::run(args),
+            Command::Inject(args) => inject::run(args),
             Command::Sleep(args) => sleep::run(args),
             Command::Completions(args) => completions::run(args),
         }
@@ -118,13 +120,13 @@ mod tests {
         let mut command = Cli::command();
         let help = command.find_subcommand_mut("resume").unwrap().render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for told in [
+        for message in [
             "After a rollback the ramp starts again at its first stage",
             "at 0% until the canary has answered a probe, then at the first stage",
             "paused it keeps its share, and the ramp continues from there",
             "With --at this share is in force at once, without a probe",
         ] {
-            assert!(help.contains(told), "no `{told}` in {help}");
+            assert!(help.contains(message), "no `{message}` in {help}");
         }
         assert!(!help.contains("where it stood"), "{help}");
     }
@@ -132,8 +134,8 @@ mod tests {
     #[test]
     fn a_share_and_a_reason_are_checked_on_the_way_in() {
         let error = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
-        let told = error("serin rollback chat --to 0.1");
-        assert!(told.contains("`0.1` could be"), "{told}");
+        let text = error("serin rollback chat --to 0.1");
+        assert!(text.contains("`0.1` could be"), "{text}");
         let long = format!("serin pause chat --reason {}", "a".repeat(501));
         assert!(error(&long).contains("the reason has more than 500 characters: shorten it"));
         assert!(error("serin history --limit 0").contains("0 is not in 1..=1000"));

@@ -16,7 +16,7 @@ use super::{Exit, Failure, Outcome};
 use crate::decide::bucket::bucket;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::printable::printable;
-use crate::decide::route::{InForceShare, arm_of_user};
+use crate::decide::route::{RouteShare, arm_of_user};
 use crate::decide::units::{Arm, Bucket, Percent};
 use crate::flags::{self, Environment};
 
@@ -112,7 +112,7 @@ impl Split {
     }
 
     fn arm(&self, user: &[u8]) -> Option<Arm> {
-        let share = InForceShare { percent: self.percent?, buckets_only: false };
+        let share = RouteShare { percent: self.percent?, buckets_only: false };
         arm_of_user(&self.salt, &self.pins, share, Some(user)).map(|(arm, _)| arm)
     }
 }
@@ -214,11 +214,11 @@ mod tests {
         std::fs::write(&file, [providers, rollouts].concat()).unwrap();
         let path = file.to_str().unwrap();
         assert_eq!(ran(&["123", "--flags", path, "--rollout", "chat"], b"").unwrap(), "123  3128  canary\n");
-        let told = ran(&["123", "--flags", path, "--rollout", "chut"], b"").unwrap_err();
-        assert_eq!(told, "there is no rollout named `chut`; there are: chat");
+        let error = ran(&["123", "--flags", path, "--rollout", "chut"], b"").unwrap_err();
+        assert_eq!(error, "there is no rollout named `chut`; there are: chat");
         std::fs::write(&file, "rollouts: 3\n").unwrap();
-        let told = ran(&["123", "--flags", path, "--rollout", "chat"], b"").unwrap_err();
-        assert!(told.contains("rollouts"), "{told}");
+        let error = ran(&["123", "--flags", path, "--rollout", "chat"], b"").unwrap_err();
+        assert!(error.contains("rollouts"), "{error}");
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     if also.json {
         output::print_json(&reply);
     } else {
-        output::print(&told(&reply, verb, Style::of_stdout()));
+        output::print(&render(&reply, verb, Style::of_stdout()));
     }
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }
@@ -138,7 +138,7 @@ pub(super) fn post(
     by_any(&target.vias, &Method::POST, &path, Some(body), PATIENCE).map_err(|error| Failure::failed(error.to_string()))
 }
 
-pub(super) fn told(reply: &ChangeReply, verb: &str, style: Style) -> String {
+pub(super) fn render(reply: &ChangeReply, verb: &str, style: Style) -> String {
     let mut text = String::new();
     let done = match verb {
         "resume" => "resumed",

@@ -108,7 +108,7 @@ fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
 /// Users of stable whom nobody would serve. What is known of rollouts that `auto` has moved is in no file.
 fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
     let found = unusable_stable::unusable_stables(&compiled.policy, unusable_stable::is_pinned_to_canary);
-    let told = found.iter().map(|found| {
+    let lines = found.iter().map(|found| {
         let mut error = compiled.error_of(found);
         let rollout = found.rollout.as_ref().and_then(|name| compiled.policy.rollout(name));
         let canary = rollout.and_then(|rollout| rollout.canary.as_ref());
@@ -121,7 +121,7 @@ fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
         }
         error
     });
-    told.collect()
+    lines.collect()
 }
 
 /// What is right and still should be known.
@@ -158,12 +158,12 @@ fn accepted_text(
     [seen, probed]: [Vec<String>; 2],
     masked: bool,
 ) -> String {
-    let told = match compiled.warnings.len() {
+    let warning_count = match compiled.warnings.len() {
         0 => String::new(),
         1 => ", with a warning below".to_owned(),
         many => format!(", with {many} warnings below"),
     };
-    let mut text = format!("{file}: valid{told}\n\n{}", summary::text(&compiled.policy, masked));
+    let mut text = format!("{file}: valid{warning_count}\n\n{}", summary::text(&compiled.policy, masked));
     let mut paragraph = |lines: Vec<String>| {
         if !lines.is_empty() {
             text.push('\n');

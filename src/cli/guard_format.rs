@@ -18,7 +18,7 @@ const RUN: u64 = 3;
 
 /// How much speaks against the canary, and how much it takes.
 pub(super) fn evidence(guard: &Guard) -> String {
-    let mut told = format!(
+    let mut text = format!(
         "evidence {} of {} that it fails more often than stable",
         number(guard.failing.evidence),
         number(guard.bound)
@@ -26,20 +26,20 @@ pub(super) fn evidence(guard: &Guard) -> String {
     let others = [(&guard.slow, "that it is slower"), (&guard.refusing, "that it refuses more")];
     for (compared, what) in others {
         if let Some(compared) = compared {
-            told.push_str(&format!(", {} {what}", number(compared.evidence)));
+            text.push_str(&format!(", {} {what}", number(compared.evidence)));
         }
     }
     // Four numbers more would hide the ones above, so they are told where they say something.
     for (compared, what) in of_answers(guard) {
         if let Some(compared) = compared.filter(|compared| compared.evidence > 1.0 && compared.above_floor) {
             let (evidence, bound) = (number(compared.evidence), number(guard.answers_bound));
-            told.push_str(&format!(", {evidence} of {bound} that more of its responses {what}"));
+            text.push_str(&format!(", {evidence} of {bound} that more of its responses {what}"));
         }
     }
     if guard.failures_in_a_row >= RUN {
-        told.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
+        text.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
     }
-    told
+    text
 }
 
 /// What is compared of answers that no status calls bad, and what such answers do.
@@ -60,12 +60,12 @@ pub(super) fn answers(arm: &ArmAnswers) -> Option<String> {
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
     let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{} {name}", percent(share / 100.0))).collect();
     let gap = arm.mean_gap_seconds.map(|gap| format!("{:.0} ms between outputs", gap * 1000.0));
-    let told: Vec<String> = [(!shares.is_empty()).then(|| shares.join(", ")), gap].into_iter().flatten().collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    let parts: Vec<String> = [(!shares.is_empty()).then(|| shares.join(", ")), gap].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Whether anything speaks against the canary.
-pub(super) fn is_doubt(guard: &Guard) -> bool {
+pub(super) fn has_evidence(guard: &Guard) -> bool {
     let all = [Some(&guard.failing), guard.slow.as_ref(), guard.refusing.as_ref()];
     let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared));
     all.flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor) || guard.failures_in_a_row >= RUN
@@ -93,8 +93,8 @@ const LISTED: usize = 4;
 
 /// Why attempts failed, a line each: `canary, connect: 17 of 24: certificate has expired (last 2s ago); ...`.
 pub(super) fn failed_as(rollout: &Rollout, now: UnixMillis) -> Vec<String> {
-    let told = rollout.seen.iter().take(LISTED);
-    told.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Timestamp(now))))).collect()
+    let causes = rollout.seen.iter().take(LISTED);
+    causes.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Timestamp(now))))).collect()
 }
 
 /// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`:
@@ -148,9 +148,9 @@ pub(super) fn in_flight(rollout: &Rollout) -> Vec<String> {
         let ages = [(below_5s, "5s"), (below_30s, "30s"), (below_2m, "2m"), (below_10m, "10m")];
         let ages = ages.into_iter().map(|(count, age)| (count, format!("for less than {age}")));
         let ages = ages.chain([(longer, "for longer".to_owned())]).filter(|(count, _)| *count > 0);
-        let told: Vec<String> = ages.map(|(count, age)| format!("{count} {age}")).collect();
-        let told = if told.is_empty() { String::new() } else { format!(", without output: {}", told.join(", ")) };
-        format!("{} at {name}{told}", arm.requests)
+        let parts: Vec<String> = ages.map(|(count, age)| format!("{count} {age}")).collect();
+        let text = if parts.is_empty() { String::new() } else { format!(", without output: {}", parts.join(", ")) };
+        format!("{} at {name}{text}", arm.requests)
     })
     .collect()
 }
@@ -176,14 +176,14 @@ pub(super) fn counted(counted: &BothArms) -> String {
 
 fn rate(rate: &Rate) -> String {
     let Rate { requests, events, low_percent, high_percent, .. } = rate;
-    let told = |share: f64| percent(share / 100.0);
+    let share_text = |share: f64| percent(share / 100.0);
     match rate.percent {
         Some(share) => {
             format!(
                 "{events} of {requests} ({}, between {} and {})",
-                told(share),
-                told(*low_percent),
-                told(*high_percent)
+                share_text(share),
+                share_text(*low_percent),
+                share_text(*high_percent)
             )
         }
         None => "no request".to_owned(),

@@ -59,12 +59,12 @@ pub fn run(args: &HistoryArgs) -> Outcome {
     if args.json {
         output::print_json(&reply);
     } else {
-        output::print(&told(&reply.events, Style::of_stdout()));
+        output::print(&render(&reply.events, Style::of_stdout()));
     }
     Ok(Exit::Done)
 }
 
-fn told(events: &[HistoryEntry], style: Style) -> String {
+fn render(events: &[HistoryEntry], style: Style) -> String {
     if events.is_empty() {
         return "no events yet\n".to_owned();
     }
@@ -128,10 +128,10 @@ mod tests {
         let events =
             [event(Some("chat"), "rollback", 10.0, 0.0, "too many\nfailures"), event(None, "reload", 0.0, 0.0, "")];
         assert_eq!(
-            told(&events, Style::PLAIN),
+            render(&events, Style::PLAIN),
             "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures\n\
              2026-11-21 07:56:02Z  -     reload               guard  (no reason given)\n"
         );
-        assert_eq!(told(&[], Style::PLAIN), "no events yet\n");
+        assert_eq!(render(&[], Style::PLAIN), "no events yet\n");
     }
 }

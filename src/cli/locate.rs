@@ -112,13 +112,13 @@ pub(super) fn one_of(found: Located) -> Result<AdminEndpoint, Failure> {
             "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
              --admin URL connects to one elsewhere{}",
             state.display(),
-            not_believed(&others)
+            untrusted_note(&others)
         ))),
     }
 }
 
 /// What to do about sidecars of other users.
-pub(super) fn not_believed(others: &[u32]) -> String {
+pub(super) fn untrusted_note(others: &[u32]) -> String {
     match others {
         [] => String::new(),
         [first, ..] => format!(

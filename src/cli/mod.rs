@@ -16,6 +16,7 @@ mod fixtures;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;
+pub mod inject;
 mod locate;
 mod output;
 pub mod rollback;
@@ -35,9 +36,7 @@ use crate::decide::printable::printable_lines;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
     Done,
-    /// It failed.
     Failed,
     /// The arguments or the file are wrong.
     Usage,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::api_call::{CallError, by_any};
-use super::locate::{AdminEndpoint, LocateArgs, Located, not_believed, several};
+use super::locate::{AdminEndpoint, LocateArgs, Located, several, untrusted_note};
 use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
@@ -74,7 +74,7 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     if args.json {
         output::print_json(&report);
     } else if report.exit() != Exit::Failed || report.confirmed > 0 {
-        output::print(&told(&report, args, Style::of_stdout()));
+        output::print(&render(&report, args, Style::of_stdout()));
     }
     match report.exit() {
         Exit::Done => Ok(Exit::Done),
@@ -176,7 +176,7 @@ pub(super) fn roll_back(args: &RollbackArgs, targets: &[AdminEndpoint], patience
     let mut report =
         RollbackReport { processes: targets.len(), milliseconds, durable: true, ..RollbackReport::default() };
     for (target, answers) in targets.iter().zip(answers) {
-        judge(args, target, answers, &mut report);
+        add_to_report(args, target, answers, &mut report);
     }
     report
 }
@@ -235,7 +235,8 @@ fn by_file(
         let failed = written.is_err();
         tell(Acknowledgement::Written(written));
         while !failed && clock::now() < deadline {
-            if let Some(shown) = offline::in_force(&state).filter(|shown| obeys(shown, before, rollout.as_deref(), to))
+            if let Some(shown) =
+                offline::in_force(&state).filter(|shown| is_lock_in_force(shown, before, rollout.as_deref(), to))
             {
                 return tell(Acknowledgement::Shown(shown));
             }
@@ -246,7 +247,7 @@ fn by_file(
 }
 
 /// Whether a process shows the lock: it has published since, and nothing it names is above the share.
-fn obeys(shown: &InForce, before: u64, rollout: Option<&str>, to: Percent) -> bool {
+fn is_lock_in_force(shown: &InForce, before: u64, rollout: Option<&str>, to: Percent) -> bool {
     let mut meant = shown.rollouts.iter().filter(|(name, _)| rollout.is_none_or(|rollout| rollout == *name));
     let exists = rollout.is_none_or(|rollout| shown.rollouts.contains_key(rollout));
     shown.revision > before && exists && meant.all(|(_, percent)| *percent <= to)
@@ -266,7 +267,7 @@ pub(super) fn segment(name: &str) -> String {
         .collect()
 }
 
-fn judge(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAnswers, report: &mut RollbackReport) {
+fn add_to_report(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAnswers, report: &mut RollbackReport) {
     let confirmed = answers.confirmed();
     let on_disk = matches!(answers.written, Some(Ok(())));
     match answers.api {
@@ -320,7 +321,7 @@ fn judge(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAnswers, r
 
 // === Telling ===
 
-pub(super) fn told(report: &RollbackReport, args: &RollbackArgs, style: Style) -> String {
+pub(super) fn render(report: &RollbackReport, args: &RollbackArgs, style: Style) -> String {
     let RollbackReport { processes, confirmed, milliseconds, .. } = report;
     let summary = format!("in force in {confirmed} of {processes} processes, {milliseconds} ms");
     let mut text = if confirmed == processes { style.green(&summary) } else { style.red(&summary) };
@@ -366,7 +367,7 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> O
         }
         Err(error) => format!("nothing is running here, and no lock can be written for the next start: {error}"),
     };
-    let message = message + &not_believed(others);
+    let message = message + &untrusted_note(others);
     if args.json {
         let report = RollbackReport { errors: vec![message], ..RollbackReport::default() };
         output::print_json(&report);

@@ -73,7 +73,7 @@ fn serve(args: &RunArgs) -> Outcome {
     let options =
         Options { state: args.state.clone(), strict: args.strict, inherit: true, ..Options::new(args.flags.clone()) };
     let running = app::start(options).map_err(failure)?;
-    app::watch_signals(running.stopper(), running.access_log())
+    app::watch_signals(running.stop_handle(), running.access_log())
         .map_err(|error| Failure::failed(format!("signals cannot be watched: {error}")))?;
     announce(&running, args.log_format);
     running.wait().map_err(|ended| Failure::failed(ended.to_string()))?;
@@ -92,14 +92,14 @@ pub fn failure(error: StartError) -> Failure {
 
 fn announce(running: &Running, format: LogFormat) {
     let status = running.status();
-    let place = Place {
+    let place = ListenAddresses {
         listen: running.proxy.to_string(),
         admin: running.admin.to_string(),
         probe: running.probe.map(|probe| probe.to_string()),
         state: running.state.display().to_string(),
     };
     match format {
-        LogFormat::Text => output::print(&told(&place, &running.notes, &status)),
+        LogFormat::Text => output::print(&render(&place, &running.notes, &status)),
         LogFormat::Json => {
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),
@@ -112,7 +112,7 @@ fn announce(running: &Running, format: LogFormat) {
                 "serving"
             );
             for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
-                tracing::info!(rollout = rollout.name, percent = %rollout.percent, phase = rollout.standing.as_str(), reason = rollout.reason, "rollout");
+                tracing::info!(rollout = rollout.name, percent = %rollout.percent, phase = rollout.phase.as_str(), reason = rollout.reason, "rollout");
             }
             for warning in warnings(&running.notes, &status) {
                 tracing::warn!("{warning}");
@@ -123,14 +123,14 @@ fn announce(running: &Running, format: LogFormat) {
 
 /// Where a sidecar serves.
 #[derive(Debug)]
-struct Place {
+struct ListenAddresses {
     listen: String,
     admin: String,
     probe: Option<String>,
     state: String,
 }
 
-fn told(place: &Place, notes: &[String], status: &Status) -> String {
+fn render(place: &ListenAddresses, notes: &[String], status: &Status) -> String {
     let mut text = format!("serin {}, pid {}\n", env!("CARGO_PKG_VERSION"), std::process::id());
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "  {key:<8} {value}");

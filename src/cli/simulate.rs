@@ -181,7 +181,7 @@ fn examine(args: &SimulateArgs, subject: TestedRollout, style: Style) -> Result<
     let report = answer(&question, args);
     if let Some(html) = &args.html {
         let typical = u64::try_from(report.serin().typical).unwrap_or_default();
-        let picture = example_run(&question.contest(), question.seed.wrapping_add(typical));
+        let picture = example_run(&question.comparison(), question.seed.wrapping_add(typical));
         write(html, &page::of_report(&report, &picture))?;
     }
     Ok(if args.json { lines(&json::of_report(&report)) } else { report::text(&report, style) })
@@ -191,9 +191,9 @@ fn answer(question: &SimulationInputs, args: &SimulateArgs) -> ComparisonReport 
     let runs = Runs::new(question.runs, question.seed);
     let runs = Runs { threads: args.threads.unwrap_or(runs.threads), ..runs };
     let progress = Progress::on_terminal(question.runs, args.quiet);
-    let standings = rule_results(&question.contest(), &runs, |done| progress.tell(done));
+    let results = rule_results(&question.comparison(), &runs, |done| progress.report(done));
     progress.end();
-    ComparisonReport { question: question.clone(), standings }
+    ComparisonReport { question: question.clone(), results }
 }
 
 fn lines(value: &serde_json::Value) -> String {

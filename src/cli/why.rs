@@ -111,9 +111,9 @@ fn decided(rollout: Rollout, events: Vec<HistoryEntry>) -> RolloutAnswer {
     let mut events = events.into_iter().filter(|event| !Action::from(event.action.clone()).decides_nothing());
     let decision = events.next();
     let mut before = Vec::new();
-    let mut told = decision.as_ref().is_none_or(|decision| !decision.numbers.is_empty());
-    while let Some(event) = events.next().filter(|_| !told && before.len() < MOST_BEFORE) {
-        told = !event.numbers.is_empty();
+    let mut has_numbers = decision.as_ref().is_none_or(|decision| !decision.numbers.is_empty());
+    while let Some(event) = events.next().filter(|_| !has_numbers && before.len() < MOST_BEFORE) {
+        has_numbers = !event.numbers.is_empty();
         before.push(event);
     }
     RolloutAnswer { rollout, decision, before, history_error: None }

@@ -38,7 +38,6 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
 /// Other commands can wait for a slow disk.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The result of a task.
 enum TaskResult {
     BatchFinished(u64, Result<(), String>),
     ProbeFinished(Probe, Result<(), String>),

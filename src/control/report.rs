@@ -1,6 +1,6 @@
 //! The status, which the admin API, the dashboard and the metrics read.
 //!
-//! Decides nothing: percents and reasons come from the ruling that was published, and what a ramp waits for comes from
+//! Decides nothing: percents and reasons come from the published effective share, and what a ramp waits for comes from
 //! the outlook that it follows. Invariant: no status shows anything but what is in force.
 
 mod guard;
@@ -101,7 +101,7 @@ fn with_canary(
     now: Now,
 ) -> RolloutStatus {
     let (state, canary, name) = (rollout.state(), &rollout.config().canary, &entry.spec.name);
-    let (view, ruling) = (rollout.view(context), rollout.share_in_force(context));
+    let (view, effective) = (rollout.view(context), rollout.share_in_force(context));
     let outlook = next_promotion(&view, state, observation, now.unix);
     let waits_for = match rollout.proposed() {
         Some(proposal) => to_be_written(proposal, &context.disk.dir),
@@ -110,8 +110,8 @@ fn with_canary(
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
     RolloutStatus {
         canary: Some(rollout.config().provider.name.clone()),
-        standing: ruling.standing,
-        percent: ruling.percent,
+        phase: effective.phase,
+        percent: effective.percent,
         intent: match canary.percent {
             Intent::Auto => None,
             Intent::Pinned(percent) => Some(percent),
@@ -134,7 +134,7 @@ fn with_canary(
         guard: Some(guard::guard_status(rollout, &view, observation.users)),
         findings: rollout.incompatibilities(),
         causes: rollout.causes(now),
-        stable_fault: entry.stable_fault(ruling.percent),
+        stable_fault: entry.stable_fault(effective.percent),
         ..plain
     }
 }
@@ -142,7 +142,7 @@ fn with_canary(
 /// Requests without output, by arm and age.
 fn waiting(rollout: &Rollout, now: Now) -> [[u32; AGES.len() + 1]; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| {
-        let (counts, longer) = rollout.observer().waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
+        let (counts, longer) = rollout.collector().waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
         let mut all = [longer; AGES.len() + 1];
         all[..AGES.len()].copy_from_slice(&counts);
         all
@@ -164,7 +164,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         name: entry.spec.name.clone(),
         stable: entry.stable.name.clone(),
         canary: None,
-        standing: OverallPhase::Pinned,
+        phase: OverallPhase::Pinned,
         percent: Percent::ZERO,
         intent: None,
         reason: in_force::plain_route(),

@@ -43,7 +43,6 @@ pub struct Setup {
     pub first: FirstFlags,
     /// The path of flags.yaml, for the status.
     pub path: String,
-    /// The open store.
     pub store: OpenedStore,
     /// The state directory, which has the lock files.
     pub state_dir: PathBuf,

@@ -3,6 +3,7 @@
 mod committed;
 mod earlier;
 mod evidence;
+mod fixture_dirs;
 mod harness;
 mod health;
 mod kept_over_reloads;

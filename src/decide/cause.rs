@@ -15,7 +15,6 @@ use crate::wire::shape::Shape;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// There was no connection.
     NoConnection(NoConnection),
     /// Not a byte of the request was written before the connection ended.
     Unsent {
@@ -58,7 +57,6 @@ pub enum Cause {
     Withdrawn,
     /// A status that is no success, with the names of the error.
     Status {
-        /// The status.
         status: u16,
         /// The error's `type`.
         kind: Option<String>,
@@ -86,7 +84,6 @@ pub enum Cause {
     },
     /// What came is no answer.
     Malformed {
-        /// What it is.
         shape: Shape,
         /// Its media type.
         media: Option<String>,
@@ -180,11 +177,9 @@ pub enum NoConnection {
 pub enum ConnectStep {
     /// The name is looked up.
     Lookup,
-    /// TCP.
     Tcp,
     /// The egress proxy's tunnel.
     Egress,
-    /// TLS.
     Tls,
 }
 
@@ -194,16 +189,13 @@ pub enum ConnectStep {
 pub enum TlsFault {
     /// The certificate's issuer is not trusted.
     UnknownIssuer,
-    /// It has expired.
     Expired,
-    /// It is not valid yet.
     NotValidYet,
     /// It is for other names.
     WrongName {
         /// Some of them; none: not known.
         names: Vec<String>,
     },
-    /// It was revoked.
     Revoked,
     /// Something else is wrong with it.
     Untrusted {
@@ -218,7 +210,6 @@ pub enum TlsFault {
     NoCommonHttp,
     /// The other side refused.
     Refused {
-        /// Its alert.
         alert: String,
     },
     /// The connection ended.

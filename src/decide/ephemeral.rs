@@ -16,7 +16,6 @@ pub enum Ephemeral {
 }
 
 impl Ephemeral {
-    /// All of them.
     pub const ALL: [Ephemeral; 3] = [Ephemeral::Memory, Ephemeral::ContainerLayer, Ephemeral::EmptyDir];
 
     /// One word for programs.

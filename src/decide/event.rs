@@ -4,6 +4,7 @@
 //! its word, and a reason that an earlier version wrote as a sentence stays that sentence. Invariant: an event that is
 //! read from the disk equals the event that was written.
 
+mod action;
 mod actor;
 pub mod decision;
 
@@ -14,6 +15,7 @@ use super::incompatibility::Incompatibility;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
+pub use action::Action;
 pub use actor::Actor;
 pub use decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression, SHOWN_Z, finite};
 
@@ -49,181 +51,12 @@ impl Event {
     }
 }
 
-/// What was done.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum Action {
-    /// The process began, or a ramp did.
-    Start,
-    /// More users follow.
-    Promote,
-    /// The ramp came to its end.
-    Complete,
-    /// The canary was taken back.
-    Rollback,
-    /// One stage back.
-    StepBack,
-    /// The ramp is held for something that the guard found.
-    Hold,
-    /// Half of the users with each.
-    Confirm,
-    /// That ended well.
-    Confirmed,
-    /// That ended without a finding.
-    GiveUp,
-    /// A human held the ramp.
-    Pause,
-    /// A human let it go on.
-    Resume,
-    /// A new try by itself.
-    Retry,
-    /// A new try by the file.
-    Attempt,
-    /// The edited file changed the share.
-    Percent,
-    /// The edited ramp goes on.
-    Ramp,
-    /// The canary cannot be used.
-    Block,
-    /// It can again.
-    Unblock,
-    /// A file is in force.
-    Reload,
-    /// A file is not taken.
-    Refuse,
-    /// A breaker opened.
-    Open,
-    /// It closed.
-    Close,
-    /// The canary refuses what stable accepts.
-    Advise,
-    /// Something is not as it should be, or is so again.
-    Notice,
-    /// What was written never came into force.
-    Withdraw,
-    /// What another version called by this word.
-    Other(String),
-}
-
-impl Action {
-    /// All that this version does.
-    pub const ALL: [Action; 24] = [
-        Action::Start,
-        Action::Promote,
-        Action::Complete,
-        Action::Rollback,
-        Action::StepBack,
-        Action::Hold,
-        Action::Confirm,
-        Action::Confirmed,
-        Action::GiveUp,
-        Action::Pause,
-        Action::Resume,
-        Action::Retry,
-        Action::Attempt,
-        Action::Percent,
-        Action::Ramp,
-        Action::Block,
-        Action::Unblock,
-        Action::Reload,
-        Action::Refuse,
-        Action::Open,
-        Action::Close,
-        Action::Advise,
-        Action::Notice,
-        Action::Withdraw,
-    ];
-
-    /// The word in history and JSON.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Action::Start => "start",
-            Action::Promote => "promote",
-            Action::Complete => "complete",
-            Action::Rollback => "rollback",
-            Action::StepBack => "step_back",
-            Action::Hold => "hold",
-            Action::Confirm => "confirm",
-            Action::Confirmed => "confirmed",
-            Action::GiveUp => "give_up",
-            Action::Pause => "pause",
-            Action::Resume => "resume",
-            Action::Retry => "retry",
-            Action::Attempt => "attempt",
-            Action::Percent => "percent",
-            Action::Ramp => "ramp",
-            Action::Block => "block",
-            Action::Unblock => "unblock",
-            Action::Reload => "reload",
-            Action::Refuse => "refuse",
-            Action::Open => "open",
-            Action::Close => "close",
-            Action::Advise => "advise",
-            Action::Notice => "notice",
-            Action::Withdraw => "withdraw",
-            Action::Other(word) => word,
-        }
-    }
-
-    /// Whether it needs an operator: users were rolled back or the ramp is held, or there is a problem.
-    #[must_use]
-    pub const fn is_warning(&self) -> bool {
-        matches!(
-            self,
-            Action::Rollback
-                | Action::StepBack
-                | Action::Hold
-                | Action::Confirm
-                | Action::Block
-                | Action::Refuse
-                | Action::Open
-                | Action::Advise
-                | Action::Notice
-        )
-    }
-
-    /// Whether it is what follows from a regression.
-    #[must_use]
-    pub const fn answers_regression(&self) -> bool {
-        matches!(self, Action::Rollback | Action::Hold | Action::StepBack)
-    }
-
-    /// Whether it does not explain the rollout's share.
-    #[must_use]
-    pub const fn decides_nothing(&self) -> bool {
-        matches!(self, Action::Advise | Action::Withdraw)
-    }
-}
-
-impl From<String> for Action {
-    fn from(word: String) -> Action {
-        let known = Action::ALL.into_iter().find(|action| action.as_str() == word);
-        known.unwrap_or(Action::Other(word))
-    }
-}
-
-impl From<Action> for String {
-    fn from(action: Action) -> String {
-        action.as_str().to_owned()
-    }
-}
-
-impl std::fmt::Display for Action {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// Why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Reason {
     /// In a human's words; empty: not said.
-    Said {
-        /// Them.
-        text: String,
-    },
+    Said { text: String },
     /// In a sentence of an earlier version.
     Earlier {
         /// The sentence.
@@ -243,26 +76,19 @@ pub enum Reason {
         pause: Millis,
         /// `try_again_after`.
         after: Millis,
-        /// Which retry it is.
         retry: u32,
         /// Of how many.
         most: u32,
     },
     /// The file has a higher `attempt:`.
-    Attempt {
-        /// It.
-        attempt: u32,
-    },
+    Attempt { attempt: u32 },
     /// The edited ramp has a stage above the last one.
     StageAbove {
         /// The last one.
         percent: Percent,
     },
     /// What is in force is another share by now.
-    InForce {
-        /// By what.
-        by: ShareReason,
-    },
+    InForce { by: ShareReason },
     /// Nothing blocks it any more.
     Unblocked {
         /// What is in force then.
@@ -270,7 +96,6 @@ pub enum Reason {
     },
     /// The canary refuses what stable accepts.
     Refuses {
-        /// What.
         finding: Incompatibility,
         /// The canary's name.
         canary: String,
@@ -287,13 +112,9 @@ pub enum Reason {
         turn: BreakerChange,
     },
     /// Something else came while it was being written.
-    NeverInForce {
-        /// What was.
-        action: Action,
-    },
+    NeverInForce { action: Action },
     /// The process began.
     Began {
-        /// Its version.
         version: String,
         /// Where its state is.
         dir: String,
@@ -311,7 +132,6 @@ pub enum Reason {
     Refused {
         /// How many errors it has.
         count: usize,
-        /// The first.
         first: Option<FileError>,
     },
     /// Something is not as it should be, or is so again.
@@ -365,10 +185,7 @@ pub enum BreakerChange {
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Alert {
     /// In a sentence, found at the start.
-    Text {
-        /// It.
-        text: String,
-    },
+    Text { text: String },
     /// State cannot be written.
     Unwritable {
         /// Where.
@@ -403,21 +220,11 @@ pub enum Alert {
         most: usize,
     },
     /// The canary answers no request while stable cannot be reached.
-    NobodyAnswers {
-        /// The rollout.
-        rollout: String,
-        /// Its canary.
-        canary: String,
-        /// Its stable.
-        stable: String,
-    },
+    NobodyAnswers { rollout: String, canary: String, stable: String },
     /// Stable takes requests and answers none of them while the canary answers.
     StableSilent {
-        /// The rollout.
         rollout: String,
-        /// Its canary.
         canary: String,
-        /// Its stable.
         stable: String,
         /// How long each request waits for it.
         waits: Millis,

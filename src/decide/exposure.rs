@@ -58,7 +58,6 @@ impl Sockets {
 /// Which port it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExposedPort {
-    /// `listen`.
     Listen,
     /// `admin.listen`.
     Admin,
@@ -73,7 +72,6 @@ pub struct Exposure {
     pub reached: SocketAddr,
     /// Whether the file has another address.
     pub elsewhere: bool,
-    /// What.
     pub danger: Risk,
 }
 

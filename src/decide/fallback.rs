@@ -6,7 +6,7 @@
 //! Invariants: the chosen provider is never in the list, and no provider is in it twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
-use super::route::{InForceShare, Plan, RouteReason};
+use super::route::{Plan, RouteReason, RouteShare};
 use super::units::{Percent, ProviderId};
 use crate::wire::dialect::Dialect;
 
@@ -70,7 +70,7 @@ impl Iterator for FallbackCandidates {
 pub fn fallback_candidates(
     policy: &Policy,
     plan: &Plan,
-    share: Option<InForceShare>,
+    share: Option<RouteShare>,
     path: &str,
     model: Option<&str>,
 ) -> FallbackCandidates {

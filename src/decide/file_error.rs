@@ -27,7 +27,6 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// Of the file as a whole.
     #[must_use]
     pub fn whole(problem: String) -> FileError {
         FileError { problem, ..FileError::default() }
@@ -44,6 +43,6 @@ impl fmt::Display for FileError {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.problem)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  mend: {}", self.remedy) }
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  fix: {}", self.remedy) }
     }
 }

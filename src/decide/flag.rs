@@ -5,7 +5,7 @@
 //! conversation without a user id) are not known here and have no effect.
 
 use super::policy::{Flag, Policy};
-use super::route::{self, InForceShare, arm_of_user};
+use super::route::{self, RouteShare, arm_of_user};
 use super::units::{Arm, RolloutId};
 use super::user::is_placeholder;
 
@@ -49,10 +49,7 @@ pub enum FlagError {
         "the flag follows rollout `{rollout}`, which splits by user, and the targeting key is missing, blank or a \
          stand-in such as \"anonymous\"; send the user id that requests carry"
     )]
-    TargetingKeyMissing {
-        /// The rollout.
-        rollout: String,
-    },
+    TargetingKeyMissing { rollout: String },
     /// It follows a rollout that is not in the policy.
     #[error("the flag follows `{rollout}`, and there is no rollout of that name")]
     NoRollout {
@@ -68,7 +65,7 @@ pub enum FlagError {
 pub fn evaluate(
     policy: &Policy,
     flag: &Flag,
-    in_force: impl Fn(RolloutId) -> InForceShare,
+    in_force: impl Fn(RolloutId) -> RouteShare,
     targeting_key: Option<&str>,
 ) -> Result<FlagEvaluation, FlagError> {
     let name = &flag.follows;

@@ -101,8 +101,8 @@ impl Outcome {
     pub const fn judged(self, counting: Counting) -> Judged {
         match self {
             Outcome::Ok => Judged::Success,
-            Outcome::Throttled if !counting.throttled => Judged::Not,
-            Outcome::Empty if !counting.empty => Judged::Not,
+            Outcome::Throttled if !counting.throttled => Judged::NotCounted,
+            Outcome::Empty if !counting.empty => Judged::NotCounted,
             Outcome::Connect
             | Outcome::Reset
             | Outcome::Timeout
@@ -116,7 +116,7 @@ impl Outcome {
             | Outcome::Auth
             | Outcome::Unsupported
             | Outcome::Empty => Judged::Failure,
-            Outcome::ClientError | Outcome::ClientGone | Outcome::SerinError => Judged::Not,
+            Outcome::ClientError | Outcome::ClientGone | Outcome::SerinError => Judged::NotCounted,
         }
     }
 
@@ -140,7 +140,7 @@ impl Outcome {
             | Outcome::ClientError
             | Outcome::Empty
             | Outcome::ClientGone
-            | Outcome::SerinError => Judged::Not,
+            | Outcome::SerinError => Judged::NotCounted,
         }
     }
 }
@@ -153,7 +153,7 @@ pub enum Judged {
     /// The provider failed.
     Failure,
     /// It does not count for or against the provider.
-    Not,
+    NotCounted,
 }
 
 /// How an attempt ended, as far as it was seen.
@@ -171,7 +171,6 @@ pub enum Ending {
         status: u16,
         /// What an error's body complains of.
         grounds: ErrorClass,
-        /// How the body ended.
         body: BodyEnd,
     },
     /// The client left before the end, whatever had come by then.

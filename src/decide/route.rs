@@ -67,7 +67,7 @@ const TOLD_APART: usize = 64 * 1024;
 
 /// What is in force for a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InForceShare {
+pub struct RouteShare {
     /// The share of users on the canary.
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary.
@@ -198,7 +198,7 @@ pub fn wanted_fields(policy: &Policy) -> Wanted {
 /// [`Rejected`] where no rollout fits and the policy refuses such requests.
 pub fn plan(
     policy: &Policy,
-    in_force: impl Fn(RolloutId) -> InForceShare,
+    in_force: impl Fn(RolloutId) -> RouteShare,
     facts: &Facts<'_>,
     draw: impl FnOnce() -> u16,
 ) -> Result<Plan, Rejected> {
@@ -270,7 +270,7 @@ impl Chosen {
         Chosen { arm, reason, slot: None, bucket: None }
     }
 
-    fn by_hash(place: BucketAndSlot, share: InForceShare, reason: RouteReason) -> Chosen {
+    fn by_hash(place: BucketAndSlot, share: RouteShare, reason: RouteReason) -> Chosen {
         Chosen { arm: arm_at(place.bucket, share), reason, slot: Some(place.slot), bucket: Some(place.bucket) }
     }
 }
@@ -281,13 +281,13 @@ impl Chosen {
 pub fn arm_of_user(
     salt: &str,
     pins: &BTreeMap<String, Arm>,
-    share: InForceShare,
+    share: RouteShare,
     user: Option<&[u8]>,
 ) -> Option<(Arm, RouteReason)> {
     by_user(salt, pins, share, user).map(|chosen| (chosen.arm, chosen.reason))
 }
 
-fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: Option<&[u8]>) -> Option<Chosen> {
+fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: RouteShare, user: Option<&[u8]>) -> Option<Chosen> {
     if share.percent == Percent::ZERO {
         return Some(Chosen::without_a_hash(Arm::Stable, RouteReason::CanaryOff));
     }
@@ -303,7 +303,7 @@ fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: 
     place.map(|place| Chosen::by_hash(place, share, RouteReason::Bucket))
 }
 
-fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> Chosen {
+fn by_no_user(rollout: &Rollout, share: RouteShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> Chosen {
     match rollout.anonymous {
         Anonymous::Conversation => match facts.body.and_then(opening) {
             Some(opening) => Chosen::by_hash(
@@ -330,12 +330,12 @@ fn slot_of_nobody(salt: &str, facts: &Facts<'_>) -> Option<Slot> {
     Some(place.slot)
 }
 
-fn arm_at(bucket: Bucket, share: InForceShare) -> Arm {
+fn arm_at(bucket: Bucket, share: RouteShare) -> Arm {
     if bucket.is_below(share.percent) { Arm::Canary } else { Arm::Stable }
 }
 
 /// A hand may always choose stable; the canary only while nothing closes it.
-fn may_choose(arm: Arm, share: InForceShare) -> bool {
+fn may_choose(arm: Arm, share: RouteShare) -> bool {
     arm == Arm::Stable || !share.buckets_only
 }
 

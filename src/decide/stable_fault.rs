@@ -28,7 +28,7 @@ pub enum StableFault {
 impl StableFault {
     /// Whether Serin itself cannot ask it: that is no outage.
     #[must_use]
-    pub const fn is_unasked(&self) -> bool {
+    pub const fn is_unusable(&self) -> bool {
         matches!(self, StableFault::Unusable { .. })
     }
 }
@@ -51,7 +51,6 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
-    /// All of them.
     pub const ALL: [NoAnswer; 6] = [
         NoAnswer::NoConnection,
         NoAnswer::KeyRefused,
@@ -61,7 +60,6 @@ impl NoAnswer {
         NoAnswer::Silence,
     ];
 
-    /// The outcomes that are this.
     #[must_use]
     pub const fn outcomes(self) -> &'static [Outcome] {
         match self {

@@ -70,9 +70,9 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).map(Timestamp).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not a moment such as 2026-11-21T07:56:02.123Z"))
-        })
+        parse(&text)
+            .map(Timestamp)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time such as 2026-11-21T07:56:02.123Z")))
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     fn what_is_not_a_moment_is_refused() {
         for wrong in ["", "yesterday", "2026-13-01T00:00:00.000Z", "2026-02-30T00:00:00.000Z", "2026-11-21T07:56:02Z"] {
             let error = serde_json::from_value::<Timestamp>(serde_json::json!(wrong)).unwrap_err().to_string();
-            assert_eq!(error, format!("`{wrong}` is not a moment such as 2026-11-21T07:56:02.123Z"));
+            assert_eq!(error, format!("`{wrong}` is not a time such as 2026-11-21T07:56:02.123Z"));
         }
     }
 }

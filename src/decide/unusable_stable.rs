@@ -29,9 +29,9 @@ pub fn unusable_stables(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Ve
     let rollouts = policy.rollouts.iter().filter(|rollout| !ended(rollout));
     let stables = rollouts.filter_map(|rollout| found(Some(rollout), rollout.stable));
     // Of the stable of a rollout it is said there.
-    let is_told = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id && !ended(rollout));
+    let is_reported = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id && !ended(rollout));
     let others = match policy.unmatched {
-        Unmatched::Provider(id) if !is_told(id) => found(None, id),
+        Unmatched::Provider(id) if !is_reported(id) => found(None, id),
         // A completed rollout does not depend on a default of the file.
         Unmatched::Usual(id) if policy.rollouts.is_empty() => found(None, id),
         _ => None,

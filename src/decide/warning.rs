@@ -8,7 +8,6 @@
 pub enum Warning {
     /// A key was edited that takes a restart.
     FixedEdit {
-        /// The key.
         key: &'static str,
         /// What stays in force; `None`: the default.
         old: Option<String>,

@@ -4,25 +4,29 @@
 //! the sidecar. Invariant: whatever ends the demo (its script, a signal, a failed start, a panic), a directory of its
 //! own making is removed, and a running sidecar is drained before.
 
-use std::io::{self, IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::dir::DemoDir;
+pub use super::error::DemoError;
+use super::error::at;
+use super::flags_file::{ROLLOUT, flags_text, ports};
 use super::provider::{Behaviour, Provider};
-use super::script::{Cue, Pace, Scene};
+use super::screen::{Screen, say};
+use super::script::{Cue, Scene};
 use super::sidecar::Sidecar;
+use super::speed::{CALM, FAST, Speed};
 use super::traffic::Traffic;
-use super::view::{self, DemoSummary, ProviderFacts, ViewData};
+use super::view::{DemoSummary, ProviderFacts, ViewData};
 use crate::app::StartError;
 use crate::clock;
 use crate::decide::event::Action;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
-const ROLLOUT: &str = "chat";
-const PORT: u16 = 7171;
 const REDRAW: Duration = Duration::from_millis(200);
 const EVENTS: u32 = 40;
 
@@ -38,87 +42,6 @@ pub struct Options {
     /// Where the flags file and the state go, and stay. `None`: a new directory, removed at the end.
     pub dir: Option<PathBuf>,
 }
-
-/// Why the demo ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub enum DemoError {
-    /// Something around it failed.
-    #[error("{place}: {source}")]
-    Io {
-        /// What was done, and to what.
-        place: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A port that was asked for cannot be had.
-    #[error("{address} {why}: choose another `--port`; the admin port is the one after it")]
-    Port {
-        /// Where it should be.
-        address: SocketAddr,
-        /// What is the matter with it.
-        why: String,
-    },
-    /// A signal ended it before the script did.
-    #[error("ended by a signal; the script was at: {scene}")]
-    Left {
-        /// The scene it stood at.
-        scene: &'static str,
-    },
-    /// The sidecar did not start.
-    #[error("the sidecar did not start: {0}")]
-    Start(#[from] StartError),
-    /// The script did not come to its end.
-    #[error("the demo did not end within {after}; it was at: {scene} (canary at {percent}, {standing}: {reason})")]
-    Stuck {
-        /// How long it ran.
-        after: Millis,
-        /// The scene it stood at.
-        scene: &'static str,
-        /// The share in force.
-        percent: Percent,
-        /// Where the rollout was.
-        standing: &'static str,
-        /// Why.
-        reason: String,
-    },
-}
-
-fn at(place: impl Into<String>) -> impl FnOnce(io::Error) -> DemoError {
-    let place = place.into();
-    move |source| DemoError::Io { place, source }
-}
-
-/// What the two speeds differ in.
-struct Speed {
-    hold_start: Millis,
-    step: &'static str,
-    every: Millis,
-    max_error_rate: &'static str,
-    min_requests: u32,
-    per_second: u32,
-    pace: Pace,
-}
-
-// A stage lasts until the guard has seen enough: some fifty answers for 5%, half as many for 10%.
-const CALM: Speed = Speed {
-    hold_start: Millis(5000),
-    step: "15%",
-    every: Millis(3000),
-    max_error_rate: "5%",
-    min_requests: 50,
-    per_second: 60,
-    pace: Pace { rolled_back: Millis(6000), mended: Millis(3000), deadline: Millis(240_000) },
-};
-
-const FAST: Speed = Speed {
-    hold_start: Millis(1000),
-    step: "30%",
-    every: Millis(1000),
-    max_error_rate: "10%",
-    min_requests: 20,
-    per_second: 200,
-    pace: Pace { rolled_back: Millis(500), mended: Millis(500), deadline: Millis(90_000) },
-};
 
 /// Runs the demo until a signal, or until its script is over when asked so.
 pub fn run(options: &Options) -> Result<(), DemoError> {
@@ -185,33 +108,6 @@ impl Signals {
     }
 }
 
-/// The directory, removed at the end when it is ours.
-struct DemoDir {
-    dir: PathBuf,
-    ours: bool,
-}
-
-impl DemoDir {
-    fn new(dir: Option<&Path>) -> Result<DemoDir, DemoError> {
-        let ours = dir.is_none();
-        let dir = dir.map_or_else(
-            || std::env::temp_dir().join(format!("serin-demo-{}-{:x}", std::process::id(), clock::unix().0)),
-            Path::to_owned,
-        );
-        std::fs::create_dir_all(&dir).map_err(at(format!("creating {}", dir.display())))?;
-        Ok(DemoDir { dir, ours })
-    }
-}
-
-impl Drop for DemoDir {
-    fn drop(&mut self) {
-        if self.ours {
-            // What cannot be removed is a few small files below the system's own temporary directory.
-            let _ = std::fs::remove_dir_all(&self.dir);
-        }
-    }
-}
-
 fn provider(name: &str, behaviour: Behaviour) -> Result<Provider, DemoError> {
     Provider::start(name, behaviour).map_err(at(format!("starting the provider {name}")))
 }
@@ -222,52 +118,6 @@ fn healthy() -> Behaviour {
 
 fn failing() -> Behaviour {
     Behaviour { failures: Percent::from_hundredths(5000).unwrap_or(Percent::ALL), ..healthy() }
-}
-
-fn ports(asked: Option<u16>) -> (SocketAddr, SocketAddr) {
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let free = |port| TcpListener::bind(local(port)).is_ok();
-    match asked {
-        Some(0) => (local(0), local(0)),
-        Some(port) => (local(port), local(port.checked_add(1).unwrap_or(0))),
-        None if free(PORT) && free(PORT + 1) => (local(PORT), local(PORT + 1)),
-        None => (local(0), local(0)),
-    }
-}
-
-fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provider, speed: &Speed) -> String {
-    format!(
-        "# Written by `serin demo`. Edit it while the demo runs: it is in force when you save it.\n\
-         # Try `percent: 25%`, `percent: 0`, or an error: a file with an error changes nothing.\n\
-         listen: {listen}\n\
-         admin: {{ listen: {admin} }}\n\
-         drain: 2s\n\
-         \n\
-         providers:\n\
-         \x20 {old}:\n\
-         \x20   base_url: {old_url}\n\
-         \x20   auth: none\n\
-         \x20 {new}:\n\
-         \x20   base_url: {new_url}\n\
-         \x20   auth: none\n\
-         \n\
-         rollouts:\n\
-         \x20 - name: {ROLLOUT}\n\
-         \x20   stable: {old}\n\
-         \x20   canary: {new}\n\
-         \x20   percent: auto\n\
-         \x20   ramp: {{ start: 10%, hold_start: {hold_start}, step: {step}, every: {every} }}\n\
-         \x20   guard: {{ max_error_rate: {max_error_rate}, min_requests: {min_requests} }}\n",
-        old = old.name(),
-        old_url = old.base_url(),
-        new = new.name(),
-        new_url = new.base_url(),
-        hold_start = speed.hold_start,
-        step = speed.step,
-        every = speed.every,
-        max_error_rate = speed.max_error_rate,
-        min_requests = speed.min_requests,
-    )
 }
 
 /// What can be done with it, in six lines: the frame below them has the rest of a small terminal.
@@ -310,7 +160,7 @@ impl DemoParts {
             }
             let facts = self.facts(scene.caption(once)).await;
             let now = clock::now();
-            let (next, cue) = scene.next(facts.percent, facts.standing, now, &speed.pace);
+            let (next, cue) = scene.next(facts.percent, facts.phase, now, &speed.pace);
             scene = next;
             match cue {
                 Some(Cue::Break) => {
@@ -325,7 +175,7 @@ impl DemoParts {
                 Some(Cue::Finish) => sum = Some(summary(&facts, broken_at)),
                 Some(Cue::Resume) | None => {}
             }
-            let facts = ViewData { told: scene.caption(once), sum, ..facts };
+            let facts = ViewData { caption: scene.caption(once), sum, ..facts };
             screen.show(facts.clone());
             if scene == Scene::Over && once {
                 screen.close();
@@ -334,13 +184,13 @@ impl DemoParts {
             let after = now.since(started);
             if once && after > speed.pace.deadline {
                 screen.close();
-                let ViewData { percent, standing, reason, told, .. } = facts;
-                return Err(DemoError::Stuck { after, scene: told, percent, standing: standing.as_str(), reason });
+                let ViewData { percent, phase, reason, caption, .. } = facts;
+                return Err(DemoError::Stuck { after, scene: caption, percent, phase: phase.as_str(), reason });
             }
         }
     }
 
-    async fn facts(&self, told: &'static str) -> ViewData {
+    async fn facts(&self, caption: &'static str) -> ViewData {
         let status = self.sidecar.status();
         let rollout = status.rollouts.iter().find(|rollout| rollout.name == ROLLOUT);
         let asked = |provider: &Provider| {
@@ -348,20 +198,20 @@ impl DemoParts {
             ProviderFacts { name: provider.name().to_owned(), requests: tally.generating, failed: tally.failed }
         };
         // Between a file that removes the rollout and one that brings it back, nobody is on the canary.
-        let (percent, standing, reason) = rollout.map_or_else(
+        let (percent, phase, reason) = rollout.map_or_else(
             || {
                 let gone = "the file in force has no rollout `chat`".to_owned();
                 (Percent::ZERO, crate::decide::rollout::state::OverallPhase::Blocked, gone)
             },
-            |rollout| (rollout.percent, rollout.standing, rollout.reason.clone()),
+            |rollout| (rollout.percent, rollout.phase, rollout.reason.clone()),
         );
         let wrong = status.flags.errors.first().map(|error| format!("flags.yaml is not in force: {error}"));
         ViewData {
             began: self.began,
             now: clock::unix(),
-            told,
+            caption,
             percent,
-            standing,
+            phase: phase,
             reason: wrong.unwrap_or(reason),
             providers: [asked(&self.openai), asked(&self.holysheep)],
             users: self.traffic.seen(),
@@ -381,57 +231,9 @@ fn summary(facts: &ViewData, broken_at: Option<UnixMillis>) -> DemoSummary {
     DemoSummary { back_after: broken_at.and_then(back), failed: canary.failed, noticed: facts.users.failed }
 }
 
-/// Where the view goes.
-struct Screen {
-    terminal: bool,
-    colour: bool,
-    drawn: Option<ViewData>,
-}
-
-impl Screen {
-    fn show(&mut self, facts: ViewData) {
-        if self.terminal {
-            let frame = view::frame(&facts, self.colour);
-            let back = if self.drawn.is_some() { format!("\x1b[{}A", frame.lines().count()) } else { String::new() };
-            // Without line wrap, so that the frame has as many rows as lines on a narrow terminal too.
-            let lines = frame.replace('\n', "\x1b[K\n");
-            say(&format!("\x1b[?25l\x1b[?7l{back}{lines}\x1b[?7h"));
-        } else {
-            for line in view::changes(self.drawn.as_ref(), &facts) {
-                say(&format!("{line}\n"));
-            }
-        }
-        self.drawn = Some(facts);
-    }
-
-    fn close(&self) {
-        if self.terminal {
-            say("\x1b[?25h");
-        }
-    }
-}
-
-/// A reader that has gone away (`serin demo | head`) does not end the demo.
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_flags_file_is_yaml_that_names_both_providers() {
-        let (old, new) = (provider("openai", healthy()).unwrap(), provider("holysheep", healthy()).unwrap());
-        let (listen, admin) = ports(Some(0));
-        let text = flags_text(listen, admin, &old, &new, &CALM);
-        let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!(file["rollouts"][0]["stable"], "openai");
-        assert_eq!(file["providers"]["holysheep"]["base_url"], new.base_url().as_str());
-        assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
-        assert_eq!(file["rollouts"][0]["guard"]["max_error_rate"], "5%");
-    }
 
     #[test]
     fn what_can_be_done_is_six_lines_of_a_small_terminal() {
@@ -439,38 +241,5 @@ mod tests {
         let text = invitation(address, address, Path::new("/tmp/serin-demo-4194304-1a227b501eb/flags.yaml"));
         assert_eq!(text.lines().count(), 6);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    }
-
-    #[test]
-    fn a_panic_leaves_no_directory_behind() {
-        let mut dir = PathBuf::new();
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let stage = DemoDir::new(None).unwrap();
-            std::fs::write(stage.dir.join("flags.yaml"), "").unwrap();
-            dir.clone_from(&stage.dir);
-            std::panic::resume_unwind(Box::new("anything"));
-        }));
-        assert!(ended.is_err() && dir.is_absolute() && !dir.exists());
-    }
-
-    #[test]
-    fn ports_that_are_taken_are_avoided_unless_asked_for() {
-        assert_eq!(ports(Some(0)), ("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()));
-        assert_eq!(ports(Some(9000)), ("127.0.0.1:9000".parse().unwrap(), "127.0.0.1:9001".parse().unwrap()));
-        let (proxy, admin) = ports(None);
-        assert!(proxy.port() == 0 || admin.port() == proxy.port() + 1);
-    }
-
-    #[test]
-    fn a_directory_of_its_own_goes_and_a_given_one_stays() {
-        let own = DemoDir::new(None).unwrap();
-        let path = own.dir.clone();
-        assert!(path.is_dir());
-        drop(own);
-        assert!(!path.exists());
-        let given = tempfile::tempdir().unwrap();
-        let inside = given.path().join("demo");
-        drop(DemoDir::new(Some(&inside)).unwrap());
-        assert!(inside.is_dir());
     }
 }

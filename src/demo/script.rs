@@ -59,19 +59,13 @@ pub(super) enum Scene {
 
 impl Scene {
     /// The next scene, and what has to be done for it.
-    pub(super) fn next(
-        self,
-        percent: Percent,
-        standing: OverallPhase,
-        now: Millis,
-        pace: &Pace,
-    ) -> (Scene, Option<Cue>) {
-        let taken_over = matches!(standing, OverallPhase::Pinned | OverallPhase::Paused | OverallPhase::Locked);
+    pub(super) fn next(self, percent: Percent, phase: OverallPhase, now: Millis, pace: &Pace) -> (Scene, Option<Cue>) {
+        let taken_over = matches!(phase, OverallPhase::Pinned | OverallPhase::Paused | OverallPhase::Locked);
         match self {
             Scene::Over => (Scene::Over, None),
             _ if taken_over => (Scene::Over, Some(Cue::Finish)),
             Scene::Climbing if percent.hundredths() >= BREAKS_AT => (Scene::Failing, Some(Cue::Break)),
-            Scene::Failing if standing == OverallPhase::RolledBack => (Scene::RolledBack { since: now }, None),
+            Scene::Failing if phase == OverallPhase::RolledBack => (Scene::RolledBack { since: now }, None),
             Scene::RolledBack { since } if now.since(since) >= pace.rolled_back => {
                 (Scene::Mended { since: now }, Some(Cue::Mend))
             }
@@ -109,7 +103,7 @@ mod tests {
     fn the_script_runs_from_the_first_climb_to_everybody() {
         let mut scene = Scene::Climbing;
         let mut cues = Vec::new();
-        for (second, share, standing) in [
+        for (second, share, phase) in [
             (1, 10, OverallPhase::Ramping),
             (5, 25, OverallPhase::Ramping),
             (9, 40, OverallPhase::Ramping),
@@ -123,7 +117,7 @@ mod tests {
             (45, 100, OverallPhase::Ramping),
             (50, 100, OverallPhase::Completed),
         ] {
-            let (next, cue) = scene.next(percent(share), standing, Millis(second * 1000), &PACE);
+            let (next, cue) = scene.next(percent(share), phase, Millis(second * 1000), &PACE);
             cues.extend(cue.map(|cue| (second, cue)));
             scene = next;
         }
@@ -146,9 +140,9 @@ mod tests {
 
     #[test]
     fn a_human_who_takes_over_ends_the_script() {
-        for standing in [OverallPhase::Pinned, OverallPhase::Paused, OverallPhase::Locked] {
+        for phase in [OverallPhase::Pinned, OverallPhase::Paused, OverallPhase::Locked] {
             for scene in [Scene::Climbing, Scene::Failing, Scene::Mended { since: Millis(0) }, Scene::Again] {
-                let next = scene.next(percent(10), standing, Millis(9), &PACE);
+                let next = scene.next(percent(10), phase, Millis(9), &PACE);
                 assert_eq!(next, (Scene::Over, Some(Cue::Finish)));
             }
         }
@@ -156,14 +150,14 @@ mod tests {
 
     #[test]
     fn nothing_happens_before_its_time() {
-        for (scene, share, standing) in [
+        for (scene, share, phase) in [
             (Scene::Climbing, 25, OverallPhase::Ramping),
             (Scene::Failing, 40, OverallPhase::Ramping),
             (Scene::RolledBack { since: Millis(1000) }, 0, OverallPhase::RolledBack),
             (Scene::Mended { since: Millis(1000) }, 0, OverallPhase::RolledBack),
             (Scene::Again, 85, OverallPhase::Ramping),
         ] {
-            assert_eq!(scene.next(percent(share), standing, Millis(1500), &PACE), (scene, None));
+            assert_eq!(scene.next(percent(share), phase, Millis(1500), &PACE), (scene, None));
         }
     }
 }

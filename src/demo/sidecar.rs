@@ -13,7 +13,6 @@ use crate::decide::rollout::state::RolloutCommand;
 use crate::state::inbox::{Command, CommandError};
 use crate::state::status::Status;
 
-/// A running sidecar.
 pub(super) struct Sidecar(app::Running);
 
 impl Sidecar {

@@ -12,21 +12,20 @@ use crate::decide::printable::printable;
 use crate::decide::rollout::state::OverallPhase;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::describe::event::reason;
-use crate::describe::format::time;
+use crate::describe::format::{grouped, time};
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
 pub(super) struct ViewData {
     /// When the demo began, and now.
     pub(super) began: UnixMillis,
-    /// Now.
     pub(super) now: UnixMillis,
     /// What is going on, in a sentence.
-    pub(super) told: &'static str,
+    pub(super) caption: &'static str,
     /// The share in force.
     pub(super) percent: Percent,
     /// Where the rollout is.
-    pub(super) standing: OverallPhase,
+    pub(super) phase: OverallPhase,
     /// Why the share is what it is.
     pub(super) reason: String,
     /// Stable first.
@@ -54,11 +53,9 @@ pub(super) struct DemoSummary {
 /// What one provider says of itself.
 #[derive(Clone, Debug)]
 pub(super) struct ProviderFacts {
-    /// Its name.
     pub(super) name: String,
     /// What it was asked to generate.
     pub(super) requests: u64,
-    /// What it failed.
     pub(super) failed: u64,
 }
 
@@ -71,7 +68,7 @@ pub(super) fn frame(facts: &ViewData, colour: bool) -> String {
     let paint = |code: &str, text: &str| {
         if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     };
-    let hue = match facts.standing {
+    let hue = match facts.phase {
         OverallPhase::RolledBack | OverallPhase::Locked | OverallPhase::Blocked => "31",
         OverallPhase::Paused | OverallPhase::Probing | OverallPhase::Pinned | OverallPhase::Confirming => "33",
         OverallPhase::Ramping | OverallPhase::Completed => "32",
@@ -85,7 +82,7 @@ pub(super) fn frame(facts: &ViewData, colour: bool) -> String {
     let bar = bar(facts.percent);
     let share = format!("{:>6}", facts.percent.to_string());
     let now = stamp(facts.now, facts.began);
-    line(&format!("  {now}  {} {} {}", paint("1", &share), paint(hue, &bar), paint(hue, facts.standing.as_str())));
+    line(&format!("  {now}  {} {} {}", paint("1", &share), paint(hue, &bar), paint(hue, facts.phase.as_str())));
     line(&cut(&format!("  {}", facts.reason), WIDTH));
     for (arm, provider) in ["stable", "canary"].iter().zip(&facts.providers) {
         let failed = format!("{:>7} failed", grouped(provider.failed));
@@ -98,13 +95,13 @@ pub(super) fn frame(facts: &ViewData, colour: bool) -> String {
     let runs = runs(&facts.events);
     let shown = runs.len().saturating_sub(EVENTS);
     for run in &runs[shown..] {
-        line(&cut(&format!("  {}", told(run, facts.began)), WIDTH));
+        line(&cut(&format!("  {}", event_line(run, facts.began)), WIDTH));
     }
     for _ in runs.len()..EVENTS {
         line("");
     }
     line("");
-    line(&format!("  {}", paint("1", facts.told)));
+    line(&format!("  {}", paint("1", facts.caption)));
     let sum = facts.sum.map_or_else(String::new, |sum| summed(&sum, facts));
     line(&format!("  {}", paint("1", &cut(&sum, WIDTH - 2))));
     out
@@ -144,16 +141,16 @@ pub(super) fn changes(before: Option<&ViewData>, now: &ViewData) -> Vec<String> 
     let known_then: Vec<&Event> =
         before.map_or(Vec::new(), |before| before.events.iter().filter(|event| event.at.0 == known).collect());
     let is_new = |event: &&Event| event.at.0 > known || (event.at.0 == known && !known_then.contains(event));
-    lines.extend(now.events.iter().filter(is_new).map(|event| cut(&told(&[event], now.began), WIDTH)).rev());
-    if before.is_none_or(|before| (before.percent, before.standing) != (now.percent, now.standing)) {
+    lines.extend(now.events.iter().filter(is_new).map(|event| cut(&event_line(&[event], now.began), WIDTH)).rev());
+    if before.is_none_or(|before| (before.percent, before.phase) != (now.percent, now.phase)) {
         let providers = now.providers.each_ref().map(|provider| {
             format!("{} failed {} of {}", provider.name, grouped(provider.failed), grouped(provider.requests))
         });
-        let standing = now.standing.as_str();
-        lines.push(format!("{stamp}  canary at {} ({standing}); {}", now.percent, providers.join(", ")));
+        let phase = now.phase.as_str();
+        lines.push(format!("{stamp}  canary at {} ({phase}); {}", now.percent, providers.join(", ")));
     }
-    if before.is_none_or(|before| before.told != now.told) {
-        lines.push(format!("{stamp}  {}", now.told));
+    if before.is_none_or(|before| before.caption != now.caption) {
+        lines.push(format!("{stamp}  {}", now.caption));
     }
     if let Some(sum) = now.sum.filter(|sum| before.and_then(|before| before.sum) != Some(*sum)) {
         lines.push(format!("{stamp}  {}", summed(&sum, now)));
@@ -162,7 +159,7 @@ pub(super) fn changes(before: Option<&ViewData>, now: &ViewData) -> Vec<String> 
 }
 
 /// A line for events that belong together.
-fn told(run: &[&Event], began: UnixMillis) -> String {
+fn event_line(run: &[&Event], began: UnixMillis) -> String {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return String::new() };
     let mut text = format!("{}  {:<6} {}", stamp(last.at, began), last.actor, last.action);
     if first.from != last.to {
@@ -198,18 +195,6 @@ fn stamp(at: UnixMillis, began: UnixMillis) -> String {
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
 }
 
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn cut(text: &str, width: usize) -> String {
     let line = printable(text);
     if line.chars().count() <= width {
@@ -242,9 +227,9 @@ mod tests {
         ViewData {
             began: UnixMillis(1_000_000),
             now: UnixMillis(1_065_400),
-            told: "it climbs",
+            caption: "it climbs",
             percent: Percent::from_hundredths(2500).unwrap(),
-            standing: OverallPhase::Ramping,
+            phase: OverallPhase::Ramping,
             reason: "second stage of the ramp".to_owned(),
             providers: [
                 ProviderFacts { name: "openai".to_owned(), requests: 1_234_567, failed: 0 },
@@ -315,8 +300,8 @@ mod tests {
         ] {
             assert!(frame.contains(part), "no `{part}` in\n{frame}");
         }
-        let told = changes(None, &facts).pop().unwrap();
-        assert!(told.ends_with("failed for users: 0; back on openai in 3s"), "{told}");
+        let text = changes(None, &facts).pop().unwrap();
+        assert!(text.ends_with("failed for users: 0; back on openai in 3s"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use crate::decide::event::Alert;
 
-/// The sentence.
 #[must_use]
 pub fn sentence(notice: &Alert) -> String {
     match notice {

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_cause_says_what_happened_where() {
-        for (cause, told) in [
+        for (cause, sentence) in [
             (
                 tls(TlsFault::Expired),
                 "TLS handshake with api.example.com failed: certificate has expired (or this machine's clock is wrong)",
@@ -216,7 +216,7 @@ mod tests {
             (Cause::Redirect { host: some("sso.example") }, "redirects to sso.example"),
             (Cause::NoHead { limit: Millis(60_000) }, "no response within 1m"),
         ] {
-            assert_eq!(cause.to_string(), told);
+            assert_eq!(cause.to_string(), sentence);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::decide::units::Millis;
 /// The decision and its reason.
 #[must_use]
 pub fn sentence(decision: &Decision) -> String {
-    let told = match (decision.decided, &decision.detail) {
+    let text = match (decision.decided, &decision.detail) {
         (DecisionKind::Alarm(rule), detail) => alarm(rule, decision, detail),
         (_, Detail::Held { share, hold, .. }) => {
             let end = if decision.decided == DecisionKind::Complete { " (the end of the ramp)" } else { "" };
@@ -37,8 +37,8 @@ pub fn sentence(decision: &Decision) -> String {
         _ => format!("the canary is not worse than stable: {}", both(decision, "failed")),
     };
     match decision.main_cause() {
-        Some(main) => format!("{told}; {}", cause::counted(&main.into(), decision.at)),
-        None => told,
+        Some(main) => format!("{text}; {}", cause::counted(&main.into(), decision.at)),
+        None => text,
     }
 }
 
@@ -50,7 +50,7 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
     let worse = |happened: &str, what: &str| {
         format!("{}; more than {ratio} times stable's {what} ({})", both(decision, happened), against())
     };
-    let told = match (rule, detail) {
+    let text = match (rule, detail) {
         (_, Detail::Run { failures, seconds, evidence, bound }) => format!(
             "the last {} of the canary's requests failed, in {}, while stable answered (evidence {evidence:.1}, bound \
              {bound})",
@@ -90,8 +90,8 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
         _ => worse("failed", "rate"),
     };
     match remedy(rule) {
-        Some(remedy) => format!("{told}: {remedy}"),
-        None => told,
+        Some(remedy) => format!("{text}: {remedy}"),
+        None => text,
     }
 }
 
@@ -210,22 +210,22 @@ pub fn would_change(decision: &Decision) -> Option<String> {
 
 fn fewer(rule: Rule, events: f64, tolerated_ratio: Option<f64>, ignore_below: Option<f64>) -> String {
     let (one, many) = counted(rule.aspect());
-    let mut told = match events {
+    let mut text = match events {
         events if events < 1.5 => format!("one {one} fewer"),
         events => format!("about {} {many} fewer", count(events)),
     };
-    told.push_str(" on the canary would have kept the evidence below its bound");
+    text.push_str(" on the canary would have kept the evidence below its bound");
     if rule.aspect().is_of_answers() {
-        let _ = write!(told, "; so would `answers: {{ {}: ignore }}`", rule.as_str());
+        let _ = write!(text, "; so would `answers: {{ {}: ignore }}`", rule.as_str());
     }
     let key = if rule == Rule::Slower { "slow.tolerated_ratio" } else { "tolerated_ratio" };
     if let Some(ratio) = tolerated_ratio {
-        let _ = write!(told, "; so would a `{key}` above {ratio:.1}");
+        let _ = write!(text, "; so would a `{key}` above {ratio:.1}");
     }
     if let Some(rate) = ignore_below {
-        let _ = write!(told, "; so would an `ignore_below` above {}", percent(rate));
+        let _ = write!(text, "; so would an `ignore_below` above {}", percent(rate));
     }
-    told
+    text
 }
 
 /// The reason of an automatic rollback.

@@ -35,13 +35,12 @@ pub fn reason(event: &Event) -> String {
             format!("the {action} was never in force: another change came while it was being written")
         }
         Reason::Began { version, dir, rollouts, more } => {
-            let told =
-                rollouts.iter().map(|(name, share, standing)| format!("{name} at {share} ({})", standing.as_str()));
-            let told = told.collect::<Vec<_>>().join(", ");
+            let shares = rollouts.iter().map(|(name, share, phase)| format!("{name} at {share} ({})", phase.as_str()));
+            let parts = shares.collect::<Vec<_>>().join(", ");
             let rollouts = match (rollouts.len(), more) {
                 (0, _) => "no rollout has a canary".to_owned(),
-                (_, 0) => told,
-                (_, more) => format!("{told} and {more} more"),
+                (_, 0) => parts,
+                (_, more) => format!("{parts} and {more} more"),
             };
             format!("version {version} started, with state in {dir}: {rollouts}")
         }

@@ -3,10 +3,26 @@
 //! Numbers are shortened to their significant digits. The history, status and the outlook use the same forms. Nothing
 //! here depends on what a number counts.
 
+use std::fmt::Display;
+
 /// A count: requests and events are whole unless they are expectations.
 #[must_use]
 pub fn count(number: f64) -> String {
     format!("{:.0}", number.max(0.0))
+}
+
+/// A whole number with its thousands apart: `12,319`.
+#[must_use]
+pub fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A rate with its significant digits: `20.6%`, `0.43%`, `0.012%`.

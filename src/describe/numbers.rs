@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn figures_have_few_digits() {
         let figures = [0.0, 68.0, 1400.0 / 68.0, 2115.9876, 1_234_567.8, 1e-300, 1e300];
-        let told = figures.map(|figure| rounded(figure).to_string());
+        let figures_text = figures.map(|figure| rounded(figure).to_string());
         let huge = 1e300.to_string();
-        assert_eq!(told, ["0", "68", "20.5882", "2115.99", "1234570", "0", &huge]);
+        assert_eq!(figures_text, ["0", "68", "20.5882", "2115.99", "1234570", "0", &huge]);
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::decide::stable_fault::{NoAnswer, StableFault};
 
-/// The sentence.
 #[must_use]
 pub fn sentence(fault: &StableFault) -> String {
     match fault {
@@ -13,10 +12,10 @@ pub fn sentence(fault: &StableFault) -> String {
         StableFault::Unanswered { provider, attempts } => {
             let all: u64 = attempts.iter().map(|(_, count)| count).sum();
             let commonest = attempts.iter().max_by_key(|(_, count)| *count).map(|(kind, _)| *kind);
-            let told: Vec<String> = attempts.iter().map(|(kind, count)| format!("{}: {count}", what(*kind))).collect();
+            let parts: Vec<String> = attempts.iter().map(|(kind, count)| format!("{}: {count}", what(*kind))).collect();
             format!(
                 "{provider} answered none of the last {all} attempts ({}); {}; `serin check --probe` shows more",
-                told.join(", "),
+                parts.join(", "),
                 remedy(commonest.unwrap_or(NoAnswer::Error))
             )
         }
@@ -50,16 +49,17 @@ mod tests {
 
     #[test]
     fn what_mends_the_commonest_failure_is_told() {
-        let told = |attempts: &[(NoAnswer, u64)]| {
+        let sentence_of = |attempts: &[(NoAnswer, u64)]| {
             sentence(&StableFault::Unanswered { provider: "openai".into(), attempts: attempts.into() })
         };
         assert_eq!(
-            told(&[(NoAnswer::NoConnection, 2), (NoAnswer::Refused, 3)]),
+            sentence_of(&[(NoAnswer::NoConnection, 2), (NoAnswer::Refused, 3)]),
             "openai answered none of the last 5 attempts (no connection: 2, refused: 3); check the path of its \
              `base_url`, and which key is sent; `serin check --probe` shows more"
         );
         assert!(
-            told(&[(NoAnswer::KeyRefused, 4), (NoAnswer::Silence, 3)]).contains("check its `api_keys` and its `auth`")
+            sentence_of(&[(NoAnswer::KeyRefused, 4), (NoAnswer::Silence, 3)])
+                .contains("check its `api_keys` and its `auth`")
         );
         let unusable = StableFault::Unusable { provider: "openai".into(), why: "no key".into() };
         assert_eq!(sentence(&unusable), "openai cannot be used: no key");

@@ -5,7 +5,6 @@
 
 use crate::decide::warning::{RolledBackStable, Warning};
 
-/// The sentence.
 #[must_use]
 pub fn sentence(warning: &Warning) -> String {
     match warning {

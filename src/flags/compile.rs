@@ -160,7 +160,7 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
     rules::check(&policy, reached, &root, findings);
-    findings.tell_names_once();
+    findings.deduplicate_unknown_names();
     (!policy.providers.is_empty()).then_some(policy)
 }
 
@@ -243,7 +243,7 @@ fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
         names.push((name, at.key("name")));
         keys.push((at.key("key"), key));
     }
-    findings.tell_apart(&mut keys, "two clients have the same key");
+    findings.reject_equal_secrets(&mut keys, "two clients have the same key");
     let mut clients: Vec<Client> = Vec::new();
     for ((name, name_at), (key_at, key)) in names.into_iter().zip(keys) {
         if clients.iter().any(|other| other.name == name) {
@@ -274,7 +274,7 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         holders.push((name, at.key("name"), may));
         secrets.push((at.key("token"), secret));
     }
-    findings.tell_apart(&mut secrets, "two tokens are the same");
+    findings.reject_equal_secrets(&mut secrets, "two tokens are the same");
     let mut tokens: Vec<Token> = Vec::new();
     for ((name, name_at, may), (token_at, token)) in holders.into_iter().zip(secrets) {
         if tokens.iter().any(|other| other.name == name) {

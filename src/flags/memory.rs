@@ -38,14 +38,14 @@ impl fmt::Debug for Memory {
 struct Values {
     /// By what stands between the braces.
     references: BTreeMap<String, String>,
-    places: BTreeMap<Place, Vec<String>>,
+    places: BTreeMap<SecretId, Vec<String>>,
     /// Files of certificates that were PEM.
     certificates: BTreeSet<PathBuf>,
 }
 
 /// A secret of a provider.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SecretId {
     pub(super) provider: String,
     pub(super) base_url: String,
     /// Its key below the provider: `api_keys`, `query.key`.
@@ -122,7 +122,7 @@ impl Recent {
 
     /// The secrets in a place of a provider: those that were found, else the last ones that were there. `reason`: why
     /// none was found.
-    pub(super) fn or_last_in(&mut self, place: Place, found: Vec<String>, reason: Option<&str>) -> Vec<String> {
+    pub(super) fn or_last_in(&mut self, place: SecretId, found: Vec<String>, reason: Option<&str>) -> Vec<String> {
         let last = || self.last.iter().find_map(|values| values.places.get(&place));
         let values = match (found.is_empty(), reason, last()) {
             (true, Some(reason), Some(last)) => {

@@ -63,7 +63,7 @@ pub(super) fn length(text: &str) -> Result<Millis, Wrong> {
             return wrong("has leading zeros", "write it without them");
         }
         let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return wrong("is not a length of time", meant_length(text).unwrap_or_else(|| EXAMPLE.to_owned()));
+            return wrong("is not a length of time", suggest_length(text).unwrap_or_else(|| EXAMPLE.to_owned()));
         };
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*length));
         match part.and_then(|part| total.checked_add(part)) {
@@ -97,7 +97,7 @@ pub(super) fn some_length_or_never(text: &str) -> Result<Option<Millis>, Wrong> 
 }
 
 /// What to write for a length with its unit in other words: `7 days`, `10min`, `1.5h`, `2w`.
-fn meant_length(text: &str) -> Option<String> {
+fn suggest_length(text: &str) -> Option<String> {
     let (number, unit) = number_and_word(text)?;
     let (unit, factor) = match unit.as_str() {
         "msec" | "millis" | "millisecond" | "milliseconds" | "ms" => ("ms", 1),
@@ -143,7 +143,7 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
         return wrong("has leading zeros", "write it without them");
     }
     let Some((_, factor)) = SIZES.iter().find(|(name, _)| *name == unit.trim_start()) else {
-        return wrong("is not a size", meant_size(text).unwrap_or_else(|| EXAMPLE.to_owned()));
+        return wrong("is not a size", suggest_size(text).unwrap_or_else(|| EXAMPLE.to_owned()));
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)) {
         Some(bytes) if bytes <= 1 << 50 => Ok(bytes),
@@ -152,7 +152,7 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
 }
 
 /// What to write for a size with its unit in other words: `8mb`, `8M`, `8 megabytes`.
-fn meant_size(text: &str) -> Option<String> {
+fn suggest_size(text: &str) -> Option<String> {
     let (number, unit) = number_and_word(text)?;
     let unit = match unit.as_str() {
         "k" | "kb" | "ki" | "kib" | "kilobyte" | "kilobytes" => "KiB",

@@ -24,7 +24,6 @@ pub(super) struct Node {
     pub(super) spot: Spot,
     /// Which characters of the text it is; for scalars only.
     pub(super) span: Range<usize>,
-    /// What it is.
     pub(super) kind: Kind,
     /// Whether it has a key that is not known: it may be any that is missing there.
     pub(super) has_unknown_key: bool,
@@ -36,8 +35,10 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Kind {
     /// A text, and whether it stands without quotes.
-    Scalar { text: String, plain: bool },
-    /// A list.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Rc<Node>>),
     /// A map, with every key that is written, duplicates too.
     Map(Vec<Entry>),
@@ -48,7 +49,6 @@ pub(super) enum Kind {
 /// A key with its value.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The key.
     pub(super) key: String,
     /// Where the key is.
     pub(super) spot: Spot,

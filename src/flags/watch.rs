@@ -21,7 +21,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::environment::{Environment, FileRead};
-use super::reading::{Loaded, Reading, load, take};
+use super::loaded_flags::{Loaded, LoadedFlags, load, take};
 
 #[cfg(test)]
 mod tests;
@@ -73,7 +73,7 @@ impl Watcher {
         path: PathBuf,
         environment: Environment,
         known: u64,
-        on_reading: impl FnMut(Reading) + Send + 'static,
+        on_reading: impl FnMut(LoadedFlags) + Send + 'static,
     ) -> std::io::Result<Watcher> {
         Watcher::begin(path, environment, known, true, on_reading)
     }
@@ -83,12 +83,12 @@ impl Watcher {
         environment: Environment,
         known: u64,
         inotify: bool,
-        on_reading: impl FnMut(Reading) + Send + 'static,
+        on_reading: impl FnMut(LoadedFlags) + Send + 'static,
     ) -> std::io::Result<Watcher> {
         let path = std::path::absolute(&path).unwrap_or(path);
         let (wake, woken) = sync_channel(WAITING);
         let events = inotify.then(|| events(&path, wake.clone())).flatten();
-        let eye = Eye::new(path, environment, known, on_reading);
+        let eye = FileReader::new(path, environment, known, on_reading);
         let thread = std::thread::Builder::new().name("serin-flags".to_owned()).spawn(move || eye.watch(&woken))?;
         Ok(Watcher { wake, thread: Some(thread), _events: events })
     }
@@ -169,7 +169,7 @@ impl Stamp {
     }
 }
 
-struct Eye<F> {
+struct FileReader<F> {
     path: PathBuf,
     environment: Environment,
     /// The version that was reported last.
@@ -196,9 +196,9 @@ struct Eye<F> {
     secrets: Vec<(FileRead, Option<Stamp>)>,
 }
 
-impl<F: FnMut(Reading)> Eye<F> {
-    fn new(path: PathBuf, environment: Environment, known: u64, on_reading: F) -> Eye<F> {
-        Eye {
+impl<F: FnMut(LoadedFlags)> FileReader<F> {
+    fn new(path: PathBuf, environment: Environment, known: u64, on_reading: F) -> FileReader<F> {
+        FileReader {
             path,
             environment,
             known,
@@ -309,11 +309,11 @@ impl<F: FnMut(Reading)> Eye<F> {
         self.writing = false;
         self.taken = Some(loaded.bytes.clone());
         self.left_behind = loaded.left_behind;
-        let (reading, files) = take(loaded, &self.path, &self.environment);
+        let (loaded, files) = take(loaded, &self.path, &self.environment);
         self.secrets = files.into_iter().map(|file| (file, None)).collect();
-        if reading.hash != self.known {
-            self.known = reading.hash;
-            (self.on_reading)(reading);
+        if loaded.hash != self.known {
+            self.known = loaded.hash;
+            (self.on_reading)(loaded);
         }
     }
 

@@ -53,7 +53,6 @@ impl ComparedRule {
 /// What is played: a scenario, the file's rollout, and how long it is watched.
 #[derive(Clone, Debug)]
 pub struct RuleComparison {
-    /// The scenario.
     pub scenario: PreparedScenario,
     /// The rollout as the file has it.
     pub canary: Canary,
@@ -81,8 +80,8 @@ pub struct RuleRun {
 impl RuleComparison {
     /// One rollout under this rule.
     #[must_use]
-    pub fn play(&self, contender: ComparedRule, seed: u64) -> RuleRun {
-        match contender {
+    pub fn play(&self, rule: ComparedRule, seed: u64) -> RuleRun {
+        match rule {
             ComparedRule::Serin => self.guarded(seed).0,
             ComparedRule::Naive => self.judged(Naive::default(), seed),
             ComparedRule::Flagger => self.judged(Flagger::default(), seed),
@@ -95,7 +94,7 @@ impl RuleComparison {
     pub fn guarded(&self, seed: u64) -> (RuleRun, GuardRule) {
         let guarded = GuardRule::new(self.canary.clone(), "simulated", BEGIN);
         let rule =
-            Acting { guarded, told: 0, confirmations: 0, at: 0.0, looks_until: self.looks_until, completed: None };
+            Acting { guarded, reported: 0, confirmations: 0, at: 0.0, looks_until: self.looks_until, completed: None };
         let (mut life, rule) = self.watch(rule, seed, CountedRequests::Unpaused);
         life.confirmations = rule.confirmations;
         // It had been completed, and nothing came of looking on.
@@ -159,7 +158,7 @@ impl<R: RolloutRule> RolloutRule for Watched<R> {
 /// The guard, where whatever it does about a regression ends the rollout.
 struct Acting {
     guarded: GuardRule,
-    told: usize,
+    reported: usize,
     confirmations: u32,
     at: f64,
     looks_until: f64,
@@ -170,11 +169,11 @@ impl RolloutRule for Acting {
     fn tick(&mut self, seen: &TickCounts) -> Verdict {
         let verdict = self.guarded.tick(seen);
         let mut acted = false;
-        for event in &self.guarded.events()[self.told..] {
+        for event in &self.guarded.events()[self.reported..] {
             acted |= event.action.answers_regression();
             self.confirmations += u32::from(event.action == Action::Confirm);
         }
-        self.told = self.guarded.events().len();
+        self.reported = self.guarded.events().len();
         self.at += seen.seconds;
         if verdict == Verdict::Complete && self.completed.is_none() {
             self.completed = Some(self.at);
@@ -203,8 +202,9 @@ pub(super) mod tests {
     use crate::decide::units::Percent;
     use crate::simulate::guarded::default_canary;
     use crate::simulate::scenario::Scenario;
+    use crate::simulate::scenario::tests::calm;
 
-    pub(in crate::simulate) fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> RuleComparison {
+    pub(in crate::simulate) fn comparison(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> RuleComparison {
         let canary = default_canary(&Schedule::even(0.1, 0.3, 300.0));
         RuleComparison {
             scenario: scenario.prepare(),
@@ -216,25 +216,15 @@ pub(super) mod tests {
     }
 
     pub(in crate::simulate) fn scenario(canary: (f64, f64)) -> Scenario {
-        Scenario {
-            requests: 50.0,
-            stable: 0.004,
-            canary,
-            outages: Vec::new(),
-            users: None,
-            failing_user: false,
-            silent: None,
-            stable_dies: None,
-            excess: None,
-        }
+        Scenario { stable: 0.004, canary, ..calm() }
     }
 
     #[test]
     fn a_fault_is_found_sooner_by_the_guard_than_by_the_others() {
-        let contest = contest(&scenario((0.5, 200.0)), 7200.0, Some(200.0));
-        let after = |contender| {
-            let life = contest.play(contender, 4);
-            assert_eq!(life.rollout.end, RolloutEnd::RolledBack, "{contender:?}");
+        let comparison = comparison(&scenario((0.5, 200.0)), 7200.0, Some(200.0));
+        let after = |rule| {
+            let life = comparison.play(rule, 4);
+            assert_eq!(life.rollout.end, RolloutEnd::RolledBack, "{rule:?}");
             life.rollout.since_fault.map(|(seconds, _)| seconds).unwrap()
         };
         let [serin, naive, flagger, argo] = ComparedRule::ALL.map(after);
@@ -243,7 +233,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_healthy_rollout_is_completed_in_the_ramps_time() {
-        let life = contest(&scenario((0.004, 0.0)), 7200.0, None).play(ComparedRule::Serin, 4);
+        let life = comparison(&scenario((0.004, 0.0)), 7200.0, None).play(ComparedRule::Serin, 4);
         assert_eq!((life.rollout.end, life.highest, life.confirmations), (RolloutEnd::Completed, 1.0, 0));
         assert!((life.rollout.at - 1200.0).abs() < 5.0, "{}", life.rollout.at);
     }
@@ -251,9 +241,9 @@ pub(super) mod tests {
     #[test]
     fn whatever_the_file_makes_of_a_regression_ends_the_rollout() {
         for on_regression in [OnRegression::Hold, OnRegression::StepBack] {
-            let mut contest = contest(&scenario((0.5, 400.0)), 7200.0, Some(400.0));
-            contest.canary.on_regression = on_regression;
-            let (life, guarded) = contest.guarded(4);
+            let mut comparison = comparison(&scenario((0.5, 400.0)), 7200.0, Some(400.0));
+            comparison.canary.on_regression = on_regression;
+            let (life, guarded) = comparison.guarded(4);
             assert_eq!(life.rollout.end, RolloutEnd::RolledBack);
             assert!(guarded.share() > 0.0, "nobody, or not everybody, was moved");
         }
@@ -261,10 +251,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_fault_after_the_ramps_end_is_found_by_who_still_looks() {
-        let contest = contest(&scenario((0.05, 1500.0)), 4000.0, Some(1500.0));
-        let life = contest.play(ComparedRule::Serin, 4);
+        let comparison = comparison(&scenario((0.05, 1500.0)), 4000.0, Some(1500.0));
+        let life = comparison.play(ComparedRule::Serin, 4);
         assert_eq!((life.rollout.end, life.highest, life.confirmations), (RolloutEnd::RolledBack, 1.0, 1));
-        assert_eq!(contest.play(ComparedRule::Argo, 4).rollout.end, RolloutEnd::Completed);
+        assert_eq!(comparison.play(ComparedRule::Argo, 4).rollout.end, RolloutEnd::Completed);
     }
 
     #[test]
@@ -272,9 +262,9 @@ pub(super) mod tests {
         let mut dead = scenario((0.004, 0.0));
         dead.stable_dies = Some(100.0);
         dead.canary = (0.3, 100.0);
-        let mut contest = contest(&dead, 900.0, Some(100.0));
-        contest.canary.percent = Intent::Pinned(Percent::ALL);
-        assert!(!contest.play(ComparedRule::Serin, 4).to_dead);
-        assert!(contest.play(ComparedRule::Naive, 4).to_dead);
+        let mut comparison = comparison(&dead, 900.0, Some(100.0));
+        comparison.canary.percent = Intent::Pinned(Percent::ALL);
+        assert!(!comparison.play(ComparedRule::Serin, 4).to_dead);
+        assert!(comparison.play(ComparedRule::Naive, 4).to_dead);
     }
 }

@@ -1,4 +1,4 @@
-//! One rollout of a contest as it could be drawn: what the guard saw and held, and what it did.
+//! One rollout of a comparison as it could be drawn: what the guard saw and held, and what it did.
 //!
 //! Plays the run again, since nobody keeps the moments of thousands of them. Where a fault was found, what lies long
 //! before it is left out: an hour of health beside seconds of evidence would leave no room for these. Owns which part
@@ -28,10 +28,9 @@ pub struct ExampleRun {
     pub events: Vec<(f64, Event)>,
 }
 
-/// The run of this seed.
 #[must_use]
-pub fn example_run(contest: &RuleComparison, seed: u64) -> ExampleRun {
-    let (life, guarded) = contest.guarded(seed);
+pub fn example_run(comparison: &RuleComparison, seed: u64) -> ExampleRun {
+    let (life, guarded) = comparison.guarded(seed);
     let until = life.rollout.at;
     let found = (life.rollout.end == RolloutEnd::RolledBack).then_some(life.rollout.since_fault).flatten();
     let from = match found {
@@ -39,16 +38,16 @@ pub fn example_run(contest: &RuleComparison, seed: u64) -> ExampleRun {
         None => 0.0,
     };
     let mut picture =
-        ExampleRun { from, until, fault_at: contest.span.fault_at, strip: Timeline::default(), events: Vec::new() };
-    let mut guarded_again = GuardRule::new(contest.canary.clone(), "simulated", super::comparison::BEGIN);
-    let mut source = contest.scenario.run(seed, CountedRequests::Unpaused);
+        ExampleRun { from, until, fault_at: comparison.span.fault_at, strip: Timeline::default(), events: Vec::new() };
+    let mut guarded_again = GuardRule::new(comparison.canary.clone(), "simulated", super::comparison::BEGIN);
+    let mut source = comparison.scenario.run(seed, CountedRequests::Unpaused);
     let mut at = 0.0;
     while at < until - 1e-6 {
         let seen = source.tick(guarded_again.share());
         let verdict = guarded_again.tick(&seen);
         at += seen.seconds;
         if at > from {
-            picture.strip.push(moment(contest, &guarded_again, at, &seen));
+            picture.strip.push(moment(comparison, &guarded_again, at, &seen));
         }
         if verdict == Verdict::Complete {
             break;
@@ -59,11 +58,11 @@ pub fn example_run(contest: &RuleComparison, seed: u64) -> ExampleRun {
     picture
 }
 
-fn moment(contest: &RuleComparison, guarded: &GuardRule, at: f64, seen: &TickCounts) -> TimelinePoint {
+fn moment(comparison: &RuleComparison, guarded: &GuardRule, at: f64, seen: &TickCounts) -> TimelinePoint {
     let arm = |arm: &super::rule::SimulatedArm| ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors));
     let tick = Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
     let state = guarded.state();
-    TimelinePoint::new(at, seen.share, &tick, &contest.canary.guard, &state.analysis, state.tries())
+    TimelinePoint::new(at, seen.share, &tick, &comparison.canary.guard, &state.analysis, state.tries())
 }
 
 impl ExampleRun {
@@ -78,15 +77,15 @@ impl ExampleRun {
 mod tests {
     use super::*;
     use crate::decide::event::Action;
-    use crate::simulate::comparison::tests::{contest, scenario};
+    use crate::simulate::comparison::tests::{comparison, scenario};
     use crate::simulate::guarded::pinned_canary;
     use crate::simulate::schedule::Schedule;
 
     #[test]
     fn a_picture_ends_with_the_alarm_and_leaves_out_what_lies_long_before() {
         let canary = pinned_canary(0.1, &Schedule::even(0.1, 0.3, 300.0));
-        let contest = RuleComparison { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
-        let picture = example_run(&contest, 5);
+        let comparison = RuleComparison { canary, ..comparison(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
+        let picture = example_run(&comparison, 5);
         let (at, event) = picture.answer().unwrap();
         assert_eq!((*at, &event.action), (picture.until, &Action::Rollback));
         assert!(picture.from > 500.0 && picture.until < 640.0);

@@ -22,7 +22,7 @@ use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 
 /// Which providers answer a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProbeResults {
+pub struct ReachableArms {
     /// The old one.
     pub stable: bool,
     /// The new one.
@@ -62,7 +62,7 @@ impl GuardRule {
     }
 
     /// Shows the guard a length of time; `by_source`: the same by source, where there are several.
-    pub fn see(&mut self, tick: &Tick, by_source: Option<Box<TickBySource>>, probes: ProbeResults) -> Verdict {
+    pub fn see(&mut self, tick: &Tick, by_source: Option<Box<TickBySource>>, probes: ReachableArms) -> Verdict {
         let passed = Millis(millis(tick.seconds));
         self.now = self.now.plus(passed);
         let asked = self.asks_stable;
@@ -156,7 +156,7 @@ impl RolloutRule for GuardRule {
         };
         let (stable, canary) = (arm(&seen.stable, 0), arm(&seen.canary, 1));
         let tick = Tick { seconds: seen.seconds, stable, canary, silence, ..Tick::default() };
-        self.see(&tick, None, ProbeResults { stable: !seen.stable.dead, canary: !seen.canary.dead })
+        self.see(&tick, None, ReachableArms { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 
     fn share(&self) -> f64 {
@@ -226,7 +226,7 @@ mod tests {
         default_canary(&Schedule::even(0.1, 0.15, STEP))
     }
 
-    fn told(guarded: &GuardRule) -> Vec<&str> {
+    fn actions(guarded: &GuardRule) -> Vec<&str> {
         guarded.events().iter().map(|event| event.action.as_str()).collect()
     }
 
@@ -251,14 +251,14 @@ mod tests {
             (played.end, played.at, played.full_at),
             (RolloutEnd::Completed, 7.0 * STEP + 1.0, Some(6.0 * STEP + 1.0))
         );
-        assert_eq!(told(&rollout), [["start"].as_slice(), &["promote"; 6], &["complete"]].concat());
+        assert_eq!(actions(&rollout), [["start"].as_slice(), &["promote"; 6], &["complete"]].concat());
     }
 
     #[test]
     fn a_dead_canary_gets_nobody_and_one_that_dies_is_taken_back() {
         let mut rollout = guarded(ramp());
         run(&mut rollout, &Traffic::steady(50.0, 0.004).with_canary(1.0), 1000);
-        assert_eq!((rollout.share(), told(&rollout).len()), (0.0, 0));
+        assert_eq!((rollout.share(), actions(&rollout).len()), (0.0, 0));
 
         let mut rollout = guarded(pinned_canary(0.1, &Schedule::even(0.1, 0.15, 86_400.0)));
         assert!((rollout.share() - 0.1).abs() < 1e-12, "a pinned share is in force from the start");
@@ -279,12 +279,12 @@ mod tests {
         let at = 6.0 * STEP + 20.0;
         run(&mut rollout, &Traffic::steady(50.0, 0.004).outage(at, 200.0, 0.3), 3600);
         let confirmed = [["start"].as_slice(), &["promote"; 6], &["confirm", "confirmed", "complete"]].concat();
-        assert_eq!(told(&rollout), confirmed);
+        assert_eq!(actions(&rollout), confirmed);
 
         let mut rollout = guarded(Canary { try_again_after: Some(Millis(60_000)), ..ramp() });
         run(&mut rollout, &Traffic::steady(50.0, 0.004).burst(100.0, 60.0, 0.5), 3600);
-        assert_eq!(told(&rollout)[..4], ["start", "rollback", "retry", "start"]);
-        assert_eq!(told(&rollout).last(), Some(&"complete"));
+        assert_eq!(actions(&rollout)[..4], ["start", "rollback", "retry", "start"]);
+        assert_eq!(actions(&rollout).last(), Some(&"complete"));
     }
 
     #[test]

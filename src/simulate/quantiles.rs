@@ -42,7 +42,6 @@ impl Distribution {
         self.quantile(0.95)
     }
 
-    /// Their mean.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.iter().sum::<f64>() / self.0.len() as f64)

@@ -36,7 +36,7 @@ pub struct Replay {
     last: UnixMillis,
     window: Window,
     // Told at this share already.
-    told: Vec<Action>,
+    actions: Vec<Action>,
     reference_rules: Vec<ReplayedRule>,
     recording: Recording,
 }
@@ -50,7 +50,6 @@ struct ReplayedRule {
 /// What a recording held and what was decided on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recording {
-    /// Its lines.
     pub lines: u64,
     /// Requests and failures of stable.
     pub stable: (f64, f64),
@@ -81,7 +80,7 @@ impl Replay {
             share: Percent::ZERO,
             begin,
             last: begin,
-            told: Vec::new(),
+            actions: Vec::new(),
             reference_rules: vec![
                 rival("naive threshold", Box::<Naive>::default()),
                 rival("Flagger", Box::<Flagger>::default()),
@@ -108,7 +107,7 @@ impl Replay {
             ));
         }
         self.count(line);
-        self.show_rivals(line, at);
+        self.show_compared_rules(line, at);
         if !self.recording.ended {
             self.show_guard(line, at);
         }
@@ -125,7 +124,7 @@ impl Replay {
         }
     }
 
-    fn show_rivals(&mut self, line: &TraceLine, at: UnixMillis) {
+    fn show_compared_rules(&mut self, line: &TraceLine, at: UnixMillis) {
         let arm = |arm: &ArmTick| SimulatedArm {
             requests: whole(arm.exposed()),
             errors: whole(arm.failures()),
@@ -170,7 +169,7 @@ impl Replay {
     fn follow(&mut self, share_percent: f64, at: UnixMillis) {
         let share = percent(share_percent);
         if share != self.share {
-            self.told.clear();
+            self.actions.clear();
             self.window = Window::new(self.canary.guard.window);
         }
         self.share = share;
@@ -205,8 +204,8 @@ impl Replay {
         }
         for event in step.events {
             self.recording.ended |= event.action.answers_regression();
-            if !self.told.contains(&event.action) {
-                self.told.push(event.action.clone());
+            if !self.actions.contains(&event.action) {
+                self.actions.push(event.action.clone());
                 self.recording.decisions.push(event);
             }
         }
@@ -220,7 +219,7 @@ impl Replay {
 
     /// The rules of others: which, and when each would have taken the canary back.
     #[must_use]
-    pub fn rivals(&self) -> Vec<(&'static str, Option<UnixMillis>)> {
+    pub fn compared_rules(&self) -> Vec<(&'static str, Option<UnixMillis>)> {
         self.reference_rules.iter().map(|rival| (rival.name, rival.bad)).collect()
     }
 
@@ -290,7 +289,7 @@ mod tests {
         );
         assert_eq!((recording.lines, recording.canary), (2000, (10_000.0, 9500.0)));
         let seconds: Vec<Option<u64>> =
-            replay.rivals().iter().map(|(_, at)| at.map(|at| at.since(replay.begin).0 / 1000)).collect();
+            replay.compared_rules().iter().map(|(_, at)| at.map(|at| at.since(replay.begin).0 / 1000)).collect();
         assert!(seconds.iter().all(|at| at.is_some_and(|at| at > 105)), "{seconds:?}");
     }
 
@@ -307,7 +306,7 @@ mod tests {
         let lines = [line(5, 0.1, ArmTick::default()), line(4, 0.1, ArmTick::default())];
         let mut replay = Replay::new("chat", &default_canary(&Schedule::even(0.1, 0.3, 300.0)), &lines[0]);
         replay.see(&lines[0]).unwrap();
-        let told = replay.see(&lines[1]).unwrap_err();
-        assert!(told.starts_with("`at` is 2026-11-21T07:56:06.000Z, and the line before it ended at"), "{told}");
+        let error = replay.see(&lines[1]).unwrap_err();
+        assert!(error.starts_with("`at` is 2026-11-21T07:56:06.000Z, and the line before it ended at"), "{error}");
     }
 }

@@ -16,7 +16,6 @@ pub struct Span {
     pub fault_at: Option<f64>,
 }
 
-/// How a rollout ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RolloutEnd {
     /// Everybody was taken back.
@@ -30,7 +29,6 @@ pub enum RolloutEnd {
 /// The canary's requests and failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Requests.
     pub requests: u64,
     /// Failures among them.
     pub errors: u64,
@@ -46,7 +44,6 @@ impl Cost {
 /// What became of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimulatedRollout {
-    /// How it ended.
     pub end: RolloutEnd,
     /// When, in seconds from its start.
     pub at: f64,
@@ -96,7 +93,6 @@ impl RunTotals {
     }
 }
 
-/// Plays one rollout.
 pub fn play(source: &mut impl TickSource, rule: &mut impl RolloutRule, span: &Span) -> SimulatedRollout {
     let mut account = RunTotals::new(span);
     while account.at < span.seconds {

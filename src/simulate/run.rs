@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn progress_is_told_once_for_each_run() {
-        let told = Mutex::new(BTreeSet::new());
-        let heard = |done| assert!(told.lock().unwrap().insert(done));
+        let reported = Mutex::new(BTreeSet::new());
+        let heard = |done| assert!(reported.lock().unwrap().insert(done));
         let _ = Runs::new(20, 0).each(|seed| seed, heard);
-        assert_eq!(told.into_inner().unwrap(), (1..=20).collect());
+        assert_eq!(reported.into_inner().unwrap(), (1..=20).collect());
     }
 }

@@ -216,11 +216,11 @@ impl TickSource for ScenarioRun<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::simulate::rule::SimulatedArm;
 
-    fn calm() -> Scenario {
+    pub(in crate::simulate) fn calm() -> Scenario {
         Scenario {
             requests: 50.0,
             stable: 0.0,

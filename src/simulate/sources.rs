@@ -6,7 +6,7 @@
 //! production counts them. Decides nothing. Deterministic for a seed.
 
 use super::excess::some_of;
-use super::guarded::{GuardRule, ProbeResults};
+use super::guarded::{GuardRule, ReachableArms};
 use super::poisson::Poisson;
 use super::rule::{RolloutRule as _, SimulatedArm, TickCounts, TickSource as _};
 use super::scenario::MEDIAN;
@@ -40,7 +40,6 @@ pub enum AttackGoal {
 const LEAST_WAIT: f64 = 8.0;
 
 impl AttackGoal {
-    /// Each of them.
     #[must_use]
     pub fn all() -> Vec<AttackGoal> {
         let mut all: Vec<AttackGoal> = Aspect::ALL.into_iter().map(AttackGoal::Worse).collect();
@@ -257,14 +256,14 @@ pub struct AttackResult {
 #[must_use]
 pub fn play(beside: &MixedTraffic, mut rollout: GuardRule, seconds: f64, seed: u64) -> AttackResult {
     let mut run = beside.run(seed);
-    let mut told = rollout.events().len();
+    let mut reported = rollout.events().len();
     let mut last = None;
     while run.at < seconds {
         let (tick, by_source) = run.tick(rollout.share());
-        rollout.see(&tick, by_source, ProbeResults { stable: true, canary: true });
+        rollout.see(&tick, by_source, ReachableArms { stable: true, canary: true });
         let events = rollout.events();
-        if events.len() > told {
-            told = events.len();
+        if events.len() > reported {
+            reported = events.len();
             last = events.last().map(|event| (run.at, event.action.clone()));
             if last
                 .as_ref()

@@ -35,7 +35,6 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of these rollouts.
     #[must_use]
     pub fn of(rollouts: &[SimulatedRollout]) -> Summary {
         let ended = |end: RolloutEnd| rollouts.iter().filter(move |rollout| rollout.end == end);

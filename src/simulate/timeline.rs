@@ -102,7 +102,6 @@ impl Timeline {
         self.each *= 2;
     }
 
-    /// The moments.
     #[must_use]
     pub fn moments(&self) -> &[TimelinePoint] {
         &self.moments

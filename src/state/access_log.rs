@@ -60,7 +60,6 @@ pub struct RequestLine {
     /// The user's bucket, 0 to 9999.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<u16>,
-    /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,
@@ -238,8 +237,8 @@ impl AccessLogQueue {
     /// Flushes the queue; the receiver is notified when all of it is written. `None`: the queue is full.
     #[must_use]
     pub fn close(&self) -> Option<Receiver<()>> {
-        let (done, told) = sync_channel(1);
-        self.sender.try_send(LogMessage::Close(done)).ok().map(|()| told)
+        let (done, dropped) = sync_channel(1);
+        self.sender.try_send(LogMessage::Close(done)).ok().map(|()| dropped)
     }
 
     /// The writer only: this many lines were written.

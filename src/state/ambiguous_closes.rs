@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Why a client could not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unasked {
+pub enum AmbiguousCloseReason {
     /// HTTP/1.0 knows no interim answers.
     Http10,
     /// The request's body is passed on as it comes, so that it is not known here whether all of it has come.
@@ -20,35 +20,40 @@ pub enum Unasked {
     Http2,
 }
 
-impl Unasked {
+impl AmbiguousCloseReason {
     /// All of them, in the order of their cells.
-    pub const ALL: [Unasked; 4] = [Unasked::Http10, Unasked::Body, Unasked::Answer, Unasked::Http2];
+    pub const ALL: [AmbiguousCloseReason; 4] = [
+        AmbiguousCloseReason::Http10,
+        AmbiguousCloseReason::Body,
+        AmbiguousCloseReason::Answer,
+        AmbiguousCloseReason::Http2,
+    ];
 
     /// The label `reason` of the metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Unasked::Http10 => "http10",
-            Unasked::Body => "body",
-            Unasked::Answer => "answer",
-            Unasked::Http2 => "http2",
+            AmbiguousCloseReason::Http10 => "http10",
+            AmbiguousCloseReason::Body => "body",
+            AmbiguousCloseReason::Answer => "answer",
+            AmbiguousCloseReason::Http2 => "http2",
         }
     }
 }
 
 /// How many there were since the start.
 #[derive(Debug, Default)]
-pub struct AmbiguousCloses([AtomicU64; Unasked::ALL.len()]);
+pub struct AmbiguousCloses([AtomicU64; AmbiguousCloseReason::ALL.len()]);
 
 impl AmbiguousCloses {
     /// One more.
-    pub fn count(&self, why: Unasked) {
+    pub fn count(&self, why: AmbiguousCloseReason) {
         self.0[why as usize].fetch_add(1, Relaxed);
     }
 
-    /// So many, in the order of [`Unasked::ALL`].
+    /// So many, in the order of [`AmbiguousCloseReason::ALL`].
     #[must_use]
-    pub fn counts(&self) -> [u64; Unasked::ALL.len()] {
+    pub fn counts(&self) -> [u64; AmbiguousCloseReason::ALL.len()] {
         std::array::from_fn(|cell| self.0[cell].load(Relaxed))
     }
 }

@@ -222,8 +222,8 @@ mod tests {
         }
         let stable = CauseOccurrence { outcome: Outcome::Timeout, cause: &Cause::Withdrawn, request_id: None };
         causes.record(Arm::Stable, &stable, Millis(0), &mut RequestCauses::default());
-        let told = causes.of(Arm::Canary, Millis(5000), UnixMillis(1_000_000));
-        let [first, second] = &told[..] else { unreachable!("{told:?}") };
+        let found = causes.of(Arm::Canary, Millis(5000), UnixMillis(1_000_000));
+        let [first, second] = &found[..] else { unreachable!("{found:?}") };
         assert_eq!((first.count, first.of, first.last), (3, 4, UnixMillis(999_000)));
         assert_eq!(first.request_id.as_deref(), Some("req_7"));
         assert_eq!((&first.answered[..], first.users_failed), (&[("old".to_owned(), 3)][..], 0));
@@ -238,8 +238,8 @@ mod tests {
         note(&causes, (Outcome::ServerError, &status(500)), Some("again"), 1, &mut met);
         note(&causes, (Outcome::Throttled, &status(429)), None, 2, &mut met);
         causes.answered(Arm::Canary, &met, "old");
-        for told in causes.of(Arm::Canary, Millis(2), UnixMillis(10)) {
-            assert_eq!((told.count, told.of, &told.answered[..]), (1, 1, &[("old".to_owned(), 1)][..]), "{told:?}");
+        for found in causes.of(Arm::Canary, Millis(2), UnixMillis(10)) {
+            assert_eq!((found.count, found.of, &found.answered[..]), (1, 1, &[("old".to_owned(), 1)][..]), "{found:?}");
         }
     }
 
@@ -254,8 +254,8 @@ mod tests {
         causes.answered(Arm::Canary, &early, "old");
         causes.failed(Arm::Canary, &late, None);
         let all = causes.of(Arm::Canary, Millis(2), UnixMillis(0));
-        let told = all.iter().find(|told| told.cause == status(500)).unwrap();
-        assert_eq!((told.count, told.answered.len(), told.users_failed), (1, 0, 1));
+        let found = all.iter().find(|found| found.cause == status(500)).unwrap();
+        assert_eq!((found.count, found.answered.len(), found.users_failed), (1, 0, 1));
     }
 
     #[test]

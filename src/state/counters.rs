@@ -37,7 +37,6 @@ impl Count {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Core(pub u16);
 
-/// The labels of a series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesLabels {
     /// The rollout's name, or `none` for unsplit traffic.

@@ -166,7 +166,7 @@ impl Evidence {
                 cell.failed.add_one();
                 self.push(core, whose, None, SampleKind::Failed { connect: outcome == Outcome::Connect });
             }
-            Judged::Not => {
+            Judged::NotCounted => {
                 #[cfg(test)]
                 cell.not_judged.add_one();
             }
@@ -321,7 +321,7 @@ mod tests {
             evidence.end(CORE, (Arm::Canary, SLOT), outcome);
             let ArmTotals { succeeded, failed: failures, not_judged, .. } = evidence.totals(Arm::Canary);
             let judged = outcome.judged(Counting::default());
-            let counts = [Judged::Success, Judged::Failure, Judged::Not].map(|what| u64::from(what == judged));
+            let counts = [Judged::Success, Judged::Failure, Judged::NotCounted].map(|what| u64::from(what == judged));
             assert_eq!([succeeded, failures, not_judged], counts, "{outcome:?}");
             let expected = match outcome {
                 Outcome::Connect => vec![failed(true)],

@@ -36,7 +36,6 @@ pub enum Input {
     },
     /// What the guard saw of a rollout lately, oldest first.
     Trace {
-        /// Which rollout.
         rollout: String,
         /// Where it goes.
         reply: oneshot::Sender<Result<Vec<TraceLine>, CommandError>>,
@@ -65,7 +64,6 @@ pub struct Command {
 /// A canary refused a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The rollout.
     pub rollout: String,
     /// The canary's provider.
     pub provider: String,
@@ -194,8 +192,8 @@ mod tests {
             code: None,
             accepted: true,
         };
-        let told = (0..CAPACITY).filter(|_| inbox.report_rejection(refused())).count();
-        assert_eq!(told, CAPACITY / 2);
+        let accepted_count = (0..CAPACITY).filter(|_| inbox.report_rejection(refused())).count();
+        assert_eq!(accepted_count, CAPACITY / 2);
         assert!(inbox.put(Input::Drain));
         while wishes.try_recv().is_ok() {}
         assert!(inbox.report_rejection(refused()), "there is room again");

@@ -42,7 +42,6 @@ impl BreakerKind {
     pub const ALL: [BreakerKind; 2] = [BreakerKind::Failures, BreakerKind::Reach];
 }
 
-/// One breaker.
 #[derive(Debug, Default)]
 struct BreakerCell {
     // A packed `CircuitState`. It carries nothing but itself, so no order with other memory is needed.

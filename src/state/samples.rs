@@ -63,7 +63,6 @@ pub enum SampleKind {
         /// How long after it was sent.
         after: Millis,
     },
-    /// It was sent.
     Sent,
     /// It was sent again, after a pause in which no provider was asked.
     SentAgain,

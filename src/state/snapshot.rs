@@ -43,7 +43,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What is in force for a rollout.
     #[must_use]
     pub fn in_force(&self, id: RolloutId) -> &RolloutInForce {
         &self.rollouts[usize::from(id.0)]
@@ -62,7 +61,6 @@ impl Snapshot {
     }
 }
 
-/// What is in force for one rollout.
 #[derive(Clone, Debug)]
 pub struct RolloutInForce {
     /// The share of users on the canary now.

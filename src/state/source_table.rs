@@ -45,7 +45,6 @@ impl Known {
     }
 }
 
-/// All of them.
 #[derive(Debug, Default)]
 pub struct SourceTable {
     known: Mutex<HashMap<Name, Known>>,
@@ -54,7 +53,6 @@ pub struct SourceTable {
 }
 
 impl SourceTable {
-    /// The source of this address.
     #[must_use]
     pub fn at(&self, address: IpAddr, now: Millis) -> Arc<SourceHandle> {
         self.of(Name::Address(network(address)), now)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
-use super::ambiguous_closes::Unasked;
+use super::ambiguous_closes::AmbiguousCloseReason;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
@@ -43,7 +43,7 @@ pub struct Status {
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
     /// Clients that closed their side and could not be asked whether they have left, by why not.
-    pub ambiguous_closes: [u64; Unasked::ALL.len()],
+    pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
     /// Whether the process is stopping.
     pub draining: bool,
 }
@@ -84,17 +84,15 @@ pub struct StoreStatus {
     pub ephemeral: Option<Ephemeral>,
 }
 
-/// One rollout.
 #[derive(Clone, Debug)]
 pub struct RolloutStatus {
-    /// Its name.
     pub name: String,
     /// The stable provider's name.
     pub stable: String,
     /// The canary's name; `None`: a plain route.
     pub canary: Option<String>,
     /// The one word for where it is.
-    pub standing: OverallPhase,
+    pub phase: OverallPhase,
     /// The share of users on the canary now.
     pub percent: Percent,
     /// What the file asks for; `None`: auto.
@@ -155,7 +153,7 @@ impl RolloutStatus {
             name: "chat".to_owned(),
             stable: "openai".to_owned(),
             canary: Some("holysheep".to_owned()),
-            standing: OverallPhase::Ramping,
+            phase: OverallPhase::Ramping,
             percent: Percent::from_hundredths(1000).unwrap(),
             intent: None,
             reason: "stage 1 of 7 of the ramp".to_owned(),
@@ -273,7 +271,6 @@ pub struct ForecastStatus {
 pub struct NextStage {
     /// To which share.
     pub percent: Percent,
-    /// Not before.
     pub not_before: UnixMillis,
 }
 
@@ -317,7 +314,6 @@ pub struct ArmRecent {
 /// Something that a canary refuses although stable accepts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompatibilityStatus {
-    /// What.
     pub finding: Incompatibility,
     /// The status that the canary answered last.
     pub status: u16,
@@ -329,10 +325,8 @@ pub struct IncompatibilityStatus {
     pub last: UnixMillis,
 }
 
-/// One provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderStatus {
-    /// Its name.
     pub name: String,
     /// Where its breaker stands; `None`: it has none.
     pub breaker: Option<BreakerStatus>,

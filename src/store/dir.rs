@@ -45,7 +45,6 @@ impl DirLock {
     }
 }
 
-/// Another process has the directory.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the state directory {} is in use by another serin (process {pid}): stop it first, or choose another directory \

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::dir::{self, DirLock};
-use super::sqlite::{self, Problem};
+use super::sqlite::{self, DatabaseError};
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
@@ -55,7 +55,7 @@ impl RetryingDatabase {
             (self.claim, self.claimed) = (Some(claim), true);
         }
         let (connection, found, error) = sqlite::open_for_writing(&self.dir, now)
-            .map_err(|(Problem::Unreadable(why) | Problem::Refused(why))| why)?;
+            .map_err(|(DatabaseError::Unreadable(why) | DatabaseError::Refused(why))| why)?;
         for note in &found.notes {
             tracing::warn!("{note}");
         }

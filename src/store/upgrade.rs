@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::dir_handle::DirHandle;
-use super::sqlite::{self, FILE, KEEPS_HISTORY, Problem};
+use super::sqlite::{self, DatabaseError, FILE, KEEPS_HISTORY};
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
 use crate::decide::guard::analysis::Analysis;
 use crate::decide::rollout::state::RolloutState;
@@ -29,7 +29,7 @@ pub(super) fn upgrade(
     connection: &mut Connection,
     folder: &DirHandle,
     now: UnixMillis,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<String>, DatabaseError> {
     // Nobody else writes from here on.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let done = within(connection, folder, now);
@@ -40,7 +40,7 @@ pub(super) fn upgrade(
     done
 }
 
-fn within(connection: &mut Connection, folder: &DirHandle, now: UnixMillis) -> Result<Vec<String>, Problem> {
+fn within(connection: &mut Connection, folder: &DirHandle, now: UnixMillis) -> Result<Vec<String>, DatabaseError> {
     sqlite::check(connection, "")?;
     let contents = sqlite::contents(connection)?;
     let from = contents.version;
@@ -73,7 +73,7 @@ fn keep_copy(
     folder: &DirHandle,
     version: i64,
     now: UnixMillis,
-) -> Result<(String, bool), Problem> {
+) -> Result<(String, bool), DatabaseError> {
     let prefix = format!("{FILE}.v{version}-");
     let bytes = connection.serialize("main")?;
     // An upgrade that was killed has left one, and the next would leave another.
@@ -90,7 +90,7 @@ fn keep_copy(
 }
 
 // How many lines of the history could not be read.
-fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, Problem> {
+fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, DatabaseError> {
     for (identity, state) in &contents.states {
         sqlite::put_state(writing, identity, state)?;
     }

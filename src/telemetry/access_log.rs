@@ -40,9 +40,9 @@ pub fn start(log: &Arc<AccessLogQueue>) -> io::Result<()> {
 
 /// Waits until what was offered is written, for a second at most.
 pub fn finish(log: &AccessLogQueue) {
-    if let Some(told) = log.close() {
+    if let Some(dropped) = log.close() {
         // Whoever reads standard output may have stopped.
-        let _ = told.recv_timeout(LAST_LINES);
+        let _ = dropped.recv_timeout(LAST_LINES);
     }
 }
 
@@ -100,9 +100,9 @@ impl Writer {
             match entry {
                 LogMessage::Line(line) => self.take(&line),
                 LogMessage::Wake => {}
-                LogMessage::Close(told) => {
+                LogMessage::Close(done) => {
                     self.flush();
-                    let _ = told.try_send(());
+                    let _ = done.try_send(());
                 }
             }
         }

@@ -43,7 +43,6 @@ impl Exposition {
         &mut self.0.entry(metric.name).or_insert((metric, Vec::new())).1
     }
 
-    /// All of it.
     pub(super) fn text(self) -> String {
         let blocks = self.0.into_iter().map(|(name, (metric, mut lines))| {
             if metric.kind != MetricKind::Histogram {

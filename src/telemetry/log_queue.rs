@@ -75,8 +75,8 @@ fn write(mut to: impl Write, messages: &Receiver<Message>, dropped: &AtomicU64) 
         }
         let missed = dropped.swap(0, Relaxed);
         if missed > 0 {
-            let told = format!("{missed} lines of the log were dropped: standard error was not read\n");
-            let _ = to.write_all(told.as_bytes());
+            let text = format!("{missed} lines of the log were dropped: standard error was not read\n");
+            let _ = to.write_all(text.as_bytes());
         }
     }
 }
@@ -139,8 +139,8 @@ mod tests {
         }
         queue.flush(Duration::from_secs(60));
         let written = written.lock().unwrap();
-        let told: Vec<&String> = written.iter().filter(|line| line.contains("were dropped")).collect();
-        assert_eq!((told.len(), written[0].as_str()), (1, "0\n"), "{told:?}");
-        assert!(told[0].starts_with("9 lines") || told[0].starts_with("10 lines"), "{told:?}");
+        let notes: Vec<&String> = written.iter().filter(|line| line.contains("were dropped")).collect();
+        assert_eq!((notes.len(), written[0].as_str()), (1, "0\n"), "{notes:?}");
+        assert!(notes[0].starts_with("9 lines") || notes[0].starts_with("10 lines"), "{notes:?}");
     }
 }

@@ -17,7 +17,7 @@ use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::OverallPhase;
 use crate::state::access_log::Dropped;
-use crate::state::ambiguous_closes::Unasked;
+use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::status::{RolloutStatus, Status};
 
@@ -44,14 +44,12 @@ impl MetricKind {
     }
 }
 
-/// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Its name in the exposition.
     pub name: &'static str,
     /// How it counts.
     pub kind: MetricKind,
-    /// Its labels.
     pub labels: &'static [&'static str],
     /// Its help text.
     pub help: &'static str,
@@ -60,7 +58,6 @@ pub struct Metric {
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
         $(const $id: Metric = Metric { name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help };)*
-        /// All of them.
         pub const ALL: &[Metric] = &[$($id),*];
     };
 }
@@ -143,61 +140,61 @@ pub fn document() -> String {
 /// The exposition in Prometheus' text format.
 #[must_use]
 pub fn render(status: &Status) -> String {
-    let mut told = Exposition::default();
+    let mut exposition = Exposition::default();
     for series in &status.series {
-        of_series(series, &mut told);
+        of_series(series, &mut exposition);
     }
     for provider in &status.providers {
         if let Some(breaker) = &provider.breaker {
-            told.add(&BREAKER, &[&provider.name], breaker_state(breaker.state));
-            told.add(&DIVERTED, &[&provider.name], provider.diverted);
+            exposition.add(&BREAKER, &[&provider.name], breaker_state(breaker.state));
+            exposition.add(&DIVERTED, &[&provider.name], provider.diverted);
         }
     }
     for (rollout, unheld) in unheld(&status.series) {
-        told.add(&UNHELD, &[rollout], unheld);
+        exposition.add(&UNHELD, &[rollout], unheld);
     }
     for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
-        of_rollout(rollout, &mut told);
+        of_rollout(rollout, &mut exposition);
     }
-    told.add(&SAMPLES_LOST, &[], status.samples_lost);
+    exposition.add(&SAMPLES_LOST, &[], status.samples_lost);
     let (written, dropped) = status.access_log;
-    told.add(&ACCESS_LINES, &[], written);
+    exposition.add(&ACCESS_LINES, &[], written);
     for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
-        told.add(&ACCESS_DROPPED, &[reason.as_str()], count);
+        exposition.add(&ACCESS_DROPPED, &[reason.as_str()], count);
     }
-    for (why, count) in Unasked::ALL.into_iter().zip(status.ambiguous_closes) {
-        told.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
+    for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
+        exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
     }
     let flags = &status.flags;
-    told.add(&GENERATION, &[], flags.generation);
-    told.add(&RELOAD_FAILURES, &[], flags.failures);
-    told.add(&RELOAD_SUCCESS, &[], Duration::from_millis(flags.accepted_at.0).as_secs_f64());
-    told.add(&FLAGS_IN_FORCE, &[], flag(flags.errors.is_empty() && !flags.from_last_good));
-    told.add(&STATE_WRITABLE, &[], flag(status.store.error.is_none()));
-    told.add(&LOCKS_READABLE, &[], flag(status.store.locks_unread.is_none()));
-    told.add(&BUILD, &[env!("CARGO_PKG_VERSION")], 1);
-    told.text()
+    exposition.add(&GENERATION, &[], flags.generation);
+    exposition.add(&RELOAD_FAILURES, &[], flags.failures);
+    exposition.add(&RELOAD_SUCCESS, &[], Duration::from_millis(flags.accepted_at.0).as_secs_f64());
+    exposition.add(&FLAGS_IN_FORCE, &[], flag(flags.errors.is_empty() && !flags.from_last_good));
+    exposition.add(&STATE_WRITABLE, &[], flag(status.store.error.is_none()));
+    exposition.add(&LOCKS_READABLE, &[], flag(status.store.locks_unread.is_none()));
+    exposition.add(&BUILD, &[env!("CARGO_PKG_VERSION")], 1);
+    exposition.text()
 }
 
-fn of_series(series: &Series, told: &mut Exposition) {
+fn of_series(series: &Series, exposition: &mut Exposition) {
     let SeriesLabels { rollout, arm, provider } = &series.labels;
     let labels = [rollout.as_str(), arm, provider];
     let and = |last| [rollout.as_str(), arm, provider, last];
-    told.add(&IN_FLIGHT, &labels, series.in_flight());
+    exposition.add(&IN_FLIGHT, &labels, series.in_flight());
     for outcome in Outcome::ALL {
-        told.add(&REQUESTS, &and(outcome.as_str()), series.requests(outcome));
-        told.add(&ATTEMPTS, &and(outcome.as_str()), series.attempts(outcome));
+        exposition.add(&REQUESTS, &and(outcome.as_str()), series.requests(outcome));
+        exposition.add(&ATTEMPTS, &and(outcome.as_str()), series.attempts(outcome));
     }
     for finished in FinishKind::ALL {
-        told.add(&ANSWERS, &and(finished.as_str()), series.answers(finished));
+        exposition.add(&ANSWERS, &and(finished.as_str()), series.answers(finished));
     }
     let (input, output) = series.tokens();
     for (kind, tokens) in [("input", input), ("output", output)] {
-        told.add(&TOKENS, &and(kind), tokens);
+        exposition.add(&TOKENS, &and(kind), tokens);
     }
-    told.add(&FALLBACKS, &labels, series.fallbacks());
-    told.add_latency(&DURATION, &labels, &series.duration());
-    told.add_latency(&FIRST_OUTPUT, &labels, &series.first_output());
+    exposition.add(&FALLBACKS, &labels, series.fallbacks());
+    exposition.add_latency(&DURATION, &labels, &series.duration());
+    exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output());
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.
@@ -209,29 +206,29 @@ fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
     sums
 }
 
-fn of_rollout(rollout: &RolloutStatus, told: &mut Exposition) {
+fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
     let name = rollout.name.as_str();
-    told.add(&PERCENT, &[name], rollout.percent.as_f64());
+    exposition.add(&PERCENT, &[name], rollout.percent.as_f64());
     for (arm, waiting) in ["stable", "canary"].into_iter().zip(rollout.waiting) {
         let ages = AGES.into_iter().map(|(_, age)| age).chain([LONGER]);
         for (age, count) in ages.zip(waiting) {
-            told.add(&WAITING, &[name, arm, age], count);
+            exposition.add(&WAITING, &[name, arm, age], count);
         }
     }
     if let Some(guard) = &rollout.guard {
-        told.add(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
-        told.add(&BOUND, &[name], guard.bound);
-        told.add(&INCIDENT, &[name], flag(guard.incident));
-        told.add(&SILENCE, &[name], guard.silence.evidence);
+        exposition.add(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
+        exposition.add(&BOUND, &[name], guard.bound);
+        exposition.add(&INCIDENT, &[name], flag(guard.incident));
+        exposition.add(&SILENCE, &[name], guard.silence.evidence);
     }
     if let Some(intent) = rollout.intent {
-        told.add(&INTENT, &[name], intent.as_f64());
+        exposition.add(&INTENT, &[name], intent.as_f64());
     }
-    for standing in OverallPhase::ALL {
-        told.add(&PHASE, &[name, standing.as_str()], flag(standing == rollout.standing));
+    for phase in OverallPhase::ALL {
+        exposition.add(&PHASE, &[name, phase.as_str()], flag(phase == rollout.phase));
     }
     if let Some(ratio) = rollout.anonymous_ratio {
-        told.add(&ANONYMOUS, &[name], ratio);
+        exposition.add(&ANONYMOUS, &[name], ratio);
     }
 }
 

@@ -55,7 +55,7 @@ pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerRead
         let malformed = dialect.generates().then_some(nothing);
         return AnswerReading { malformed, ..AnswerReading::of(!dialect.generates()) };
     }
-    match said(dialect, body) {
+    match parse(dialect, body) {
         Ok(said) => judged(dialect, body, &said),
         Err(error) => {
             let cut = matches!(text.first(), Some(b'{' | b'[')) && (error.is_eof() || ends_in_a_number(body));
@@ -66,16 +66,16 @@ pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerRead
             let mended = str::from_utf8(body).is_err().then(|| String::from_utf8_lossy(body).into_owned());
             match mended
                 .as_deref()
-                .map(|text| said(dialect, text.as_bytes()).map(|said| judged(dialect, text.as_bytes(), &said)))
+                .map(|text| parse(dialect, text.as_bytes()).map(|said| judged(dialect, text.as_bytes(), &said)))
             {
                 Some(Ok(reading)) => reading,
-                _ => AnswerReading { malformed: Some(strange(body)), ..AnswerReading::of(true) },
+                _ => AnswerReading { malformed: Some(malformed_shape(body)), ..AnswerReading::of(true) },
             }
         }
     }
 }
 
-fn said(dialect: Dialect, body: &[u8]) -> serde_json::Result<Said<'_>> {
+fn parse(dialect: Dialect, body: &[u8]) -> serde_json::Result<Said<'_>> {
     match dialect {
         Dialect::ChatCompletions | Dialect::Completions => chat::read(body).map(|(said, _)| said),
         Dialect::Responses => responses::answer(body),
@@ -89,7 +89,7 @@ fn judged(dialect: Dialect, body: &[u8], said: &Said<'_>) -> AnswerReading {
     // An error beside output is a remark; beside none it is the answer. Some say themselves that they failed.
     let tells = dialect == Dialect::Responses || said.finish == Some(Finish::Error);
     let failure = said.error.filter(|_| !said.output || tells).map(|error| Box::new(read_complaint(error)));
-    let malformed = (dialect.generates() && !said.shaped && failure.is_none()).then(|| strange(body));
+    let malformed = (dialect.generates() && !said.shaped && failure.is_none()).then(|| malformed_shape(body));
     AnswerReading {
         failure,
         malformed,
@@ -100,7 +100,7 @@ fn judged(dialect: Dialect, body: &[u8], said: &Said<'_>) -> AnswerReading {
 }
 
 /// What a body is that is no answer.
-fn strange(body: &[u8]) -> Shape {
+fn malformed_shape(body: &[u8]) -> Shape {
     match shape::opening(body, true) {
         Some(Opening::Other(shape)) => shape,
         Some(Opening::Events) => Shape::Events,

@@ -7,7 +7,7 @@
 
 /// Where in a request a credential stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum CredentialLocation {
     /// A header's value.
     Header,
     /// The value of a parameter in the query.
@@ -30,7 +30,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Where it stands.
-    pub place: Place,
+    pub place: CredentialLocation,
     /// Its name there, in lower case; with a `*` at its end what its name begins with.
     pub name: &'static str,
     /// What it is good for.
@@ -41,11 +41,11 @@ pub struct Credential {
     pub source: &'static str,
 }
 
-const fn key(place: Place, name: &'static str, of: &'static str, source: &'static str) -> Credential {
+const fn key(place: CredentialLocation, name: &'static str, of: &'static str, source: &'static str) -> Credential {
     Credential { place, name, kind: Kind::Key, of, source }
 }
 
-const fn account(place: Place, name: &'static str, of: &'static str, source: &'static str) -> Credential {
+const fn account(place: CredentialLocation, name: &'static str, of: &'static str, source: &'static str) -> Credential {
     Credential { place, name, kind: Kind::Account, of, source }
 }
 
@@ -60,24 +60,24 @@ const AWS: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_si
 
 /// Every credential that is known by its name.
 pub const TABLE: [Credential; 18] = [
-    key(Place::Header, "authorization", "all that take a bearer token, AWS", "RFC 9110, RFC 6750"),
-    key(Place::Header, "x-api-key", "Anthropic", "https://docs.anthropic.com/en/api/overview"),
-    key(Place::Header, "api-key", "Azure OpenAI", AZURE),
-    key(Place::Header, "ocp-apim-subscription-key", "Azure API Management", APIM),
-    key(Place::Header, "x-goog-api-key", "Google", GOOGLE),
-    key(Place::Header, "x-amz-*", "AWS Signature Version 4", AWS),
-    key(Place::Query, "key", "Google", GOOGLE),
-    key(Place::Query, "access_token", "Google, RFC 6750", GOOGLE_PARAMETERS),
-    key(Place::Query, "api-key", "Azure OpenAI, realtime", AZURE_REALTIME),
-    key(Place::Query, "subscription-key", "Azure API Management", APIM),
-    key(Place::Query, "x-amz-*", "AWS Signature Version 4, presigned", AWS),
-    key(Place::Subprotocol, "openai-insecure-api-key.*", "OpenAI, realtime", REALTIME),
-    account(Place::Header, "cookie", "any", "RFC 6265"),
-    account(Place::Header, "openai-organization", "OpenAI", OPENAI),
-    account(Place::Header, "openai-project", "OpenAI", OPENAI),
-    account(Place::Header, "x-goog-user-project", "Google", GOOGLE_PARAMETERS),
-    account(Place::Subprotocol, "openai-organization.*", "OpenAI, realtime", REALTIME),
-    account(Place::Subprotocol, "openai-project.*", "OpenAI, realtime", REALTIME),
+    key(CredentialLocation::Header, "authorization", "all that take a bearer token, AWS", "RFC 9110, RFC 6750"),
+    key(CredentialLocation::Header, "x-api-key", "Anthropic", "https://docs.anthropic.com/en/api/overview"),
+    key(CredentialLocation::Header, "api-key", "Azure OpenAI", AZURE),
+    key(CredentialLocation::Header, "ocp-apim-subscription-key", "Azure API Management", APIM),
+    key(CredentialLocation::Header, "x-goog-api-key", "Google", GOOGLE),
+    key(CredentialLocation::Header, "x-amz-*", "AWS Signature Version 4", AWS),
+    key(CredentialLocation::Query, "key", "Google", GOOGLE),
+    key(CredentialLocation::Query, "access_token", "Google, RFC 6750", GOOGLE_PARAMETERS),
+    key(CredentialLocation::Query, "api-key", "Azure OpenAI, realtime", AZURE_REALTIME),
+    key(CredentialLocation::Query, "subscription-key", "Azure API Management", APIM),
+    key(CredentialLocation::Query, "x-amz-*", "AWS Signature Version 4, presigned", AWS),
+    key(CredentialLocation::Subprotocol, "openai-insecure-api-key.*", "OpenAI, realtime", REALTIME),
+    account(CredentialLocation::Header, "cookie", "any", "RFC 6265"),
+    account(CredentialLocation::Header, "openai-organization", "OpenAI", OPENAI),
+    account(CredentialLocation::Header, "openai-project", "OpenAI", OPENAI),
+    account(CredentialLocation::Header, "x-goog-user-project", "Google", GOOGLE_PARAMETERS),
+    account(CredentialLocation::Subprotocol, "openai-organization.*", "OpenAI, realtime", REALTIME),
+    account(CredentialLocation::Subprotocol, "openai-project.*", "OpenAI, realtime", REALTIME),
 ];
 
 /// Whether the name of a header or parameter, in lower case, says that what is behind it is a secret.
@@ -108,7 +108,7 @@ mod tests {
         let names: HashSet<_> = TABLE.iter().map(|row| (row.place, row.name)).collect();
         assert_eq!(names.len(), TABLE.len());
         assert!(TABLE.iter().all(|row| !row.name.bytes().any(|byte| byte.is_ascii_uppercase())));
-        assert!(TABLE.iter().all(|row| row.place != Place::Subprotocol || row.name.ends_with(".*")));
+        assert!(TABLE.iter().all(|row| row.place != CredentialLocation::Subprotocol || row.name.ends_with(".*")));
     }
 
     #[test]

@@ -9,15 +9,12 @@ use super::path;
 /// The language of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// `chat/completions`.
     ChatCompletions,
     /// `completions`: the same with `text` instead of a message.
     Completions,
-    /// `responses`.
     Responses,
     /// `messages`, Anthropic's.
     Messages,
-    /// `embeddings`.
     Embeddings,
     /// Everything else.
     Plain,

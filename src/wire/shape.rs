@@ -23,7 +23,6 @@ pub enum Shape {
     Html,
     /// XML that is no web page.
     Xml,
-    /// Text.
     Text,
     /// Neither text nor markup.
     Binary,
@@ -31,13 +30,11 @@ pub enum Shape {
     Null,
     /// `true` or `false`.
     Boolean,
-    /// A number.
     Number,
     /// A JSON text.
     String,
     /// A JSON list.
     Array,
-    /// `{}`.
     NoMembers,
     /// An object that tells of a job which is under way.
     Job,
@@ -51,7 +48,6 @@ pub enum Shape {
     Whole,
     /// A good stream, where one whole answer was asked for.
     Stream,
-    /// A redirect.
     Redirect,
 }
 

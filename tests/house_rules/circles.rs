@@ -133,10 +133,11 @@ fn circles(files: &[Source]) -> Vec<Finding> {
             continue;
         }
         let steps = way.iter().zip(way.iter().cycle().skip(1));
-        let told: Vec<String> = steps.map(|(from, to)| format!("{}:{}", from.join("::"), imports[from][to])).collect();
+        let steps_text: Vec<String> =
+            steps.map(|(from, to)| format!("{}:{}", from.join("::"), imports[from][to])).collect();
         let what = format!(
             "imports go round: {} -> {}; move what both need to a file below them",
-            told.join(" -> "),
+            steps_text.join(" -> "),
             start.join("::")
         );
         let line = imports[start][way.get(1).unwrap_or(start)];
@@ -205,7 +206,7 @@ fn a_circle_is_seen_however_it_is_written() {
             ("src/control/d.rs", "pub fn d() {}"),
         ])
     };
-    let told = "src/control/a.rs:2: imports go round: control::a:2 -> control::b:1 -> control::c:1 -> control::a; move \
+    let text = "src/control/a.rs:2: imports go round: control::a:2 -> control::b:1 -> control::c:1 -> control::a; move \
                 what both need to a file below them";
     for last in [
         "use super::a::Thing;",
@@ -216,7 +217,7 @@ fn a_circle_is_seen_however_it_is_written() {
         "mod inner { use super::super::a; }",
         "use super::d as e; impl super::a::Thing for X {}",
     ] {
-        assert_eq!(ring(last), [told], "{last}");
+        assert_eq!(ring(last), [text], "{last}");
     }
     let both =
         [("src/decide/rollout/a.rs", "mod b; fn f() { b::g() }"), ("src/decide/rollout/a/b.rs", "use super::A;")];
@@ -243,7 +244,10 @@ fn what_is_no_circle_is_let_be() {
 
 #[test]
 fn a_table_of_modules_has_no_code() {
-    let told = |text: &str| code_in_tables(&[Source::new("src/control/mod.rs", text)]).len();
-    assert_eq!(told("//! What fn is.\nmod a;\npub mod b;\npub use a::{A, f};"), 0);
-    assert_eq!((told("mod a;\npub fn f() {}"), told("pub struct S { a: u8 }"), told("impl a::A {}")), (1, 1, 1));
+    let count_in = |text: &str| code_in_tables(&[Source::new("src/control/mod.rs", text)]).len();
+    assert_eq!(count_in("//! What fn is.\nmod a;\npub mod b;\npub use a::{A, f};"), 0);
+    assert_eq!(
+        (count_in("mod a;\npub fn f() {}"), count_in("pub struct S { a: u8 }"), count_in("impl a::A {}")),
+        (1, 1, 1)
+    );
 }

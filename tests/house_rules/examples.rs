@@ -37,8 +37,8 @@ fn the_layer_rule_lets_the_rest_be() {
 
 #[test]
 fn the_length_and_header_rules_count() {
-    assert_eq!(found(length, "src/a.rs", &"x\n".repeat(601)).len(), 1);
-    assert_eq!(found(length, "src/a.rs", &"x\n".repeat(600)).len(), 0);
+    assert_eq!(found(length, "src/a.rs", &"x\n".repeat(451)).len(), 1);
+    assert_eq!(found(length, "src/a.rs", &"x\n".repeat(450)).len(), 0);
     let file = |header: usize| format!("{}{}", "//! Words.\n".repeat(header), "\nfn f() {}\n".repeat(20));
     assert_eq!(found(header, "src/a.rs", &file(0)).len(), 1);
     assert_eq!(found(header, "src/a.rs", &file(3)).len(), 1);

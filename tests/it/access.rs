@@ -78,9 +78,12 @@ fn off_loopback_with_keys_a_file_must_say_that_it_is_open() {
     std::fs::write(workspace.flags(), text("")).unwrap();
     let flags = workspace.flags();
     let refused = workspace.run(&["run", "--flags", &flags.to_string_lossy()]);
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(64), "{told}");
-    assert!(told.contains("could spend the keys that Serin has for `one`") && told.contains("open: true"), "{told}");
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(64), "{printed}");
+    assert!(
+        printed.contains("could spend the keys that Serin has for `one`") && printed.contains("open: true"),
+        "{printed}"
+    );
     std::fs::write(&flags, text("open: true")).unwrap();
     let sidecar = workspace.start();
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], sidecar.listen.port()));

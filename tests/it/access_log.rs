@@ -64,8 +64,8 @@ fn a_line_says_what_happened_to_a_request() {
     let (fine, rescued) = (logged.ask("good", true), logged.ask("bad", false));
     let answer = logged.stage.ask("/v2/elsewhere?key=sk-in-query", &[], "{}").unwrap().answer;
     assert_eq!((answer.status, answer.header("x-serin-error")), (404, "outside_mount"));
-    let told = logged.lines(3);
-    let of = |id: &str| told.iter().find(|line| line["request_id"] == id).unwrap_or_else(|| panic!("{id}: {told:?}"));
+    let lines = logged.lines(3);
+    let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).unwrap_or_else(|| panic!("{id}: {lines:?}"));
     let line = of(&fine);
     for (key, value) in [
         ("rollout", "chat"),

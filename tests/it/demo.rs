@@ -9,8 +9,8 @@ use crate::support::sidecar::Workspace;
 fn the_story_comes_to_its_end() {
     let workspace = Workspace::new("");
     let output = workspace.run(&["demo", "--fast", "--once", "--port", "0"]);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     let mut from = 0;
     for part in [
         "curl -i http://127.0.0.1:",
@@ -22,14 +22,14 @@ fn the_story_comes_to_its_end() {
         "canary at 100%",
         "requests failed at holysheep; failed for users: 0; back on openai in ",
     ] {
-        let at = told[from..].find(part).unwrap_or_else(|| panic!("no `{part}` after byte {from} in\n{told}"));
+        let at = printed[from..].find(part).unwrap_or_else(|| panic!("no `{part}` after byte {from} in\n{printed}"));
         from += at;
     }
-    assert!(!told.contains("keeps running"), "{told}");
+    assert!(!printed.contains("keeps running"), "{printed}");
     // A screen of 80 columns by 24 lines leaves room for what happens; the names of our own directories are longer.
-    let header = told.lines().take_while(|line| !line.starts_with("00:"));
+    let header = printed.lines().take_while(|line| !line.starts_with("00:"));
     let rows = |line: &str| if line.starts_with("edit ") { 1 } else { line.chars().count().div_ceil(80).max(1) };
-    assert!(header.map(rows).sum::<usize>() <= 6, "{told}");
+    assert!(header.map(rows).sum::<usize>() <= 6, "{printed}");
     assert_eq!(left_behind(&workspace), Vec::<String>::new());
 }
 
@@ -82,8 +82,8 @@ fn a_port_that_is_taken_is_named() {
     let workspace = Workspace::new("");
     let output = workspace.run(&["demo", "--once", "--port", &port]);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains(&format!("127.0.0.1:{port} is in use: choose another `--port`")), "{told}");
-    assert!(!told.contains("flags.yaml"), "the demo writes that file itself: {told}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.contains(&format!("127.0.0.1:{port} is in use: choose another `--port`")), "{printed}");
+    assert!(!printed.contains("flags.yaml"), "the demo writes that file itself: {printed}");
     assert_eq!(left_behind(&workspace), Vec::<String>::new());
 }

@@ -36,9 +36,9 @@ fn fails(workspace: &Workspace, arguments: &[&str]) -> (Option<i32>, String) {
     let mut line = vec!["run", "--flags", flags.to_str().unwrap()];
     line.extend(arguments);
     let output = workspace.run(&line);
-    let told = text(&output);
-    assert_eq!(everything(&root), before, "{told}");
-    (output.status.code(), told)
+    let printed = text(&output);
+    assert_eq!(everything(&root), before, "{printed}");
+    (output.status.code(), printed)
 }
 
 fn everything(dir: &Path) -> Vec<String> {
@@ -61,15 +61,18 @@ fn a_mistake_in_the_file_is_told_at_its_place_with_its_remedy() {
         (with("percent: auto", "percent: 0.1"), "rollouts[0].percent: `0.1` can be read", "= write `0.1%` or `10%`"),
         (with("every: 1d", "every: 5"), "rollouts[0].ramp.every: `5` has no unit", "such as `5s`"),
     ] {
-        let (code, told) = check(&file);
-        assert_eq!(code, Some(64), "{told}");
-        assert!(told.contains("flags.yaml: 1 error\n") && told.contains(place) && told.contains(remedy), "{told}");
+        let (code, printed) = check(&file);
+        assert_eq!(code, Some(64), "{printed}");
+        assert!(
+            printed.contains("flags.yaml: 1 error\n") && printed.contains(place) && printed.contains(remedy),
+            "{printed}"
+        );
     }
 }
 
 #[test]
 fn an_address_without_its_path_or_with_too_much_of_it_is_warned_about() {
-    for (url, told) in [
+    for (url, expected) in [
         ("https://api.openai.com", "did you mean `https://api.openai.com/v1`?"),
         (
             "https://api.openai.com/v1/chat/completions",
@@ -79,7 +82,7 @@ fn an_address_without_its_path_or_with_too_much_of_it_is_warned_about() {
     ] {
         let (code, said) = check(&with("http://127.0.0.1:1/v1", url));
         assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains(", with ") && said.contains("base_url: ") && said.contains(told), "{said}");
+        assert!(said.contains(", with ") && said.contains("base_url: ") && said.contains(expected), "{said}");
     }
 }
 
@@ -87,21 +90,24 @@ fn an_address_without_its_path_or_with_too_much_of_it_is_warned_about() {
 fn json_is_yaml() {
     let json = "{\n\t\"providers\": {\"old\": {\"base_url\": \"http://127.0.0.1:1/v1\"}},\n\t\"rollouts\": \
                 [{\"name\": \"chat\", \"stable\": \"old\"}]\n}\n";
-    let (code, told) = check(json);
-    assert!(code == Some(0) && told.contains("flags.yaml: valid\n"), "{told}");
+    let (code, printed) = check(json);
+    assert!(code == Some(0) && printed.contains("flags.yaml: valid\n"), "{printed}");
 }
 
 #[test]
 fn a_start_without_a_good_file_leaves_nothing_behind() {
     let workspace = Workspace::new(GOOD);
     std::fs::remove_file(workspace.flags()).unwrap();
-    let (code, told) = fails(&workspace, &[]);
-    assert_eq!(code, Some(64), "{told}");
-    assert!(told.contains("flags.yaml cannot be read") && told.contains("check that the file exists"), "{told}");
+    let (code, printed) = fails(&workspace, &[]);
+    assert_eq!(code, Some(64), "{printed}");
+    assert!(
+        printed.contains("flags.yaml cannot be read") && printed.contains("check that the file exists"),
+        "{printed}"
+    );
     workspace.write(&with("percent: auto", "percent: 0.1"));
     for arguments in [&[][..], &["--strict"], &["--state", "far/away/state"]] {
-        let (code, told) = fails(&workspace, arguments);
-        assert!(code == Some(64) && told.contains("`0.1` can be read in two ways"), "{told}");
+        let (code, printed) = fails(&workspace, arguments);
+        assert!(code == Some(64) && printed.contains("`0.1` can be read in two ways"), "{printed}");
     }
 }
 
@@ -120,9 +126,9 @@ fn the_flag_of_the_book_is_answered_with_the_file_of_the_readme() {
     let sidecar = workspace.start_with(&keys);
     let json = [("content-type", "application/json")];
     let answer = Client::connect(sidecar.admin).unwrap().post(path, &json, body).unwrap();
-    let told = answer.json();
+    let body = answer.json();
     let key = path.rsplit('/').next().unwrap();
-    assert_eq!((answer.status, &told["key"], &told["value"]), (200, &key.into(), &false.into()), "{told}");
+    assert_eq!((answer.status, &body["key"], &body["value"]), (200, &key.into(), &false.into()), "{body}");
 }
 
 #[test]
@@ -131,9 +137,12 @@ fn a_missing_variable_is_named() {
         "{ base_url: http://127.0.0.1:1/v1",
         "{ api_keys: [\"${NO_SUCH_KEY}\"], base_url: http://127.0.0.1:1/v1",
     ));
-    let (code, told) = fails(&workspace, &[]);
-    assert_eq!(code, Some(64), "{told}");
-    assert!(told.contains("the variable NO_SUCH_KEY is not set") && told.contains("= set the variable"), "{told}");
+    let (code, printed) = fails(&workspace, &[]);
+    assert_eq!(code, Some(64), "{printed}");
+    assert!(
+        printed.contains("the variable NO_SUCH_KEY is not set") && printed.contains("= set the variable"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -146,13 +155,13 @@ fn a_port_in_use_is_named_and_leaves_nothing_behind() {
         (format!("listen: 127.0.0.1:0\nadmin: {{ listen: {address} }}\n{GOOD}"), "admin.listen"),
     ] {
         std::fs::write(workspace.flags(), file).unwrap();
-        let (code, told) = fails(&workspace, &["--state", "far/away/state"]);
-        assert_eq!(code, Some(1), "{told}");
+        let (code, printed) = fails(&workspace, &["--state", "far/away/state"]);
+        assert_eq!(code, Some(1), "{printed}");
         let said = format!(
             "{key}: {address} is in use: find the process that uses it, stop it, or choose another address in \
              flags.yaml"
         );
-        assert!(told.contains(&said), "{told}");
+        assert!(printed.contains(&said), "{printed}");
     }
 }
 
@@ -161,14 +170,17 @@ fn two_sidecars_on_one_state_are_one_too_many() {
     let workspace = Workspace::new(GOOD);
     let mut sidecar = workspace.start();
     let state = workspace.state();
-    let (code, told) = {
+    let (code, printed) = {
         let flags = workspace.flags();
         let output = workspace.run(&["run", "--flags", flags.to_str().unwrap(), "--state", state.to_str().unwrap()]);
         (output.status.code(), text(&output))
     };
-    assert_eq!(code, Some(1), "{told}");
+    assert_eq!(code, Some(1), "{printed}");
     let said = format!("is in use by another serin (process {})", sidecar.process().id());
-    assert!(told.contains(&said) && told.contains("SERIN_STATE") && told.contains(&*state.to_string_lossy()), "{told}");
+    assert!(
+        printed.contains(&said) && printed.contains("SERIN_STATE") && printed.contains(&*state.to_string_lossy()),
+        "{printed}"
+    );
     assert!(state.join("serin.db").exists() && sidecar.phase() == "probing", "the first one is not disturbed");
 }
 
@@ -180,7 +192,7 @@ fn a_state_that_cannot_be_written_is_told_and_keeps_nobody_from_their_provider()
     let state = file.join("state");
     workspace.write(&format!("state: {}\n{GOOD}", state.display()));
     let sidecar = workspace.start_with_the_files_state();
-    let told = format!("state in {} cannot be written", state.display());
-    assert!(workspace.log().contains(&told), "{}", workspace.log());
+    let text = format!("state in {} cannot be written", state.display());
+    assert!(workspace.log().contains(&text), "{}", workspace.log());
     assert_eq!((sidecar.percent(), sidecar.phase()), (0.0, "blocked".to_owned()));
 }

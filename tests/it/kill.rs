@@ -58,13 +58,13 @@ fn look(client: &mut Client, number: usize) -> Result<String, String> {
     let words = if kind == Kind::Upload { "w".repeat(MIB) } else { "hi".to_owned() };
     let stream = kind == Kind::Streamed;
     let body = api.ask_at_length("m", stream, &words, Some(&format!("user-{}", number % 1000)));
-    let told = client.ask(api.path(), &[], &body).map_err(|error| format!("{kind:?}: no answer: {error}"))?;
-    let (answer, text) = (&told.answer, told.answer.text());
+    let reply = client.ask(api.path(), &[], &body).map_err(|error| format!("{kind:?}: no answer: {error}"))?;
+    let (answer, text) = (&reply.answer, reply.answer.text());
     let provider = answer.header("x-serin-provider");
     if answer.status != 200 {
         return Err(format!("{kind:?} of {provider}: {} {text:.200}", answer.status));
     }
-    told.end.map_err(|error| format!("{kind:?} of {provider}: broken off after {} bytes: {error}", text.len()))?;
+    reply.end.map_err(|error| format!("{kind:?} of {provider}: broken off after {} bytes: {error}", text.len()))?;
     if !stream {
         let wrong = difference(&text, &answer::whole(api, provider));
         return wrong.map_or(Ok(format!("{kind:?} of {provider}")), |wrong| Err(format!("{kind:?}: {wrong}")));
@@ -73,12 +73,12 @@ fn look(client: &mut Client, number: usize) -> Result<String, String> {
     if text == whole.concat() {
         return Ok(format!("{kind:?} of {provider}"));
     }
-    let (mut told, rest) = events(&text);
-    let Some(mut last) = told.pop() else { return Err(format!("{kind:?}: {text:?}")) };
-    if let Some(failed) = told.pop_if(|event| event.starts_with("event: response.failed\n")) {
+    let (mut whole_events, rest) = events(&text);
+    let Some(mut last) = whole_events.pop() else { return Err(format!("{kind:?}: {text:?}")) };
+    if let Some(failed) = whole_events.pop_if(|event| event.starts_with("event: response.failed\n")) {
         last.insert_str(0, &failed);
     }
-    let before = told.as_slice();
+    let before = whole_events.as_slice();
     if !whole.starts_with(before) || !rest.is_empty() {
         let wrong = difference(&text, &whole.concat()).unwrap_or_default();
         return Err(format!("{kind:?} of {provider}: {wrong}"));
@@ -102,7 +102,7 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
     let stage = Harness::start(&flags);
     let (total, listen) = (requests(), stage.listen);
     let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (wrong, told) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::<String, u64>::new()));
+    let (wrong, counts) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::<String, u64>::new()));
     let mut seen = Vec::new();
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
@@ -116,7 +116,7 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
                     let mut client = kept.take().unwrap_or_else(|| Client::connect(listen).unwrap());
                     match look(&mut client, number) {
                         Ok(kind) => {
-                            *told.lock().unwrap().entry(kind).or_default() += 1;
+                            *counts.lock().unwrap().entry(kind).or_default() += 1;
                             kept = Some(client);
                         }
                         Err(error) => wrong.lock().unwrap().push(format!("request {number}: {error}")),
@@ -136,12 +136,12 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
             }
         }
     });
-    let (wrong, told) = (wrong.into_inner().unwrap(), told.into_inner().unwrap());
+    let (wrong, counts) = (wrong.into_inner().unwrap(), counts.into_inner().unwrap());
     let some = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    println!("{told:#?}\nasked before each kill: {seen:?}, in all: {}; {:?}", canary.count(), stage.attempts("chat"));
+    println!("{counts:#?}\nasked before each kill: {seen:?}, in all: {}; {:?}", canary.count(), stage.attempts("chat"));
     assert!(wrong.is_empty(), "{} of {total} went wrong:\n{some}", wrong.len());
     assert!(seen[0] > 0 && seen.is_sorted(), "no request was there to be killed: {seen:?}");
-    let of_canary = |kind: Kind| told.get(&format!("{kind:?} of newcorp")).copied().unwrap_or(0);
+    let of_canary = |kind: Kind| counts.get(&format!("{kind:?} of newcorp")).copied().unwrap_or(0);
     for kind in [Kind::Unary, Kind::Streamed, Kind::Upload] {
         assert!(of_canary(kind) > 0, "no {kind:?} was answered by the canary");
     }
@@ -191,8 +191,8 @@ fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
     let chat = sidecar.chat();
     assert_eq!((sidecar.percent(), sidecar.phase().as_str()), (25.0, "paused"), "{chat}");
     assert_eq!(chat["paused"], true, "{chat}");
-    let told = sidecar.history();
-    assert!(told.iter().any(|event| event["action"] == "pause" && event["rollout"] == "chat"), "{told:?}");
+    let entries = sidecar.history();
+    assert!(entries.iter().any(|event| event["action"] == "pause" && event["rollout"] == "chat"), "{entries:?}");
     sidecar.kill();
 
     let opened = store::open(&workspace.state(), clock::unix()).unwrap();

@@ -35,13 +35,13 @@ fn state_that_is_in_memory_is_told_of_with_what_lasts() {
     let text = two(&provider.base_url(), &provider.base_url(), "percent: 10%");
     let workspace = Workspace::new(&format!("state: \"{}\"\n{text}", state.display()));
     let sidecar = workspace.start_with_the_files_state();
-    let told = format!("state in {} is in memory", state.display());
+    let sentence = format!("state in {} is in memory", state.display());
     let said = |arguments: &[&str]| {
         let output = workspace.run(arguments);
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     };
     let status = said(&["status"]);
-    assert!(status.contains(&told), "{status}");
+    assert!(status.contains(&sentence), "{status}");
     assert!(said(&["status", "--json"]).contains("\"ephemeral\": \"memory\""));
     let rollback = said(&["rollback", "--state", &state.to_string_lossy()]);
     assert!(rollback.contains("the lock is in memory") && rollback.contains("`percent: 0`"), "{rollback}");

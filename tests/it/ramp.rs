@@ -51,8 +51,8 @@ fn a_failing_canary_is_taken_back_and_stays_back_until_resume_or_a_higher_attemp
     providers.new.set(half_failing());
     eventually("the guard has acted", 2 * SOON, || (sidecar.phase() == "rolled_back").then_some(()));
     assert!(sidecar.percent() < 1e-9);
-    let told = sidecar.history();
-    let event = told.iter().find(|event| event["actor"] == "guard").unwrap_or_else(|| panic!("{told:?}"));
+    let events = sidecar.history();
+    let event = events.iter().find(|event| event["actor"] == "guard").unwrap_or_else(|| panic!("{events:?}"));
     assert!(!event["numbers"].as_object().unwrap().is_empty(), "the numbers it was decided by: {event}");
 
     // It is well again, and still nobody comes back: not by an edit, not by a restart.

@@ -185,8 +185,8 @@ fn a_broken_file_changes_nothing_and_is_told() {
         let errors = sidecar.status()["flags"]["errors"].as_array().unwrap().clone();
         (!errors.is_empty()).then_some(errors)
     });
-    let told = format!("{errors:?}");
-    assert!(errors.len() >= 2 && told.contains("percent") && told.contains("windw"), "both at once: {told}");
+    let text = format!("{errors:?}");
+    assert!(errors.len() >= 2 && text.contains("percent") && text.contains("windw"), "both at once: {text}");
     assert_eq!(sidecar.arm("user-1"), "canary");
     // The next start finds the same broken file, and the last good one beside it.
     sidecar.kill();

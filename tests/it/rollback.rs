@@ -78,8 +78,8 @@ fn the_command_works_with_a_broken_and_with_a_deleted_file() {
         let output = workspace.run(&["rollback", "chat", "--reason", "a test"]);
         assert!(output.status.success(), "{}", spoken(&output));
         assert_eq!(sidecar.arm(USER), "stable");
-        let told = sidecar.history();
-        let event = told.iter().find(|event| event["action"] == "rollback").unwrap_or_else(|| panic!("{told:?}"));
+        let events = sidecar.history();
+        let event = events.iter().find(|event| event["action"] == "rollback").unwrap_or_else(|| panic!("{events:?}"));
         assert_eq!(event["reason"], "a test");
     }
 }

@@ -26,9 +26,9 @@ fn a_file_is_tried_out_against_a_bad_canary() {
     let line = ["simulate", "--flags", &flags, "--canary-errors", "50%", "--fault-at", "2m", "--for", "12m"];
     let with = |more: &[&str]| workspace.run(&[&line[..], &["--runs", "4"], more].concat());
     let output = with(&["--html", page]);
-    let told = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("A canary that fails 50% of its requests is rolled back after"), "{told}");
+    assert!(printed.contains("A canary that fails 50% of its requests is rolled back after"), "{printed}");
     assert!(
         std::fs::read_to_string(page).unwrap().contains("<h1>A canary that fails 50% of its requests is rolled back")
     );
@@ -47,9 +47,9 @@ fn without_a_file_the_defaults_are_tried_out_and_said() {
     let mut command =
         workspace.command(&["simulate", "--canary-errors", "100%", "--fault-at", "1m", "--for", "2m", "--runs", "2"]);
     let output = command.env_remove("SERIN_FLAGS").current_dir(&elsewhere).output().unwrap();
-    let (told, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (printed, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(notes.contains("there is no flags.yaml here: this is a rollout with every default"), "{notes}");
-    assert!(output.status.success() && told.contains("a rollout with every default"), "{told}");
+    assert!(output.status.success() && printed.contains("a rollout with every default"), "{printed}");
 }
 
 #[test]

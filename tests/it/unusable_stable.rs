@@ -28,7 +28,7 @@ fn asked(provider: &Scripted) -> usize {
 }
 
 fn ready(sidecar: &Sidecar) -> (u16, String) {
-    let answer = sidecar.told("/readyz");
+    let answer = sidecar.admin_get("/readyz");
     (answer.status, answer.text())
 }
 
@@ -56,10 +56,10 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
             for command in [&["check", &file][..], &["check", "--probe", &file], &["run", "--flags", &file]] {
                 let output = workspace.run(command);
                 assert_eq!(output.status.code(), Some(64), "{command:?} {keys}: {}", spoken(&output));
-                let told = spoken(&output);
-                assert!(told.contains("`old` is the stable of `chat` and cannot be used"), "{told}");
-                assert!(told.contains(why) || keys.contains("cert_file"), "{told}");
-                assert!(told.contains("set the variable or fix the file"), "{told}");
+                let printed = spoken(&output);
+                assert!(printed.contains("`old` is the stable of `chat` and cannot be used"), "{printed}");
+                assert!(printed.contains(why) || keys.contains("cert_file"), "{printed}");
+                assert!(printed.contains("set the variable or fix the file"), "{printed}");
             }
         }
     }
@@ -229,10 +229,10 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
     workspace.write(&flags(&other.base_url(), "api_keys: [\"${NOWHERE}\"]", &new, "percent: 10%"));
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     let status = sidecar.status();
-    let told = status["flags"]["errors"][0]["problem"].as_str().unwrap();
+    let problem = status["flags"]["errors"][0]["problem"].as_str().unwrap();
     assert!(
-        told.contains("`old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set"),
-        "{told}"
+        problem.contains("`old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set"),
+        "{problem}"
     );
     let remedy = status["flags"]["errors"][0]["remedy"].as_str().unwrap();
     assert!(remedy.contains("serin rollback"), "{remedy}");
@@ -302,12 +302,15 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
         (output.status.code(), spoken(&output))
     };
-    let (code, told) = check(&old.base_url());
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("probe: old answers: 401 in ") && told.contains("not probed with a key: "), "{told}");
-    let (code, told) = check(NOBODY);
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("probe: old FAILS: "), "{told}");
+    let (code, printed) = check(&old.base_url());
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(
+        printed.contains("probe: old answers: 401 in ") && printed.contains("not probed with a key: "),
+        "{printed}"
+    );
+    let (code, printed) = check(NOBODY);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("probe: old FAILS: "), "{printed}");
     // Nobody's key reaches a canary.
     let workspace = Workspace::new(&flags(&new.base_url(), "auth: none", &old, "percent: 10%"));
     let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);

@@ -3,6 +3,9 @@
 //! `tests/fixtures/README.md` says what was left. That no number of the guard is lost is shown beside the guard, in
 //! `src/control/tests/earlier.rs`; here it is the whole process, with two ends: killed, and asked to end.
 
+#[path = "../../src/control/tests/fixture_dirs.rs"]
+mod fixture_dirs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,27 +13,12 @@ use serde_json::Value;
 
 use crate::support::eventually::{SOON, eventually};
 use crate::support::sidecar::{Sidecar, Workspace};
-
-fn folders(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).unwrap();
-        }
-    }
-}
+use fixture_dirs::{copy, folders};
 
 /// What the sidecar says now of what the earlier one said when it ended.
-fn stands(sidecar: &Sidecar, told: &Value, when: &str) {
+fn stands(sidecar: &Sidecar, expected: &Value, when: &str) {
     let chat = sidecar.chat();
-    for (key, value) in told.as_object().unwrap() {
+    for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&chat[key], value, "{when}: {key} of {chat}");
     }
     let again = sidecar.history().into_iter().map(|event| event["action"].as_str().unwrap_or_default().to_owned());
@@ -46,20 +34,20 @@ fn starts(sidecar: &Sidecar) -> usize {
 /// Its whole life: started, killed, started, ended, started.
 fn goes_on(fixture: &Path) {
     let name = fixture.display().to_string();
-    let told: Value = serde_json::from_slice(&fs::read(fixture.join("status.json")).unwrap()).unwrap();
+    let expected: Value = serde_json::from_slice(&fs::read(fixture.join("status.json")).unwrap()).unwrap();
     let workspace = Workspace::new("");
     fs::copy(fixture.join("flags.yaml"), workspace.flags()).unwrap();
     copy(&fixture.join("state"), &workspace.state());
     let sidecar = workspace.start();
-    stands(&sidecar, &told, &name);
+    stands(&sidecar, &expected, &name);
     assert_eq!(starts(&sidecar), 2, "{name}: its history");
     sidecar.kill();
     let mut sidecar = workspace.start();
-    stands(&sidecar, &told, &format!("{name}, killed"));
+    stands(&sidecar, &expected, &format!("{name}, killed"));
     sidecar.terminate();
     assert!(eventually("the sidecar ends", SOON, || sidecar.has_ended()), "{name}");
     let sidecar = workspace.start();
-    stands(&sidecar, &told, &format!("{name}, ended"));
+    stands(&sidecar, &expected, &format!("{name}, ended"));
     assert_eq!(starts(&sidecar), 4, "{name}: its history");
     let kept: Vec<String> =
         fs::read_dir(workspace.state()).unwrap().map(|entry| format!("{:?}", entry.unwrap())).collect();

@@ -21,8 +21,8 @@ fn token(name: &str, text: &str, may: &[Role]) -> Token {
     Token { name: name.into(), token: Secret::new(text.into()), may: may.iter().copied().collect() }
 }
 
-fn denial(door: &AdminListener, headers: &[(&str, &str)], tokens: &[Token]) -> String {
-    identify(door, &head(headers), tokens).unwrap_err().to_string()
+fn denial(listener: &AdminListener, headers: &[(&str, &str)], tokens: &[Token]) -> String {
+    identify(listener, &head(headers), tokens).unwrap_err().to_string()
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn without_tokens_a_page_from_elsewhere_is_refused() {
 
 #[test]
 fn off_loopback_without_tokens_nothing_is_served() {
-    let door = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
+    let listener = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
     assert_eq!(
-        denial(&door, &[("host", "localhost")], &[]),
+        denial(&listener, &[("host", "localhost")], &[]),
         "this admin port listens on 10.1.2.3, off loopback, and flags.yaml has no admin.tokens: all requests are \
          refused"
     );
@@ -92,22 +92,22 @@ fn off_loopback_without_tokens_nothing_is_served() {
 #[test]
 fn with_tokens_the_token_decides_whatever_the_name() {
     let tokens = [token("ops", "s3cret", &[Role::Change]), token("grafana", "r3ad", &[Role::Read])];
-    let door = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
+    let listener = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
     for header in [("authorization", "Bearer s3cret"), ("authorization", "bearer  s3cret"), ("x-api-key", "s3cret")] {
-        let caller = identify(&door, &head(&[("host", "serin.internal"), header]), &tokens).unwrap();
+        let caller = identify(&listener, &head(&[("host", "serin.internal"), header]), &tokens).unwrap();
         assert_eq!(caller.actor, "ops");
     }
     assert_eq!(
-        denial(&door, &[], &tokens),
+        denial(&listener, &[], &tokens),
         "this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)"
     );
     for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "Basic s3cret"] {
-        let denied = identify(&door, &head(&[("authorization", wrong)]), &tokens).unwrap_err();
+        let denied = identify(&listener, &head(&[("authorization", wrong)]), &tokens).unwrap_err();
         assert_eq!(denied.status(), StatusCode::UNAUTHORIZED);
         assert!(!denied.to_string().contains("s3cret"));
     }
     assert_eq!(
-        denial(&door, &[("authorization", "Bearer nope")], &tokens),
+        denial(&listener, &[("authorization", "Bearer nope")], &tokens),
         "this token is not one of admin.tokens in flags.yaml"
     );
 }

@@ -108,7 +108,6 @@ pub struct BothArms {
 /// How often something happened on an arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Requests.
     pub requests: u64,
     /// How many of them it happened to.
     pub events: u64,
@@ -123,9 +122,7 @@ pub struct Rate {
 /// How both arms' answers ended lately.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
-    /// On the stable arm.
     pub stable: ArmAnswers,
-    /// On the canary arm.
     pub canary: ArmAnswers,
 }
 
@@ -141,9 +138,7 @@ pub struct ArmAnswers {
 /// How many users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
-    /// On stable.
     pub stable: u32,
-    /// On the canary.
     pub canary: u32,
 }
 

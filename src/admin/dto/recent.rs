@@ -13,7 +13,6 @@ use crate::state::status::{ArmRecent, RecentStatus, RolloutStatus};
 pub struct Recent {
     /// How long the time is, up to ten seconds more than five minutes.
     pub seconds: f64,
-    /// The stable arm.
     pub stable: RecentArm,
     /// The canary arm; absent from a plain route.
     pub canary: Option<RecentArm>,
@@ -96,14 +95,14 @@ mod tests {
             anonymous_advice: Some("name the place".into()),
             ..RolloutStatus::sample()
         };
-        let told = to_value(Rollout::from(&status)).unwrap();
+        let json = to_value(Rollout::from(&status)).unwrap();
         let arm = |in_flight, waiting: Option<u32>| json!({"requests": 24, "failed": 1, "refused": 2, "elsewhere": 5, "in_flight": in_flight, "waiting": waiting});
         let anonymous = json!({"of": 50, "requests": 20, "ratio": 0.4});
         let all =
             |stable, canary| json!({"seconds": 300.5, "stable": stable, "canary": canary, "anonymous": anonymous});
-        assert_eq!(told["recent"], all(arm(3, Some(1)), arm(4, Some(3))));
-        assert_eq!(told["window"]["since"], json!("1970-01-01T00:00:07.000Z"));
-        assert_eq!(told["anonymous_advice"], json!("name the place"));
+        assert_eq!(json["recent"], all(arm(3, Some(1)), arm(4, Some(3))));
+        assert_eq!(json["window"]["since"], json!("1970-01-01T00:00:07.000Z"));
+        assert_eq!(json["anonymous_advice"], json!("name the place"));
         let plain = to_value(Rollout::from(&RolloutStatus { canary: None, ..status })).unwrap();
         assert_eq!(plain["recent"], all(arm(3, None), json!(null)));
         assert_eq!(plain["window"]["since"], json!(null));

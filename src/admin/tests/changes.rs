@@ -1,6 +1,12 @@
 //! Changes: what reaches control, and what comes back.
 
+use std::sync::Arc;
+
+use super::samples::percent;
 use super::*;
+use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::units::Percent;
+use crate::state::inbox::Command;
 
 #[test]
 fn a_rollback_is_asked_for_and_its_receipt_told() {
@@ -81,8 +87,8 @@ fn a_wrong_body_changes_nothing() {
     assert_eq!((status, code.as_str()), (400, "bad_request"));
     assert!(message.contains("unknown field `percent`, expected `to` or `reason`"), "{message}");
     let form = ("content-type", "application/x-www-form-urlencoded");
-    let told = "the body is `application/x-www-form-urlencoded`; send `content-type: application/json`, or no body";
-    assert_eq!(error(&[form], "to=0"), (415, "unsupported_media_type".into(), told.into()));
+    let text = "the body is `application/x-www-form-urlencoded`; send `content-type: application/json`, or no body";
+    assert_eq!(error(&[form], "to=0"), (415, "unsupported_media_type".into(), text.into()));
     let (status, code, message) = error(&[], &"x".repeat(64 * 1024 + 1));
     assert_eq!((status, code.as_str(), message.as_str()), (413, "too_large", "the body is longer than 65536 bytes"));
     assert_eq!(ports.verbs(), []);

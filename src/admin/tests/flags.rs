@@ -1,5 +1,6 @@
 //! OFREP, as the published clients of several languages need it.
 
+use super::samples::{percent, policy, snapshot};
 use super::*;
 
 const ONE: &str = "/ofrep/v1/evaluate/flags/new-prompt";
@@ -48,7 +49,7 @@ fn without_a_user_only_a_share_of_all_or_nobody_answers() {
 #[test]
 fn errors_carry_what_clients_read() {
     let ports = at(0);
-    let told = |path: &str, body: &str| {
+    let error_of = |path: &str, body: &str| {
         let answer = ports.post(path, body);
         let json = answer.json();
         (
@@ -58,10 +59,10 @@ fn errors_carry_what_clients_read() {
         )
     };
     assert_eq!(
-        told("/ofrep/v1/evaluate/flags/old-prompt", "{}"),
+        error_of("/ofrep/v1/evaluate/flags/old-prompt", "{}"),
         (404, "FLAG_NOT_FOUND".into(), "flags.yaml has no flag `old-prompt`; there are: new-prompt".into())
     );
-    let (status, code, details) = told(ONE, "{");
+    let (status, code, details) = error_of(ONE, "{");
     assert_eq!((status, code.as_str()), (400, "PARSE_ERROR"));
     assert!(details.starts_with("the body is not JSON: "), "{details}");
     for (body, details) in [
@@ -69,8 +70,8 @@ fn errors_carry_what_clients_read() {
         (r#"{"context": 1}"#, "`context` is not an object"),
         (r#"{"context": {"targetingKey": 1}}"#, "`context.targetingKey` is not a string"),
     ] {
-        assert_eq!(told(ONE, body), (400, "INVALID_CONTEXT".into(), details.into()));
-        assert_eq!(told(ALL, body), (400, "INVALID_CONTEXT".into(), details.into()));
+        assert_eq!(error_of(ONE, body), (400, "INVALID_CONTEXT".into(), details.into()));
+        assert_eq!(error_of(ALL, body), (400, "INVALID_CONTEXT".into(), details.into()));
     }
 }
 

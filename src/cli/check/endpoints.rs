@@ -27,7 +27,7 @@ pub(super) struct CheckedEndpoint<'a> {
     rollout: &'a Rollout,
     stable: &'a str,
     canary: &'a str,
-    standing: EndpointStatus,
+    status: EndpointStatus,
     /// Why, without the endpoint's name: endpoints with the same reason are told together.
     reason: String,
 }
@@ -41,29 +41,29 @@ pub(super) fn check_endpoints<'a>(policy: &'a Policy, all: &'a [ComparedEndpoint
             let canary = policy.provider(rollout.canary.as_ref()?.provider).name.as_str();
             let of_rollout = |other: &&ComparedEndpoint| other.rollout == asked.rollout;
             let nothing = || all.iter().filter(of_rollout).all(|other| matches!(other.stable, Reply::Absent(_)));
-            let (standing, reason) = match &asked.stable {
+            let (status_text, reason) = match &asked.stable {
                 Reply::Absent(status) if nothing() => {
                     (EndpointStatus::Fails, format!("{stable} has none of the split endpoints ({status})"))
                 }
                 Reply::Refused(status, why) if asked.stable.refuses_key() => {
                     (EndpointStatus::Fails, format!("{stable} answers {status}: {why}"))
                 }
-                _ => standing(asked, stable, canary),
+                _ => compare(asked, stable, canary),
             };
-            Some(CheckedEndpoint { asked, rollout, stable, canary, standing, reason })
+            Some(CheckedEndpoint { asked, rollout, stable, canary, status: status_text, reason })
         })
         .collect()
 }
 
-fn standing(asked: &ComparedEndpoint, stable: &str, canary: &str) -> (EndpointStatus, String) {
+fn compare(asked: &ComparedEndpoint, stable: &str, canary: &str) -> (EndpointStatus, String) {
     let arms = [(stable, &asked.stable), (canary, &asked.canary)];
     let mistaken: Vec<String> = arms.iter().filter_map(|(name, reply)| mistaken(name, reply)).collect();
     if !mistaken.is_empty() {
-        let told = mistaken.join("; ");
+        let lines = mistaken.join("; ");
         // Users have nothing to lose where one of the two has no such endpoint.
         return match arms.iter().find(|(_, reply)| matches!(reply, Reply::Absent(_))) {
-            Some((other, _)) => (EndpointStatus::Note, format!("{told}; {other} does not have it")),
-            None => (EndpointStatus::Fails, told),
+            Some((other, _)) => (EndpointStatus::Note, format!("{lines}; {other} does not have it")),
+            None => (EndpointStatus::Fails, lines),
         };
     }
     match (&asked.stable, &asked.canary) {
@@ -125,25 +125,24 @@ fn why_unknown(reply: &Reply) -> String {
     }
 }
 
-/// Whether one of them fails.
 pub(super) fn any_fails(judged: &[CheckedEndpoint<'_>]) -> bool {
-    judged.iter().any(|judged| judged.standing == EndpointStatus::Fails)
+    judged.iter().any(|judged| judged.status == EndpointStatus::Fails)
 }
 
 /// A line for each rollout and reason.
 pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
-    let mut told: Vec<(usize, &str)> = Vec::new();
+    let mut found: Vec<(usize, &str)> = Vec::new();
     let mut lines = Vec::new();
     for one in judged {
         let key = (one.asked.rollout, one.reason.as_str());
-        if told.contains(&key) {
+        if found.contains(&key) {
             continue;
         }
-        told.push(key);
+        found.push(key);
         let same = judged.iter().filter(|other| (other.asked.rollout, other.reason.as_str()) == key);
         let endpoints = same.map(|other| other.asked.endpoint.as_str()).collect::<Vec<_>>().join(", ");
         let CheckedEndpoint { rollout, reason, asked, .. } = one;
-        lines.push(match (one.standing, &asked.canary) {
+        lines.push(match (one.status, &asked.canary) {
             (EndpointStatus::Good, _) => format!("probe: {}: {reason} {endpoints}", rollout.name),
             (EndpointStatus::Note, Reply::Absent(_)) if matches!(asked.stable, Reply::Absent(_)) => {
                 format!("probe: {}: {reason} {endpoints}", rollout.name)
@@ -164,7 +163,7 @@ pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
 
 /// What to do about it, where that is known.
 fn remedy(of: &CheckedEndpoint<'_>, judged: &[CheckedEndpoint<'_>]) -> Option<String> {
-    if of.standing == EndpointStatus::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
+    if of.status == EndpointStatus::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
         return Some(format!("check the `base_url` of {}: no split endpoint is below it", of.stable));
     }
     let mended = [mended(of.stable, &of.asked.stable), mended(of.canary, &of.asked.canary)];
@@ -199,17 +198,17 @@ pub(super) fn json(judged: &[CheckedEndpoint<'_>]) -> Vec<Value> {
     judged
         .iter()
         .map(|one| {
-            let standing = match one.standing {
+            let status_text = match one.status {
                 EndpointStatus::Good => "good",
                 EndpointStatus::Note => "note",
                 EndpointStatus::Fails => "failed",
             };
             let nobodys = matches!((&one.asked.stable, &one.asked.canary), (Reply::Absent(_), Reply::Absent(_)));
-            let remedy = if one.standing == EndpointStatus::Good || nobodys { None } else { remedy(one, judged) };
+            let remedy = if one.status == EndpointStatus::Good || nobodys { None } else { remedy(one, judged) };
             json!({
                 "rollout": one.rollout.name,
                 "endpoint": one.asked.endpoint,
-                "standing": standing,
+                "standing": status_text,
                 "detail": one.reason,
                 "remedy": remedy,
                 "stable": side(one.stable, &one.asked.stable),

@@ -22,7 +22,6 @@ const USUAL: [f64; 3] = [1.0, 10.0, 100.0];
 /// How long it takes until each fault is seen; `None`: too long.
 type DetectionTimes = ([Option<Millis>; FAULTS.len()], Option<Millis>);
 
-/// The traffic that is assumed.
 #[derive(Clone, Debug)]
 pub(super) struct AssumedTraffic {
     per_second: Vec<f64>,

@@ -104,31 +104,31 @@ fn guarded(canary: &Canary) -> Vec<String> {
         format!("false alarms: a probability of at most {false_alarm}"),
     ];
     if let Some(ceiling) = ceiling {
-        let told = format!(
+        let text = format!(
             "above {ceiling} failures within {window}, if worse than stable at all: the same, in addition to that \
              probability"
         );
-        sentences.push(told);
+        sentences.push(text);
     }
     match client_errors {
         OnExcess::Hold => sentences.push("more refused requests than stable: the ramp is paused".to_owned()),
         OnExcess::Rollback => sentences.push("more refused requests than stable: as for failures".to_owned()),
         OnExcess::Ignore => {}
     }
-    for (follows, told) in [(OnExcess::Hold, "the ramp is paused"), (OnExcess::Rollback, "as for failures")] {
+    for (follows, text) in [(OnExcess::Hold, "the ramp is paused"), (OnExcess::Rollback, "as for failures")] {
         let kinds = Aspect::OF_ANSWERS.into_iter().filter(|aspect| canary.guard.follows(*aspect) == follows);
         let kinds: Vec<&str> = kinds.map(of_answers).collect();
         if let Some((last, others)) = kinds.split_last() {
             let ratio = canary.guard.constants.answers_ratio;
             let (others, and) = (others.join(", "), if others.is_empty() { "" } else { " and " });
-            sentences.push(format!("above {ratio} times stable's {others}{and}{last} responses: {told}"));
+            sentences.push(format!("above {ratio} times stable's {others}{and}{last} responses: {text}"));
         }
     }
     if canary.percent == Intent::Auto {
-        let told = format!(
+        let text = format!(
             "promoted from {min_requests} answered requests on, while failures stay below {max_error_rate} or twice stable's"
         );
-        sentences.push(told);
+        sentences.push(text);
     }
     sentences
 }

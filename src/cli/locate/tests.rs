@@ -79,10 +79,10 @@ fn where_nothing_runs_the_next_start_is_known() {
     std::fs::write(&flags, format!("state: {}\n", state.display())).unwrap();
     let found = machine.find(&LocateArgs { flags: Some(flags.clone()), ..LocateArgs::default() });
     assert_eq!(found, Located::Nothing { state: state.clone(), flags, others: Vec::new() });
-    let told = one_of(found).unwrap_err();
-    assert_eq!(told.exit, super::super::Exit::Failed);
+    let error = one_of(found).unwrap_err();
+    assert_eq!(error.exit, super::super::Exit::Failed);
     assert_eq!(
-        told.message,
+        error.message,
         format!(
             "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
              --admin URL connects to one elsewhere",

@@ -90,7 +90,7 @@ fn the_api_acknowledges_and_the_sentence_says_so() {
     assert_eq!((report.exit(), report.durable), (Exit::Done, true));
     report.milliseconds = 8;
     assert_eq!(
-        told(&report, &args(Some("chat")), Style::PLAIN),
+        render(&report, &args(Some("chat")), Style::PLAIN),
         "in force in 1 of 1 processes, 8 ms\n\
          chat: 0% of users on the canary, locked until `serin resume chat`\n\
          3 earlier requests are still open on the canary, and finish there\n"
@@ -125,10 +125,10 @@ fn an_older_revision_is_no_acknowledgement() {
         revision,
         rollouts: [("chat".to_owned(), Percent::from_hundredths(share).unwrap())].into(),
     };
-    assert!(obeys(&shown(5, 0), 4, Some("chat"), Percent::ZERO));
-    assert!(!obeys(&shown(4, 0), 4, Some("chat"), Percent::ZERO));
-    assert!(!obeys(&shown(5, 1), 4, None, Percent::ZERO));
-    assert!(!obeys(&shown(5, 0), 4, Some("other"), Percent::ZERO));
+    assert!(is_lock_in_force(&shown(5, 0), 4, Some("chat"), Percent::ZERO));
+    assert!(!is_lock_in_force(&shown(4, 0), 4, Some("chat"), Percent::ZERO));
+    assert!(!is_lock_in_force(&shown(5, 1), 4, None, Percent::ZERO));
+    assert!(!is_lock_in_force(&shown(5, 0), 4, Some("other"), Percent::ZERO));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn in_force_and_not_durable_is_done_with_a_warning() {
     let report = roll_back(&args(None), &[process.target()], PATIENCE);
     heard.join().unwrap();
     assert_eq!((report.exit(), report.durable), (Exit::Done, false));
-    let text = told(&report, &args(None), Style::PLAIN);
+    let text = render(&report, &args(None), Style::PLAIN);
     assert!(text.contains("warning: in force, but not durable\n"), "{text}");
     assert!(text.ends_with("note: it would be lost at a restart of pid 7: no space left on device\n"), "{text}");
 }
@@ -174,7 +174,7 @@ fn what_nobody_acknowledges_is_not_claimed() {
     assert!(error.starts_with("not confirmed by pid 7: "), "{error}");
     assert!(error.contains("admin.sock is not reachable: "), "{error}");
     assert!(error.ends_with("; the lock is written and takes effect at its next check or start"), "{error}");
-    assert!(told(&report, &args(None), Style::PLAIN).starts_with("in force in 0 of 1 processes, "));
+    assert!(render(&report, &args(None), Style::PLAIN).starts_with("in force in 0 of 1 processes, "));
 }
 
 #[test]

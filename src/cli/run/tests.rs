@@ -19,8 +19,8 @@ fn status() -> Status {
     }
 }
 
-fn place() -> Place {
-    Place {
+fn place() -> ListenAddresses {
+    ListenAddresses {
         listen: "127.0.0.1:7171".into(),
         admin: "127.0.0.1:7172".into(),
         probe: Some("0.0.0.0:7173".into()),
@@ -30,7 +30,7 @@ fn place() -> Place {
 
 #[test]
 fn the_start_says_where_and_what() {
-    let text = told(&place(), &[], &status());
+    let text = render(&place(), &[], &status());
     let (first, rest) = text.split_once('\n').unwrap();
     assert_eq!(first, format!("serin {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
     assert_eq!(
@@ -58,11 +58,11 @@ fn what_is_wrong_at_the_start_is_said_once() {
     }];
     status.store.error = Some("read-only file system".into());
     let note = "state in /var/lib/serin cannot be written: read-only file system".to_owned();
-    let text = told(&place(), &[note, "admin.sock cannot be made".into()], &status);
+    let text = render(&place(), &[note, "admin.sock cannot be made".into()], &status);
     assert!(text.contains("flags    /etc/serin/flags.yaml (broken: the last good copy is in force)\n"), "{text}");
     assert!(
         text.ends_with(
-            "  warning  line 3, column 1: unknown key   mend: remove it\n  \
+            "  warning  line 3, column 1: unknown key   fix: remove it\n  \
            warning  state in /var/lib/serin cannot be written: read-only file system\n  \
            warning  admin.sock cannot be made\n"
         ),

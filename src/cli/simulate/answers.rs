@@ -68,10 +68,9 @@ struct StatedAspect {
     // The arguments that state it.
     options: Vec<(&'static str, String)>,
     // What the canary does, and what stable does, as it was written.
-    told: String,
+    sentence: String,
 }
 
-/// What is stated of answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct StatedAnswers(Vec<StatedAspect>);
 
@@ -86,7 +85,7 @@ impl StatedAnswers {
                 (None, Some(stable)) => (stable, stable),
                 (Some(canary), stable) => (canary, stable.unwrap_or(usual)),
             };
-            let told = match canary == stable {
+            let text = match canary == stable {
                 true => format!("{canary} of both providers' responses {does}"),
                 false => format!("{canary} of the canary's responses {does}, and {stable} of stable's"),
             };
@@ -95,7 +94,7 @@ impl StatedAnswers {
                 stable: fraction(stable),
                 canary: fraction(canary),
                 options: options.into_iter().zip([canary.to_string(), stable.to_string()]).collect(),
-                told,
+                sentence: text,
             })
         };
         let rates = [
@@ -132,7 +131,7 @@ impl StatedAnswers {
                 stable: beyond(1.0),
                 canary: beyond(times),
                 options: vec![("canary-pace", format!("{times}x"))],
-                told: format!("the canary's outputs are {times} times as far apart as stable's"),
+                sentence: format!("the canary's outputs are {times} times as far apart as stable's"),
             }
         });
         StatedAnswers(rates.into_iter().chain([pace]).flatten().collect())
@@ -185,7 +184,7 @@ impl StatedAnswers {
     }
 
     /// What is stated, in words; empty: nothing.
-    pub(super) fn told(&self) -> String {
-        self.0.iter().map(|kind| kind.told.as_str()).collect::<Vec<_>>().join("; ")
+    pub(super) fn sentence(&self) -> String {
+        self.0.iter().map(|kind| kind.sentence.as_str()).collect::<Vec<_>>().join("; ")
     }
 }

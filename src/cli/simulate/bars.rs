@@ -14,15 +14,15 @@ use crate::simulate::rule_results::RuleResult;
 type Piece = (&'static str, &'static str, fn(&RuleResult) -> usize);
 
 const OF_FAULT: [Piece; 4] = [
-    ("good", "found", |standing| standing.tally.found),
-    ("bad", "rolled back before the fault", |standing| standing.tally.wrong),
-    ("done", "completed with the fault", |standing| standing.tally.completed),
-    ("open", "still open", |standing| standing.tally.open),
+    ("good", "found", |result| result.tally.found),
+    ("bad", "rolled back before the fault", |result| result.tally.wrong),
+    ("done", "completed with the fault", |result| result.tally.completed),
+    ("open", "still open", |result| result.tally.open),
 ];
 const OF_HEALTH: [Piece; 3] = [
-    ("good", "completed", |standing| standing.tally.completed),
-    ("bad", "rolled back wrongly", |standing| standing.tally.wrong),
-    ("open", "still open", |standing| standing.tally.open),
+    ("good", "completed", |result| result.tally.completed),
+    ("bad", "rolled back wrongly", |result| result.tally.wrong),
+    ("open", "still open", |result| result.tally.open),
 ];
 
 /// The bars, with a list of what their colours mean.
@@ -33,23 +33,23 @@ pub(super) fn html(report: &ComparisonReport) -> String {
     };
     let mut html = "<ul class=\"legend\">".to_owned();
     for (class, meaning, count) in pieces {
-        if report.standings.iter().any(|standing| count(standing) > 0) {
+        if report.results.iter().any(|result| count(result) > 0) {
             let _ = write!(html, "<li><span class=\"swatch {class}\"></span>{meaning}</li>");
         }
     }
     html.push_str("</ul>\n<div class=\"bars\">\n");
-    for standing in &report.standings {
-        let name = escape(standing.contender.as_str());
+    for result in &report.results {
+        let name = escape(result.rule.as_str());
         let _ = write!(html, "<div class=\"name\">{name}</div><div class=\"bar\">");
         for (class, meaning, count) in pieces {
-            let runs = standing.tally.runs;
-            let part = count(standing) as f64 / runs.max(1) as f64 * 100.0;
+            let runs = result.tally.runs;
+            let part = count(result) as f64 / runs.max(1) as f64 * 100.0;
             if part > 0.0 {
-                let told = format::part(count(standing), runs);
-                let inside = if part >= 12.0 { told.as_str() } else { "" };
+                let text = format::part(count(result), runs);
+                let inside = if part >= 12.0 { text.as_str() } else { "" };
                 let _ = write!(
                     html,
-                    "<span class=\"{class}\" style=\"width:{part:.2}%\" title=\"{meaning}: {told}\">{inside}</span>"
+                    "<span class=\"{class}\" style=\"width:{part:.2}%\" title=\"{meaning}: {text}\">{inside}</span>"
                 );
             }
         }

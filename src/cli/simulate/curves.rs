@@ -19,12 +19,12 @@ const TOP: f64 = 12.0;
 /// The list of names, and the picture.
 pub(super) fn html(report: &ComparisonReport) -> String {
     let mut html = "<ul class=\"legend\">".to_owned();
-    for (number, standing) in report.standings.iter().enumerate() {
+    for (number, result) in report.results.iter().enumerate() {
         let _ = write!(
             html,
             "<li><span class=\"swatch c{number}\"></span><b>{}</b> {}</li>",
-            escape(standing.contender.as_str()),
-            escape(&note(standing))
+            escape(result.rule.as_str()),
+            escape(&note(result))
         );
     }
     html.push_str("</ul>\n");
@@ -32,8 +32,8 @@ pub(super) fn html(report: &ComparisonReport) -> String {
     html + &both(label, HEIGHT, |width| draw(report, width))
 }
 
-fn note(standing: &RuleResult) -> String {
-    let tally = &standing.tally;
+fn note(result: &RuleResult) -> String {
+    let tally = &result.tally;
     let middle = match tally.seconds.median() {
         Some(median) => format!("{} in the median", format::time(Some(median))),
         None => "not found".to_owned(),
@@ -63,14 +63,14 @@ fn draw(report: &ComparisonReport, width: f64) -> String {
     }
     svg += &text("tick", Anchor::End, (x.end, BOTTOM + 36.0), "after the fault");
     // The guard's own curve lies on top.
-    for (number, standing) in report.standings.iter().enumerate().rev() {
-        svg += &curve(standing, number, &x, &y);
+    for (number, result) in report.results.iter().enumerate().rev() {
+        svg += &curve(result, number, &x, &y);
     }
     svg
 }
 
-fn curve(standing: &RuleResult, number: usize, x: &Scale, y: &Scale) -> String {
-    let tally = &standing.tally;
+fn curve(result: &RuleResult, number: usize, x: &Scale, y: &Scale) -> String {
+    let tally = &result.tally;
     if tally.found == 0 {
         return String::new();
     }

@@ -17,15 +17,7 @@ pub(super) fn time(seconds: Option<f64>) -> String {
 /// A count with its thousands apart: `12,319`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and counts are not negative")]
 pub(super) fn count(number: f64) -> String {
-    let digits = (number.round() as u64).to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    format::grouped(number.round() as u64)
 }
 
 /// The median of counts.
@@ -88,8 +80,8 @@ mod tests {
     #[test]
     fn parts_never_claim_more_than_was_seen() {
         let parts = [(0, 9), (1, 2000), (3, 1000), (44, 100), (2, 25), (999, 1000), (9999, 10_000), (5, 5), (0, 0)];
-        let told = parts.map(|(some, all)| part(some, all));
-        assert_eq!(told, ["0%", "<0.1%", "0.3%", "44%", "8%", "99.9%", "99.9%", "100%", "-"]);
+        let pieces = parts.map(|(some, all)| part(some, all));
+        assert_eq!(pieces, ["0%", "<0.1%", "0.3%", "44%", "8%", "99.9%", "99.9%", "100%", "-"]);
         assert_eq!([of(0, 9), of(438, 1000)], ["0", "438 (44%)"]);
     }
 

@@ -117,7 +117,7 @@ fn hold(canary: &mut Canary, percent: Percent) -> Result<(), Failure> {
     }
     if percent > canary.ramp.max {
         let max = canary.ramp.max;
-        return Err(Failure::usage(format!("`--percent {percent}` lies above the file's `ramp.max` of {max}")));
+        return Err(Failure::usage(format!("`--percent {percent}` is above the file's `ramp.max` of {max}")));
     }
     canary.percent = Intent::Pinned(percent);
     Ok(())
@@ -194,20 +194,20 @@ impl SimulationInputs {
             true => Millis(changes_at.0 + 6 * HOUR.0),
             false => length_of(&subject.canary, args),
         });
-        let told = format!("(it lasts {watched}: `--for DURATION` changes that)");
+        let text = format!("(it lasts {watched}: `--for DURATION` changes that)");
         if watched < Millis(1000) || watched > LONGEST {
             return Err(Failure::usage(format!("`--for {watched}` is not between 1s and {LONGEST}")));
         }
         if changes && changes_at >= watched {
             return Err(Failure::usage(format!(
-                "the canary begins to fail at {changes_at}, after the end of the simulation {told}"
+                "the canary begins to fail at {changes_at}, after the end of the simulation {text}"
             )));
         }
         if let Some(late) = args.outage.iter().find(|spell| spell.from >= watched) {
-            return Err(Failure::usage(format!("the outage {late} begins after the end of the simulation {told}")));
+            return Err(Failure::usage(format!("the outage {late} begins after the end of the simulation {text}")));
         }
         if let Some(at) = args.stable_dies_at.filter(|at| *at >= watched) {
-            return Err(Failure::usage(format!("stable goes down at {at}, after the end of the simulation {told}")));
+            return Err(Failure::usage(format!("stable goes down at {at}, after the end of the simulation {text}")));
         }
         let runs = args.runs.unwrap_or(if is_fault { RUNS } else { HEALTHY_RUNS });
         Ok(SimulationInputs {
@@ -230,7 +230,7 @@ impl SimulationInputs {
     }
 
     /// What is played.
-    pub(super) fn contest(&self) -> RuleComparison {
+    pub(super) fn comparison(&self) -> RuleComparison {
         let scenario = Scenario {
             requests: self.per_second,
             stable: fraction(self.stable_errors),

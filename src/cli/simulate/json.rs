@@ -23,7 +23,7 @@ pub(super) fn of_report(report: &ComparisonReport) -> Value {
         "seed": question.seed,
         "runs": question.runs,
         "inputs": inputs(question),
-        "rules": report.standings.iter().map(standing).collect::<Vec<_>>(),
+        "rules": report.results.iter().map(rule_result).collect::<Vec<_>>(),
         "answer": sentences::answer(report),
     })
 }
@@ -116,10 +116,10 @@ fn quoted(text: &str) -> String {
     if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn standing(standing: &RuleResult) -> Value {
-    let tally = &standing.tally;
+fn rule_result(result: &RuleResult) -> Value {
+    let tally = &result.tally;
     json!({
-        "rule": standing.contender.as_str(),
+        "rule": result.rule.as_str(),
         "runs": tally.runs,
         "taken_back_wrongly": tally.wrong,
         "found": tally.found,
@@ -130,9 +130,9 @@ fn standing(standing: &RuleResult) -> Value {
         "canary_failures_until_found": spread(&tally.errors),
         "seconds_until_everybody": spread(&tally.full),
         "seconds_until_completed": spread(&tally.completing),
-        "highest_share": spread(&standing.highest),
-        "confirmations": standing.confirmations,
-        "moved_to_dead_stable": standing.to_dead,
+        "highest_share": spread(&result.highest),
+        "confirmations": result.confirmations,
+        "moved_to_dead_stable": result.to_dead,
         "canary_requests_in_all": tally.all_requests,
     })
 }
@@ -154,7 +154,6 @@ fn spread(spread: &Distribution) -> Value {
     })
 }
 
-/// Of a recording.
 pub(super) fn of_recording(replayed: &Replayed) -> Value {
     let recording = &replayed.recording;
     let counts = |(requests, failures): (f64, f64)| json!({"requests": requests, "failures": failures});
@@ -177,7 +176,7 @@ pub(super) fn of_recording(replayed: &Replayed) -> Value {
             "reason": happened.reason,
             "numbers": happened.numbers,
         })).collect::<Vec<_>>(),
-        "others": replayed.rivals.iter().map(|(name, at)| json!({
+        "others": replayed.compared_rules.iter().map(|(name, at)| json!({
             "rule": name,
             "takes_back_at": at.map(Timestamp),
         })).collect::<Vec<_>>(),

@@ -26,7 +26,7 @@ pub(super) fn of_report(report: &ComparisonReport, picture: &ExampleRun) -> Stri
     let question = &report.question;
     let mut body = opening(&sentences::headline(report), &sentences::asked(question));
     body += &figures(report);
-    if question.is_fault && report.standings.iter().any(|standing| standing.tally.found > 0) {
+    if question.is_fault && report.results.iter().any(|result| result.tally.found > 0) {
         let sub = format!(
             "Of {} rollouts with the same requests: the share that was rolled back by each time after the fault.",
             format::count(question.runs as f64)
@@ -40,7 +40,6 @@ pub(super) fn of_report(report: &ComparisonReport, picture: &ExampleRun) -> Stri
     page(&sentences::headline(report), &body)
 }
 
-/// Of a recording.
 pub(super) fn of_recording(replayed: &Replayed) -> String {
     let headline = recorded::headline(replayed);
     let mut body = opening(&headline, &recorded::asked(replayed));
@@ -73,8 +72,8 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
         let _ = writeln!(html, "<div class=\"event\"><b>{action}</b> {share}<span>{at}</span><p>{reason}</p></div>");
     }
     html.push_str("<div class=\"others\">");
-    for (name, told) in recorded::others(replayed) {
-        let _ = write!(html, "<p class=\"sub\"><b>{}</b> {}.</p>", escape(name), escape(&told));
+    for (name, text) in recorded::others(replayed) {
+        let _ = write!(html, "<p class=\"sub\"><b>{}</b> {}.</p>", escape(name), escape(&text));
     }
     html.push_str("</div>\n");
     body += &section("What would have been decided", "", &html);
@@ -219,7 +218,7 @@ fn inputs(question: &SimulationInputs) -> String {
     };
     list.push(("The canary", canary));
     if !question.answers.is_empty() {
-        list.push(("Answers", question.answers.told()));
+        list.push(("Answers", question.answers.sentence()));
     }
     for spell in &question.outages {
         list.push(("Both fail", spell.to_string()));

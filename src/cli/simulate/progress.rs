@@ -31,7 +31,7 @@ impl Progress {
     }
 
     /// So many are done.
-    pub(super) fn tell(&self, done: usize) {
+    pub(super) fn report(&self, done: usize) {
         let Some(drawn) = &self.drawn else { return };
         // Whoever comes while another draws has nothing newer to say.
         let Ok(mut drawn) = drawn.try_lock() else { return };
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn where_nobody_looks_nothing_is_drawn() {
         let progress = Progress::on_terminal(10, true);
-        progress.tell(5);
+        progress.report(5);
         progress.end();
         assert!(progress.drawn.is_none());
     }

@@ -31,10 +31,9 @@ pub(super) struct Replayed {
     /// When the first line began, and when the last one ended.
     pub(super) span: (UnixMillis, UnixMillis),
     /// The rules of others, and when each would have taken the canary back.
-    pub(super) rivals: Vec<(&'static str, Option<UnixMillis>)>,
+    pub(super) compared_rules: Vec<(&'static str, Option<UnixMillis>)>,
 }
 
-/// Replays the file.
 pub(super) fn replay(file: &Path, subject: &TestedRollout) -> Result<Replayed, Failure> {
     let name = file.display();
     let unreadable = |error: std::io::Error| Failure::usage(format!("{name}: {error}"));
@@ -63,7 +62,7 @@ pub(super) fn replay(file: &Path, subject: &TestedRollout) -> Result<Replayed, F
         file: file.to_owned(),
         subject: subject.clone(),
         span: replay.span(),
-        rivals: replay.rivals(),
+        compared_rules: replay.compared_rules(),
         recording: replay.into_recording(),
     })
 }
@@ -163,7 +162,7 @@ pub(super) fn rows(replayed: &Replayed) -> Vec<[String; 4]> {
 pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
     // Counted as the guard's own is, where it acted.
     let showed = answer(replayed).map(showed_at);
-    let told = |at: &Option<UnixMillis>| match (at, showed) {
+    let text_of = |at: &Option<UnixMillis>| match (at, showed) {
         (None, _) => "would not have rolled it back".to_owned(),
         (Some(at), Some(showed)) if *at >= showed => {
             format!("would have rolled it back at {}, {} after that", moment(Timestamp(*at)), between(showed, *at))
@@ -176,7 +175,7 @@ pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
             format!("would have rolled it back at {}, {into} into the recording", moment(Timestamp(*at)))
         }
     };
-    replayed.rivals.iter().map(|(name, at)| (*name, told(at))).collect()
+    replayed.compared_rules.iter().map(|(name, at)| (*name, text_of(at))).collect()
 }
 
 /// For people.
@@ -189,8 +188,8 @@ pub(super) fn text(replayed: &Replayed, style: Style) -> String {
     }
     text.push_str(&style.bold(&headline(replayed)));
     text.push('\n');
-    for (name, told) in others(replayed) {
-        text.push_str(&format!("{name} {told}.\n"));
+    for (name, sentence) in others(replayed) {
+        text.push_str(&format!("{name} {sentence}.\n"));
     }
     text
 }

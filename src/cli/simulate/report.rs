@@ -17,18 +17,17 @@ use crate::simulate::rule_results::RuleResult;
 pub(super) struct ComparisonReport {
     pub(super) question: SimulationInputs,
     /// In the order of [`ComparedRule::ALL`].
-    pub(super) standings: Vec<RuleResult>,
+    pub(super) results: Vec<RuleResult>,
 }
 
 impl ComparisonReport {
-    /// The guard's own standing.
+    /// The guard's own result.
     pub(super) fn serin(&self) -> &RuleResult {
         // There is one for each rule, the guard's first.
-        &self.standings[0]
+        &self.results[0]
     }
 }
 
-/// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {
     /// The first column has no title.
@@ -44,10 +43,10 @@ pub(super) fn table(report: &ComparisonReport) -> Table {
     let held = matches!(question.subject.canary.percent, Intent::Pinned(_));
     let mut titles = vec![""];
     let mut rows: Vec<Vec<String>> =
-        report.standings.iter().map(|standing| vec![standing.contender.as_str().to_owned()]).collect();
+        report.results.iter().map(|result| vec![result.rule.as_str().to_owned()]).collect();
     let mut column = |title, cell: &dyn Fn(&RuleResult) -> String| {
         titles.push(title);
-        rows.iter_mut().zip(&report.standings).for_each(|(row, standing)| row.push(cell(standing)));
+        rows.iter_mut().zip(&report.results).for_each(|(row, result)| row.push(cell(result)));
     };
     if question.is_fault {
         column("too early", &|s| format::of(s.tally.wrong, s.tally.runs));
@@ -59,7 +58,7 @@ pub(super) fn table(report: &ComparisonReport) -> Table {
     } else {
         column("rolled back", &|s| format::of(s.tally.wrong, s.tally.runs));
     }
-    let completes = report.standings.iter().any(|standing| standing.tally.completed > 0);
+    let completes = report.results.iter().any(|result| result.tally.completed > 0);
     if completes || !(held || question.is_fault) {
         column("completed", &|s| format::of(s.tally.completed, s.tally.runs));
     }
@@ -73,7 +72,7 @@ pub(super) fn table(report: &ComparisonReport) -> Table {
         column("moved to failed stable", &|s| format::of(s.to_dead, s.tally.runs));
     }
     if report.serin().confirmations > 0 {
-        column("confirmed", &|s| match s.contender {
+        column("confirmed", &|s| match s.rule {
             ComparedRule::Serin => format::count(s.confirmations as f64),
             _ => NONE.to_owned(),
         });
@@ -83,27 +82,27 @@ pub(super) fn table(report: &ComparisonReport) -> Table {
 
 fn caption(report: &ComparisonReport, held: bool) -> String {
     let question = &report.question;
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     if question.is_fault {
-        told.push("too early: rolled back before the fault".to_owned());
-        told.push("found: rolled back after it, of all".to_owned());
-        told.push("median, 95%: from the fault to the rollback".to_owned());
-        told.push("requests, failures: the canary's in that time, median".to_owned());
+        lines.push("too early: rolled back before the fault".to_owned());
+        lines.push("found: rolled back after it, of all".to_owned());
+        lines.push("median, 95%: from the fault to the rollback".to_owned());
+        lines.push("requests, failures: the canary's in that time, median".to_owned());
     } else if !held {
-        told.push("median, 95%: until completion".to_owned());
-        told.push("highest share: that the canary ever had, median".to_owned());
+        lines.push("median, 95%: until completion".to_owned());
+        lines.push("highest share: that the canary ever had, median".to_owned());
     }
     let watched = format::time(Some(super::inputs::seconds(question.watched)));
-    told.push(format!("still open: neither, after {watched}"));
-    if question.is_fault && report.standings.iter().any(|standing| standing.tally.completed > 0) {
-        told.push("completed: the ramp reached its end, and nothing was found".to_owned());
+    lines.push(format!("still open: neither, after {watched}"));
+    if question.is_fault && report.results.iter().any(|result| result.tally.completed > 0) {
+        lines.push("completed: the ramp reached its end, and nothing was found".to_owned());
     }
     if report.serin().confirmations > 0 {
-        told.push(
+        lines.push(
             "confirmed: how often half of the users went to each provider for a while, in all rollouts".to_owned(),
         );
     }
-    format!("{}.", told.join("; "))
+    format!("{}.", lines.join("; "))
 }
 
 /// For people.

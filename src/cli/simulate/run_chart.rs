@@ -41,14 +41,14 @@ impl RunChart<'_> {
 
     /// What the shapes mean that a legend does not explain.
     fn caption(&self) -> String {
-        let mut told = "A bar is the part of the canary's requests that failed in its time.".to_owned();
+        let mut text = "A bar is the part of the canary's requests that failed in its time.".to_owned();
         if self.strip.moments().iter().any(|moment| moment.down > 0.0) {
-            told.push_str(
+            text.push_str(
                 " A dotted spike is a few failures in a row: evidence that the canary is down, which the next good \
                  response ends. At 100% the guard acts.",
             );
         }
-        format!("<p class=\"sub caption\">{told}</p>\n")
+        format!("<p class=\"sub caption\">{text}</p>\n")
     }
 
     fn draw(&self, width: f64) -> String {
@@ -71,8 +71,8 @@ impl RunChart<'_> {
             let label = if self.fault_at.is_some() { signed(at - zero) } else { format::time(Some(at)) };
             svg += &inside("tick", x, place, EVIDENCE.1 + 18.0, &label);
         }
-        let told = if self.fault_at.is_some() { "from the fault on" } else { "from the start on" };
-        svg + &text("tick", Anchor::End, (x.end, EVIDENCE.1 + 36.0), told)
+        let sentence = if self.fault_at.is_some() { "from the fault on" } else { "from the start on" };
+        svg + &text("tick", Anchor::End, (x.end, EVIDENCE.1 + 36.0), sentence)
     }
 
     fn strip(&self, x: &Scale, (top, bottom): (f64, f64), title: &str, most: f64) -> (String, Scale) {
@@ -161,7 +161,7 @@ impl RunChart<'_> {
 
     fn marks(&self, x: &Scale) -> String {
         let mut svg = String::new();
-        let acted = self.acted.as_ref().map(|(at, told)| (x.place(*at), told));
+        let acted = self.acted.as_ref().map(|(at, label)| (x.place(*at), label));
         if let Some(fault) = self.fault_at.filter(|at| *at > self.from && *at <= self.until) {
             let place = x.place(fault);
             svg += &line("mark", (place, 26.0), (place, EVIDENCE.1));
@@ -169,9 +169,9 @@ impl RunChart<'_> {
             let (anchor, beside) = if place > x.start + 100.0 { (Anchor::End, -4.0) } else { (Anchor::Start, 4.0) };
             svg += &text("note", anchor, (place + beside, 20.0), "it begins to fail");
         }
-        if let Some((place, told)) = acted {
+        if let Some((place, label)) = acted {
             svg += &line("mark", (place, 26.0), (place, EVIDENCE.1));
-            svg += &text("note strong", Anchor::End, (x.end, 20.0), told);
+            svg += &text("note strong", Anchor::End, (x.end, 20.0), label);
         }
         svg
     }

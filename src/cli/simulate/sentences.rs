@@ -10,12 +10,11 @@ use crate::decide::policy::{Intent, OnRegression};
 use crate::decide::units::Percent;
 use crate::simulate::rule_results::RuleResult;
 
-/// What was asked.
 pub(super) fn asked(question: &SimulationInputs) -> String {
     let mut text = format!("{} Stable fails {}", traffic(question), question.stable_errors);
     text.push_str(&canary(question));
     if !question.answers.is_empty() {
-        text.push_str(&format!(" {}{}.", capital(&question.answers.told()), from_then(question)));
+        text.push_str(&format!(" {}{}.", capital(&question.answers.sentence()), from_then(question)));
     }
     for spell in &question.outages {
         let (length, from) = (time(spell.length), time(spell.from));
@@ -119,10 +118,10 @@ pub(super) fn headline(report: &ComparisonReport) -> String {
                 format!("A canary that accepts requests and never answers {}", never_answered(part))
             }
             (false, _) => format!("A canary that fails {} of its requests", question.canary_errors),
-            (true, true) => format!("Where {}, the canary", question.answers.told()),
+            (true, true) => format!("Where {}, the canary", question.answers.sentence()),
             (true, false) => {
-                let (errors, told) = (question.canary_errors, question.answers.told());
-                format!("Where {told}, the canary, which fails {errors} of its requests as well,")
+                let (errors, answer_sentence) = (question.canary_errors, question.answers.sentence());
+                format!("Where {answer_sentence}, the canary, which fails {errors} of its requests as well,")
             }
         };
         let within = time(question.watched.since(question.changes_at));
@@ -188,12 +187,12 @@ fn cost(report: &ComparisonReport) -> String {
 }
 
 fn others(report: &ComparisonReport) -> String {
-    let told: Vec<String> = report.standings.iter().skip(1).map(|standing| other(standing, &report.question)).collect();
-    format!("On the same requests: {}.", told.join("; "))
+    let parts: Vec<String> = report.results.iter().skip(1).map(|result| other(result, &report.question)).collect();
+    format!("On the same requests: {}.", parts.join("; "))
 }
 
-fn other(standing: &RuleResult, question: &SimulationInputs) -> String {
-    let (name, tally) = (standing.contender.as_str(), &standing.tally);
+fn other(result: &RuleResult, question: &SimulationInputs) -> String {
+    let (name, tally) = (result.rule.as_str(), &result.tally);
     if !question.is_fault {
         let back = format!("{name} rolls {} back", format::much(tally.wrong, tally.runs));
         return match question.subject.canary.percent {

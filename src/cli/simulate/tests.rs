@@ -41,11 +41,11 @@ impl Place {
         let flags = self.path("flags.yaml");
         let words = ["serin", "--flags", &flags].into_iter().chain(line.split_whitespace());
         let args = Cli::try_parse_from(words).map_err(|error| error.to_string())?.args;
-        let told = inputs::subject(&args).and_then(|subject| {
+        let report = inputs::subject(&args).and_then(|subject| {
             // Where the test lies is not to be seen in what is told.
             examine(&args, TestedRollout { file: Some(PathBuf::from("flags.yaml")), ..subject }, Style::PLAIN)
         });
-        told.map_err(|failure| {
+        report.map_err(|failure| {
             assert_eq!(failure.exit, Exit::Usage, "{failure}");
             failure.message
         })
@@ -58,14 +58,14 @@ impl Place {
 
 #[test]
 fn a_fault_is_told_as_a_table_and_in_sentences() {
-    let told = Place::new(FILE).ran("--canary-errors 20% --fault-at 2m --for 40m --runs 5 --percent 10%").unwrap();
-    assert_eq!(told, include_str!("tests/fault.txt"));
+    let printed = Place::new(FILE).ran("--canary-errors 20% --fault-at 2m --for 40m --runs 5 --percent 10%").unwrap();
+    assert_eq!(printed, include_str!("tests/fault.txt"));
 }
 
 #[test]
 fn a_healthy_canary_is_told_by_where_it_comes() {
-    let told = Place::new(FILE).ran("--runs 3").unwrap();
-    assert_eq!(told, include_str!("tests/healthy.txt"));
+    let printed = Place::new(FILE).ran("--runs 3").unwrap();
+    assert_eq!(printed, include_str!("tests/healthy.txt"));
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn a_canary_that_never_answers_is_taken_back_and_the_others_do_not_see_it() {
         assert!(serin["seconds_until_found"]["median"].as_f64().is_some_and(|median| median < most), "{serin}");
         let others: u64 = (1..4).map(|rule| answer["rules"][rule]["found"].as_u64().unwrap()).sum();
         assert_eq!(others, 0, "{answer}");
-        let told = answer["answer"][0].as_str().unwrap();
-        assert!(told.starts_with("A canary that accepts requests and never answers "), "{told}");
+        let first_sentence = answer["answer"][0].as_str().unwrap();
+        assert!(first_sentence.starts_with("A canary that accepts requests and never answers "), "{first_sentence}");
         let command = answer["inputs"]["command"].as_str().unwrap();
         let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
         assert_eq!(again["rules"], answer["rules"], "{command}");
@@ -119,8 +119,12 @@ fn answers_that_no_status_calls_bad_are_held_for_and_the_others_are_blind_to_the
         assert_eq!(answer["inputs"]["is_fault"], true, "{line}");
         let found = |rule: usize| answer["rules"][rule]["found"].as_u64().unwrap();
         assert_eq!((found(0), found(1) + found(2) + found(3)), (3, 0), "{line}");
-        let told = answer["answer"][0].as_str().unwrap();
-        assert!(told.starts_with("Where ") && told.contains(", the canary is paused at its share after "), "{told}");
+        let first_sentence = answer["answer"][0].as_str().unwrap();
+        assert!(
+            first_sentence.starts_with("Where ")
+                && first_sentence.contains(", the canary is paused at its share after "),
+            "{first_sentence}"
+        );
         let command = answer["inputs"]["command"].as_str().unwrap();
         let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
         assert_eq!(again["rules"], answer["rules"], "{command}");
@@ -151,8 +155,8 @@ fn neither_an_outage_of_both_nor_one_user_is_the_canarys_fault() {
 #[test]
 fn nobody_is_moved_to_a_stable_that_died() {
     let line = "--stable-dies-at 1m --canary-errors 20% --fault-at 1m --for 4m --percent 100% --runs 4";
-    let told = Place::new(FILE).ran(line).unwrap();
-    assert!(told.contains("No user was moved to stable after it went down."), "{told}");
+    let printed = Place::new(FILE).ran(line).unwrap();
+    assert!(printed.contains("No user was moved to stable after it went down."), "{printed}");
 }
 
 #[test]
@@ -186,8 +190,8 @@ fn what_does_not_hold_is_told_with_its_remedy() {
         ("--trace a.jsonl --rps 5", "cannot be used with"),
         ("--trace a.jsonl", "a.jsonl: No such file"),
     ] {
-        let told = place.ran(line).unwrap_err();
-        assert!(told.contains(expected), "{line}: {told}");
+        let error = place.ran(line).unwrap_err();
+        assert!(error.contains(expected), "{line}: {error}");
     }
 }
 
@@ -195,14 +199,14 @@ fn what_does_not_hold_is_told_with_its_remedy() {
 fn a_file_that_does_not_hold_is_told_as_check_tells_it() {
     let two = FILE.to_owned()
         + "  - { name: code, stable: old, canary: new, percent: 0 }\n  - { name: plain, stable: old }\n";
-    let told = |flags: &str, line: &str| Place::new(flags).ran(line).unwrap_err();
-    assert!(told(&two, "--runs 1").contains("choose one with `--rollout NAME` (chat, code)"));
-    assert!(told(&two, "--rollout plain").contains("rollout `plain` is a plain route without a canary"));
-    assert!(told(&two, "--rollout code").contains("the file pins rollout `code` at 0%"));
-    assert!(told("providers: 3\n", "").contains("flags.yaml:1"), "{}", told("providers: 3\n", ""));
+    let error_of = |flags: &str, line: &str| Place::new(flags).ran(line).unwrap_err();
+    assert!(error_of(&two, "--runs 1").contains("choose one with `--rollout NAME` (chat, code)"));
+    assert!(error_of(&two, "--rollout plain").contains("rollout `plain` is a plain route without a canary"));
+    assert!(error_of(&two, "--rollout code").contains("the file pins rollout `code` at 0%"));
+    assert!(error_of("providers: 3\n", "").contains("flags.yaml:1"), "{}", error_of("providers: 3\n", ""));
     assert!(
-        told(&FILE.replace("45%,", "45%, max: 50%,"), "--percent 60%")
-            .contains("lies above the file's `ramp.max` of 50%")
+        error_of(&FILE.replace("45%,", "45%, max: 50%,"), "--percent 60%")
+            .contains("is above the file's `ramp.max` of 50%")
     );
 }
 
@@ -224,14 +228,14 @@ fn the_page_stands_for_itself() {
         "--runs 2",
         "--canary-silent --fault-at 1m --for 10m --runs 1 --percent 10%",
     ] {
-        let told = place.ran(&format!("{line} --html {html}")).unwrap();
+        let printed = place.ran(&format!("{line} --html {html}")).unwrap();
         let page = std::fs::read_to_string(&html).unwrap();
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{line}");
         for foreign in ["http:", "https:", "src=", "<script", "url(", "@import", "NaN", "inf"] {
             assert!(!page.contains(foreign), "{line}: {foreign}");
         }
         let headline = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
-        assert!(told.replace('\n', " ").contains(headline), "{line}: {headline}");
+        assert!(printed.replace('\n', " ").contains(headline), "{line}: {headline}");
         let rule = page.split(".figures b{").nth(1).unwrap().split('}').next().unwrap();
         assert!(rule.contains("white-space:nowrap"), "a large figure stays on its line: {rule}");
         assert_eq!(page.matches("class=\"wide\"").count(), page.matches("class=\"narrow\"").count());
@@ -283,8 +287,8 @@ fn recording(place: &Place, fails_from: u64) -> String {
 fn a_recording_is_replayed_with_reasons() {
     let place = Place::new(FILE);
     let path = recording(&place, 600);
-    let told = place.ran(&format!("--trace {path}")).unwrap();
-    assert_eq!(told, include_str!("tests/recorded.txt"));
+    let printed = place.ran(&format!("--trace {path}")).unwrap();
+    assert_eq!(printed, include_str!("tests/recorded.txt"));
     let answer = place.json(&format!("--trace {path}"));
     let actions: Vec<&Value> = answer["decisions"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["promote", "rollback"]);
@@ -316,8 +320,8 @@ fn a_line_that_cannot_be_read_is_named() {
     ] {
         lines[3] = line;
         std::fs::write(&path, lines.join("\n")).unwrap();
-        let told = place.ran(&format!("--trace {path}")).unwrap_err();
-        assert!(told.contains(expected), "{told}");
+        let error = place.ran(&format!("--trace {path}")).unwrap_err();
+        assert!(error.contains(expected), "{error}");
     }
     std::fs::write(&path, "\n").unwrap();
     assert!(

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Fallback, Incompatibility, Provider, Recent, RecentArm, Rollout, StatusReply};
 use crate::cli::guard_format::{
-    INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
+    INCIDENT, answers, evidence, failed_as, has_evidence, in_flight, seen_in, silence, waits_for,
 };
 use crate::cli::output::{Style, distance, moment, one_line, row, span};
 use crate::decide::ephemeral::Ephemeral;
@@ -67,8 +67,8 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
         row(text, "", &style.yellow(&one_line(&ephemeral::state(&state.dir, kind))));
     }
     for provider in &reply.providers {
-        if let Some(told) = breaker(provider, now) {
-            row(text, "breaker", &style.red(&told));
+        if let Some(sentence) = breaker(provider, now) {
+            row(text, "breaker", &style.red(&sentence));
         }
     }
 }
@@ -131,8 +131,8 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     flight(text, rollout);
     fallbacks(text, rollout, style);
     window(text, rollout, style);
-    for (index, told) in failed_as(rollout, now).iter().enumerate() {
-        row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
+    for (index, sentence) in failed_as(rollout, now).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(sentence));
     }
     refusals(text, rollout, now, style);
     anonymous(text, rollout, style);
@@ -166,14 +166,14 @@ fn anonymous(text: &mut String, rollout: &Rollout, style: Style) {
     let Some(since_start) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) else { return };
     let since_start = format!("{:.1}% of requests since the start carry no user id", since_start * 100.0);
     let recent = rollout.recent.as_ref().and_then(|recent| Some((recent, recent.anonymous.ratio?)));
-    let told = recent.map_or_else(String::new, |(recent, ratio)| {
+    let sentence = recent.map_or_else(String::new, |(recent, ratio)| {
         format!(", {:.1}% of {} in the {}", ratio * 100.0, recent.anonymous.of, lately(recent))
     });
-    let told = since_start + &told;
+    let sentence = since_start + &sentence;
     match &rollout.anonymous_advice {
-        None => row(text, "anonymous", &told),
+        None => row(text, "anonymous", &sentence),
         Some(advice) => {
-            row(text, "anonymous", &style.yellow(&told));
+            row(text, "anonymous", &style.yellow(&sentence));
             row(text, "", &format!("  {}", one_line(advice)));
         }
     }
@@ -188,8 +188,8 @@ fn stable_fault(text: &mut String, rollout: &Rollout, style: Style) {
 /// Nothing where nobody is on the canary: there is nothing to be seen then.
 fn guard(text: &mut String, rollout: &Rollout, style: Style) {
     let Some(guard) = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0) else { return };
-    let told = evidence(guard);
-    row(text, "guard", &if is_doubt(guard) { style.yellow(&told) } else { told });
+    let sentence = evidence(guard);
+    row(text, "guard", &if has_evidence(guard) { style.yellow(&sentence) } else { sentence });
     if guard.incident {
         row(text, "incident", &style.yellow(INCIDENT));
     }
@@ -202,17 +202,17 @@ fn guard(text: &mut String, rollout: &Rollout, style: Style) {
 }
 
 fn flight(text: &mut String, rollout: &Rollout) {
-    for (index, told) in in_flight(rollout).iter().enumerate() {
-        row(text, if index == 0 { "in flight" } else { "" }, told);
+    for (index, sentence) in in_flight(rollout).iter().enumerate() {
+        row(text, if index == 0 { "in flight" } else { "" }, sentence);
     }
 }
 
 /// Who answered in whose place: a canary that answers for stable serves more than its share.
 fn fallbacks(text: &mut String, rollout: &Rollout, style: Style) {
     for (index, Fallback { arm, provider, requests }) in rollout.fallbacks.iter().enumerate() {
-        let told = format!("{requests} of {arm}'s requests answered by {provider} since the start");
-        let told = if arm == "stable" { style.yellow(&told) } else { told };
-        row(text, if index == 0 { "fallback" } else { "" }, &told);
+        let sentence = format!("{requests} of {arm}'s requests answered by {provider} since the start");
+        let sentence = if arm == "stable" { style.yellow(&sentence) } else { sentence };
+        row(text, if index == 0 { "fallback" } else { "" }, &sentence);
     }
 }
 
@@ -231,9 +231,9 @@ fn window(text: &mut String, rollout: &Rollout, style: Style) {
     row(text, "", &format!("{} canary requests answered at this stage", rollout.answered));
     let Some(guard) = &rollout.guard else { return };
     let arms = [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)];
-    let told = arms.into_iter().filter_map(|(name, arm)| Some((name, answers(arm)?)));
-    for (index, (name, told)) in told.enumerate() {
-        row(text, if index == 0 { "answers" } else { "" }, &format!("{name:<10} {told}"));
+    let by_arm = arms.into_iter().filter_map(|(name, arm)| Some((name, answers(arm)?)));
+    for (index, (name, sentence)) in by_arm.enumerate() {
+        row(text, if index == 0 { "answers" } else { "" }, &format!("{name:<10} {sentence}"));
     }
 }
 
@@ -241,8 +241,8 @@ fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style)
     for (index, refusal) in rollout.findings.iter().take(LISTED).enumerate() {
         let Incompatibility { sentence, advice, count, last_at, .. } = refusal;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let told = format!("{}: {times}, last {}", one_line(sentence), distance(*last_at, now));
-        row(text, if index == 0 { "refused" } else { "" }, &style.yellow(&told));
+        let line = format!("{}: {times}, last {}", one_line(sentence), distance(*last_at, now));
+        row(text, if index == 0 { "refused" } else { "" }, &style.yellow(&line));
         row(text, "", &format!("  {}", one_line(advice)));
     }
     if let Some(more) = rollout.findings.len().checked_sub(LISTED).filter(|more| *more > 0) {

@@ -52,7 +52,7 @@ fn limit(seconds: f64) -> String {
 }
 
 /// What is said, by what it is of.
-pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, String)> {
+pub(super) fn rows(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, String)> {
     let left = numbers.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let mut numbers = Numbers { left };
     let mut lines = Vec::new();
@@ -70,16 +70,16 @@ pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
     };
     let within = numbers.take("seconds", time).map_or_else(String::new, |time| format!(" within {time}"));
     for arm in ["canary", "stable"] {
-        lines.extend(of_arm(&mut numbers, arm, counted, &within).map(|told| (arm, told)));
+        lines.extend(of_arm(&mut numbers, arm, counted, &within).map(|line| (arm, line)));
     }
-    lines.extend(evidence(&mut numbers).map(|told| ("evidence", told)));
-    lines.extend(run(&mut numbers).map(|told| ("run", told)));
-    lines.extend(wait(&mut numbers).map(|told| ("waits", told)));
+    lines.extend(evidence(&mut numbers).map(|line| ("evidence", line)));
+    lines.extend(run(&mut numbers).map(|line| ("run", line)));
+    lines.extend(wait(&mut numbers).map(|line| ("waits", line)));
     if let Some(suspicion) = numbers.take("suspicion", tenths) {
         let bound = numbers.or_none("suspicion_bound", plain);
         let limit = numbers
             .take("limit", rate)
-            .map_or_else(String::new, |limit| format!(" that its failure rate lies above {limit}"));
+            .map_or_else(String::new, |limit| format!(" that its failure rate is above {limit}"));
         lines.push(("suspicion", format!("{suspicion}{limit}; it takes {bound}")));
     }
     if let Some(limit) = numbers.take("limit", rate) {
@@ -125,7 +125,7 @@ pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
         lines.push(("besides", rest.join(", ")));
     }
     lines.extend(change.map(|change| ("otherwise", change)));
-    lines.into_iter().map(|(key, told)| (key, one_line(&told))).collect()
+    lines.into_iter().map(|(key, text)| (key, one_line(&text))).collect()
 }
 
 /// What a rule of the guard says.

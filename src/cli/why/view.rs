@@ -20,7 +20,6 @@ const WIDTH: usize = 100;
 /// How wide the names of numbers are.
 const NAME: usize = 10;
 
-/// All of them.
 pub(super) fn render(answers: &[RolloutAnswer], now: UnixMillis, style: Style) -> String {
     if answers.is_empty() {
         return "there is no rollout\n".to_owned();
@@ -48,7 +47,7 @@ fn one(text: &mut String, answer: &RolloutAnswer, now: UnixMillis, style: Style)
         "{name}  {percent}% of users are on {canary}, the others on {stable}; the file has percent: {intent}"
     );
     row(text, "why", &format!("{phase}: {}", one_line(&rollout.reason)));
-    let yellow = |told: &str| style.yellow(told);
+    let yellow = |plain: &str| style.yellow(plain);
     match (&answer.decision, &answer.history_error) {
         (Some(event), _) => decision(text, "decided", event, now, style),
         (None, Some(error)) => painted(text, "decided", &format!("not known: {}", one_line(error)), &yellow),
@@ -60,11 +59,11 @@ fn one(text: &mut String, answer: &RolloutAnswer, now: UnixMillis, style: Style)
     if let Some(guard) = &rollout.guard {
         watches(text, rollout, guard, style);
     }
-    for (index, told) in in_flight(rollout).iter().enumerate() {
-        row(text, if index == 0 { "in flight" } else { "" }, told);
+    for (index, sentence) in in_flight(rollout).iter().enumerate() {
+        row(text, if index == 0 { "in flight" } else { "" }, sentence);
     }
-    for (index, told) in failed_as(rollout, now).iter().enumerate() {
-        row(text, if index == 0 { "failed as" } else { "" }, told);
+    for (index, sentence) in failed_as(rollout, now).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, sentence);
     }
     let waits = waits_for(rollout);
     row(text, "waits for", &one_line(if waits.is_empty() { waits_for_nothing(rollout) } else { &waits }));
@@ -83,27 +82,27 @@ fn decision(text: &mut String, key: &str, event: &HistoryEntry, now: UnixMillis,
         row(text, "", &if reason.is_empty() { "(no reason given)".to_owned() } else { one_line(reason) });
     }
     for (index, cause) in event.causes.iter().enumerate() {
-        let told = one_line(&format!("{}: {}", cause.outcome, cause.words(*at)));
-        for (part_index, part) in broken(&told, WIDTH - NAME - 1).iter().enumerate() {
+        let sentence = one_line(&format!("{}: {}", cause.outcome, cause.words(*at)));
+        for (part_index, part) in broken(&sentence, WIDTH - NAME - 1).iter().enumerate() {
             row_of_number(text, if index + part_index == 0 { "causes" } else { "" }, part);
         }
     }
-    for (of, told) in numbers::told(&event.numbers) {
-        for (index, part) in broken(&told, WIDTH - NAME - 1).iter().enumerate() {
+    for (of, sentence) in numbers::rows(&event.numbers) {
+        for (index, part) in broken(&sentence, WIDTH - NAME - 1).iter().enumerate() {
             row_of_number(text, if index == 0 { of } else { "" }, part);
         }
     }
 }
 
-fn row_of_number(text: &mut String, name: &str, told: &str) {
-    line(text, "", &format!("{name:<NAME$} {told}"));
+fn row_of_number(text: &mut String, name: &str, value: &str) {
+    line(text, "", &format!("{name:<NAME$} {value}"));
 }
 
 fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
     if rollout.percent <= 0.0 {
         return row(text, "watches", "nothing: no user is on the canary");
     }
-    let yellow = |told: &str| style.yellow(told);
+    let yellow = |plain: &str| style.yellow(plain);
     row(text, "watches", &evidence(guard));
     let aspects = [
         (Some(&guard.failing), "failures"),
@@ -122,8 +121,8 @@ fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
         }
     }
     for (name, arm) in [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)] {
-        if let Some(told) = answers(arm) {
-            row(text, "", &format!("recent responses of {name}: {told}"));
+        if let Some(sentence) = answers(arm) {
+            row(text, "", &format!("recent responses of {name}: {sentence}"));
         }
     }
     row(text, "", &format!("failures at this share: {}", counted(&guard.step)));

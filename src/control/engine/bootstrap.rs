@@ -119,11 +119,11 @@ impl Engine {
 }
 
 fn start_reason(engine: &Engine) -> Reason {
-    let standing = |entry: &Entry| {
-        let ruling = entry.rollout.as_ref()?.share_in_force(&engine.context);
-        Some((entry.spec.name.clone(), ruling.percent, ruling.standing))
+    let in_force_of = |entry: &Entry| {
+        let effective = entry.rollout.as_ref()?.share_in_force(&engine.context);
+        Some((entry.spec.name.clone(), effective.percent, effective.phase))
     };
-    let mut rollouts: Vec<_> = engine.entries.iter().filter_map(standing).collect();
+    let mut rollouts: Vec<_> = engine.entries.iter().filter_map(in_force_of).collect();
     let more = rollouts.len().saturating_sub(MAX_NAMED);
     rollouts.truncate(MAX_NAMED);
     let dir = engine.context.disk.dir.clone();

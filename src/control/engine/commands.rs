@@ -16,7 +16,6 @@ use crate::decide::units::{Millis, Percent};
 use crate::describe::{command as describe, ephemeral};
 use crate::state::inbox::{Command, CommandError};
 
-/// The result of a command.
 #[derive(Debug, Default)]
 pub struct CommandResult {
     /// The rollouts that it was for, with the percent now in force.

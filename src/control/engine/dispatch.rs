@@ -79,7 +79,7 @@ impl Engine {
         let version = (self.context.flags.generation, self.context.blocks.created());
         self.sampling.update_owners(version, || {
             let rollouts = self.entries.iter().map(|entry| entry.rollout.as_ref());
-            rollouts.map(|rollout| rollout.into_iter().flat_map(|rollout| rollout.observer().block_ids()))
+            rollouts.map(|rollout| rollout.into_iter().flat_map(|rollout| rollout.collector().block_ids()))
         });
         let samples = &self.context.blocks.samples;
         self.sampling.drain(samples, now.mono, |owner, sample| {

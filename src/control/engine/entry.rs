@@ -52,13 +52,13 @@ impl Entry {
     /// What the data plane applies. `unused`: evidence of plain routes, which is never read.
     pub(super) fn in_force(&self, context: &ProcessContext, unused: &Arc<Evidence>) -> RolloutInForce {
         let rollout = self.rollout.as_ref();
-        let ruling = rollout.map(|rollout| rollout.share_in_force(context));
+        let effective = rollout.map(|rollout| rollout.share_in_force(context));
         RolloutInForce {
-            percent: ruling.map_or(Percent::ZERO, |ruling| ruling.percent),
-            buckets_only: ruling.is_none_or(|ruling| ruling.buckets_only),
+            percent: effective.map_or(Percent::ZERO, |effective| effective.percent),
+            buckets_only: effective.is_none_or(|effective| effective.buckets_only),
             diverts: rollout.is_none_or(|rollout| !rollout.is_canary_dead()),
-            several_sources: rollout.is_some_and(|rollout| rollout.observer().has_several_sources()),
-            evidence: Arc::clone(rollout.map_or(unused, |rollout| rollout.observer().evidence())),
+            several_sources: rollout.is_some_and(|rollout| rollout.collector().has_several_sources()),
+            evidence: Arc::clone(rollout.map_or(unused, |rollout| rollout.collector().evidence())),
             series: self.series.clone(),
             retry: Arc::clone(&self.by_name.retry),
         }

@@ -1,7 +1,7 @@
 //! One rollout with a canary: inputs go in, effects come out.
 //!
 //! Owns everything that is known of the rollout: the committed state and its pending proposal ([`Committed`]), what is
-//! observed of its requests ([`Observer`]), what its canary rejects, and which alerts were sent. There are two ways
+//! observed of its requests ([`EvidenceCollector`]), what its canary rejects, and which alerts were sent. There are two ways
 //! in. [`Rollout::apply`] takes an [`Input`], runs the state machine and returns [`Effects`]; only it changes the
 //! state. [`Rollout::record`] takes a [`Signal`] and stores it; the next tick decides upon it. Knows no other rollout,
 //! reads no clock and does no I/O. Invariant: the state changes by steps of the state machine only, and each step is
@@ -18,7 +18,7 @@ use super::effects::{Denied, Effects, InputResult};
 use super::forecast::ForecastCache;
 use super::input::{Input, Signal};
 use crate::control::evidence::causes::RecentEpochs;
-use crate::control::evidence::observer::Observer;
+use crate::control::evidence::collector::EvidenceCollector;
 use crate::control::evidence::rejections::CanaryRejections;
 use crate::control::evidence::trace_buffer::TraceBuffer;
 use crate::control::now::Now;
@@ -29,7 +29,7 @@ use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{self, Canary, Provider};
 use crate::decide::rollout::context::{Blocked, Observation, RolloutContext, blocked};
-use crate::decide::rollout::in_force::{ShareInForce, in_force};
+use crate::decide::rollout::in_force::{EffectiveShare, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
 use crate::decide::units::{Millis, UnixMillis};
@@ -56,8 +56,8 @@ pub(in crate::control) struct Rollout {
     committed: Committed,
     // The reason as a sentence, as the history keeps it.
     blocked: Option<String>,
-    observer: Observer,
-    // When the observer began to count.
+    collector: EvidenceCollector,
+    // When the collector began to count.
     evidence_since: UnixMillis,
     availability: AvailabilityAlerts,
     rejections: CanaryRejections,
@@ -76,14 +76,14 @@ impl Rollout {
         context: &ProcessContext,
         now: Now,
     ) -> Rollout {
-        let observer = Observer::new(&state, &context.blocks, &config.canary.guard, now.mono);
+        let collector = EvidenceCollector::new(&state, &context.blocks, &config.canary.guard, now.mono);
         let rejections = CanaryRejections::new(&config.provider, &config.spec);
         Rollout {
             identity,
             config,
             committed: Committed::new(state),
             blocked: None,
-            observer,
+            collector,
             evidence_since: now.unix,
             availability: AvailabilityAlerts::default(),
             rejections,
@@ -124,16 +124,16 @@ impl Rollout {
         self.committed.proposed()
     }
 
-    pub(in crate::control) const fn observer(&self) -> &Observer {
-        &self.observer
+    pub(in crate::control) const fn collector(&self) -> &EvidenceCollector {
+        &self.collector
     }
 
     /// What is observed up to now. Drops what has left the guard's window.
     pub(in crate::control) fn observation(&mut self, now: Now) -> Observation {
-        self.observer.observation(now.mono)
+        self.collector.observation(now.mono)
     }
 
-    /// When the observer began to count.
+    /// When the collector began to count.
     pub(in crate::control) const fn evidence_since(&self) -> UnixMillis {
         self.evidence_since
     }
@@ -171,11 +171,11 @@ impl Rollout {
     /// Stores a signal for the next tick.
     pub(super) fn record(&mut self, signal: Signal<'_>, now: Millis) {
         match signal {
-            Signal::Sample(sample) => self.observer.sample(sample, &self.config.canary.guard, now),
-            Signal::SamplesDropped(lost) => self.observer.samples_dropped(lost, now),
+            Signal::Sample(sample) => self.collector.sample(sample, &self.config.canary.guard, now),
+            Signal::SamplesDropped(lost) => self.collector.samples_dropped(lost, now),
             Signal::ProbeFinished(probe, result) => {
                 if self.identity == probe.rollout && self.state().epoch == probe.epoch {
-                    self.observer.probe_finished(probe.arm, result.clone(), now);
+                    self.collector.probe_finished(probe.arm, result.clone(), now);
                 }
             }
         }
@@ -185,7 +185,7 @@ impl Rollout {
     pub(super) fn apply(&mut self, input: Input<'_>, context: &ProcessContext, now: Now) -> Effects {
         let mut effects = self.effects_of(input, context, now);
         if let Some(rescue) = effects.withdraw_waiting.take() {
-            self.observer.withdraw_waiting(rescue, now.mono);
+            self.collector.withdraw_waiting(rescue, now.mono);
         }
         effects
     }
@@ -226,7 +226,7 @@ impl Rollout {
 
     /// The state with its evidence. `None` while a proposal is pending: only news is written over a proposal.
     fn state_to_keep(&mut self, now: Now) -> Option<RolloutState> {
-        self.committed.set_pauses(self.observer.pauses_to_keep(now.mono));
+        self.committed.set_pauses(self.collector.pauses_to_keep(now.mono));
         self.committed.proposed().is_none().then(|| self.state().clone())
     }
 
@@ -251,7 +251,7 @@ impl Rollout {
     fn start_epoch_after(&mut self, before: u64, context: &ProcessContext, now: Now) {
         let epoch = self.committed.state().epoch;
         if epoch != before {
-            self.observer.start_epoch(epoch, &context.blocks, &self.config.canary.guard);
+            self.collector.start_epoch(epoch, &context.blocks, &self.config.canary.guard);
             self.evidence_since = now.unix;
         }
     }
@@ -322,7 +322,7 @@ impl Rollout {
     }
 
     /// The percent in force and the rule that set it.
-    pub(in crate::control) fn share_in_force(&self, context: &ProcessContext) -> ShareInForce {
+    pub(in crate::control) fn share_in_force(&self, context: &ProcessContext) -> EffectiveShare {
         in_force(&self.view(context), self.state())
     }
 }

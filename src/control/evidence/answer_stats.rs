@@ -24,7 +24,6 @@ pub(in crate::control) struct AnswerStats {
     paces: [(f64, f64); 2],
 }
 
-/// The totals of a series.
 pub(in crate::control) fn totals(series: &Series) -> Totals {
     FinishKind::ALL.map(|finished| series.answers(finished))
 }

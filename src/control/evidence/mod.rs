@@ -4,15 +4,15 @@
 //! out. Decides nothing, and knows neither the engine nor the store.
 //!
 //! In the order in which evidence meets the files: [`blocks`] creates the counters of an [`epoch`]. [`sampling`]
-//! delivers samples to the [`observer`], which asks [`user_pauses`] whether an event counts and [`probe_clock`] when to
+//! delivers samples to the [`collector`], which asks [`user_pauses`] whether an event counts and [`probe_clock`] when to
 //! probe. [`causes`] and [`rejections`] say why requests fail. [`trace_buffer`] keeps the guard's ticks. For the
 //! status: [`answer_stats`], [`recent_traffic`], [`stable_health`] and [`traffic_rate`].
 
 pub(super) mod answer_stats;
 pub(super) mod blocks;
 pub(super) mod causes;
+pub(super) mod collector;
 mod epoch;
-pub(super) mod observer;
 mod probe_clock;
 pub(super) mod recent_traffic;
 pub(super) mod rejections;

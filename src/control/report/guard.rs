@@ -34,7 +34,7 @@ pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: 
         let AspectResult { evidence, above_floor, .. } = *finding;
         AspectStatus { evidence, above_floor, doubt: *judge.suspect_sums(aspect), ..status }
     };
-    let (forecast, traffic) = (rollout.forecast(), rollout.observer().traffic_rate());
+    let (forecast, traffic) = (rollout.forecast(), rollout.collector().traffic_rate());
     let learned = |rule: &SlowRule| {
         let limit = |kind| judge.slow_threshold.limit(rule, kind);
         limit(ResponseKind::Streamed).max(limit(ResponseKind::Whole))
@@ -52,7 +52,7 @@ pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: 
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learned),
-        answers: [Arm::Stable, Arm::Canary].map(|arm| rollout.observer().answer_stats().status(arm)),
+        answers: [Arm::Stable, Arm::Canary].map(|arm| rollout.collector().answer_stats().status(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()

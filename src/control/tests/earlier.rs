@@ -5,12 +5,13 @@
 //! field has another name by now, [`written_now`] says which.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use serde_json::Value;
 
+use super::fixture_dirs::{copy, folders};
 use super::harness::bootstrap;
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
@@ -34,25 +35,6 @@ struct Fixture {
     events: usize,
     // A second after the last event.
     opened_at: UnixMillis,
-}
-
-fn folders(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).unwrap();
-        }
-    }
 }
 
 fn fixtures() -> Vec<Fixture> {
@@ -116,7 +98,7 @@ impl Fixture {
         let status = engine.status.load();
         let chat = &status.rollouts[0];
         let reported = &self.reported;
-        assert_eq!(chat.standing.as_str(), reported["phase"], "{}", self.name);
+        assert_eq!(chat.phase.as_str(), reported["phase"], "{}", self.name);
         assert_eq!(
             f64::from(chat.percent.hundredths()) / 100.0,
             reported["percent"].as_f64().unwrap(),

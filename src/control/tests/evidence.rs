@@ -82,7 +82,7 @@ impl Life {
         let status = self.engine.status.load();
         let chat = &status.rollouts[0];
         let evidence = chat.guard.as_ref().unwrap().aspects[Aspect::Failing as usize].evidence;
-        (chat.standing, chat.percent.hundredths(), evidence)
+        (chat.phase, chat.percent.hundredths(), evidence)
     }
 }
 
@@ -96,8 +96,8 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     first.live(600, 2, 0);
     // Some failures: enough to be doubted, not enough to be taken back.
     first.live(11, 1, 1);
-    let (standing, percent, before) = first.chat();
-    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
+    let (phase, percent, before) = first.chat();
+    assert_eq!((phase, percent), (OverallPhase::Ramping, 1000));
     assert!(before > 1.0, "{before}");
     first.engine.outbox.states.clear();
     first.live(600, 1, 0);
@@ -107,8 +107,8 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     let (_, _, kept) = first.chat();
     let written = first.written();
     let mut second = Life::begin(written.clone());
-    let (standing, percent, evidence) = second.chat();
-    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
+    let (phase, percent, evidence) = second.chat();
+    assert_eq!((phase, percent), (OverallPhase::Ramping, 1000));
     assert!((evidence / kept - 1.0).abs() < 0.01, "{evidence} {kept}");
     assert_eq!(written[0].1.retries, 0);
     let watched = second.engine.status.load().rollouts[0].guard.as_ref().unwrap().watched;
@@ -143,8 +143,8 @@ fn evidence_continues_after_a_time_without_users_on_the_canary() {
     assert_eq!((life.chat().0, life.chat().2.abs() < 1e-9), (OverallPhase::Blocked, true), "nothing is compared");
     life.engine.locks_read(LocksFound::default(), at(life.mono));
     life.pass(20);
-    let (standing, _, after) = life.chat();
-    assert_eq!((standing, after >= before * 0.9), (OverallPhase::Ramping, true), "{before} {after}");
+    let (phase, _, after) = life.chat();
+    assert_eq!((phase, after >= before * 0.9), (OverallPhase::Ramping, true), "{before} {after}");
 }
 
 /// `one` and `other`, in this order.
@@ -260,8 +260,8 @@ fn a_suspended_process_neither_promotes_nor_rolls_back() {
         evidence.end(Core(0), (Arm::Canary, Some(Slot::of(user))), Outcome::Timeout);
     }
     life.live(50, 10, 0);
-    let (standing, percent, evidence) = life.chat();
-    assert_eq!((standing, percent), (OverallPhase::Ramping, 1000));
+    let (phase, percent, evidence) = life.chat();
+    assert_eq!((phase, percent), (OverallPhase::Ramping, 1000));
     assert!(evidence < 1.0, "{evidence}");
     let guard = life.engine.status.load().rollouts[0].guard.clone().unwrap();
     assert!(guard.watched < Millis(20_000), "{}: three days were not watched", guard.watched);

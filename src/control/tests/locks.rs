@@ -28,7 +28,7 @@ async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
     Harness::run(one(canary()), dir.path(), &disk, true, async |harness| {
         *harness.probe_answer.borrow_mut() = Err("HTTP 503".to_owned());
         harness.until("a failed probe is reported", |harness| harness.chat().waiting_for.contains("HTTP 503")).await;
-        assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Probing, Percent::ZERO));
+        assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::Probing, Percent::ZERO));
         *harness.probe_answer.borrow_mut() = Ok(());
         for share in [10, 25, 40] {
             harness.until("the next stage", |harness| harness.chat().percent == percent(share)).await;
@@ -38,7 +38,7 @@ async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
                 evidence.end(Core(0), (Arm::Canary, None), crate::decide::outcome::Outcome::Ok);
             }
         }
-        harness.until("the end", |harness| harness.chat().standing == OverallPhase::Completed).await;
+        harness.until("the end", |harness| harness.chat().phase == OverallPhase::Completed).await;
     })
     .await;
     let reported = ["serin start", "ramp start", "ramp promote", "ramp promote", "ramp complete"];
@@ -64,7 +64,7 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     // Either half is enough after a restart: the file without the database, the database without the file.
     let start = async |disk: &Disk| {
         Harness::run(one(pinned()), dir.path(), disk, true, async |harness| {
-            assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Locked, Percent::ZERO));
+            assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::Locked, Percent::ZERO));
             assert!(harness.chat().reason.contains("by alice (test), although the file has percent: 30%"));
         })
         .await;
@@ -121,20 +121,20 @@ async fn a_dropped_lock_file_is_in_force_in_time_and_resume_removes_it() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), Some("chat"), &by_file()).unwrap();
-        let took = harness.until("locked by file", |harness| harness.chat().standing == OverallPhase::Locked).await;
+        let took = harness.until("locked by file", |harness| harness.chat().phase == OverallPhase::Locked).await;
         assert!(took < Duration::from_millis(200), "{took:?}");
         assert_eq!(harness.chat().lock.unwrap().actor, "bob");
         // Removing it by hand unlocks nothing.
         fs::remove_file(path(dir.path(), Some("chat"))).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(harness.chat().standing, OverallPhase::Locked);
+        assert_eq!(harness.chat().phase, OverallPhase::Locked);
         assert_eq!(harness.ask(RESUME).await.unwrap().rollouts, [("chat".to_owned(), percent(30))]);
         harness.ask(ROLLBACK).await.unwrap();
         harness.until("written", |_| path(dir.path(), Some("chat")).exists()).await;
         assert_eq!(harness.ask(RESUME).await.unwrap().durable, Ok(()));
         assert!(!path(dir.path(), Some("chat")).exists());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(harness.chat().standing, OverallPhase::Pinned);
+        assert_eq!(harness.chat().phase, OverallPhase::Pinned);
     })
     .await;
     assert_eq!(disk.states()[0].1.lock, None);
@@ -146,8 +146,7 @@ async fn the_lock_for_every_rollout_becomes_one_each() {
     let both = policy(vec![rollout("chat", Some(pinned())), rollout("code", Some(pinned()))]);
     Harness::run(both, dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), None, &by_file()).unwrap();
-        let locked =
-            |harness: &Harness| harness.status.load().rollouts.iter().all(|r| r.standing == OverallPhase::Locked);
+        let locked = |harness: &Harness| harness.status.load().rollouts.iter().all(|r| r.phase == OverallPhase::Locked);
         harness.until("both locked", locked).await;
         harness.until("one file each", |_| !path(dir.path(), None).exists()).await;
         assert_eq!(read_locks(dir.path()).unwrap().rollouts.len(), 2);
@@ -164,7 +163,7 @@ async fn a_lock_file_that_cannot_be_removed_stays_in_force_and_says_how_to_mend_
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         fs::create_dir_all(path(dir.path(), Some("chat"))).unwrap();
-        harness.until("locked", |harness| harness.chat().standing == OverallPhase::Locked).await;
+        harness.until("locked", |harness| harness.chat().phase == OverallPhase::Locked).await;
         let Err(CommandError::NotNow(reported)) = harness.ask(RESUME).await else { panic!("resumed") };
         let file = path(dir.path(), Some("chat"));
         assert!(

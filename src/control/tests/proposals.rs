@@ -76,16 +76,16 @@ async fn completion_and_retry_are_written_first_as_well() {
         answers(&harness, Outcome::Ok);
         disk.set(false, true);
         harness.until("it is on its way", |harness| harness.chat().waiting_for.contains("its complete (40%)")).await;
-        assert_eq!(harness.chat().standing, OverallPhase::Ramping);
+        assert_eq!(harness.chat().phase, OverallPhase::Ramping);
         disk.release();
-        harness.until("completed", |harness| harness.chat().standing == OverallPhase::Completed).await;
+        harness.until("completed", |harness| harness.chat().phase == OverallPhase::Completed).await;
         answers(&harness, Outcome::ServerError);
-        harness.until("taken back", |harness| harness.chat().standing == OverallPhase::RolledBack).await;
+        harness.until("taken back", |harness| harness.chat().phase == OverallPhase::RolledBack).await;
         disk.set(true, false);
         // A retry that cannot be remembered does not begin.
         harness.inbox.history(None, 1).await.unwrap();
         tokio::time::sleep(Millis(3000).duration()).await;
-        assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::RolledBack, Percent::ZERO));
+        assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::RolledBack, Percent::ZERO));
         harness
             .until("it says why", |harness| harness.chat().waiting_for == "state that can be written (disk full)")
             .await;
@@ -147,12 +147,12 @@ async fn a_rollback_that_ends_the_guards_own_pause_waits_for_no_disk() {
     Harness::run(one(holding), dir.path(), disk, true, async |harness| {
         begun(&harness).await;
         answers(&harness, Outcome::ServerError);
-        harness.until("it is held", |harness| harness.chat().standing == OverallPhase::Paused).await;
+        harness.until("it is held", |harness| harness.chat().phase == OverallPhase::Paused).await;
         disk.set(false, true);
         assert!(harness.inbox.put(crate::state::inbox::Input::Flags(read(one(canary())))));
         answers(&harness, Outcome::ServerError);
         let took = harness.until("it is taken back", |harness| harness.chat().percent == Percent::ZERO).await;
-        assert_eq!((took < Millis(2000).duration(), harness.chat().standing), (true, OverallPhase::RolledBack));
+        assert_eq!((took < Millis(2000).duration(), harness.chat().phase), (true, OverallPhase::RolledBack));
         disk.release();
     })
     .await;
@@ -214,7 +214,7 @@ async fn a_resume_that_cannot_be_written_leaves_the_lock_and_its_file() {
             let refused = harness.ask(RESUME).await.unwrap_err().to_string();
             assert!(refused.starts_with("`chat` stays at 0%, since any other share would be lost"), "{refused}");
             harness.until("its file again", |_| file.exists()).await;
-            assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Locked, Percent::ZERO));
+            assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::Locked, Percent::ZERO));
             disk.release();
             disk.set(false, false);
             harness.until("it can be written", |harness| harness.status.load().store.error.is_none()).await;
@@ -224,7 +224,7 @@ async fn a_resume_that_cannot_be_written_leaves_the_lock_and_its_file() {
         let (one, other) = tokio::join!(harness.ask(RESUME), harness.ask(RESUME));
         assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
         tokio::time::sleep(Millis(1000).duration()).await;
-        assert_eq!((harness.chat().standing, harness.chat().percent), (OverallPhase::Pinned, percent(30)));
+        assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::Pinned, percent(30)));
         assert!(!file.exists());
     })
     .await;
@@ -240,7 +240,7 @@ async fn a_lock_for_every_rollout_that_cannot_be_expanded_is_reported_once_and_h
         write_lock(folder, None, &lock).unwrap();
         // A folder in the place of the rollout's own file.
         std::fs::create_dir_all(path(folder, Some("chat")).join("in the way")).unwrap();
-        harness.until("locked", |harness| harness.chat().standing == OverallPhase::Locked).await;
+        harness.until("locked", |harness| harness.chat().phase == OverallPhase::Locked).await;
         let before = harness.shared.load().revision;
         tokio::time::sleep(Millis(5000).duration()).await;
         assert_eq!(harness.shared.load().revision, before);

@@ -62,7 +62,7 @@ fn recent_traffic_outlives_a_rollback_and_a_reload() {
     engine.locks_read(LocksFound { rollouts: vec![("chat".into(), lock)], every: None }, at(20_100));
     engine.flags_read(read(serving()), at(20_200));
     watch(&mut engine, 21, 60);
-    assert_eq!((chat(&engine).standing, chat(&engine).recent.arms), (OverallPhase::Locked, [none, reported]));
+    assert_eq!((chat(&engine).phase, chat(&engine).recent.arms), (OverallPhase::Locked, [none, reported]));
     // Another provider behind the same name of a canary is the same arm.
     let mut other = serving();
     other.providers[1] = std::sync::Arc::new(provider("deepseek", "c.test"));

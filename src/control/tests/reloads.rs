@@ -58,7 +58,7 @@ fn an_edit_of_percent_lifts_nothing() {
     ask(&mut engine, RolloutCommand::Rollback { to: Percent::ZERO });
     for canary in [pinned(50), canary(), Canary { attempt: 2, ..pinned(50) }] {
         engine.flags_read(read(one(canary)), at(20));
-        assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
+        assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
     }
     assert_eq!(engine.status.load().flags.generation, 4);
 }
@@ -89,7 +89,7 @@ fn a_broken_file_changes_nothing_and_is_reported() {
     let refused = engine.outbox.events.last().unwrap();
     assert_eq!(
         reason(refused),
-        "the file was refused for 2 errors; the first: line 3, column 5: rollouts[0].percent: what\n  mend: how"
+        "the file was refused for 2 errors; the first: line 3, column 5: rollouts[0].percent: what\n  fix: how"
     );
     engine.flags_read(read(one(pinned(30))), at(30));
     assert!(engine.status.load().flags.errors.is_empty());
@@ -159,14 +159,14 @@ fn a_rollout_is_the_same_while_its_urls_and_salt_are() {
     let mut stricter = canary();
     stricter.guard.min_requests = 50;
     engine.flags_read(read(one(stricter)), at(30));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), OverallPhase::Ramping));
+    assert_eq!((chat(&engine).percent, chat(&engine).phase), (percent(25), OverallPhase::Ramping));
     assert_eq!(engine.shared.load().in_force(RolloutId(0)).evidence.epoch, evidence + 1);
     // Another URL is another rollout, and the old one is remembered.
     let elsewhere = with_provider(one(canary()), 1, |provider| provider.base_url.host = "c.test".to_owned());
     engine.flags_read(read(elsewhere), at(40));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (Percent::ZERO, OverallPhase::Probing));
+    assert_eq!((chat(&engine).percent, chat(&engine).phase), (Percent::ZERO, OverallPhase::Probing));
     engine.flags_read(read(one(canary())), at(50));
-    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), OverallPhase::Ramping));
+    assert_eq!((chat(&engine).percent, chat(&engine).phase), (percent(25), OverallPhase::Ramping));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn another_pair_of_providers_under_a_locked_name_stays_locked() {
     ask(&mut engine, RolloutCommand::Rollback { to: Percent::ZERO });
     let elsewhere = with_provider(one(pinned(30)), 1, |provider| provider.base_url.host = "c.test".to_owned());
     engine.flags_read(read(elsewhere), at(20));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
+    assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Locked, Percent::ZERO));
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn an_unusable_canary_is_blocked_with_its_reason_and_goes_on_when_mended() {
     let mut engine = engine(one(pinned(30)));
     let unset = |provider: &mut Provider| provider.unusable = Some("HOLYSHEEP_API_KEY is not set".to_owned());
     engine.flags_read(read(with_provider(one(pinned(30)), 1, unset)), at(20));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Blocked, Percent::ZERO));
+    assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Blocked, Percent::ZERO));
     assert_eq!(
         chat(&engine).reason,
         "blocked at 0%, although the file has percent: 30%: holysheep cannot be used: HOLYSHEEP_API_KEY is not set"
     );
     engine.flags_read(read(one(pinned(30))), at(30));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Pinned, percent(30)));
+    assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Pinned, percent(30)));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
         Engine::new(Bootstrap { store_error: Some("read-only".into()), ..bootstrap(one(canary), Vec::new()) }, at(0))
     };
     let blocked = chat(&start(canary()));
-    assert_eq!((blocked.standing, blocked.percent), (OverallPhase::Blocked, Percent::ZERO));
+    assert_eq!((blocked.phase, blocked.percent), (OverallPhase::Blocked, Percent::ZERO));
     assert_eq!(
         blocked.reason,
         "blocked at 0%, although the file has percent: auto: state cannot be written (read-only), so the ramp would \
@@ -238,7 +238,7 @@ fn a_disk_that_fills_up_later_holds_promotions_and_moves_no_user() {
     ask(&mut engine, RolloutCommand::Promote { to: Some(percent(25)) });
     engine.batch_finished(&Err("disk full".to_owned()), at(20));
     engine.tick(at(60_000));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Ramping, percent(25)));
+    assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Ramping, percent(25)));
     assert!(chat(&engine).waiting_for.ends_with("state that can be written (disk full)"));
 }
 
@@ -248,12 +248,12 @@ fn state_that_was_lost_never_climbs_by_itself() {
     let probe = engine.due_probes(at(0)).remove(0);
     engine.probe_finished(&probe, Ok(()), at(0));
     engine.tick(at(100));
-    assert_eq!((chat(&engine).standing, chat(&engine).percent), (OverallPhase::Paused, Percent::ZERO));
+    assert_eq!((chat(&engine).phase, chat(&engine).percent), (OverallPhase::Paused, Percent::ZERO));
     assert!(chat(&engine).reason.contains("serin paused the ramp (the earlier state could not be read"));
     // What is new later is new.
     let added = policy(vec![rollout("chat", Some(canary())), rollout("code", Some(canary()))]);
     engine.flags_read(read(added), at(200));
-    assert_eq!(engine.status.load().rollouts[1].standing, OverallPhase::Probing);
+    assert_eq!(engine.status.load().rollouts[1].phase, OverallPhase::Probing);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_lock_of_an_unknown_rollout_is_a_warning_and_applies_once_it_is_known() {
     assert_eq!(engine.status.load().flags.warnings, [reported]);
     let added = policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(pinned(30)))]);
     engine.flags_read(read(added), at(20));
-    assert_eq!(engine.status.load().rollouts[1].standing, OverallPhase::Locked);
+    assert_eq!(engine.status.load().rollouts[1].phase, OverallPhase::Locked);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
     ask(&mut first, RolloutCommand::Promote { to: Some(percent(25)) });
     let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
     let second = Engine::new(bootstrap(one(canary()), states), at(500));
-    assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), OverallPhase::Ramping));
+    assert_eq!((chat(&second).percent, chat(&second).phase), (percent(25), OverallPhase::Ramping));
     assert_eq!(second.shared.load().in_force(RolloutId(0)).percent, percent(25));
 }
 

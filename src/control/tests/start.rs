@@ -43,7 +43,7 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
     let (second, inbox) = setup(one(pinned), dir.path());
     assert_eq!(second.store.last_good.as_deref(), Some("the text"));
     let started = start(second).unwrap();
-    assert_eq!(started.status.load().rollouts[0].standing, OverallPhase::Locked);
+    assert_eq!(started.status.load().rollouts[0].phase, OverallPhase::Locked);
     let actions: Vec<_> =
         inbox.history(None, 9).await.unwrap().into_iter().map(|event| event.action.to_string()).collect();
     assert_eq!(actions, ["start", "rollback", "percent", "start"]);

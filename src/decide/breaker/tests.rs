@@ -38,10 +38,10 @@ fn on_a_canary_it_waits_until_the_guard_has_seen_enough() {
     let opened = CircuitState::Open { failures: 11, until: Millis(63_000), tries: 0 };
     assert_eq!(fail(row(SOMEBODY, ten_in_three_seconds), SOMEBODY, 3000), opened);
     let patient = BreakerRule { failures: 12, ..RULE };
-    let told = |state, now| after(state, AttemptSignal::Failure, &patient, SOMEBODY, None, Millis(now));
-    let eleven = (0..11).fold(CircuitState::CLOSED, |state, step| told(state, step * 1000));
+    let after_failure = |state, now| after(state, AttemptSignal::Failure, &patient, SOMEBODY, None, Millis(now));
+    let eleven = (0..11).fold(CircuitState::CLOSED, |state, step| after_failure(state, step * 1000));
     assert!(matches!(eleven, CircuitState::Closed { failures: 11, .. }));
-    assert!(matches!(told(eleven, 11_000), CircuitState::Open { failures: 12, .. }));
+    assert!(matches!(after_failure(eleven, 11_000), CircuitState::Open { failures: 12, .. }));
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn one_request_finds_out() {
     let probing = CircuitState::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     assert_eq!(admits(open, &RULE, Millis(60_000)), Admission::Probe(probing));
     assert_eq!(admits(probing, &RULE, Millis(60_001)), Admission::No { until: Millis(120_000) });
-    let told = |verdict| after(probing, verdict, &RULE, SOMEBODY, Some(Millis(60_000)), Millis(61_000));
-    assert_eq!(told(AttemptSignal::Success), CircuitState::CLOSED);
+    let after_probe = |verdict| after(probing, verdict, &RULE, SOMEBODY, Some(Millis(60_000)), Millis(61_000));
+    assert_eq!(after_probe(AttemptSignal::Success), CircuitState::CLOSED);
     let again = CircuitState::Open { failures: 6, until: Millis(181_000), tries: 1 };
-    assert_eq!(told(AttemptSignal::Failure), again, "for twice as long");
+    assert_eq!(after_probe(AttemptSignal::Failure), again, "for twice as long");
     // One without a verdict leaves its place to the next.
-    let released = told(AttemptSignal::None);
+    let released = after_probe(AttemptSignal::None);
     assert!(matches!(admits(released, &RULE, Millis(61_000)), Admission::Probe(_)));
 }
 
@@ -161,7 +161,7 @@ impl Model {
         "probe"
     }
 
-    fn told(&mut self, verdict: AttemptSignal, rule: &BreakerRule, by: Option<Caller>, probe: Option<u64>, now: u64) {
+    fn apply(&mut self, verdict: AttemptSignal, rule: &BreakerRule, by: Option<Caller>, probe: Option<u64>, now: u64) {
         if self.deadline.is_none() {
             let known = by.filter(|caller| *caller != Caller::UNKNOWN);
             match verdict {
@@ -276,7 +276,7 @@ proptest! {
                     let probe = open.swap_remove(which % open.len());
                     let ticket = probe.map(Millis);
                     word = after(CircuitState::unpack(word), verdict, &rule, by, ticket, Millis(now)).pack();
-                    model.told(verdict, &rule, by, probe, now);
+                    model.apply(verdict, &rule, by, probe, now);
                 }
                 Step::Tell(..) => {}
             }

@@ -58,7 +58,6 @@ impl DecisionKind {
 pub struct Decision {
     /// When.
     pub at: UnixMillis,
-    /// What was decided.
     pub decided: DecisionKind,
     /// In how many seconds it was counted.
     pub seconds: f64,
@@ -90,10 +89,8 @@ impl Decision {
     }
 }
 
-/// What was counted of one arm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArmCounts {
-    /// Requests.
     pub requests: f64,
     /// Those of them in which it happened.
     pub events: f64,
@@ -130,7 +127,6 @@ impl ArmCounts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Detail {
-    /// Nothing.
     #[default]
     Nothing,
     /// A canary that fails every request.
@@ -187,7 +183,6 @@ pub enum Detail {
     },
     /// Failures beyond `ceiling`.
     Ceiling {
-        /// It.
         ceiling: Percent,
         /// The guard's window.
         window: Millis,
@@ -277,7 +272,6 @@ pub enum Counterfactual {
 /// What the guard took a canary back for: as it found it, or in a sentence of an earlier version.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Regression {
-    /// As it found it.
     Found(Box<Decision>),
     /// In a sentence.
     Text(String),

@@ -57,7 +57,7 @@ fn asked(case: &Case) -> Vec<&'static str> {
         anonymous: false,
         bound: case.bound,
     };
-    let share = case.share.map(|(percent, closed)| InForceShare {
+    let share = case.share.map(|(percent, closed)| RouteShare {
         percent: Percent::from_hundredths(percent).unwrap(),
         buckets_only: closed,
     });

@@ -6,25 +6,29 @@
 //! they are, so a restart continues the same try. Invariants: evidence is gathered only while users are on the canary;
 //! the masses of one try sum to at most 1, whatever changes of the share humans make.
 
-use serde::{Deserialize, Deserializer, Serialize};
+mod by_source;
+mod result;
+mod stored;
+mod tolerance;
+
+use serde::{Deserialize, Serialize};
 
 use super::aspect::{ASPECTS, Aspect};
 use super::baseline::StableBaseline;
 use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{DownDetector, DownTick};
-use super::rate_check::{self, RateCheck};
 use super::relative::{Comparison, Elapsed, RelativeDetector};
 use super::silent::SilentRun;
 use super::slow::{SlowThreshold, SlowThresholds};
 use super::source_sets::PerSourceSet;
 use super::sources::TickBySource;
 use super::tick::{EventSums, Tick};
-use crate::decide::policy::{Guard, OnExcess};
-use crate::decide::units::Percent;
-
-/// What this version writes and reads.
-const VERSION: u32 = 1;
+use crate::decide::policy::Guard;
+pub use result::{AnalysisResult, AspectResult};
+use stored::{VERSION, this_version, with_defaults_for_new_aspects};
+use tolerance::tolerance_in;
+pub use tolerance::{bound, fraction};
 
 /// Everything the guard knows of a rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,49 +71,6 @@ pub struct Analysis {
     views: Option<Box<PerSourceSet<Analysis>>>,
 }
 
-fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        VERSION => Ok(VERSION),
-        other => Err(serde::de::Error::custom(format!("numbers of version {other}, this one reads {VERSION}"))),
-    }
-}
-
-/// Numbers by aspect, as an earlier version with fewer aspects wrote them: of the others nothing is known yet.
-fn with_defaults_for_new_aspects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Empty>(
-    deserializer: D,
-) -> Result<[T; ASPECTS], D::Error> {
-    let mut known = Vec::<T>::deserialize(deserializer)?;
-    let count = known.len();
-    if count < ASPECTS {
-        known.resize_with(ASPECTS, T::fresh);
-    }
-    let problem = |_| serde::de::Error::custom(format!("numbers of {count} aspects, this version knows {ASPECTS}"));
-    known.try_into().map_err(problem)
-}
-
-/// What begins with nothing.
-trait Empty {
-    fn fresh() -> Self;
-}
-
-impl Empty for RelativeDetector {
-    fn fresh() -> RelativeDetector {
-        RelativeDetector::new(&Constants::default())
-    }
-}
-
-impl Empty for Cusum {
-    fn fresh() -> Cusum {
-        Cusum::default()
-    }
-}
-
-impl Empty for EventSums {
-    fn fresh() -> EventSums {
-        EventSums::default()
-    }
-}
-
 /// How many promotions a rollout has, and how long it takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RampLength {
@@ -131,60 +92,6 @@ pub struct TickContext {
     /// Whether all users are on the canary and none can be moved back for a comparison (a pinned share): then stable's
     /// answers to probes replace its traffic.
     pub alone: bool,
-}
-
-/// What one aspect has come to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AspectResult {
-    /// How many times likelier what was seen is if the canary is worse than tolerated.
-    pub evidence: f64,
-    /// The evidence that is an alarm.
-    pub bound: f64,
-    /// Evidence that the canary's rate is above the floor, in nats.
-    pub floor: f64,
-    /// Whether that is enough.
-    pub above_floor: bool,
-}
-
-impl AspectResult {
-    /// Whether this is an alarm.
-    #[must_use]
-    pub fn is_alarm(&self) -> bool {
-        self.evidence >= self.bound && self.above_floor
-    }
-
-    /// Whether this speaks against the canary at all.
-    #[must_use]
-    pub fn is_suspect(&self) -> bool {
-        self.evidence > 1.0 && self.above_floor
-    }
-}
-
-/// What the guard's numbers say now.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AnalysisResult {
-    /// By [`Aspect`].
-    pub aspects: [AspectResult; ASPECTS],
-    /// Whether the canary is down while stable works.
-    pub down: bool,
-    /// Whether the canary takes requests and never answers while stable does.
-    pub silent: bool,
-    /// Whether stable is down while the canary works.
-    pub stable_down: bool,
-    /// Whether stable is in an incident.
-    pub incident: bool,
-    /// Evidence that the canary's rate is above stable's usual rate, in nats.
-    pub suspicion: f64,
-    /// Whether that asks for a confirmation.
-    pub suspicious: bool,
-}
-
-impl AnalysisResult {
-    /// One aspect.
-    #[must_use]
-    pub const fn of(&self, aspect: Aspect) -> &AspectResult {
-        &self.aspects[aspect as usize]
-    }
 }
 
 impl Analysis {
@@ -247,72 +154,6 @@ impl Analysis {
                 self.see(guard, now, tick);
             }
         }
-    }
-
-    /// Shows a tick to the views, each its part of it, and goes on with what they decide. `seconds`: what it adds to
-    /// the step.
-    fn tick_by_source(
-        &mut self,
-        guard: &Guard,
-        tick: &Tick,
-        by_source: &TickBySource,
-        seconds: f64,
-        see: impl Fn(&mut Analysis, &Tick),
-    ) {
-        let mut views =
-            self.views.take().unwrap_or_else(|| Box::new(PerSourceSet::of(&guard.constants, self, by_source.before)));
-        views.tick(&guard.constants, tick, by_source, see);
-        match by_source.alone {
-            Some(one) => {
-                // The action is the rollout's, whichever sources decided it.
-                let (rechecks, rest) = (self.rechecks, self.confirm_rest);
-                *self = views.at(one.bit()).clone();
-                (self.rechecks, self.confirm_rest) = (rechecks, (rest - seconds).max(0.0));
-            }
-            None => {
-                self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
-                self.decide_by(guard, &views, by_source, seconds);
-                self.views = Some(views);
-            }
-        }
-    }
-
-    /// Takes each part of what is known from the view that decides it.
-    fn decide_by(&mut self, guard: &Guard, views: &PerSourceSet<Analysis>, by_source: &TickBySource, seconds: f64) {
-        let constants = &guard.constants;
-        let of_canary =
-            |key: &dyn Fn(&Analysis) -> f64| views.deciding(&by_source.quorum, by_source.quorum.on_canary, key);
-        let of_stable =
-            |key: &dyn Fn(&Analysis) -> f64| views.deciding(&by_source.quorum, by_source.quorum.groups, key);
-        for index in 0..ASPECTS {
-            let weight = |analysis: &Analysis| {
-                let evidence = analysis.detectors[index].evidence();
-                let open = analysis.floors[index].largest() >= constants.floor_evidence;
-                // Below the floor there is no suspicion, whatever the evidence.
-                if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
-            };
-            let analysis = of_canary(&weight);
-            self.detectors[index] = analysis.detectors[index];
-            self.floors[index] = analysis.floors[index];
-            self.doubts[index] = analysis.doubts[index];
-        }
-        self.canary_down = of_canary(&|analysis| analysis.canary_down.weight(constants)).canary_down;
-        self.stable_down = of_stable(&|analysis| analysis.stable_down.weight(constants)).stable_down;
-        self.silent_run = of_canary(&|analysis| analysis.silent_run.weight()).silent_run;
-        self.suspicion = of_canary(&|analysis| analysis.suspicion.largest()).suspicion;
-        self.baseline = of_stable(&|analysis| analysis.baseline.incident_evidence()).baseline;
-        // The step's time is everybody's; of few requests no rate is known.
-        let passed = if self.baseline.in_incident(constants) { 0.0 } else { seconds };
-        let seconds = self.step.seconds + passed;
-        let (all, least) = (views.at(by_source.quorum.groups), f64::from(guard.min_requests));
-        let knows = |analysis: &Analysis| analysis.step.canary.min(analysis.answered) >= least;
-        let step = of_canary(&|analysis| {
-            let RateCheck { rate, limit, .. } = rate_check::promotion_check(guard, analysis);
-            if knows(analysis) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
-        });
-        let step = if knows(step) { step } else { all };
-        self.step = EventSums { seconds, ..step.step };
-        self.answered = step.answered;
     }
 
     fn see(&mut self, guard: &Guard, now: &TickContext, tick: &Tick) {
@@ -522,42 +363,7 @@ impl Analysis {
     }
 }
 
-/// By how much an aspect may differ, and below which rate it does not matter.
-struct Tolerance {
-    tolerated_ratio: f64,
-    floor: f64,
-}
-
-fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
-    let failures = Tolerance { tolerated_ratio: guard.tolerated_ratio, floor: fraction(guard.ignore_below) };
-    match aspect {
-        Aspect::Failing => Some(failures),
-        Aspect::Slow => guard
-            .slow
-            .map(|slow| Tolerance { tolerated_ratio: slow.tolerated_ratio, floor: guard.constants.slow_floor }),
-        Aspect::Refusing => (guard.client_errors != OnExcess::Ignore).then_some(failures),
-        Aspect::Empty | Aspect::Length | Aspect::Filtered | Aspect::Pace => {
-            let tolerated_ratio = guard.constants.answers_ratio;
-            // As of slow answers, what is rarer than that is what the limit was drawn through.
-            let floor = if aspect == Aspect::Pace { guard.constants.slow_floor } else { failures.floor };
-            (guard.follows(aspect) != OnExcess::Ignore).then_some(Tolerance { tolerated_ratio, floor })
-        }
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "four")]
 const fn real(count: usize) -> f64 {
     count as f64
-}
-
-/// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.
-#[must_use]
-pub fn bound(guard: &Guard, tries: u32) -> f64 {
-    f64::from(tries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
-}
-
-/// A share as a fraction of 1.
-#[must_use]
-pub fn fraction(percent: Percent) -> f64 {
-    f64::from(percent.hundredths()) / 10_000.0
 }

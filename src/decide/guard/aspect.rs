@@ -31,7 +31,6 @@ pub enum Aspect {
 }
 
 impl Aspect {
-    /// All of them.
     pub const ALL: [Aspect; ASPECTS] = [
         Aspect::Failing,
         Aspect::Slow,

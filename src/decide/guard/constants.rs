@@ -42,7 +42,6 @@ pub struct Constants {
     pub floor_cap: f64,
     /// The multiples of a reference rate that a rate is tested for.
     pub multiples: [f64; MULTIPLES],
-    /// Evidence of "down".
     pub down_evidence: f64,
     /// It takes this long at least.
     pub down_seconds: f64,
@@ -86,7 +85,6 @@ pub struct Constants {
     pub incident_rate: f64,
     /// or above this multiple of its history.
     pub incident_ratio: f64,
-    /// Evidence of an incident.
     pub incident_evidence: f64,
     /// It is gathered up to this.
     pub incident_cap: f64,

@@ -156,7 +156,7 @@ fn observation(row: &Value) -> (Observation, u64) {
 }
 
 /// What happened, in the words of the golden file.
-fn told(step: &Step) -> (String, String) {
+fn texts(step: &Step) -> (String, String) {
     let Some(event) = step.events.last() else { return ("none".to_owned(), String::new()) };
     let rule = event.decision().and_then(|decision| decision.decided.rule());
     let action = match event.action.as_str() {
@@ -173,7 +173,7 @@ fn told(step: &Step) -> (String, String) {
     (action.to_owned(), reason)
 }
 
-fn standing(state: &RolloutState, canary: &Canary) -> &'static str {
+fn phase_name(state: &RolloutState, canary: &Canary) -> &'static str {
     match state.phase {
         Phase::Probing | Phase::Ramping => "canary",
         Phase::Confirming { .. } => "confirm",
@@ -209,7 +209,7 @@ fn whole_rollouts() {
             now = now.plus(Millis(passed));
             let rested = matches!(state.phase, Phase::RolledBack { .. } | Phase::Completed);
             let mut after = step(&view, &state, &Input::Tick(seen.clone()), now);
-            let (action, reason) = told(&after);
+            let (action, reason) = texts(&after);
             let analysis = after.next.analysis.clone();
             if action == "retry" {
                 after = step(&view, &after.next, &probed, now);
@@ -226,7 +226,7 @@ fn whole_rollouts() {
             if wanted_action != "none" {
                 assert_eq!(reason, wanted[2].as_str().unwrap(), "{place}");
             }
-            assert_eq!(standing(&after.next, &canary), wanted[3].as_str().unwrap(), "{place}");
+            assert_eq!(phase_name(&after.next, &canary), wanted[3].as_str().unwrap(), "{place}");
             expect(after.next.in_force.as_f64() / 100.0, &wanted[4], &place);
             // At rest nothing is gathered.
             if !rested && action != "retry" {
@@ -249,7 +249,7 @@ fn whole_rollouts() {
             state = after.next;
         }
         assert!(expected.next().is_none(), "{}", case["name"]);
-        assert_eq!(standing(&state, &canary), case["final_state"].as_str().unwrap(), "{}", case["name"]);
+        assert_eq!(phase_name(&state, &canary), case["final_state"].as_str().unwrap(), "{}", case["name"]);
     }
     assert!(checked > 3000, "{checked}");
 }

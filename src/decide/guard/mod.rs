@@ -13,12 +13,12 @@
 pub mod analysis;
 pub mod aspect;
 pub mod baseline;
+pub mod canary_down;
 pub mod ceiling;
 pub mod constants;
 pub mod cusum;
 pub mod decision_inputs;
 pub mod down;
-pub mod failover;
 pub mod forecast;
 pub mod numbers;
 pub mod rate_check;

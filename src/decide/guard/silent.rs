@@ -7,6 +7,7 @@
 //! of request has a run of its own, and both together have one. Where stable has no traffic, its answers to probes are
 //! used instead. Decides nothing where nothing is known of stable, or by the requests of one user among several.
 
+mod run_counts;
 mod stable;
 
 use std::collections::VecDeque;
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::constants::Constants;
 use super::down::DOWN;
-use super::waiting::{Cohort, ResponseKind, Wait, WaitEnd, WaitingRequests, age, second_of};
+use super::waiting::{ResponseKind, Wait, WaitEnd, WaitingRequests, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
+use run_counts::RunCounts;
 use stable::StableRuns;
 
 /// The canary's requests without output: the run with the most evidence.
@@ -364,7 +366,6 @@ impl SilentDetector {
         self.users.iter().filter(|(_, second)| *second >= lately).count() < constants.silent_users
     }
 
-    /// All that wait.
     #[must_use]
     pub const fn waiting(&self) -> &WaitingRequests {
         &self.waiting
@@ -378,59 +379,6 @@ fn patience(constants: &Constants, measure: &SilentInputs) -> [Option<Millis>; 2
         (false, limit) => limit.map(|limit| limit.max(*silent_least)),
         (true, limit) => Some(Millis(limit.unwrap_or_default().0.saturating_mul(3)).max(*silent_alone)),
     })
-}
-
-/// What one run is made of: requests of the arm in question, and those of the other that are compared with them.
-#[derive(Debug, Default)]
-struct RunCounts {
-    unanswered: u32,
-    other_answered: u32,
-    other_unanswered: u32,
-    first: u32,
-    last: u32,
-    users: Vec<(Option<Slot>, u32)>,
-    // Of further users.
-    others: u32,
-}
-
-/// How many users are distinguished in a run.
-const MOST_USERS: usize = 32;
-
-impl RunCounts {
-    fn add(&mut self, cohort: &Cohort, kind: ResponseKind, arm: Arm) {
-        let (own, other) = (cohort.group(kind, arm), cohort.group(kind, arm.other()));
-        // A stable that fails is not silent, and who left it was not.
-        let (unanswered, named_most) = match arm {
-            Arm::Canary => (own.unanswered(), usize::MAX),
-            Arm::Stable => (own.waiting(), own.waiting_users().count()),
-        };
-        if unanswered == 0 {
-            return;
-        }
-        if self.unanswered == 0 {
-            self.first = cohort.second;
-        }
-        self.last = cohort.second;
-        self.unanswered += unanswered;
-        self.other_answered += other.answered;
-        self.other_unanswered += other.unanswered();
-        let mut named = 0;
-        // Those who wait come first.
-        for user in own.users().take(named_most) {
-            named += 1;
-            let known = user.and_then(|user| self.users.iter().position(|(other, _)| *other == Some(user)));
-            match known {
-                Some(place) => self.users[place].1 += 1,
-                None if self.users.len() < MOST_USERS => self.users.push((user, 1)),
-                None => self.others += 1,
-            }
-        }
-        self.others += unanswered.saturating_sub(named);
-    }
-
-    fn weighed(&self, most: f64) -> f64 {
-        self.users.iter().map(|(_, count)| f64::from(*count).min(most)).sum::<f64>() + f64::from(self.others)
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]

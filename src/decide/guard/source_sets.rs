@@ -56,7 +56,6 @@ impl<T: Clone> PerSourceSet<T> {
         self.at(quorum.deciding(who, |set| weight(self.at(set))))
     }
 
-    /// Something happens to all of them.
     pub(super) fn each(&mut self, happens: impl FnMut(&mut T)) {
         self.0.iter_mut().for_each(happens);
     }

@@ -36,7 +36,6 @@ const GONE: f64 = 0.25;
 pub struct SourceGroup(u8);
 
 impl SourceGroup {
-    /// All of them.
     pub const ALL: [SourceGroup; GROUPS] =
         [SourceGroup(0), SourceGroup(1), SourceGroup(2), SourceGroup(3), SourceGroup(4)];
 
@@ -71,7 +70,6 @@ pub struct Quorum {
 }
 
 impl Quorum {
-    /// Each of them.
     pub fn each(self) -> impl Iterator<Item = SourceGroup> + Clone {
         members(self.groups)
     }

@@ -13,7 +13,6 @@ use super::tick::{ArmTick, Tick};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::UnixMillis;
 
-/// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceLine {
@@ -98,7 +97,6 @@ pub struct TraceArm {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceProbes {
-    /// That it answered.
     #[serde(serialize_with = "short")]
     pub answered: f64,
     /// That it did not.
@@ -154,7 +152,7 @@ impl TraceLine {
             return Some(format!("`seconds` is {}: a line tells of a time longer than 0", self.seconds));
         }
         if !(0.0..=100.0).contains(&self.share_percent) {
-            return Some(format!("`share_percent` is {}: it lies between 0 and 100", self.share_percent));
+            return Some(format!("`share_percent` is {}: it must be between 0 and 100", self.share_percent));
         }
         self.stable.problem("stable").or_else(|| self.canary.problem("canary"))
     }
@@ -313,7 +311,7 @@ mod tests {
         };
         assert_eq!(line(1.0, 1.0, 0.0), None);
         assert_eq!(line(0.0, 1.0, 0.0).unwrap(), "`seconds` is 0: a line tells of a time longer than 0");
-        assert_eq!(line(1.0, 1.5, 0.0).unwrap(), "`share_percent` is 150: it lies between 0 and 100");
+        assert_eq!(line(1.0, 1.5, 0.0).unwrap(), "`share_percent` is 150: it must be between 0 and 100");
         assert_eq!(line(1.0, 1.0, -1.0).unwrap(), "`canary.requests` is -1: a count is not negative");
     }
 }

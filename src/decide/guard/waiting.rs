@@ -161,14 +161,12 @@ pub struct Cohort {
 }
 
 impl Cohort {
-    /// Those of one kind and arm.
     #[must_use]
     pub const fn group(&self, kind: ResponseKind, arm: Arm) -> &WaitingGroup {
         &self.groups[kind as usize][arm as usize]
     }
 }
 
-/// All that wait.
 #[derive(Clone, Debug, Default)]
 pub struct WaitingRequests {
     // In order; seconds without waiting requests are left out.

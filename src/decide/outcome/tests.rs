@@ -1,7 +1,7 @@
 //! The table of outcomes, once more as data, and what must hold for every ending there is.
 
 use super::*;
-use Judged::{Failure, Not, Success};
+use Judged::{Failure, NotCounted, Success};
 
 const SETTINGS: [Counting; 4] = [
     Counting { throttled: false, empty: false },
@@ -23,12 +23,10 @@ const ENDS: [BodyEnd; 8] = [
 
 const GROUNDS: [ErrorClass; 3] = [ErrorClass::Other, ErrorClass::Quota, ErrorClass::ContentFilter];
 
-/// An answer as it ended, and what it is with this key.
 fn answered(status: u16, grounds: ErrorClass, body: BodyEnd, own_key: bool) -> Outcome {
     classify(Ending::Answered { status, grounds, body }, own_key)
 }
 
-/// Every answer there is.
 fn every_answer() -> impl Iterator<Item = (u16, ErrorClass, BodyEnd, bool)> {
     (100..=599).flat_map(|status| {
         GROUNDS.into_iter().flat_map(move |grounds| {
@@ -50,14 +48,14 @@ fn the_table_of_what_is_judged() {
         (Outcome::StreamError, [Failure; 4], Failure),
         (Outcome::Truncated, [Failure; 4], Failure),
         (Outcome::Stalled, [Failure; 4], Failure),
-        (Outcome::Throttled, [Not, Not, Failure, Failure], Not),
-        (Outcome::Quota, [Failure; 4], Not),
-        (Outcome::Auth, [Failure; 4], Not),
-        (Outcome::Unsupported, [Failure; 4], Not),
-        (Outcome::ClientError, [Not; 4], Not),
-        (Outcome::Empty, [Not, Failure, Not, Failure], Not),
-        (Outcome::ClientGone, [Not; 4], Not),
-        (Outcome::SerinError, [Not; 4], Not),
+        (Outcome::Throttled, [NotCounted, NotCounted, Failure, Failure], NotCounted),
+        (Outcome::Quota, [Failure; 4], NotCounted),
+        (Outcome::Auth, [Failure; 4], NotCounted),
+        (Outcome::Unsupported, [Failure; 4], NotCounted),
+        (Outcome::ClientError, [NotCounted; 4], NotCounted),
+        (Outcome::Empty, [NotCounted, Failure, NotCounted, Failure], NotCounted),
+        (Outcome::ClientGone, [NotCounted; 4], NotCounted),
+        (Outcome::SerinError, [NotCounted; 4], NotCounted),
     ] {
         assert_eq!(SETTINGS.map(|counting| outcome.judged(counting)), guard, "{outcome:?}");
         assert_eq!(outcome.judged_by_breaker(), breaker, "{outcome:?}");
@@ -145,11 +143,11 @@ fn answers_lead_to_all_outcomes_but_those_that_take_no_answer() {
 #[test]
 fn no_complaint_about_a_request_reaches_the_breaker() {
     for (status, grounds, body, own_key) in every_answer().filter(|(status, ..)| matches!(status, 400..=499)) {
-        let told = answered(status, grounds, body, own_key).judged_by_breaker();
+        let signal = answered(status, grounds, body, own_key).judged_by_breaker();
         // A 408 complains of time: whoever sends it did not get to the answer.
         let timed_out =
             status == 408 && !(grounds == ErrorClass::Quota && own_key) && grounds != ErrorClass::ContentFilter;
-        assert_eq!(told, if timed_out { Failure } else { Not }, "{status} {grounds:?} own_key={own_key}");
+        assert_eq!(signal, if timed_out { Failure } else { NotCounted }, "{status} {grounds:?} own_key={own_key}");
     }
 }
 

@@ -28,14 +28,12 @@ pub struct AccessLog {
 pub enum AccessLogTo {
     /// Standard output.
     Stdout,
-    /// This file.
     File(PathBuf),
 }
 
 /// Which requests have a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLogOnly {
-    /// All.
     All,
     /// Those that did not end well, or took more than one attempt.
     Failures,

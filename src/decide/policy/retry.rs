@@ -44,6 +44,5 @@ pub struct Backoff {
 pub enum First {
     /// Another one; the same one where no other is left.
     Other,
-    /// The same one.
     Same,
 }

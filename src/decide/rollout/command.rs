@@ -100,9 +100,9 @@ fn resume(builder: &mut StepBuilder<'_>, at: Option<Percent>, actor: &str, reaso
 
 fn promote(builder: &mut StepBuilder<'_>, to: Option<Percent>, actor: &str, reason: &str) {
     let ramp = &builder.view.canary.ramp;
-    let ruling = in_force(builder.view, builder.next);
-    let stage = to.or_else(|| ramp::next_stage(ramp, ruling.percent));
-    let percent = ruling.percent;
+    let effective = in_force(builder.view, builder.next);
+    let stage = to.or_else(|| ramp::next_stage(ramp, effective.percent));
+    let percent = effective.percent;
     builder.refused = if builder.next.lock.is_some() || matches!(builder.next.phase, Phase::RolledBack { .. }) {
         Some(CommandRefusal::RolledBack)
     } else if let Some(why) = builder.view.blocked {

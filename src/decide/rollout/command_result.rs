@@ -15,7 +15,6 @@ pub enum CommandNote {
     Pinned(Percent),
     /// It was paused already.
     PausedBy(String),
-    /// Nothing held it, as it is what it is by this.
     NothingHeld(ShareReason),
     /// The ramp begins again at this stage when the canary has answered a probe.
     BeginsAgain(Percent),
@@ -38,12 +37,10 @@ pub enum CommandRefusal {
     Above {
         /// The share in force.
         percent: Percent,
-        /// The one that was asked for.
         asked: Percent,
     },
     /// The file pins this share.
     Pinned {
-        /// It.
         percent: Percent,
         /// Whether it was a `resume` that named another.
         resumes: bool,

@@ -16,7 +16,6 @@ use crate::decide::window::Counts;
 /// What the file and the machine's health say of a rollout.
 #[derive(Clone, Copy, Debug)]
 pub struct RolloutContext<'a> {
-    /// Its name.
     pub name: &'a str,
     /// What the file asks for.
     pub canary: &'a Canary,

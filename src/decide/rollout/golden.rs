@@ -211,31 +211,31 @@ fn replay(trace: &str) -> String {
     let mut state = RolloutState::new(1, now);
     let mut out = String::new();
     for line in trace.lines() {
-        let told = line.split(" => ").next().unwrap().trim_end();
-        let Some(moved) = told.strip_prefix('+') else {
-            writeln!(out, "{told}").unwrap();
+        let input_text = line.split(" => ").next().unwrap().trim_end();
+        let Some(moved) = input_text.strip_prefix('+') else {
+            writeln!(out, "{input_text}").unwrap();
             continue;
         };
         let words: Vec<&str> = moved.split_whitespace().collect();
         let (passed, times) = words[0].split_once('x').unwrap_or((words[0], "1"));
         world.passed = Millis(passed.parse().unwrap());
-        let mut told_of = Vec::new();
+        let mut suffixes = Vec::new();
         for _ in 0..times.parse().unwrap() {
             now = now.plus(world.passed);
             let input = world.input(&words[1..]);
             let step = step(&world.view(), &state, &input, now);
             state = step.next;
-            told_of.extend(
+            suffixes.extend(
                 step.events.iter().map(|event| format!("[{} {}: {}]", event.actor, event.action, reason(event))),
             );
-            let refused = step.refused.iter().map(|told| refusal(world.view().name, told));
-            let notes = step.notes.iter().map(|told| note(world.view().name, told));
-            told_of.extend(refused.chain(notes).map(|told| format!("({told})")));
+            let refused = step.refused.iter().map(|reason| refusal(world.view().name, reason));
+            let notes = step.notes.iter().map(|reason| note(world.view().name, reason));
+            suffixes.extend(refused.chain(notes).map(|reason| format!("({reason})")));
         }
         let view = world.view();
-        let ruling = in_force(&view, &state);
-        write!(out, "{told:<58} => {} {}", ruling.percent, ruling.standing.as_str()).unwrap();
-        told_of.iter().for_each(|told| write!(out, " {told}").unwrap());
+        let effective = in_force(&view, &state);
+        write!(out, "{input_text:<58} => {} {}", effective.percent, effective.phase.as_str()).unwrap();
+        suffixes.iter().for_each(|event| write!(out, " {event}").unwrap());
         let waiting = waiting_for(view.name, &next_promotion(&view, &state, &world.seen, now).waiting_for);
         writeln!(out, "{}{waiting}", if waiting.is_empty() { "" } else { " | " }).unwrap();
     }

@@ -57,7 +57,7 @@ impl StepBuilder<'_> {
         if acted {
             return true;
         }
-        if result.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&result, seen) {
+        if result.suspicious && may_confirm(self.view, self.next) && self.is_stable_healthy(&result, seen) {
             self.confirm(DecisionKind::Confirm, &result, seen);
             return true;
         }
@@ -103,7 +103,7 @@ impl StepBuilder<'_> {
         rules
     }
 
-    fn stable_is_well(&self, result: &AnalysisResult, seen: &Observation) -> bool {
+    fn is_stable_healthy(&self, result: &AnalysisResult, seen: &Observation) -> bool {
         seen.stable_answers == Some(true) && !result.stable_down
     }
 
@@ -115,11 +115,11 @@ impl StepBuilder<'_> {
             return !holds && self.roll_back_to_zero(rule, result, seen);
         }
         // An earlier version wrote down no rule.
-        let told = |pause: &Pause| match &pause.rules[..] {
+        let covers = |pause: &Pause| match &pause.rules[..] {
             [] => pause.regression,
-            rules => rules.iter().any(|told| told.covers(rule)),
+            rules => rules.iter().any(|other| other.covers(rule)),
         };
-        if holds && self.next.paused.as_ref().is_some_and(told) {
+        if holds && self.next.paused.as_ref().is_some_and(covers) {
             return false;
         }
         let decision = self.decision_inputs(result, seen).decision(DecisionKind::Alarm(rule));

@@ -17,53 +17,53 @@ use crate::decide::units::{Millis, Percent};
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShareInForce {
+pub struct EffectiveShare {
     /// The share of users on the canary.
     pub percent: Percent,
     /// The one word for it.
-    pub standing: OverallPhase,
+    pub phase: OverallPhase,
     /// Whether nothing but the bucket may choose the canary: taken back, blocked, or `percent: 0`.
     pub buckets_only: bool,
 }
 
 /// Rules on a rollout.
 #[must_use]
-pub fn in_force(view: &RolloutContext<'_>, state: &RolloutState) -> ShareInForce {
+pub fn in_force(view: &RolloutContext<'_>, state: &RolloutState) -> EffectiveShare {
     let under = under_locks(view, state);
     match &state.lock {
         None => under,
         Some(lock) => {
-            ShareInForce { percent: lock.to.min(under.percent), standing: OverallPhase::Locked, buckets_only: true }
+            EffectiveShare { percent: lock.to.min(under.percent), phase: OverallPhase::Locked, buckets_only: true }
         }
     }
 }
 
-fn under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> ShareInForce {
+fn under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> EffectiveShare {
     let canary = view.canary;
     if view.blocked.is_some() {
-        return ShareInForce { percent: Percent::ZERO, standing: OverallPhase::Blocked, buckets_only: true };
+        return EffectiveShare { percent: Percent::ZERO, phase: OverallPhase::Blocked, buckets_only: true };
     }
     let intended = intended(view, state);
     if let Phase::RolledBack { emptied, .. } = state.phase {
         let stays = if emptied { Percent::ZERO } else { canary.rollback_to };
         let percent = stays.min(intended);
-        return ShareInForce { percent, standing: OverallPhase::RolledBack, buckets_only: true };
+        return EffectiveShare { percent, phase: OverallPhase::RolledBack, buckets_only: true };
     }
     if let Intent::Pinned(_) = canary.percent {
-        return ShareInForce {
+        return EffectiveShare {
             percent: intended,
-            standing: OverallPhase::Pinned,
+            phase: OverallPhase::Pinned,
             buckets_only: intended == Percent::ZERO,
         };
     }
-    let standing = match (&state.phase, &state.paused) {
+    let phase = match (&state.phase, &state.paused) {
         (Phase::Confirming { .. }, _) => OverallPhase::Confirming,
         (_, Some(_)) => OverallPhase::Paused,
         (Phase::Probing, None) => OverallPhase::Probing,
         (Phase::Completed, None) => OverallPhase::Completed,
         _ => OverallPhase::Ramping,
     };
-    ShareInForce { percent: intended, standing, buckets_only: false }
+    EffectiveShare { percent: intended, phase: phase, buckets_only: false }
 }
 
 // What would be in force if the canary had not been taken back.
@@ -87,7 +87,6 @@ pub fn confirming(view: &RolloutContext<'_>, state: &RolloutState) -> Percent {
     Percent::from_hundredths(hundredths).unwrap_or(Percent::ALL).min(state.percent)
 }
 
-/// By what it is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum ShareReason {
@@ -115,7 +114,6 @@ pub enum ShareReason {
         percent: Percent,
         /// What the file asks for.
         asked: Intent,
-        /// For what.
         cause: Regression,
         /// The `attempt:` that begins a new try.
         next_attempt: u32,
@@ -149,7 +147,6 @@ pub enum ShareReason {
     Completed,
     /// State cannot be written.
     Clock,
-    /// The ramp.
     Ramp {
         /// The share in force.
         percent: Percent,
@@ -182,7 +179,7 @@ pub fn share_reason(view: &RolloutContext<'_>, state: &RolloutState) -> ShareRea
 }
 
 fn why_under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> ShareReason {
-    let ShareInForce { percent, .. } = under_locks(view, state);
+    let EffectiveShare { percent, .. } = under_locks(view, state);
     let asked = view.canary.percent;
     if let Some(fault) = view.blocked {
         return ShareReason::Blocked { asked, fault: fault.to_owned() };

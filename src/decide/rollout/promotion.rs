@@ -80,7 +80,6 @@ pub enum PromotionCondition {
     },
     /// Evidence fades.
     Evidence {
-        /// Of what.
         aspect: Aspect,
         /// How much there is, and at how much something is done; `None`: it is beyond that.
         now: Option<(f64, f64)>,
@@ -89,7 +88,6 @@ pub enum PromotionCondition {
     },
     /// The canary's failure rate comes down.
     Rate {
-        /// What for.
         until: RateGoal,
         /// Below this.
         limit: f64,
@@ -254,7 +252,7 @@ pub fn needs_stable_probe(view: &RolloutContext<'_>, state: &RolloutState) -> bo
 // What is missing before more users may follow.
 fn evidence(guard: &Guard, state: &RolloutState) -> Option<PromotionCondition> {
     let analysis = &state.analysis;
-    if let Some(missing) = too_few(guard, analysis).or_else(|| doubt(guard, analysis, state.tries())) {
+    if let Some(missing) = too_few(guard, analysis).or_else(|| excess_evidence(guard, analysis, state.tries())) {
         return Some(missing);
     }
     let RateCheck { rate, limit, .. } = rate_check::promotion_check(guard, analysis);
@@ -264,7 +262,7 @@ fn evidence(guard: &Guard, state: &RolloutState) -> Option<PromotionCondition> {
 // What is missing before the ramp's last step is over, one way or the other.
 fn at_the_end(view: &RolloutContext<'_>, state: &RolloutState, seen: &Observation) -> Option<PromotionCondition> {
     let (guard, analysis) = (&view.canary.guard, &state.analysis);
-    if let Some(missing) = too_few(guard, analysis).or_else(|| doubt(guard, analysis, state.tries())) {
+    if let Some(missing) = too_few(guard, analysis).or_else(|| excess_evidence(guard, analysis, state.tries())) {
         return Some(missing);
     }
     let RateCheck { rate, limit, .. } = rate_check::completion_check(guard, analysis);
@@ -311,7 +309,7 @@ pub fn confirmation_condition(guard: &Guard, analysis: &Analysis, tries: u32) ->
     if analysis.step.stable < needed {
         return Some(PromotionCondition::StableRequests { got: analysis.step.stable, needed: guard.min_requests });
     }
-    too_few(guard, analysis).or_else(|| doubt(guard, analysis, tries)).or_else(|| {
+    too_few(guard, analysis).or_else(|| excess_evidence(guard, analysis, tries)).or_else(|| {
         let RateCheck { rate, limit, .. } = rate_check::confirmation_check(guard, analysis);
         (rate > limit).then_some(PromotionCondition::Rate { until: RateGoal::Confirmed, limit, rate })
     })
@@ -322,7 +320,7 @@ fn too_few(guard: &Guard, analysis: &Analysis) -> Option<PromotionCondition> {
     (got < f64::from(needed)).then_some(PromotionCondition::Answers { got, needed })
 }
 
-fn doubt(guard: &Guard, analysis: &Analysis, tries: u32) -> Option<PromotionCondition> {
+fn excess_evidence(guard: &Guard, analysis: &Analysis, tries: u32) -> Option<PromotionCondition> {
     let result = analysis.result(guard, tries);
     let looked_at = [Aspect::Failing, Aspect::Slow].into_iter().chain(Aspect::OF_ANSWERS);
     looked_at.filter(|aspect| *aspect != Aspect::Slow || guard.slow.is_some()).find_map(|aspect| {

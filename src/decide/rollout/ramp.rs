@@ -81,17 +81,17 @@ pub struct ScheduledStage {
 /// The stage at `now` of a ramp whose first stage began at `from`.
 #[must_use]
 pub fn scheduled(ramp: &Ramp, from: UnixMillis, now: UnixMillis) -> ScheduledStage {
-    let mut standing = ScheduledStage { percent: Percent::ZERO, completed: false };
+    let mut stage_now = ScheduledStage { percent: Percent::ZERO, completed: false };
     let mut begins = Some(from);
     for stage in ramp.stages.iter().filter(|stage| **stage <= ramp.max) {
         let Some(began) = begins.and_then(|at| opening(ramp.hours.as_ref(), at)).filter(|began| *began <= now) else {
-            return standing;
+            return stage_now;
         };
-        standing.percent = *stage;
+        stage_now.percent = *stage;
         begins = Some(began.plus(hold_time(ramp, *stage)));
     }
-    standing.completed = standing.percent > Percent::ZERO && begins.is_some_and(|end| end <= now);
-    standing
+    stage_now.completed = stage_now.percent > Percent::ZERO && begins.is_some_and(|end| end <= now);
+    stage_now
 }
 
 #[cfg(test)]

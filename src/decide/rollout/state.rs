@@ -99,8 +99,8 @@ impl RolloutState {
     /// Whether the change has to be reported: every one but numbers that accumulate with time.
     #[must_use]
     pub fn is_reportable_change_from(&self, before: &RolloutState) -> bool {
-        let told = |state: &RolloutState| (state.percent, state.since, state.attempt, state.epoch, state.in_force);
-        told(self) != told(before)
+        let visible = |state: &RolloutState| (state.percent, state.since, state.attempt, state.epoch, state.in_force);
+        visible(self) != visible(before)
             || self.phase != before.phase
             || self.lock != before.lock
             || self.paused != before.paused
@@ -272,7 +272,6 @@ pub enum OverallPhase {
     Paused,
     /// At 0 until the canary has answered a probe.
     Probing,
-    /// On the ramp.
     Ramping,
     /// Half of the users with each, to see which is to blame.
     Confirming,
@@ -281,7 +280,6 @@ pub enum OverallPhase {
 }
 
 impl OverallPhase {
-    /// All of them.
     pub const ALL: [OverallPhase; 9] = [
         OverallPhase::Locked,
         OverallPhase::Blocked,

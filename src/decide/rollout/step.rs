@@ -34,7 +34,6 @@ pub enum Input {
     Tick(Observation),
     /// A human asks for something.
     Command {
-        /// What.
         verb: RolloutCommand,
         /// Who.
         actor: String,
@@ -226,15 +225,15 @@ impl StepBuilder<'_> {
             (self.events, self.notes) = (Vec::new(), Vec::new());
             return None;
         }
-        let ruling = in_force(self.view, self.next);
-        if ruling.percent != self.before.in_force {
+        let effective = in_force(self.view, self.next);
+        if effective.percent != self.before.in_force {
             self.fresh = true;
-            self.next.analysis.share_changed(fraction(ruling.percent));
+            self.next.analysis.share_changed(fraction(effective.percent));
             if self.before.in_force == Percent::ZERO {
                 // A run of failures from before users came back does not apply to the present.
                 self.next.analysis.skip_gap();
             }
-            let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;
+            let more = self.before.in_force > Percent::ZERO && effective.percent > self.before.in_force;
             if more && !matches!(self.before.phase, Phase::Confirming { .. }) {
                 let canary = self.view.canary;
                 self.next.analysis.expect_change(&canary.guard.constants, &ramp::ramp_length(&canary.ramp));
@@ -253,10 +252,10 @@ impl StepBuilder<'_> {
                 self.record(actor, action, reason);
             }
         }
-        self.next.in_force = ruling.percent;
+        self.next.in_force = effective.percent;
         self.next.epoch += u64::from(self.fresh);
         for event in &mut self.events {
-            event.to = ruling.percent;
+            event.to = effective.percent;
         }
         let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
         let waits = !by_file && !self.forgettable && needs_write_ahead(self.before, self.next);

@@ -14,7 +14,6 @@ use crate::decide::units::{Millis, Percent, UnixMillis};
 /// Requests that wait for a canary that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawWaiting {
-    /// All of them.
     All,
     /// Those that have waited for this long.
     LongerThan(Millis),

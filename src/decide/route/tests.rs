@@ -32,7 +32,7 @@ fn planned(policy: &Policy, percent: u16, headers: &HeaderMap, query: Option<&st
         body: body_peek.as_ref(),
         bytes: Some(body.as_bytes()),
     };
-    let share = InForceShare { percent: Percent::from_hundredths(percent).unwrap(), buckets_only: false };
+    let share = RouteShare { percent: Percent::from_hundredths(percent).unwrap(), buckets_only: false };
     plan(policy, |_| share, &facts, || 0).unwrap()
 }
 

@@ -22,10 +22,10 @@ fn decision(decided: DecisionKind, detail: Detail) -> Decision {
 
 #[test]
 fn no_more_failures_are_told_than_requests() {
-    let told = sentence(&decision(DecisionKind::Alarm(Rule::Worse), Detail::Nothing));
+    let text = sentence(&decision(DecisionKind::Alarm(Rule::Worse), Detail::Nothing));
     let expected = "7 of 7 (100%, between 64.6% and 100%) of the canary's requests failed within 3s, and 0 of 9 (0%, \
                     between 0% and 29.9%) of stable's; more than 1.25 times stable's rate (evidence 2116, bound 2000)";
-    assert_eq!(told, expected);
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -42,28 +42,28 @@ fn a_run_is_told_by_its_counts_and_its_times() {
         evidence: 50.93,
         bound: 23.0,
     };
-    let told = |detail| sentence(&decision(DecisionKind::Alarm(Rule::Silent), detail));
+    let sentence_of = |detail| sentence(&decision(DecisionKind::Alarm(Rule::Silent), detail));
     assert_eq!(
-        told(silence(None, 8.0, false)),
+        sentence_of(silence(None, 8.0, false)),
         "17 requests sent since 07:55:42Z have had no output for 8s to 20s; stable answered 40 of 41 sent in the same \
          seconds (evidence 50.9, bound 23)"
     );
-    let whole = told(silence(Some(ResponseKind::Whole), 20.0, true));
+    let whole = sentence_of(silence(Some(ResponseKind::Whole), 20.0, true));
     assert!(whole.starts_with("17 whole requests sent since 07:55:42Z have had no output for 20s; stable"), "{whole}");
     assert!(whole.contains("stable answered 40 of 41 probes"), "{whole}");
 }
 
 #[test]
 fn a_way_out_is_told_only_where_there_is_one() {
-    let told = |rule, change| {
+    let sentence_of = |rule, change| {
         let decision = Decision { would_change: Some(change), ..decision(DecisionKind::Alarm(rule), Detail::Nothing) };
         would_change(&decision).unwrap()
     };
     let fewer = |tolerated_ratio, ignore_below| Counterfactual::Fewer { events: 2.0, tolerated_ratio, ignore_below };
     let plain = "about 2 failures fewer on the canary would have kept the evidence below its bound";
-    assert_eq!(told(Rule::Worse, fewer(None, None)), plain);
+    assert_eq!(sentence_of(Rule::Worse, fewer(None, None)), plain);
     let both = format!("{plain}; so would a `tolerated_ratio` above 2.2; so would an `ignore_below` above 3%");
-    assert_eq!(told(Rule::Worse, fewer(Some(2.2), Some(0.03))), both);
-    assert!(told(Rule::Length, fewer(None, None)).ends_with("; so would `answers: { length: ignore }`"));
+    assert_eq!(sentence_of(Rule::Worse, fewer(Some(2.2), Some(0.03))), both);
+    assert!(sentence_of(Rule::Length, fewer(None, None)).ends_with("; so would `answers: { length: ignore }`"));
     assert_eq!(would_change(&decision(DecisionKind::GivenUp, Detail::Nothing)), None);
 }

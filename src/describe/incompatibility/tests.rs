@@ -66,21 +66,24 @@ fn names_that_yaml_reads_in_its_own_way_are_quoted() {
 
 #[test]
 fn a_sentence_says_who_refused_what() {
-    let told = |finding: Incompatibility| sentence(&finding, "holysheep", "openai");
+    let sentence_of = |finding: Incompatibility| sentence(&finding, "holysheep", "openai");
     assert_eq!(
-        told(Incompatibility::Parameter("prompt_cache_key".into())),
+        sentence_of(Incompatibility::Parameter("prompt_cache_key".into())),
         "holysheep refused `prompt_cache_key`, which openai accepts"
     );
     assert_eq!(
-        told(Incompatibility::Model("gpt-4".into())),
+        sentence_of(Incompatibility::Model("gpt-4".into())),
         "holysheep does not know the model `gpt-4`, which openai serves"
     );
-    assert_eq!(told(Incompatibility::ContextLength), "holysheep refused a request as too long that openai accepts");
     assert_eq!(
-        told(Incompatibility::Endpoint("embeddings".into())),
+        sentence_of(Incompatibility::ContextLength),
+        "holysheep refused a request as too long that openai accepts"
+    );
+    assert_eq!(
+        sentence_of(Incompatibility::Endpoint("embeddings".into())),
         "holysheep has no `embeddings`, which openai serves"
     );
-    let other = |code: &str| told(Incompatibility::Other { status: 422, code: code.into() });
+    let other = |code: &str| sentence_of(Incompatibility::Other { status: 422, code: code.into() });
     assert_eq!(other("odd"), "holysheep answered 422 `odd` to a request that openai accepts");
     assert_eq!(other(""), "holysheep answered 422 to a request that openai accepts");
 }

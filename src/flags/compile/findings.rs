@@ -36,9 +36,7 @@ pub(super) struct Findings<'e> {
 /// What a name of the file may be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Named {
-    /// One of `providers`.
     Provider,
-    /// One of `rollouts`.
     Rollout,
 }
 
@@ -76,18 +74,18 @@ impl<'e> Findings<'e> {
     }
 
     /// Leaves one error for each name that nothing has, however often it is used.
-    pub(super) fn tell_names_once(&mut self) {
+    pub(super) fn deduplicate_unknown_names(&mut self) {
         let mut nameless = std::mem::take(&mut self.nameless);
         nameless.sort_by_key(|(_, _, index)| (self.errors[*index].line, self.errors[*index].column));
         let mut first: BTreeMap<(Named, String), usize> = BTreeMap::new();
         let mut also: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         let mut superfluous: BTreeSet<usize> = BTreeSet::new();
         for (what, name, index) in nameless {
-            let told = *first.entry((what, name)).or_insert(index);
+            let first_index = *first.entry((what, name)).or_insert(index);
             if self.unlisted.contains(&what) {
                 superfluous.insert(index);
-            } else if told != index {
-                also.entry(told).or_default().insert(self.errors[index].line);
+            } else if first_index != index {
+                also.entry(first_index).or_default().insert(self.errors[index].line);
                 superfluous.insert(index);
             }
         }
@@ -183,7 +181,7 @@ impl<'e> Findings<'e> {
     /// The text with its references replaced; `Err`: one leads nowhere; `None`: not resolved here, or no reference.
     pub(super) fn expand(&mut self, at: &At) -> Option<Result<String, String>> {
         let expanded = self.environment.expand(at.text()?, &mut self.read);
-        self.tell_kept(at);
+        self.warn_of_kept_values(at);
         match expanded {
             Expanded::Text { text, files, .. } => {
                 self.files.extend(files);
@@ -202,7 +200,7 @@ impl<'e> Findings<'e> {
     }
 
     /// Says of which values only the last ones are known.
-    pub(super) fn tell_kept(&mut self, at: &At) {
+    pub(super) fn warn_of_kept_values(&mut self, at: &At) {
         for reason in self.read.recent.take_kept() {
             self.warn(at, format!("{reason}: its last value is kept, and is lost at a restart"));
         }

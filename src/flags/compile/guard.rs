@@ -35,8 +35,8 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
     at_odds(&guard, at, findings);
     only_gates(&guard, at, findings);
     if guard.counting.empty && at.has("answers") && at.key("answers").has("empty") {
-        let told = "this changes nothing: with `empty: failure` every empty response is already a failure";
-        findings.warn(&at.key("answers").key("empty"), told);
+        let problem = "this changes nothing: with `empty: failure` every empty response is already a failure";
+        findings.warn(&at.key("answers").key("empty"), problem);
     }
     guard
 }
@@ -60,12 +60,12 @@ pub(super) fn warn_without_rollback(
     if on_regression != OnRegression::Hold {
         return;
     }
-    let told = "this changes nothing: with `on_regression: hold` the guard rolls nothing back";
+    let problem = "this changes nothing: with `on_regression: hold` the guard rolls nothing back";
     if at.has("rollback_to") {
-        findings.warn(&at.key("rollback_to"), told);
+        findings.warn(&at.key("rollback_to"), problem);
     }
     if try_again_after.is_some() {
-        findings.warn(&at.key("try_again_after"), told);
+        findings.warn(&at.key("try_again_after"), problem);
     }
 }
 
@@ -75,23 +75,24 @@ fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
     if let Some(ceiling) = guard.ceiling {
         let at = at.key("ceiling");
         if ceiling < ignore_below {
-            let told = format!("below `ignore_below` ({ignore_below}) no canary is rolled back, so this has no effect");
-            findings.warn(&at, told);
+            let problem =
+                format!("below `ignore_below` ({ignore_below}) no canary is rolled back, so this has no effect");
+            findings.warn(&at, problem);
         } else if ceiling < done_below {
-            let told = format!(
+            let problem = format!(
                 "a canary between this rate and `done_below` ({done_below}) is good enough to be completed, and is \
                  rolled back"
             );
-            findings.warn(&at, told);
+            findings.warn(&at, problem);
         }
     }
     if max_error_rate < ignore_below {
         let key = if at.has("max_error_rate") { "max_error_rate" } else { "ignore_below" };
-        let told = format!(
+        let problem = format!(
             "a canary that fails more often than `max_error_rate` ({max_error_rate}) and less often than `ignore_below` \
              ({ignore_below}) is neither promoted nor rolled back"
         );
-        findings.warn(&at.key(key), told);
+        findings.warn(&at.key(key), problem);
     }
 }
 
@@ -102,17 +103,17 @@ fn only_gates(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
     }
     if at.has("max_error_rate") {
         let Guard { max_error_rate, tolerated_ratio, .. } = *guard;
-        let told = format!(
+        let problem = format!(
             "this only gates promotion: a canary that fails more than {max_error_rate} and not more than \
              {tolerated_ratio} times as often as stable (6% beside 5%) keeps its share permanently; for a hard limit \
              add `ceiling`, such as `ceiling: 20%`"
         );
-        findings.note(&at.key("max_error_rate"), told);
+        findings.note(&at.key("max_error_rate"), problem);
     }
     if at.has("window") {
-        let told = "this is the time over which rates are shown and compared with `ceiling`; `ceiling` is not set, so \
+        let problem = "this is the time over which rates are shown and compared with `ceiling`; `ceiling` is not set, so \
                     it decides nothing";
-        findings.note(&at.key("window"), told);
+        findings.note(&at.key("window"), problem);
     }
 }
 

@@ -8,7 +8,6 @@ use super::super::scalar::{Wrong, wrong};
 use super::super::suggest;
 use crate::decide::units::ProviderId;
 
-/// The provider of this name.
 pub(super) fn provider_named(names: &[&str], name: &str) -> Result<ProviderId, Wrong> {
     let index = names.iter().position(|known| *known == name).and_then(|index| u16::try_from(index).ok());
     index.map_or_else(|| wrong("is not a provider", there_are("provider", name, names)), |index| Ok(ProviderId(index)))

@@ -12,7 +12,7 @@ use crate::decide::policy::{
     Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped, suggests_secret,
 };
 
-use super::super::memory::Place;
+use super::super::memory::SecretId;
 use super::super::place::At;
 use super::super::scalar::{Wrong, name, some_length, some_length_or_never, wrong};
 use super::super::{mask, url};
@@ -53,7 +53,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         findings.warn(&at.key("base_url"), with_endpoint(at, &base_url, before, endpoint));
     }
     let mut unusable = None;
-    let place = Place { provider: provider.to_owned(), base_url: base_url.to_string(), key: String::new() };
+    let place = SecretId { provider: provider.to_owned(), base_url: base_url.to_string(), key: String::new() };
     let auth = findings.given(&at.key("auth"), url::auth).unwrap_or_else(|| url::usual_auth(&base_url.host));
     let has_keys = at.key("api_keys").fits();
     // What is never sent is missed by nobody.
@@ -174,7 +174,12 @@ fn is_well_known(host: &str) -> bool {
 
 /// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning. `wanting`:
 /// where to say so; `None`: they are not sent.
-fn api_keys(at: &At, place: &Place, wanting: Option<&mut Option<String>>, findings: &mut Findings<'_>) -> Vec<Secret> {
+fn api_keys(
+    at: &At,
+    place: &SecretId,
+    wanting: Option<&mut Option<String>>,
+    findings: &mut Findings<'_>,
+) -> Vec<Secret> {
     if !at.fits() {
         return Vec::new();
     }
@@ -198,7 +203,7 @@ fn api_keys(at: &At, place: &Place, wanting: Option<&mut Option<String>>, findin
     }
     let reason = missing.first().filter(|_| !unresolved).map(|(_, reason)| reason.clone());
     let found = keys.len();
-    let place = Place { key: "api_keys".to_owned(), ..place.clone() };
+    let place = SecretId { key: "api_keys".to_owned(), ..place.clone() };
     let mut keys = findings.or_last_in(at, place, keys, reason.as_deref());
     if let Some(unusable) = wanting {
         for (at, reason) in missing.into_iter().filter(|_| found > 0 || keys.is_empty()) {
@@ -230,13 +235,18 @@ fn models(at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
     models
 }
 
-fn query(at: &At, place: &Place, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Vec<(String, Secret)> {
+fn query(
+    at: &At,
+    place: &SecretId,
+    unusable: &mut Option<String>,
+    findings: &mut Findings<'_>,
+) -> Vec<(String, Secret)> {
     let mut query = Vec::new();
     for (name, at) in at.named() {
         if name.is_empty() {
             findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
         } else if is_credential(name, at.text().unwrap_or_default()) {
-            let place = Place { key: format!("query.{name}"), ..place.clone() };
+            let place = SecretId { key: format!("query.{name}"), ..place.clone() };
             let value = credential(&at, place, unusable, findings);
             query.extend(value.map(|value| (name.to_owned(), Secret::new(value))));
         } else if let Some(value) = findings.hidden(&at, |text| Ok(text.to_owned())) {
@@ -247,7 +257,7 @@ fn query(at: &At, place: &Place, unusable: &mut Option<String>, findings: &mut F
 }
 
 /// A secret that the provider cannot do without, although it is none of the `api_keys`.
-fn credential(at: &At, place: Place, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Option<String> {
+fn credential(at: &At, place: SecretId, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Option<String> {
     let (found, reason) = match findings.secret(at, one_line) {
         Resolved::To(text) => (vec![text], None),
         Resolved::Unresolved => return Some(mask::MASK.to_owned()),
@@ -293,7 +303,7 @@ const NOT_TO_SET: [&str; 11] = [
 
 fn set_headers(
     at: &At,
-    place: &Place,
+    place: &SecretId,
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
 ) -> Vec<(String, Secret)> {
@@ -323,7 +333,7 @@ fn set_headers(
             continue;
         }
         if is_credential(&name, at.text().unwrap_or_default()) {
-            let place = Place { key: format!("set_headers.{name}"), ..place.clone() };
+            let place = SecretId { key: format!("set_headers.{name}"), ..place.clone() };
             let value = credential(&at, place, unusable, findings);
             headers.extend(value.map(|value| (name, Secret::new(value))));
         } else if let Some(value) = findings.hidden(&at, header_value) {

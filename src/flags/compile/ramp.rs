@@ -14,7 +14,7 @@ use super::findings::{Findings, usual};
 /// A share that is not zero.
 fn some_share(text: &str) -> Result<Percent, Wrong> {
     match rate(text)? {
-        Percent::ZERO => wrong("is no user", "write a share above 0%"),
+        Percent::ZERO => wrong("means no users", "write a share above 0%"),
         share => Ok(share),
     }
 }

@@ -66,8 +66,8 @@ pub(super) fn recovery(
             );
         }
         if at.has("give_up_after") {
-            let told = "this changes nothing: with `fallback: false` no other provider can answer";
-            findings.warn(&at.key("give_up_after"), told);
+            let problem = "this changes nothing: with `fallback: false` no other provider can answer";
+            findings.warn(&at.key("give_up_after"), problem);
         }
     }
     Recovery {

@@ -36,12 +36,12 @@ fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     }
     let Some(provider) = policy.providers.get(usize::from(id.0)) else { return };
     if let Some(reason) = &provider.unusable {
-        let told = format!(
+        let problem = format!(
             "requests that match no rollout go to `{}`, which cannot be used: {reason}; name another provider, or \
              `reject`",
             provider.name
         );
-        findings.warn(&root.key("unmatched"), told);
+        findings.warn(&root.key("unmatched"), problem);
     }
 }
 
@@ -133,8 +133,8 @@ fn fallbacks_of_an_index(policy: &Policy, root: &At, findings: &mut Findings<'_>
         let at = root.key("rollouts").item(index);
         let alone = rollout.matches.path.is_none() && rollout.matches.endpoints == ["embeddings"];
         if alone && at.has("fallback") && rollout.fallback != Fallback::Nobody {
-            let told = "this changes nothing: embeddings never fall back, since two models in one index corrupt it";
-            findings.warn(&at.key("fallback"), told);
+            let problem = "this changes nothing: embeddings never fall back, since two models in one index corrupt it";
+            findings.warn(&at.key("fallback"), problem);
         }
     }
 }
@@ -176,8 +176,8 @@ fn covers(first: &Rollout, other: &Rollout) -> bool {
 
 /// The application's own credentials go to stable only: another provider on the internet without keys refuses all.
 fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
-    let mut told: Vec<&str> = Vec::new();
-    for (id, role) in policy.rollouts.iter().flat_map(|rollout| spared(rollout)) {
+    let mut reported: Vec<&str> = Vec::new();
+    for (id, role) in policy.rollouts.iter().flat_map(|rollout| without_client_credentials(rollout)) {
         let Some(provider) = policy.providers.get(usize::from(id.0)) else { continue };
         let keys = root.key("providers").key(&provider.name).key("api_keys").fits();
         let own = !provider.set_headers.is_empty()
@@ -185,8 +185,8 @@ fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
             || !provider.forward_headers.is_empty()
             || provider.tls.cert_file.is_some();
         let outside = provider.base_url.https && provider.base_url.host != "unresolved.invalid";
-        if outside && !keys && !own && !told.contains(&provider.name.as_str()) {
-            told.push(&provider.name);
+        if outside && !keys && !own && !reported.contains(&provider.name.as_str()) {
+            reported.push(&provider.name);
             findings.warn(
                 &root.key("providers").key(&provider.name),
                 format!(
@@ -199,7 +199,7 @@ fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Who serves this rollout without ever seeing the application's credentials.
-fn spared(rollout: &Rollout) -> impl Iterator<Item = (ProviderId, &'static str)> {
+fn without_client_credentials(rollout: &Rollout) -> impl Iterator<Item = (ProviderId, &'static str)> {
     let others = match &rollout.fallback {
         Fallback::List(list) => list.as_slice(),
         Fallback::OtherArm | Fallback::Nobody => &[],
@@ -215,10 +215,9 @@ fn one_path_for_all(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
         let is = |id: ProviderId| usize::from(id.0) == index;
         let narrow = |rollout: &Rollout| rollout.matches.path.is_none() && rollout.matches.endpoints.len() == 1;
         let takes_many = policy.unmatched.provider().is_some_and(is)
-            || policy
-                .rollouts
-                .iter()
-                .any(|rollout| !narrow(rollout) && (is(rollout.stable) || spared(rollout).any(|(id, _)| is(id))));
+            || policy.rollouts.iter().any(|rollout| {
+                !narrow(rollout) && (is(rollout.stable) || without_client_credentials(rollout).any(|(id, _)| is(id)))
+            });
         if takes_many && !template.0.contains(&PathPart::Rest) {
             findings.warn(
                 &root.key("providers").key(&provider.name).key("path"),

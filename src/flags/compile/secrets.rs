@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::super::environment::FileRead;
 use super::super::mask;
-use super::super::memory::Place;
+use super::super::memory::SecretId;
 use super::super::place::At;
 use super::super::reference::{Part, parts};
 use super::super::scalar::{Wrong, wrong};
@@ -18,7 +18,6 @@ use crate::decide::policy::Secret;
 
 /// What became of one text in the place of a secret.
 pub(super) enum Resolved<T> {
-    /// This is it.
     To(T),
     /// It leads nowhere, or to nothing that could be it.
     Unset(Wrong),
@@ -66,7 +65,7 @@ impl Findings<'_> {
     /// Goes on with the last value of a text, and says why.
     fn stay(&mut self, at: &At, reason: String) {
         self.read.recent.stay(at.text().unwrap_or_default(), reason);
-        self.tell_kept(at);
+        self.warn_of_kept_values(at);
     }
 
     /// Masks what stands here wherever the file is shown, unless it is references alone, which show no secret.
@@ -83,12 +82,12 @@ impl Findings<'_> {
     pub(super) fn or_last_in(
         &mut self,
         at: &At,
-        place: Place,
+        place: SecretId,
         found: Vec<String>,
         reason: Option<&str>,
     ) -> Vec<String> {
         let values = self.read.recent.or_last_in(place, found, reason);
-        self.tell_kept(at);
+        self.warn_of_kept_values(at);
         values
     }
 
@@ -97,7 +96,7 @@ impl Findings<'_> {
         let (file, problem) = FileRead::pem(path, key);
         self.files.insert(file);
         let problem = self.read.recent.certificates(path, problem);
-        self.tell_kept(at);
+        self.warn_of_kept_values(at);
         problem
     }
 
@@ -154,17 +153,17 @@ impl Findings<'_> {
         };
         let token = self.own_secret(at, fits)?;
         if self.resolves() && is_short(token.reveal()) {
-            let told = format!(
+            let problem = format!(
                 "a token of fewer than {SHORTEST_TOKEN} characters can be guessed; off loopback it is an error"
             );
-            self.warn(at, told);
+            self.warn(at, problem);
         }
         Some(token)
     }
 
     /// Tells secrets apart that must not be the same: one that became another's keeps its last value. `problem`: what
     /// to say of it.
-    pub(super) fn tell_apart(&mut self, secrets: &mut [(At, Secret)], problem: &str) {
+    pub(super) fn reject_equal_secrets(&mut self, secrets: &mut [(At, Secret)], problem: &str) {
         if !self.resolves() {
             return;
         }

@@ -99,7 +99,6 @@ pub(super) fn text() -> Schema {
     schema(json!({"type": "string"}))
 }
 
-/// One of these words.
 pub(super) fn word(words: &[&str]) -> Schema {
     schema(json!({"type": "string", "enum": words}))
 }

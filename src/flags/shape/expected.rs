@@ -17,8 +17,8 @@ pub(super) fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
 
 /// Whether a value may be of any shape: lists and maps without a word on what is in them.
 pub(super) fn takes_anything(schema: &Map<String, Value>) -> bool {
-    let told = |key: &str| schema.contains_key(key);
-    allows(schema, "array") && allows(schema, "object") && !told("items") && !told("additionalProperties")
+    let has_key = |key: &str| schema.contains_key(key);
+    allows(schema, "array") && allows(schema, "object") && !has_key("items") && !has_key("additionalProperties")
 }
 
 /// Whether its texts end in a percent sign.

@@ -106,8 +106,8 @@ fn a_literal_secret_is_a_warning_and_is_never_shown() {
     assert_eq!(compiled.warnings.len(), 7, "{:?}", compiled.warnings);
     let provider = &compiled.policy.providers[0];
     assert_eq!(provider.query[1].1.reveal(), "s3cr3t");
-    let told = format!("{:?} {:?}", compiled.warnings, compiled.policy);
-    assert!(!told.contains("s3cr3t") && !told.contains("sk-live"), "{told}");
+    let sentence = format!("{:?} {:?}", compiled.warnings, compiled.policy);
+    assert!(!sentence.contains("s3cr3t") && !sentence.contains("sk-live"), "{sentence}");
     assert_eq!(compiled.policy.tokens[0].may.iter().collect::<Vec<_>>(), [&Role::Read]);
 }
 
@@ -123,12 +123,12 @@ fn a_text_beside_a_reference_is_never_shown_unless_it_names_a_scheme() {
         ];
         for place in places {
             let compiled = compiled(&format!("providers: {{ a: {{ base_url: http://localhost, {place} }} }}\n"));
-            let told = format!("{} {:?}", compiled.shown, compiled.warnings);
-            assert!(!told.contains("zq7") && told.contains("(secret)"), "{value}: {told}");
+            let sentence = format!("{} {:?}", compiled.shown, compiled.warnings);
+            assert!(!sentence.contains("zq7") && sentence.contains("(secret)"), "{value}: {sentence}");
             // The same line beside an error.
             let text = format!("providers: {{ a: {{ base_url: nowhere, {place} }} }}\n");
-            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
-            assert!(!told.contains("zq7") && told.contains("base_url: nowhere"), "{value}: {told}");
+            let message = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!message.contains("zq7") && message.contains("base_url: nowhere"), "{value}: {message}");
         }
         let text =
             format!("clients: [{{ name: c, key: '{value}' }}]\nproviders: {{ a: {{ base_url: http://localhost }} }}");
@@ -166,19 +166,22 @@ fn a_secret_of_several_lines_is_in_no_excerpt() {
             if let Ok(compiled) = compile(&unusable, &environment()) {
                 assert!(!compiled.shown.contains("zq7"), "{}", compiled.shown);
                 let unserved = unusable_stables(&compiled.policy, |_| false);
-                let told = unserved.iter().find(|found| found.provider == "new").map(|found| compiled.error_of(found));
-                let told = render(&[told.unwrap()], "flags.yaml");
-                assert!(!told.contains("zq7") && told.contains("| ") && told.contains("new: { base_url"), "{told}");
+                let error = unserved.iter().find(|found| found.provider == "new").map(|found| compiled.error_of(found));
+                let message = render(&[error.unwrap()], "flags.yaml");
+                assert!(
+                    !message.contains("zq7") && message.contains("| ") && message.contains("new: { base_url"),
+                    "{message}"
+                );
             }
             for wrong in ["  new: { base_url: nowhere }\n", "  : x: [\n", "  new: { qery: { a: b } }\n", "\tx\n"] {
                 let text = format!("{first}{wrong}");
-                let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
-                assert!(!told.contains("zq7"), "{text}\n{told}");
+                let message = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+                assert!(!message.contains("zq7"), "{text}\n{message}");
             }
             for end in 0..first.len() {
                 let Err(errors) = compile(&first[..end], &environment()) else { continue };
-                let told = render(&errors, "flags.yaml");
-                assert!(!told.contains("zq7"), "{}\n{told}", &first[..end]);
+                let message = render(&errors, "flags.yaml");
+                assert!(!message.contains("zq7"), "{}\n{message}", &first[..end]);
             }
         }
     }

@@ -69,7 +69,7 @@ fn a_secret_is_in_no_message() {
 
 #[test]
 fn what_nobody_writes_by_hand_is_told_with_its_bound() {
-    let told = |text: &str| {
+    let messages_of = |text: &str| {
         let errors = compile(text, &Environment::without_secrets()).unwrap_err();
         (errors[0].path.clone(), errors[0].problem.clone())
     };
@@ -78,22 +78,22 @@ fn what_nobody_writes_by_hand_is_told_with_its_bound() {
     let provider = |key: &str| format!("providers: {{ a: {{ base_url: http://localhost, {key} }} }}");
     assert!(compile(&provider(&format!("models: {{ {} }}", keys(1000))), &Environment::without_secrets()).is_ok());
     assert_eq!(
-        told(&provider(&format!("models: {{ {} }}", keys(1001)))),
+        messages_of(&provider(&format!("models: {{ {} }}", keys(1001)))),
         says("providers.a.models", "there are 1001 entries, and at most 1000 are allowed")
     );
     assert_eq!(
-        told(&provider(&format!("api_keys: [{}]", "k, ".repeat(1001)))),
+        messages_of(&provider(&format!("api_keys: [{}]", "k, ".repeat(1001)))),
         says("providers.a.api_keys", "there are 1001 entries, and at most 1000 are allowed")
     );
     assert_eq!(
-        told(&provider(&format!("probe_path: /{}", "x".repeat(8192)))),
+        messages_of(&provider(&format!("probe_path: /{}", "x".repeat(8192)))),
         says("providers.a.probe_path", "this text is longer than 8192 bytes")
     );
     assert_eq!(
-        told(&provider(&format!("models: {{ ? {} : v }}", "x".repeat(8193)))).1,
+        messages_of(&provider(&format!("models: {{ ? {} : v }}", "x".repeat(8193)))).1,
         "this name is longer than 8192 bytes"
     );
-    assert_eq!(told(&"- a\n".repeat(250_001)).1, "the file has more than 250000 values");
+    assert_eq!(messages_of(&"- a\n".repeat(250_001)).1, "the file has more than 250000 values");
     let variables = BTreeMap::from([("LONG".to_owned(), "x".repeat(60_000))]);
     let errors = compile(&provider("auth: \"${LONG}${LONG}\""), &Environment::of(variables)).unwrap_err();
     assert_eq!(errors[0].problem, "references that make a text longer than 64 KiB");
@@ -111,8 +111,8 @@ fn a_secret_that_is_a_number_is_in_no_message() {
             "rollouts: [{ name: a, stable: a, force: { header: x, token: KEY } }]",
         ] {
             let text = format!("{}\nworkers: many\n", place.replace("KEY", value));
-            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
-            assert!(!told.contains("7391") && !told.contains("48265"), "{told}");
+            let message = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!message.contains("7391") && !message.contains("48265"), "{message}");
         }
     }
 }

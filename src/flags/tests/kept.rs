@@ -81,7 +81,7 @@ fn a_secret_that_turns_into_rubbish_keeps_its_last_value_and_blocks_no_edit() {
         ("proxy", "http://me:hunter22@".to_owned(), "${file:"),
         ("proxy", "ftp://me:hunter22@host".to_owned(), "${file:"),
     ];
-    for (name, value, told) in rubbish {
+    for (name, value, expected) in rubbish {
         let (environment, begun) = begun(dir.path());
         std::fs::write(dir.path().join(name), &value).unwrap();
         for percent in ["0", "20%", "0"] {
@@ -91,7 +91,7 @@ fn a_secret_that_turns_into_rubbish_keeps_its_last_value_and_blocks_no_edit() {
             let kept = edited.warnings.iter().filter(|warning| warning.contains("its last value is kept"));
             let kept: Vec<&String> = kept.collect();
             assert!(
-                !kept.is_empty() && kept.iter().all(|warning| warning.contains(told)),
+                !kept.is_empty() && kept.iter().all(|warning| warning.contains(expected)),
                 "{name} {value:?}: {kept:?}"
             );
             let all = format!("{:?}", edited.warnings);
@@ -105,7 +105,7 @@ fn a_secret_that_turns_into_rubbish_keeps_its_last_value_and_blocks_no_edit() {
         std::fs::write(dir.path().join(name), &value).unwrap();
         match compile(&text(dir.path(), "0"), &open()) {
             Ok(compiled) => assert!(compiled.policy.providers[0].unusable.is_some(), "{name} {value:?}"),
-            Err(errors) => assert!(render(&errors, "").contains(told), "{name} {value:?}: {}", render(&errors, "")),
+            Err(errors) => assert!(render(&errors, "").contains(expected), "{name} {value:?}: {}", render(&errors, "")),
         }
     }
 }

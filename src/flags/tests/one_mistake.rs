@@ -102,7 +102,7 @@ fn what_is_missing_is_one_error() {
         let (begin, end) = (GOOD.find(from).unwrap(), GOOD.find(to).unwrap());
         format!("{}{}", &GOOD[..begin], &GOOD[end..])
     };
-    for (text, told) in [
+    for (text, expected) in [
         (without("providers:", "rollouts:"), "`providers` is missing"),
         (with("    canary: other\n", ""), "have no meaning without a `canary`"),
         (with("    percent: auto\n", ""), "`percent` is missing"),
@@ -110,7 +110,7 @@ fn what_is_missing_is_one_error() {
         (with("    base_url: https://other.test/v1\n", ""), "`base_url` is missing"),
     ] {
         let found = errors(&text);
-        assert!(found.len() == 1 && found[0].contains(told), "{told}: {found:#?}");
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
     }
 }
 
@@ -155,7 +155,7 @@ fn what_is_not_indented_is_one_error() {
     let found = errors(outdented);
     assert_eq!(
         found,
-        ["line 1, column 1: providers: `providers` has no value\n  mend: indent the lines that belong to it, \
+        ["line 1, column 1: providers: `providers` has no value\n  fix: indent the lines that belong to it, \
              from line 2 on"]
     );
     let found = errors(&with("      max_error_rate: 5%\n      slow: { quantile: 0.9 }\n", "    max_error_rate: 5%\n"));

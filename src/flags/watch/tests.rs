@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Eye, SETTLE, STILL_WRITING, Wake, Watcher, load};
-use crate::flags::{Environment, Reading, read};
+use super::{FileReader, SETTLE, STILL_WRITING, Wake, Watcher, load};
+use crate::flags::{Environment, LoadedFlags, read};
 
 /// Far longer than any report takes; a test that gets none has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ fn version(number: u32) -> String {
 struct Scene {
     directory: TempDir,
     path: PathBuf,
-    readings: Receiver<Reading>,
+    readings: Receiver<LoadedFlags>,
     watcher: Option<Watcher>,
 }
 
@@ -43,22 +43,22 @@ impl Scene {
         let environment = Environment::of(BTreeMap::new());
         let known = read(&path, &environment).hash;
         let (sender, readings) = channel();
-        let watcher = Watcher::begin(path.clone(), environment, known, inotify, move |reading| {
-            let _ = sender.send(reading);
+        let watcher = Watcher::begin(path.clone(), environment, known, inotify, move |loaded| {
+            let _ = sender.send(loaded);
         })
         .unwrap();
         Scene { directory, path, readings, watcher: Some(watcher) }
     }
 
-    fn next(&self) -> Reading {
+    fn next(&self) -> LoadedFlags {
         self.readings.recv_timeout(PATIENCE).expect("a new version is reported")
     }
 
     /// The next report is of this version, and nothing came before it.
     fn expect(&self, number: u32) {
-        let reading = self.next();
-        assert_eq!(&*reading.text, version(number));
-        assert_eq!(reading.result.unwrap().policy.rollouts[0].name, format!("r{number}"));
+        let loaded = self.next();
+        assert_eq!(&*loaded.text, version(number));
+        assert_eq!(loaded.result.unwrap().policy.rollouts[0].name, format!("r{number}"));
     }
 
     fn sibling(&self, name: &str) -> PathBuf {
@@ -176,7 +176,8 @@ fn a_half_written_file_is_not_taken() {
     fs::write(&path, version(0)).unwrap();
     let (sender, readings) = channel();
     let environment = Environment::of(BTreeMap::new());
-    let mut eye = Eye::new(path.clone(), environment, 0, move |reading: Reading| sender.send(reading).unwrap());
+    let mut eye =
+        FileReader::new(path.clone(), environment, 0, move |loaded: LoadedFlags| sender.send(loaded).unwrap());
     eye.look(true, false);
     eye.look(true, false);
     assert_eq!(&*readings.try_recv().unwrap().text, version(0));
@@ -242,8 +243,8 @@ fn a_changed_secret_is_a_new_version() {
         format!("providers:\n  a: {{ base_url: http://127.0.0.1:1, api_keys: \"${{file:{}}}\" }}\n", secret.display());
     fs::write(&path, text).unwrap();
     let scene = Scene::watching(directory, path, true);
-    let keys = |reading: &Reading| {
-        let provider = reading.result.as_ref().unwrap().policy.providers[0].clone();
+    let keys = |loaded: &LoadedFlags| {
+        let provider = loaded.result.as_ref().unwrap().policy.providers[0].clone();
         let keys: Vec<String> = provider.api_keys.iter().map(|key| key.reveal().to_owned()).collect();
         (keys, provider.unusable.clone())
     };
@@ -281,9 +282,9 @@ fn a_file_that_is_mounted_by_itself_and_was_replaced_is_told_of_once() {
     let scene = Scene::watching(directory, mounted, false);
     fs::write(&next, version(1)).unwrap();
     fs::rename(&next, &named).unwrap();
-    let told = scene.next();
-    assert_eq!(&*told.text, version(0));
-    let warnings = told.result.unwrap().warnings;
+    let loaded = scene.next();
+    assert_eq!(&*loaded.text, version(0));
+    let warnings = loaded.result.unwrap().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("replaced at the source of its mount")), "{warnings:?}");
     // It is told once, and an edit of the file itself is seen as before.
     fs::write(&scene.path, version(2)).unwrap();

@@ -41,7 +41,6 @@ impl Deadline {
         self.at.unwrap_or_else(|| after(now, self.patience))
     }
 
-    /// Whether it is over by now.
     pub(crate) fn is_over(self, now: Instant) -> bool {
         self.at.is_some_and(|at| now >= at)
     }

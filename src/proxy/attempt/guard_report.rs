@@ -180,8 +180,8 @@ fn over(outcome: Outcome) -> WaitEnd {
         _ if outcome == Outcome::Empty => WaitEnd::Answered,
         Judged::Success => WaitEnd::Answered,
         Judged::Failure => WaitEnd::Failed,
-        Judged::Not if outcome == Outcome::ClientGone => WaitEnd::ClientGone,
-        Judged::Not => WaitEnd::Dropped,
+        Judged::NotCounted if outcome == Outcome::ClientGone => WaitEnd::ClientGone,
+        Judged::NotCounted => WaitEnd::Dropped,
     }
 }
 

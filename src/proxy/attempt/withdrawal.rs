@@ -48,7 +48,6 @@ impl<'a> Withdrawable<'a> {
         (canary.provider == provider).then_some(Withdrawable { withdrawal, second, has_output })
     }
 
-    /// Whether it was withdrawn.
     pub(super) fn is_withdrawn(self) -> bool {
         self.withdrawal.covers(self.second) && !self.has_output.get()
     }

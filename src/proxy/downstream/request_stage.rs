@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use http::Version;
 
-use crate::state::ambiguous_closes::Unasked;
+use crate::state::ambiguous_closes::AmbiguousCloseReason;
 
 /// It arrives, or its body is passed on as it comes.
 const ARRIVES: u8 = 0;
@@ -47,12 +47,12 @@ impl RequestStage {
     }
 
     /// Why it cannot be asked, if so. A client that ends while the rest of its body is read (`awaits_body`) has left.
-    pub(super) fn unasked(&self, awaits_body: bool) -> Option<Unasked> {
+    pub(super) fn ambiguous_close(&self, awaits_body: bool) -> Option<AmbiguousCloseReason> {
         match self.0.load(Relaxed) {
             _ if awaits_body => None,
-            ARRIVES => Some(Unasked::Body),
-            AWAITS_ANSWER_HTTP10 => Some(Unasked::Http10),
-            IS_ANSWERED => Some(Unasked::Answer),
+            ARRIVES => Some(AmbiguousCloseReason::Body),
+            AWAITS_ANSWER_HTTP10 => Some(AmbiguousCloseReason::Http10),
+            IS_ANSWERED => Some(AmbiguousCloseReason::Answer),
             // It was asked, and has left.
             _ => None,
         }

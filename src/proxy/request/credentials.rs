@@ -15,12 +15,12 @@ use subtle::ConstantTimeEq as _;
 
 use super::name_filter::NameFilter;
 use crate::decide::policy::{Auth, Client, Policy, Provider, suggests_secret};
-use crate::wire::credentials::{Kind, Place, TABLE, is_named};
+use crate::wire::credentials::{CredentialLocation, Kind, TABLE, is_named};
 use crate::wire::query;
 
 /// What a file adds to the table: by what its providers are authenticated.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ProviderCredentials(Vec<(Place, String)>);
+pub(crate) struct ProviderCredentials(Vec<(CredentialLocation, String)>);
 
 impl ProviderCredentials {
     /// Of all providers of a file.
@@ -29,7 +29,7 @@ impl ProviderCredentials {
     }
 
     /// All names of a kind of place, those of the table first.
-    fn names(&self, kinds: &[Kind]) -> Vec<(Place, Cow<'_, str>)> {
+    fn names(&self, kinds: &[Kind]) -> Vec<(CredentialLocation, Cow<'_, str>)> {
         let known =
             TABLE.iter().filter(|row| kinds.contains(&row.kind)).map(|row| (row.place, Cow::Borrowed(row.name)));
         let mut names: Vec<_> = known.collect();
@@ -43,10 +43,10 @@ impl ProviderCredentials {
 }
 
 /// By what a provider knows who asks: its `auth`, and whatever of `set_headers` and `query` is named like a secret.
-fn named_by(provider: &Provider) -> impl Iterator<Item = (Place, String)> {
+fn named_by(provider: &Provider) -> impl Iterator<Item = (CredentialLocation, String)> {
     let auth = match &provider.auth {
-        Auth::Header(name) => Some((Place::Header, name.to_ascii_lowercase())),
-        Auth::Query(name) => Some((Place::Query, name.to_ascii_lowercase())),
+        Auth::Header(name) => Some((CredentialLocation::Header, name.to_ascii_lowercase())),
+        Auth::Query(name) => Some((CredentialLocation::Query, name.to_ascii_lowercase())),
         Auth::Bearer | Auth::None => None,
     };
     let secret = |place| {
@@ -55,8 +55,8 @@ fn named_by(provider: &Provider) -> impl Iterator<Item = (Place, String)> {
             suggests_secret(&name).then_some((place, name))
         }
     };
-    let set = provider.set_headers.iter().filter_map(secret(Place::Header));
-    auth.into_iter().chain(set).chain(provider.query.iter().filter_map(secret(Place::Query)))
+    let set = provider.set_headers.iter().filter_map(secret(CredentialLocation::Header));
+    auth.into_iter().chain(set).chain(provider.query.iter().filter_map(secret(CredentialLocation::Query)))
 }
 
 /// Names under which something is taken off a request.
@@ -72,19 +72,19 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    fn new<'a>(names: impl IntoIterator<Item = (Place, Cow<'a, str>)>) -> Names {
+    fn new<'a>(names: impl IntoIterator<Item = (CredentialLocation, Cow<'a, str>)>) -> Names {
         let (mut headers, mut begins) = (Vec::new(), Vec::new());
         let (mut query, mut subprotocols) = (Vec::new(), Vec::new());
         for (place, name) in names {
             match place {
-                Place::Header => match (name.strip_suffix('*'), HeaderName::try_from(&*name)) {
+                CredentialLocation::Header => match (name.strip_suffix('*'), HeaderName::try_from(&*name)) {
                     (Some(begin), _) => begins.push(begin.to_owned()),
                     (None, Ok(name)) => headers.push(name),
                     // No request can have it.
                     (None, Err(_)) => {}
                 },
-                Place::Query => query.push(name.into_owned()),
-                Place::Subprotocol => subprotocols.push(name.into_owned()),
+                CredentialLocation::Query => query.push(name.into_owned()),
+                CredentialLocation::Subprotocol => subprotocols.push(name.into_owned()),
             }
         }
         let mut name_filter = NameFilter::default();
@@ -114,10 +114,10 @@ impl Names {
             (true, false) => &[],
         };
         let names = if kinds.is_empty() { Vec::new() } else { credentials.names(kinds) };
-        let forwards = |place: Place, name: &str| match place {
-            Place::Header => provider.forward_headers.contains(name),
-            Place::Query => provider.forward_headers.contains(&format!("query:{name}")),
-            Place::Subprotocol => provider.forward_headers.contains("sec-websocket-protocol"),
+        let forwards = |place: CredentialLocation, name: &str| match place {
+            CredentialLocation::Header => provider.forward_headers.contains(name),
+            CredentialLocation::Query => provider.forward_headers.contains(&format!("query:{name}")),
+            CredentialLocation::Subprotocol => provider.forward_headers.contains("sec-websocket-protocol"),
         };
         let withheld = names.into_iter().filter(|(place, name)| !forwards(*place, name));
         // What Serin writes into the query itself stands there once.
@@ -126,7 +126,7 @@ impl Names {
             Auth::Query(name) if own_key => Some(name),
             _ => None,
         });
-        let own = own.map(|name| (Place::Query, Cow::Owned(name.to_ascii_lowercase())));
+        let own = own.map(|name| (CredentialLocation::Query, Cow::Owned(name.to_ascii_lowercase())));
         Names { spared: provider.forward_headers.iter().cloned().collect(), ..Names::new(withheld.chain(own)) }
     }
 

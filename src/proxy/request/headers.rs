@@ -13,7 +13,7 @@ use http_body::Frame;
 use super::name_filter::NameFilter;
 use super::prepared::PreparedProvider;
 use super::presentation::{self, Key};
-use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
+use crate::wire::credentials::{Credential, CredentialLocation, TABLE, is_named, suggests_secret};
 
 const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
@@ -49,6 +49,30 @@ static OF_ANSWERS: NameFilter = NameFilter::of(
     ],
     &[X_SERIN],
 );
+
+/// Headers that most requests do not have, looked for in one walk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareHeaders {
+    pub(super) hosts: usize,
+    pub(super) coded: bool,
+    pub(super) upgrades: bool,
+    pub(super) connection: bool,
+    pub(crate) grpc: bool,
+}
+
+impl RareHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> RareHeaders {
+        let mut rare_headers = RareHeaders::default();
+        for (name, value) in headers {
+            rare_headers.grpc |= name == header::CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
+            rare_headers.hosts += usize::from(name == header::HOST);
+            rare_headers.coded |= name == header::TRANSFER_ENCODING;
+            rare_headers.upgrades |= name == header::UPGRADE;
+            rare_headers.connection |= name == header::CONNECTION;
+        }
+        rare_headers
+    }
+}
 
 /// What decides about a request's headers.
 #[derive(Clone, Copy, Debug)]
@@ -156,14 +180,10 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, trusted: bool) {
     }
 }
 
-/// A frame as it may pass: trailers lose what may only stand in a head.
-pub(crate) fn passing_frame(frame: Frame<Bytes>, to_provider: bool) -> Frame<Bytes> {
-    if frame.is_data() {
-        return frame;
-    }
-    match frame.into_trailers() {
-        Ok(trailers) => Frame::trailers(trailing(trailers, to_provider)),
-        Err(frame) => frame,
+/// Makes a frame fit to pass: trailers lose what may only stand in a head.
+pub(crate) fn strip_frame(frame: &mut Frame<Bytes>, to_provider: bool) {
+    if let Some(trailers) = frame.trailers_mut() {
+        *trailers = trailing(std::mem::take(trailers), to_provider);
     }
 }
 
@@ -185,7 +205,7 @@ pub(crate) fn trailing(mut trailers: HeaderMap, to_provider: bool) -> HeaderMap 
         | "transfer-encoding"
         | "sec-websocket-protocol" => true,
         text => {
-            let credential = |row: &Credential| row.place == Place::Header && is_named(row.name, text);
+            let credential = |row: &Credential| row.place == CredentialLocation::Header && is_named(row.name, text);
             text.starts_with(X_SERIN)
                 || text.starts_with("proxy-")
                 || (to_provider && suggests_secret(text))

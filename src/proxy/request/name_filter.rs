@@ -9,7 +9,6 @@
 pub(crate) struct NameFilter([u64; 32]);
 
 impl NameFilter {
-    /// For these names, and for names with these beginnings.
     pub(crate) const fn of(names: &[&str], beginnings: &[&str]) -> NameFilter {
         let mut filter = NameFilter([0; 32]);
         let mut at = 0;
@@ -37,7 +36,6 @@ impl NameFilter {
         self.0[row] |= u64::MAX << length;
     }
 
-    /// Whether this name may be one of them.
     pub(super) const fn may_have(&self, name: &str) -> bool {
         let (row, length) = place(name);
         self.0[row] >> length & 1 != 0

@@ -13,9 +13,7 @@ use crate::decide::policy::{Auth, PathTemplate, Provider};
 /// One of a provider's keys, where it wants it.
 #[derive(Debug)]
 pub(crate) enum Key {
-    /// In this header.
     Header(HeaderName, HeaderValue),
-    /// In the query.
     Query(UriRewrite),
 }
 

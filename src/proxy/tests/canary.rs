@@ -38,7 +38,6 @@ fn counted(sidecar: &Sidecar) -> u32 {
     state.failures()
 }
 
-/// What counts of these requests.
 fn counted_of(percent: Percent, several_sources: bool, requests: impl IntoIterator<Item = String>) -> u32 {
     let sidecar = Sidecar::start(between(failing().address, failing().address), percent);
     if several_sources {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Percent, ProviderId};
-use crate::state::ambiguous_closes::Unasked;
+use crate::state::ambiguous_closes::AmbiguousCloseReason;
 
 const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -28,9 +28,9 @@ fn in_flight(sidecar: &Sidecar) -> u64 {
 }
 
 /// Those that could not be asked, by why not.
-fn unasked(sidecar: &Sidecar) -> Vec<(Unasked, u64)> {
+fn unasked(sidecar: &Sidecar) -> Vec<(AmbiguousCloseReason, u64)> {
     let counts = sidecar.shared.ambiguous_closes.counts();
-    Unasked::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+    AmbiguousCloseReason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
 }
 
 /// A provider that begins an answer where it is asked to, and never ends one. It tells when a request has come, and
@@ -120,9 +120,11 @@ fn where_it_cannot_be_asked_it_has_left_and_is_counted_once() {
     // What no rollout takes is passed on as it comes.
     let passed_on = post("/v1/files", "", "{}");
     let mut counted = Vec::new();
-    for (request, reads, why) in
-        [(old_client, None, Unasked::Http10), (passed_on, None, Unasked::Body), (begun, Some(WORD), Unasked::Answer)]
-    {
+    for (request, reads, why) in [
+        (old_client, None, AmbiguousCloseReason::Http10),
+        (passed_on, None, AmbiguousCloseReason::Body),
+        (begun, Some(WORD), AmbiguousCloseReason::Answer),
+    ] {
         let mut client = sidecar.client();
         client.send(request);
         got(&events);
@@ -149,7 +151,7 @@ fn one_that_was_told_to_go_on_with_its_body_is_known_by_its_body() {
     got(&events);
     client.read_to_end();
     sidecar.settle();
-    assert_eq!(unasked(&sidecar), [(Unasked::Body, 1)]);
+    assert_eq!(unasked(&sidecar), [(AmbiguousCloseReason::Body, 1)]);
 }
 
 #[test]

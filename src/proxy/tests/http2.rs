@@ -63,7 +63,7 @@ fn requests_of_one_connection_are_served_side_by_side() {
 
 #[test]
 fn a_client_that_closes_its_side_is_counted_since_it_cannot_be_asked() {
-    let (given_up, told) = std::sync::mpsc::channel::<()>();
+    let (given_up, receiver) = std::sync::mpsc::channel::<()>();
     let old = Scripted::new(move |mut client| {
         client.message();
         let _ = given_up.send(());
@@ -80,11 +80,11 @@ fn a_client_that_closes_its_side_is_counted_since_it_cannot_be_asked() {
         let connection = tokio::spawn(connection);
         let waits = [sender.send_request(request("one")), sender.send_request(request("two"))];
         let closed = tokio::task::spawn_blocking(move || {
-            got(&told);
-            got(&told);
+            got(&receiver);
+            got(&receiver);
             also.shutdown(std::net::Shutdown::Write).unwrap();
-            got(&told);
-            got(&told);
+            got(&receiver);
+            got(&receiver);
         });
         closed.await.unwrap();
         drop(waits);

@@ -240,7 +240,6 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), STREAMS as u64);
 }
 
-/// A core with one connection, and its load.
 fn core_and_connection(shared: &SnapshotCell) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());

@@ -216,53 +216,53 @@ fn a_request_behind_a_refused_upgrade_is_one_of_its_own_and_behind_a_granted_one
 }
 
 /// A provider's answer to a request, and what the client gets of it, in part.
-struct Told(&'static str, &'static str, u16, &'static [&'static str]);
+struct Response(&'static str, &'static str, u16, &'static [&'static str]);
 
 #[test]
 fn answers_that_cannot_be_trusted() {
     const GET: &str = "GET /v1/m HTTP/1.1\r\nhost: h\r\n\r\n";
     const HEAD: &str = "HEAD /v1/m HTTP/1.1\r\nhost: h\r\n\r\n";
     const WITH_TRAILERS: &str = "GET /v1/m HTTP/1.1\r\nhost: h\r\nte: trailers\r\n\r\n";
-    for Told(request, answer, status, parts) in [
-        Told(
+    for Response(request, answer, status, parts) in [
+        Response(
             GET,
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
             200,
             &["{}", "!evil"],
         ),
-        Told(GET, "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\n{}", 200, &["content-length: 2\r\n"]),
-        Told(
+        Response(GET, "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\n{}", 200, &["content-length: 2\r\n"]),
+        Response(
             GET,
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\n{}",
             200,
             &["content-length: 2\r\n"],
         ),
-        Told(
+        Response(
             GET,
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}x",
             502,
             &["x-serin-error: reset"],
         ),
-        Told(GET, "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
-        Told(GET, "HTTP/1.1 200 OK\r\nx-a: b\rc\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
-        Told(GET, "HTTP/1.1 200 OK\r\nx-a: b\0c\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
-        Told(GET, "HTTP/1.1 200 OK\r\nx-a: b\r\n c\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
-        Told(GET, "HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello", 204, &["!content-length", "!hello"]),
-        Told(GET, "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\netag: e\r\n\r\n", 304, &["etag: e"]),
-        Told(HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 200, &["content-length: 2", "!{}"]),
-        Told(
+        Response(GET, "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
+        Response(GET, "HTTP/1.1 200 OK\r\nx-a: b\rc\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
+        Response(GET, "HTTP/1.1 200 OK\r\nx-a: b\0c\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
+        Response(GET, "HTTP/1.1 200 OK\r\nx-a: b\r\n c\r\ncontent-length: 2\r\n\r\n{}", 502, &[]),
+        Response(GET, "HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello", 204, &["!content-length", "!hello"]),
+        Response(GET, "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\netag: e\r\n\r\n", 304, &["etag: e"]),
+        Response(HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", 200, &["content-length: 2", "!{}"]),
+        Response(
             GET,
             "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
             200,
             &["!link"],
         ),
-        Told(
+        Response(
             GET,
             "HTTP/1.1 200 OK\r\nconnection: x-own\r\nx-own: 1\r\nx-serin-arm: canary\r\ncontent-length: 2\r\n\r\n{}",
             200,
             &["!x-own", "!x-serin-arm"],
         ),
-        Told(
+        Response(
             WITH_TRAILERS,
             "HTTP/1.1 200 OK\r\ntrailer: x-ok, content-length, set-cookie, x-serin-arm\r\ntransfer-encoding: \
              chunked\r\n\r\n2\r\n{}\r\n0\r\nx-ok: 1\r\ncontent-length: 5\r\nset-cookie: a\r\nx-serin-arm: canary\r\n\r\n",

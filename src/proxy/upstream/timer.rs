@@ -38,7 +38,6 @@ impl DeadlineTimer {
         }
     }
 
-    /// Clears it.
     pub(crate) fn clear(&mut self) {
         self.due = None;
     }

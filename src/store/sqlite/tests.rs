@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use super::contents::save;
 use super::*;
 use crate::decide::cause::{Cause, CauseCount};
 use crate::decide::event::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Figure, Reason, Regression};
@@ -11,8 +12,10 @@ use crate::decide::guard::rule::Rule;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::in_force::{RetryPlan, ShareReason};
-use crate::decide::rollout::state::{Lock, Pause, Phase};
+use crate::decide::rollout::state::{Identity, Lock, Pause, Phase, RolloutState};
 use crate::decide::units::{Millis, Percent};
+use crate::store::Batch;
+use crate::store::history_check::HistoryCheck;
 
 fn percent(hundredths: u16) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
@@ -55,7 +58,7 @@ fn saved(opened: &OpenedStore, batch: Batch) -> Result<(), String> {
     opened.store.save(batch).blocking_recv().unwrap()
 }
 
-fn told(opened: &OpenedStore, rollout: Option<&str>, limit: u32) -> Vec<String> {
+fn history(opened: &OpenedStore, rollout: Option<&str>, limit: u32) -> Vec<String> {
     let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
     events.into_iter().map(|event| event.action.to_string()).collect()
 }
@@ -72,9 +75,9 @@ fn what_was_saved_is_there_after_a_restart() {
     let opened = open(dir.path(), UnixMillis(2));
     assert_eq!(opened.states, [(identity("chat"), state(25))]);
     assert_eq!(opened.last_good.as_deref(), Some("percent: 25%\n"));
-    assert_eq!(told(&opened, None, 10), ["reload", "promote", "start"]);
-    assert_eq!(told(&opened, Some("chat"), 1), ["promote"]);
-    assert_eq!(told(&opened, Some("other"), 10), Vec::<String>::new());
+    assert_eq!(history(&opened, None, 10), ["reload", "promote", "start"]);
+    assert_eq!(history(&opened, Some("chat"), 1), ["promote"]);
+    assert_eq!(history(&opened, Some("other"), 10), Vec::<String>::new());
     assert!(!opened.state_lost);
 }
 
@@ -226,7 +229,7 @@ fn damage_in_old_lines_costs_no_state_and_is_seen_later() {
     assert_eq!((opened.notes.len(), opened.state_lost, opened.error.as_ref()), (0, false, None));
     assert_eq!(opened.states, [(identity("chat"), state(10))]);
     assert_eq!(saved(&opened, batch(25, "promote")), Ok(()));
-    assert_eq!(told(&opened, None, 2), ["promote", "action-1999"]);
+    assert_eq!(history(&opened, None, 2), ["promote", "action-1999"]);
     drop(opened);
     assert_eq!(look_through().unwrap_err(), "database disk image is malformed");
 }
@@ -237,7 +240,7 @@ fn trying_whether_a_line_can_be_added_adds_none() {
     for _ in 0..3 {
         let opened = open(dir.path(), UnixMillis(1));
         saved(&opened, Batch { states: vec![(identity("chat"), state(10))], ..Batch::default() }).unwrap();
-        assert_eq!(told(&opened, None, 9), Vec::<String>::new());
+        assert_eq!(history(&opened, None, 9), Vec::<String>::new());
     }
     let mut connection = Connection::open(dir.path().join(FILE)).unwrap();
     save(&mut connection, &batch(10, "start")).unwrap();
@@ -284,12 +287,12 @@ fn where_nothing_can_be_written_what_was_there_is_still_read() {
     let opened = open_unwritable(dir.path(), "read-only file system".to_owned(), true);
     assert_eq!(opened.states, [(identity("chat"), state(10))]);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(told(&opened, None, 9), ["start"]);
+    assert_eq!(history(&opened, None, 9), ["start"]);
     assert_eq!(saved(&opened, batch(25, "promote")), Err("database is locked".to_owned()));
-    assert_eq!(told(&opened, None, 9), ["start"]);
+    assert_eq!(history(&opened, None, 9), ["start"]);
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(saved(&opened, batch(25, "promote")), Ok(()));
-    assert_eq!(told(&opened, None, 9), ["promote", "start"]);
+    assert_eq!(history(&opened, None, 9), ["promote", "start"]);
 }
 
 #[test]
@@ -322,7 +325,7 @@ fn states_that_nobody_has_read_are_not_written_over() {
     let refused = saved(&opened, batch(25, "promote")).unwrap_err();
     assert_eq!(refused, "it has states that were not there at the start: restart serin to load them");
     drop(opened);
-    assert_eq!(told(&open(&dir, UnixMillis(3)), None, 9), ["rollback"]);
+    assert_eq!(history(&open(&dir, UnixMillis(3)), None, 9), ["rollback"]);
 }
 
 #[test]
@@ -379,6 +382,6 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         // The one after the last acknowledged may have been written as well.
         let held = opened.states[0].1.in_force.hundredths();
         assert!(held >= last, "{held} {last}");
-        assert_eq!(told(&opened, None, 1), [held.to_string()], "state and history are of the same batch");
+        assert_eq!(history(&opened, None, 1), [held.to_string()], "state and history are of the same batch");
     }
 }

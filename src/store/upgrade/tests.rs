@@ -60,8 +60,8 @@ fn an_earlier_database_goes_on_and_what_it_was_is_kept() {
     let events = history(&opened);
     let back = events.iter().find(|event| event.action == Action::Rollback).unwrap();
     assert!(reason(back).contains("of the canary's requests failed within 6s"), "{}", reason(back));
-    let told = numbers(&back.reason);
-    let of = |name: &str| told.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    let listed = numbers(&back.reason);
+    let of = |name: &str| listed.iter().find(|(known, _)| known == name).unwrap().1.clone();
     assert_eq!((of("canary_requests"), of("canary_error_rate")), (Figure::Number(137.0), Figure::Number(42.3)));
     assert_eq!(of("rule"), Figure::Text("worse".to_owned()));
     // It still cannot be rewritten, and is not upgraded again.

@@ -19,7 +19,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
     guard.aspects[Aspect::Failing as usize].evidence = 12.5;
     guard.aspects[Aspect::Slow as usize].evidence = 99.0;
     let rollout = RolloutStatus {
-        standing: OverallPhase::Locked,
+        phase: OverallPhase::Locked,
         percent: Percent::ZERO,
         intent: Percent::from_hundredths(750),
         anonymous_ratio: Some(0.25),

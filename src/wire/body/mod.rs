@@ -59,7 +59,7 @@ pub enum PeekError {
     #[error("the request body is not a JSON object: {0}")]
     NotJson(serde_json::Error),
     /// It is no form with this boundary; its fields count as absent, too.
-    #[error("the request body is no multipart form: {0}")]
+    #[error("the request body is not a multipart form: {0}")]
     NotForm(Malformed),
 }
 

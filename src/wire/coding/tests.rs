@@ -77,7 +77,7 @@ fn codings_are_known_by_their_names() {
 
 #[test]
 fn what_was_flushed_is_there_at_once() {
-    fn told<E: Write>(coding: &str, mut encoder: E, written: impl Fn(&E) -> &Vec<u8>) {
+    fn check_prefixes<E: Write>(coding: &str, mut encoder: E, written: impl Fn(&E) -> &Vec<u8>) {
         let mut decoder = Decoder::for_coding(coding).unwrap();
         let mut sent = 0;
         for part in ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"] {
@@ -90,10 +90,10 @@ fn what_was_flushed_is_there_at_once() {
             assert_eq!(out, part.as_bytes(), "{coding}");
         }
     }
-    told("gzip", GzEncoder::new(Vec::new(), Compression::default()), GzEncoder::get_ref);
-    told("deflate", ZlibEncoder::new(Vec::new(), Compression::default()), ZlibEncoder::get_ref);
-    told("br", brotli::CompressorWriter::new(Vec::new(), BUFFER, 5, 22), brotli::CompressorWriter::get_ref);
-    told("zstd", zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap(), |encoder| encoder.get_ref());
+    check_prefixes("gzip", GzEncoder::new(Vec::new(), Compression::default()), GzEncoder::get_ref);
+    check_prefixes("deflate", ZlibEncoder::new(Vec::new(), Compression::default()), ZlibEncoder::get_ref);
+    check_prefixes("br", brotli::CompressorWriter::new(Vec::new(), BUFFER, 5, 22), brotli::CompressorWriter::get_ref);
+    check_prefixes("zstd", zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap(), |encoder| encoder.get_ref());
 }
 
 #[test]

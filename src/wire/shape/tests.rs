@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn told(body: &[u8]) -> Opening {
+fn opening_of(body: &[u8]) -> Opening {
     let mut sniffer = Sniffer::default();
     sniffer.see(body).unwrap_or_else(|| sniffer.end())
 }
@@ -58,10 +58,10 @@ fn first_bytes_tell_what_a_body_is() {
         ("upstream busy", other(Shape::Text)),
         ("\u{1}\u{2}", other(Shape::Binary)),
     ] {
-        assert_eq!(told(body.as_bytes()), expected, "{body:?}");
+        assert_eq!(opening_of(body.as_bytes()), expected, "{body:?}");
     }
-    assert_eq!(told(&[0x1f, 0x8b, 8, 0]), other(Shape::Binary));
-    assert_eq!(told(&[0xff, 0xfe, b'{', 0]), other(Shape::Binary));
+    assert_eq!(opening_of(&[0x1f, 0x8b, 8, 0]), other(Shape::Binary));
+    assert_eq!(opening_of(&[0xff, 0xfe, b'{', 0]), other(Shape::Binary));
 }
 
 fn bodies() -> impl Strategy<Value = Vec<u8>> {

@@ -5,25 +5,26 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Told {
+struct EventsRead {
     events: Vec<(String, String, bool)>,
     boundary: usize,
 }
 
-fn read(pieces: &[&[u8]]) -> Told {
+fn read(pieces: &[&[u8]]) -> EventsRead {
     let mut framer = Framer::default();
-    let mut told = Told::default();
+    let mut events = EventsRead::default();
     let mut before = 0;
     for piece in pieces {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let boundary = framer.read(piece, |event| told.events.push((text(event.name), text(event.data), event.whole)));
+        let boundary =
+            framer.read(piece, |event| events.events.push((text(event.name), text(event.data), event.whole)));
         assert!(boundary <= piece.len());
         if boundary > 0 {
-            told.boundary = before + boundary;
+            events.boundary = before + boundary;
         }
         before += piece.len();
     }
-    told
+    events
 }
 
 fn events(stream: &str) -> Vec<(String, String)> {
@@ -71,9 +72,9 @@ fn a_byte_order_mark_is_passed_over_at_the_start_only() {
 
 #[test]
 fn what_no_blank_line_follows_is_no_event() {
-    let told = read(&[b"data: 1\n\ndata: 2\n"]);
-    assert_eq!((told.events.len(), told.boundary), (1, 9));
-    assert_eq!(read(&[b"data: 1"]), Told::default());
+    let events = read(&[b"data: 1\n\ndata: 2\n"]);
+    assert_eq!((events.events.len(), events.boundary), (1, 9));
+    assert_eq!(read(&[b"data: 1"]), EventsRead::default());
 }
 
 #[test]
@@ -101,10 +102,10 @@ fn an_event_is_known_at_a_cr_that_ends_the_piece() {
 fn of_an_event_that_is_too_long_the_beginning_is_told() {
     let long = "x".repeat(LARGEST_EVENT);
     let stream = format!("event: big\ndata: {long}\ndata: more\n\ndata: 1\n\n");
-    let told = read(&[stream.as_bytes()]);
-    assert_eq!(told.events[0], ("big".to_owned(), long[..HEAD].to_owned(), false));
-    assert_eq!(told.events[1], (String::new(), "1".to_owned(), true));
-    assert_eq!(told.boundary, stream.len());
+    let events = read(&[stream.as_bytes()]);
+    assert_eq!(events.events[0], ("big".to_owned(), long[..HEAD].to_owned(), false));
+    assert_eq!(events.events[1], (String::new(), "1".to_owned(), true));
+    assert_eq!(events.boundary, stream.len());
 
     let comments = format!(":{long}\n").repeat(3);
     assert_eq!(read(&[format!("{comments}data: 1\n\n").as_bytes()]).events[0].1, "1");
@@ -115,10 +116,10 @@ fn of_an_event_that_is_too_long_the_beginning_is_told() {
 #[test]
 fn what_fits_exactly_is_told_whole() {
     let long = "x".repeat(LARGEST_EVENT - "data:".len());
-    let told = |stream: String| read(&[stream.as_bytes()]).events[0].2;
-    assert!(told(format!("data:{long}\n\n")));
-    assert!(!told(format!("data:{long}x\n\n")));
-    assert!(!told(format!("data:{long}\nx\n\n")));
+    let kind_of = |stream: String| read(&[stream.as_bytes()]).events[0].2;
+    assert!(kind_of(format!("data:{long}\n\n")));
+    assert!(!kind_of(format!("data:{long}x\n\n")));
+    assert!(!kind_of(format!("data:{long}\nx\n\n")));
 }
 
 #[test]

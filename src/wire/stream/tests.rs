@@ -282,9 +282,9 @@ fn a_response_that_broke_off_is_said_to_have_failed_before_it_is_raised() {
         "response": {"id": "resp_7", "model": "m", "created_at": 17, "status": "in_progress", "output": []}});
     let text = json!({"type": "response.output_text.delta", "sequence_number": 4, "delta": "Hi"});
     reader.read(format!("data: {created}\n\ndata: {text}\n\n").as_bytes());
-    let told = reader.error_event(false, "truncated", "It broke off");
-    let told = str::from_utf8(&told).unwrap();
-    let (failed, error) = told.split_once("\n\n").unwrap();
+    let bytes = reader.error_event(false, "truncated", "It broke off");
+    let event_text = str::from_utf8(&bytes).unwrap();
+    let (failed, error) = event_text.split_once("\n\n").unwrap();
     let failed: Value = serde_json::from_str(failed.strip_prefix("event: response.failed\ndata: ").unwrap()).unwrap();
     let error: Value = serde_json::from_str(error.strip_prefix("event: error\ndata: ").unwrap().trim_end()).unwrap();
     assert_eq!((&failed["type"], &failed["sequence_number"]), (&json!("response.failed"), &json!(5)));

@@ -103,8 +103,12 @@ fn one_users_requests_that_stable_does_not_answer_move_nobody_else() {
     assert!(moved.is_empty(), "{} of {}: {moved:?}", moved.len(), asked.load(SeqCst));
     assert!(asked.load(SeqCst) > OTHERS / 2, "hardly anybody else asked");
     assert_eq!((0..OTHERS).map(whose).collect::<Vec<_>>(), before);
-    let told = stage.status()["providers"][0].clone();
-    assert_eq!((&told["breaker"], &told["diverted"]), (&"closed".into(), &0.into()), "{told}");
+    let provider_status = stage.status()["providers"][0].clone();
+    assert_eq!(
+        (&provider_status["breaker"], &provider_status["diverted"]),
+        (&"closed".into(), &0.into()),
+        "{provider_status}"
+    );
     assert_eq!(stage.percent(), 1.0);
     // What the canary answered in stable's place is told.
     let fallbacks = &stage.chat()["fallbacks"][0];
@@ -141,6 +145,10 @@ fn hundreds_of_one_users_failures_at_stable_move_neither_others_nor_that_user() 
         assert_eq!(ask("m", &users[other]), before[other], "{} after {number} failures", users[other]);
     }
     assert_eq!(stage.percent(), 10.0);
-    let told = stage.status()["providers"][0].clone();
-    assert_eq!((&told["breaker"], &told["diverted"]), (&"closed".into(), &0.into()), "{told}");
+    let provider_status = stage.status()["providers"][0].clone();
+    assert_eq!(
+        (&provider_status["breaker"], &provider_status["diverted"]),
+        (&"closed".into(), &0.into()),
+        "{provider_status}"
+    );
 }

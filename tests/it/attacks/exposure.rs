@@ -102,10 +102,13 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
         let answer = Client::connect(at).ok()?.post("/v1/chat/completions", &[], "{}").ok()?;
         (answer.status == 200).then_some(())
     });
-    let told = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
+    let printed = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
     running.kill().unwrap();
     running.wait().unwrap();
-    assert!(told.contains("if the next start binds its socket there, everyone who can connect to 0.0.0.0:1"), "{told}");
+    assert!(
+        printed.contains("if the next start binds its socket there, everyone who can connect to 0.0.0.0:1"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
         (text("127.0.0.1", "").replace(admin, "admin: { listen: 0.0.0.0:0 }\n"), "could move the traffic"),
         (text("127.0.0.1", "").replace(admin, short), "a token of fewer than 16 characters"),
     ];
-    for (bad, told) in bad {
+    for (bad, expected) in bad {
         let workspace = Workspace::new("");
         write(&workspace, &text("127.0.0.1", ""));
         let mut first = workspace.start();
@@ -131,7 +134,7 @@ fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
         let sidecar = workspace.start();
         let status = sidecar.status();
         assert_eq!(status["flags"]["from_last_good"], true, "{status}");
-        assert!(said(&status["flags"]["errors"][0]).contains(told), "{status}");
+        assert!(said(&status["flags"]["errors"][0]).contains(expected), "{status}");
         assert!(sidecar.listen.ip().is_loopback() && sidecar.admin.ip().is_loopback());
         assert_eq!(sidecar.client().chat("u").unwrap().status, 200);
     }
@@ -183,13 +186,13 @@ fn what_is_not_a_key_needs_no_clients() {
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
         let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
         assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
-        let told = spoken(&output);
-        assert!(told.contains(": 1 error\n"), "{keys}: {told}");
+        let printed = spoken(&output);
+        assert!(printed.contains(": 1 error\n"), "{keys}: {printed}");
         assert!(
-            told.contains(":1:9: listen: everyone who can connect to 0.0.0.0:0 could spend the keys"),
-            "{keys}: {told}"
+            printed.contains(":1:9: listen: everyone who can connect to 0.0.0.0:0 could spend the keys"),
+            "{keys}: {printed}"
         );
-        assert!(told.contains("that Serin has for `old`") && told.contains("set `clients`"), "{keys}: {told}");
+        assert!(printed.contains("that Serin has for `old`") && printed.contains("set `clients`"), "{keys}: {printed}");
     }
 }
 
@@ -216,11 +219,11 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     // The file is right by itself, and the socket stays where it is.
     write(&workspace, &text("127.0.0.1:0", ""));
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
-    let told = said(&status["errors"][0]);
+    let sentence = said(&status["errors"][0]);
     assert!(
-        told.contains("listen: everyone who can connect to 0.0.0.0:")
-            && told.contains("which is not the one in the file"),
-        "{told}"
+        sentence.contains("listen: everyone who can connect to 0.0.0.0:")
+            && sentence.contains("which is not the one in the file"),
+        "{sentence}"
     );
     assert_eq!(ask(), 401);
     let short = "rollouts: [{ name: all, stable: old, canary: new, percent: 0, force: { header: x-f, token: short } }]";
@@ -228,8 +231,11 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     let with_force = with_force.replace("providers: {", "providers: { new: { base_url: \"http://127.0.0.1:9/v1\" },");
     write(&workspace, &with_force);
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 2));
-    let told = said(&status["errors"][0]);
-    assert!(told.contains("rollouts[0].force.token: a token of fewer than 16 characters can be guessed"), "{told}");
+    let sentence = said(&status["errors"][0]);
+    assert!(
+        sentence.contains("rollouts[0].force.token: a token of fewer than 16 characters can be guessed"),
+        "{sentence}"
+    );
     assert!(old.asked().is_empty());
 }
 

@@ -107,8 +107,8 @@ fn a_file_that_climbs_is_refused() {
     ] {
         workspace.write(text);
         let checked = workspace.run(&["check", &workspace.flags().to_string_lossy()]);
-        let told = spoken(&checked);
-        assert_eq!(checked.status.code(), Some(64), "{told}");
-        assert!(told.contains(key) && told.contains("decodes to `.` or `..`"), "{told}");
+        let printed = spoken(&checked);
+        assert_eq!(checked.status.code(), Some(64), "{printed}");
+        assert!(printed.contains(key) && printed.contains("decodes to `.` or `..`"), "{printed}");
     }
 }

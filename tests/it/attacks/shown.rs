@@ -26,7 +26,7 @@ fn values_of_queries_and_headers_are_nowhere() {
     let workspace = Workspace::new(&good);
     let file = workspace.flags().display().to_string();
     let mut shown = Vec::new();
-    let mut show = |what: &str, told: String| shown.push((what.to_owned(), told));
+    let mut show = |what: &str, text: String| shown.push((what.to_owned(), text));
     for command in [
         &["check", &file][..],
         &["check", "--json", &file],
@@ -40,7 +40,7 @@ fn values_of_queries_and_headers_are_nowhere() {
         show("an answer", sidecar.client().chat(&format!("user-{user}")).unwrap().text());
     }
     for path in ["/api/v1/config", "/api/v1/status", "/api/v1/history", "/metrics", "/readyz"] {
-        show(path, sidecar.told(path).text());
+        show(path, sidecar.admin_get(path).text());
     }
     let admin = format!("http://{}", sidecar.admin);
     for command in ["status", "why", "history"] {
@@ -70,14 +70,14 @@ fn values_of_queries_and_headers_are_nowhere() {
         show(&bad, sidecar.status().to_string());
     }
     show("the log", workspace.log());
-    for (what, told) in shown {
-        assert!(!told.contains(SECRET), "{what} shows it: {told}");
+    for (what, text) in shown {
+        assert!(!text.contains(SECRET), "{what} shows it: {text}");
     }
     assert!(old.last().path.contains(SECRET), "it is sent");
 }
 
-fn is_harmless(told: &str) -> bool {
-    told.chars().all(|c| c == '\n' || !(c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c)))
+fn is_harmless(text: &str) -> bool {
+    text.chars().all(|c| c == '\n' || !(c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c)))
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
     assert!(is_harmless(&message) && message.contains("\\u001b[2J") && message.contains("\\u202e"), "{message:?}");
     let file = workspace.flags().display().to_string();
     for command in [&["check", "--probe", &file][..], &["check", "--probe", "--json", &file], &["status"]] {
-        let told = spoken(&workspace.run(command));
-        assert!(is_harmless(&told) && !told.contains("a-password"), "{told:?}");
+        let printed = spoken(&workspace.run(command));
+        assert!(is_harmless(&printed) && !printed.contains("a-password"), "{printed:?}");
     }
     assert!(is_harmless(&workspace.log()) && !workspace.log().contains("a-password"), "{:?}", workspace.log());
 }
@@ -126,9 +126,9 @@ fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
         (sidecar.phase() == "locked").then_some(())
     });
     for command in [&["status"][..], &["why"], &["history"], &["status", "--json"], &["history", "--json"]] {
-        let told = spoken(&workspace.run(command));
-        assert!(is_harmless(&told), "{command:?}: {told:?}");
-        assert!(told.contains("u202e"), "{command:?}: {told:?}");
+        let printed = spoken(&workspace.run(command));
+        assert!(is_harmless(&printed), "{command:?}: {printed:?}");
+        assert!(printed.contains("u202e"), "{command:?}: {printed:?}");
     }
     assert!(is_harmless(&workspace.log()), "{:?}", workspace.log());
 }

@@ -17,13 +17,13 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// The canary's answer: these bytes and then, if so, exactly one error event.
 fn look_for_the_canarys(stage: &Harness, api: Api, model: &str, expected: &str, broken: bool) -> Result<(), String> {
-    let told = stage.ask(api.path(), &[], &api.ask(model, true))?;
-    let (answer, text) = (&told.answer, told.answer.text());
+    let response = stage.ask(api.path(), &[], &api.ask(model, true))?;
+    let (answer, text) = (&response.answer, response.answer.text());
     let headers = (answer.status, answer.header("x-serin-provider"), answer.header("x-serin-attempts"));
     if headers != (200, "newcorp", "") {
         return Err(format!("status, provider and attempts are {headers:?}: {text:.300}"));
     }
-    told.end.map_err(|error| format!("the body did not end in order: {error} after {} bytes", text.len()))?;
+    response.end.map_err(|error| format!("the body did not end in order: {error} after {} bytes", text.len()))?;
     if !broken {
         return difference(&text, expected).map_or(Ok(()), Err);
     }
@@ -78,9 +78,9 @@ fn nothing_is_hidden(api: Api) {
     let stage = Harness::start(&flags);
     let mut wrong = Vec::new();
     for case in &cases {
-        let told = look_for_the_canarys(&stage, api, case.model, &case.expected, case.broken)
+        let answer = look_for_the_canarys(&stage, api, case.model, &case.expected, case.broken)
             .and_then(|()| stage.expect_attempts(case.model, &[("newcorp", case.outcome, 1)]));
-        wrong.extend(told.err().map(|told| format!("{}: {told}", case.model)));
+        wrong.extend(answer.err().map(|error| format!("{}: {error}", case.model)));
     }
     assert!(wrong.is_empty(), "{api}; {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(stable.count(), 0, "nobody asks again once there was output");
@@ -139,9 +139,9 @@ fn buffered_streams_are_recovered_to_their_end() {
     for (index, api) in Api::ALL.into_iter().enumerate() {
         let times = index as u64 + 1;
         for (model, _, outcome) in &cases {
-            let told = look_for_stables_answer(&stage, api, true, model)
+            let response = look_for_stables_answer(&stage, api, true, model)
                 .and_then(|()| stage.expect_attempts(model, &[("newcorp", outcome, times), ("oldcorp", "ok", times)]));
-            wrong.extend(told.err().map(|told| format!("{api}, {model}: {told}")));
+            wrong.extend(response.err().map(|error| format!("{api}, {model}: {error}")));
         }
         let whole = answer::stream(api, "newcorp").concat();
         wrong.extend(look_for_the_canarys(&stage, api, "m", &whole, false).err());
@@ -183,9 +183,9 @@ fn what_is_too_large_to_hold_breaks_off_visibly() {
     let canary = Scripted::by_model("newcorp", cases.clone());
     let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     for (model, _) in &cases {
-        let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask(model, false)).unwrap();
-        assert_eq!((told.answer.status, told.answer.header("x-serin-provider")), (200, "newcorp"));
-        assert!(told.end.is_err(), "{model}: a broken body of {} bytes looks whole", told.answer.body.len());
+        let response = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask(model, false)).unwrap();
+        assert_eq!((response.answer.status, response.answer.header("x-serin-provider")), (200, "newcorp"));
+        assert!(response.end.is_err(), "{model}: a broken body of {} bytes looks whole", response.answer.body.len());
     }
     stage.expect_attempts("chat", &[("newcorp", "truncated", 2)]).unwrap();
     assert_eq!(stable.count(), 0);

@@ -61,13 +61,13 @@ fn cases(api: Api, stream: bool) -> Vec<Case> {
 
 /// What is wrong with the answer to a request for this model; stable's whole answer is expected.
 pub(super) fn look_for_stables_answer(stage: &Harness, api: Api, stream: bool, model: &str) -> Result<(), String> {
-    let told = stage.ask(api.path(), &[], &api.ask(model, stream))?;
-    let answer = told.answer;
+    let response = stage.ask(api.path(), &[], &api.ask(model, stream))?;
+    let answer = response.answer;
     let headers = (answer.status, answer.header("x-serin-provider"), answer.header("x-serin-attempts"));
     if headers != (200, "oldcorp", "2") {
         return Err(format!("status, provider and attempts are {headers:?}: {:.300}", answer.text()));
     }
-    told.end.map_err(|error| format!("the body broke off after {} bytes: {error}", answer.body.len()))?;
+    response.end.map_err(|error| format!("the body broke off after {} bytes: {error}", answer.body.len()))?;
     let expected = if stream { answer::stream(api, "oldcorp").concat() } else { answer::whole(api, "oldcorp") };
     difference(&answer.text(), &expected).map_or(Ok(()), Err)
 }
@@ -117,8 +117,8 @@ fn everything_is_recovered(api: Api, stream: bool) {
                 (name, scope.spawn(look))
             })
             .collect();
-        let told = asking.into_iter().map(|(name, thread)| (name, thread.join().unwrap()));
-        told.filter_map(|(name, told)| Some(format!("{name}: {}", told.err()?))).collect()
+        let answers = asking.into_iter().map(|(name, thread)| (name, thread.join().unwrap()));
+        answers.filter_map(|(name, answer)| Some(format!("{name}: {}", answer.err()?))).collect()
     });
     assert!(wrong.is_empty(), "{api}, stream: {stream}; {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     for (name, fault, _) in &cases {

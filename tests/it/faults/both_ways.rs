@@ -56,8 +56,8 @@ fn the_canary_answers_for_stable_as_well() {
     let mut asked = 0;
     for (fault, api) in faults.into_iter().flat_map(|fault| Api::ALL.map(|api| (fault.clone(), api))) {
         for stream in [false, true] {
-            let told = fault.clone();
-            stable.choose(move |_| told.clone());
+            let own_fault = fault.clone();
+            stable.choose(move |_| own_fault.clone());
             expect_answer_of("newcorp", &ask(&stage, api, "old", stream), api, stream, "2");
             asked += 1;
         }
@@ -89,12 +89,12 @@ fn nobody_answers_for_anybody_where_the_file_says_so() {
         let answer = ask(&stage, api, "new", true);
         let text = answer.text();
         let preamble = answer::stream(api, "newcorp")[..answer::preamble(api)].concat();
-        let told = match text.strip_prefix(&preamble) {
+        let remainder = match text.strip_prefix(&preamble) {
             Some(rest) => api.look_at_error_event(rest),
             None if answer.status >= 500 => Ok(()),
             None => Err(format!("{} {text:.300}", answer.status)),
         };
-        assert_eq!(told, Ok(()), "{api}: neither an error event nor an error");
+        assert_eq!(remainder, Ok(()), "{api}: neither an error event nor an error");
     }
 }
 

@@ -25,7 +25,7 @@ fn name(cut: Cut) -> &'static str {
     }
 }
 
-fn told(seen: &Seen) -> Fault {
+fn fault_of(seen: &Seen) -> Fault {
     let model = seen.model();
     let cut = Cut::ALL.into_iter().find_map(|cut| Some((cut, model.strip_prefix(name(cut))?.strip_prefix('-')?)));
     cut.map_or(Fault::Healthy, |(cut, at)| Fault::CutAtByte(at.parse().unwrap(), cut))
@@ -35,13 +35,13 @@ fn told(seen: &Seen) -> Fault {
 fn look(stage: &Harness, api: Api, cut: Cut, at: usize) -> Result<Option<&'static str>, String> {
     let stream = answer::stream(api, "newcorp");
     let came = complete_within(&stream, at);
-    let told = stage.ask(api.path(), &[], &api.ask(&format!("{}-{at}", name(cut)), true))?;
-    let (answer, text) = (&told.answer, told.answer.text());
+    let response = stage.ask(api.path(), &[], &api.ask(&format!("{}-{at}", name(cut)), true))?;
+    let (answer, text) = (&response.answer, response.answer.text());
     let provider = answer.header("x-serin-provider");
     if answer.status != 200 {
         return Err(format!("{} {text:.300}", answer.status));
     }
-    told.end.map_err(|error| format!("the body did not end in order: {error} after {} bytes", text.len()))?;
+    response.end.map_err(|error| format!("the body did not end in order: {error} after {} bytes", text.len()))?;
     // What counts as the first output is a matter of reading only between these two.
     let (first, surely) = (answer::preamble(api), answer::first_output(api));
     if provider == "oldcorp" {
@@ -79,7 +79,7 @@ fn look(stage: &Harness, api: Api, cut: Cut, at: usize) -> Result<Option<&'stati
 
 fn cut_anywhere(api: Api) {
     let stable = Scripted::healthy("oldcorp");
-    let canary = Scripted::start("newcorp", told);
+    let canary = Scripted::start("newcorp", fault_of);
     let stage = Harness::start(&between(&stable, &canary).chat(RESCUED));
     let length = answer::stream(api, "newcorp").concat().len();
     // Every place would be hit in time, whatever the step is.
@@ -102,7 +102,7 @@ fn cut_anywhere(api: Api) {
                             };
                             counted.lock().unwrap()[place] += 1;
                         }
-                        Err(told) => wrong.lock().unwrap().push(format!("{cut:?} at byte {at}: {told}")),
+                        Err(error) => wrong.lock().unwrap().push(format!("{cut:?} at byte {at}: {error}")),
                     }
                 }
             });
@@ -118,8 +118,8 @@ fn cut_anywhere(api: Api) {
         [("newcorp", "ok", ok + more), ("newcorp", "truncated", truncated + either - more), ("oldcorp", "ok", rescued)]
     };
     let counted = (0..=either).map(|more| stage.expect_attempts("chat", &expected(more)));
-    let told: Vec<String> = counted.map_while(Result::err).collect();
-    assert!(told.len() as u64 <= either, "{}", told.join("\n"));
+    let failures: Vec<String> = counted.map_while(Result::err).collect();
+    assert!(failures.len() as u64 <= either, "{}", failures.join("\n"));
 }
 
 #[test]

@@ -33,12 +33,12 @@ fn look(stage: &Harness, number: usize) -> Result<&'static str, String> {
     let api = Api::ALL[number % 3];
     let stream = number.is_multiple_of(2);
     let user = format!("user-{}", number % 500);
-    let told = stage.ask(api.path(), &[], &api.ask_at_length("m", stream, "hi", Some(&user)))?;
-    let (answer, text) = (&told.answer, told.answer.text());
+    let response = stage.ask(api.path(), &[], &api.ask_at_length("m", stream, "hi", Some(&user)))?;
+    let (answer, text) = (&response.answer, response.answer.text());
     if answer.status != 200 {
         return Err(format!("{} {text:.300}", answer.status));
     }
-    told.end.map_err(|error| format!("broken off after {} bytes: {error}", text.len()))?;
+    response.end.map_err(|error| format!("broken off after {} bytes: {error}", text.len()))?;
     let provider = answer.header("x-serin-provider");
     let whole = if stream { answer::stream(api, provider) } else { vec![answer::whole(api, provider)] };
     let Some(difference) = difference(&text, &whole.concat()) else {
@@ -61,7 +61,7 @@ fn nobody_notices_a_canary_that_comes_and_goes() {
         .provider("newcorp", &canary.base_url(), "")
         .chat("percent: 50%");
     let stage = Harness::start(&flags);
-    let (next, wrong, told) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::<_, u64>::new()));
+    let (next, wrong, counts) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::<_, u64>::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -71,16 +71,16 @@ fn nobody_notices_a_canary_that_comes_and_goes() {
                         return;
                     }
                     match look(&stage, number) {
-                        Ok(kind) => *told.lock().unwrap().entry(kind).or_default() += 1,
+                        Ok(kind) => *counts.lock().unwrap().entry(kind).or_default() += 1,
                         Err(error) => wrong.lock().unwrap().push(format!("request {number}: {error}")),
                     }
                 }
             });
         }
     });
-    let (wrong, told) = (wrong.into_inner().unwrap(), told.into_inner().unwrap());
+    let (wrong, counts) = (wrong.into_inner().unwrap(), counts.into_inner().unwrap());
     let some = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "{} of {REQUESTS} went wrong:\n{some}", wrong.len());
-    println!("{told:?}; canary asked {} times; attempts {:?}", canary.count(), stage.attempts("chat"));
-    assert!(told.keys().any(|kind| kind.ends_with("of the canary")), "the canary never answered");
+    println!("{counts:?}; canary asked {} times; attempts {:?}", canary.count(), stage.attempts("chat"));
+    assert!(counts.keys().any(|kind| kind.ends_with("of the canary")), "the canary never answered");
 }

@@ -31,16 +31,16 @@ fn healthy_answers_are_whole_and_have_sixty_events() {
         let faults = Scripted::healthy("corp");
         let mut client = Client::connect(faults.addr()).unwrap();
         for _ in 0..2 {
-            let told = client.ask(api.path(), &[], &api.ask("m", true)).unwrap();
-            told.end.unwrap();
-            assert_eq!(told.answer.header("content-type"), "text/event-stream");
-            let (events, rest) = events(&told.answer.text());
+            let response = client.ask(api.path(), &[], &api.ask("m", true)).unwrap();
+            response.end.unwrap();
+            assert_eq!(response.answer.header("content-type"), "text/event-stream");
+            let (events, rest) = events(&response.answer.text());
             assert_eq!((events.len(), rest.as_str()), (answer::EVENTS, ""), "{api}");
             assert_eq!(events, answer::stream(api, "corp"));
-            let told = client.ask(api.path(), &[], &api.ask("m", false)).unwrap();
-            told.end.unwrap();
-            assert_eq!(told.answer.text(), answer::whole(api, "corp"));
-            assert!(told.answer.json().is_object());
+            let response = client.ask(api.path(), &[], &api.ask("m", false)).unwrap();
+            response.end.unwrap();
+            assert_eq!(response.answer.text(), answer::whole(api, "corp"));
+            assert!(response.answer.json().is_object());
         }
         assert_eq!((faults.count(), faults.connections(), faults.open_connections()), (4, 1, 1));
         drop(client);
@@ -80,9 +80,13 @@ fn cuts_come_after_what_they_say_and_end_as_they_say() {
             let bytes = whole[..events].concat().len();
             for fault in [Fault::CutAtEvent(events, cut), Fault::CutAtByte(bytes, cut)] {
                 let faults = Scripted::start("corp", move |_| fault.clone());
-                let told = ask(&faults, api, true).unwrap();
-                assert_eq!(difference(&told.answer.text(), &whole[..events].concat()), None, "{api} {cut:?} {events}");
-                match (cut, told.end) {
+                let response = ask(&faults, api, true).unwrap();
+                assert_eq!(
+                    difference(&response.answer.text(), &whole[..events].concat()),
+                    None,
+                    "{api} {cut:?} {events}"
+                );
+                match (cut, response.end) {
                     (Cut::Reset, Err(error)) => assert!(is_reset(&error), "{error}"),
                     (Cut::Close, Err(error)) => assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof),
                     (Cut::CleanEnd, Ok(())) => {}
@@ -91,9 +95,12 @@ fn cuts_come_after_what_they_say_and_end_as_they_say() {
             }
         }
         let faults = Scripted::start("corp", move |_| Fault::CutAtEvent(40, cut));
-        let told = ask(&faults, api, false).unwrap();
-        assert_eq!((told.answer.status, told.end.is_ok()), (200, cut == Cut::CleanEnd));
-        assert!(serde_json::from_slice::<serde_json::Value>(&told.answer.body).is_err() && told.answer.body.len() > 20);
+        let response = ask(&faults, api, false).unwrap();
+        assert_eq!((response.answer.status, response.end.is_ok()), (200, cut == Cut::CleanEnd));
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&response.answer.body).is_err()
+                && response.answer.body.len() > 20
+        );
     }
 }
 
@@ -106,9 +113,9 @@ fn bytes_are_counted_within_events() {
     assert_eq!(complete_within(&whole, 0), 0);
     assert_eq!(complete_within(&whole, usize::MAX), answer::EVENTS);
     let faults = Scripted::start("corp", move |_| Fault::CutAtByte(two - 1, Cut::CleanEnd));
-    let told = ask(&faults, Api::Chat, true).unwrap();
-    assert_eq!(told.answer.body.len(), two - 1);
-    assert_eq!(events(&told.answer.text()).0.len(), 1);
+    let response = ask(&faults, Api::Chat, true).unwrap();
+    assert_eq!(response.answer.body.len(), two - 1);
+    assert_eq!(events(&response.answer.text()).0.len(), 1);
 }
 
 #[test]
@@ -126,15 +133,15 @@ fn refusals_have_their_status_and_the_shape_of_their_api() {
             Refusal::WrongKey,
         ] {
             faults.queue([Fault::Refuses(refusal)]);
-            let told = ask(&faults, api, true).unwrap();
-            told.end.unwrap();
-            assert_eq!(told.answer.status, refusal.status());
-            assert_eq!(told.answer.text(), refusal.body(api, "corp"));
-            let error = &told.answer.json()["error"];
+            let response = ask(&faults, api, true).unwrap();
+            response.end.unwrap();
+            assert_eq!(response.answer.status, refusal.status());
+            assert_eq!(response.answer.text(), refusal.body(api, "corp"));
+            let error = &response.answer.json()["error"];
             assert!(error["message"].as_str().unwrap().starts_with("corp: ") && error["type"].is_string());
-            assert_eq!(told.answer.json()["type"] == "error", api == Api::Messages);
+            assert_eq!(response.answer.json()["type"] == "error", api == Api::Messages);
             let throttled = matches!(refusal, Refusal::Throttled { .. });
-            assert_eq!(told.answer.header("retry-after"), if throttled { "7" } else { "" });
+            assert_eq!(response.answer.header("retry-after"), if throttled { "7" } else { "" });
         }
     }
 }
@@ -143,9 +150,9 @@ fn refusals_have_their_status_and_the_shape_of_their_api() {
 fn what_is_odd_but_no_failure_looks_as_it_should() {
     let text = |fault: Fault, stream: bool| {
         let faults = Scripted::start("corp", move |_| fault.clone());
-        let told = ask(&faults, Api::Chat, stream).unwrap();
-        told.end.unwrap();
-        told.answer
+        let response = ask(&faults, Api::Chat, stream).unwrap();
+        response.end.unwrap();
+        response.answer
     };
     let stream = answer::stream(Api::Chat, "corp");
     let finish = r#""finish_reason":"stop""#;
@@ -235,8 +242,8 @@ fn long_bodies_are_known_by_their_length_and_their_ends() {
     let words = "w".repeat(1 << 20);
     for api in Api::ALL {
         let body = api.ask_at_length("long", true, &words, Some("u"));
-        let told = Client::connect(faults.addr()).unwrap().ask(api.path(), &[], &body).unwrap();
-        assert_eq!(told.answer.status, 503);
+        let response = Client::connect(faults.addr()).unwrap().ask(api.path(), &[], &body).unwrap();
+        assert_eq!(response.answer.status, 503);
         let seen = faults.requests().pop().unwrap();
         assert_eq!((seen.length, seen.wants_a_stream(), seen.model().as_str()), (body.len(), true, "long"));
         assert!(seen.body.len() <= 64 << 10);

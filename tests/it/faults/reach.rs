@@ -37,8 +37,8 @@ fn load(stage: &Harness, length: Duration, look: impl Fn(&Answer) -> Option<Stri
             let number = sent;
             let (wrong, look) = (&wrong, &look);
             scope.spawn(move || {
-                if let Some(told) = look(&ask(stage, number)) {
-                    wrong.lock().unwrap().push(format!("request {number}: {told}"));
+                if let Some(failure) = look(&ask(stage, number)) {
+                    wrong.lock().unwrap().push(format!("request {number}: {failure}"));
                 }
             });
             sent += 1;
@@ -52,8 +52,8 @@ fn load(stage: &Harness, length: Duration, look: impl Fn(&Answer) -> Option<Stri
 }
 
 fn breaker(stage: &Harness) -> (String, bool) {
-    let told = stage.status()["providers"][0].clone();
-    (told["breaker"].as_str().unwrap().to_owned(), told["unreachable"].as_bool().unwrap())
+    let provider = stage.status()["providers"][0].clone();
+    (provider["breaker"].as_str().unwrap().to_owned(), provider["unreachable"].as_bool().unwrap())
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
     };
     load(&stage, Duration::from_secs(1), of_stable);
     let events = stage.history();
-    let told = |what: &str| events.iter().filter(|event| event["reason"].as_str().unwrap().contains(what)).count();
-    assert_eq!((told("connections in a row failed"), told("it is reachable again")), (1, 1), "{events:?}");
+    let count_of = |what: &str| events.iter().filter(|event| event["reason"].as_str().unwrap().contains(what)).count();
+    assert_eq!((count_of("connections in a row failed"), count_of("it is reachable again")), (1, 1), "{events:?}");
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn where_both_are_dead_the_errors_are_honest_and_nobody_is_moved() {
     canary.kill();
     // In the words of the arm that the split chose.
     let honest = |answer: &Answer| {
-        let told = (answer.status, answer.header("x-serin-error"));
+        let result = (answer.status, answer.header("x-serin-error"));
         let named = ["provider `oldcorp` (stable) was not", "provider `newcorp` (canary) was not"];
         let is_named = named.iter().any(|named| answer.text().contains(named));
-        (told != (502, "connect") || !is_named).then(|| format!("{told:?} {}", answer.text()))
+        (result != (502, "connect") || !is_named).then(|| format!("{result:?} {}", answer.text()))
     };
     load(&stage, Duration::from_secs(7), honest);
     assert_eq!((stage.percent(), stage.phase()), (10.0, "pinned".to_owned()));
@@ -121,8 +121,8 @@ fn a_canary_that_was_taken_back_answers_for_no_dead_stable() {
     stable.kill();
     let asked = canary.count();
     let honest = |answer: &Answer| {
-        let told = (answer.status, answer.header("x-serin-error"));
-        (told != (502, "connect")).then(|| format!("{told:?} {}", answer.text()))
+        let result = (answer.status, answer.header("x-serin-error"));
+        (result != (502, "connect")).then(|| format!("{result:?} {}", answer.text()))
     };
     load(&stage, Duration::from_secs(3), honest);
     assert_eq!(canary.count(), asked, "a locked canary was asked");

@@ -96,8 +96,8 @@ fn history_names_what_the_canary_does_not_accept() {
     }
     stage.expect_attempts("chat", &[("newcorp", "unsupported", 3), ("oldcorp", "ok", 3)]).unwrap();
     crate::support::eventually::eventually("history names the parameter", crate::support::eventually::SOON, || {
-        let told = stage.history().iter().map(ToString::to_string).collect::<String>();
-        (told.contains("logit_bias") && told.contains("drop_fields")).then_some(())
+        let history = stage.history().iter().map(ToString::to_string).collect::<String>();
+        (history.contains("logit_bias") && history.contains("drop_fields")).then_some(())
     });
     crate::support::eventually::eventually("status names it too", crate::support::eventually::SOON, || {
         let status = stage.workspace().run(&["status"]);

@@ -142,13 +142,13 @@ fn playing(does: &[Fault]) -> Scripted {
 }
 
 /// What this is to a client that reads with care. Half an answer that looks like a whole one is neither.
-fn got(told: &Broken, api: Api, stream: bool) -> Result<Got, String> {
-    let (answer, text) = (&told.answer, told.answer.text());
+fn got(received: &Broken, api: Api, stream: bool) -> Result<Got, String> {
+    let (answer, text) = (&received.answer, received.answer.text());
     if answer.status != 200 {
         let error = answer.json()["error"]["message"].is_string();
         return if error { Ok(Got::Error) } else { Err(format!("{} without an error: {text:.300}", answer.status)) };
     }
-    if told.end.is_err() {
+    if received.end.is_err() {
         return Ok(Got::Error);
     }
     let whole = |provider| if stream { answer::stream(api, provider).concat() } else { answer::whole(api, provider) };
@@ -178,12 +178,12 @@ fn play(set_up: SetUp, scenario: &Scenario, api: Api, stream: bool) -> Result<()
     let (stable, canary) = (Scripted::healthy("oldcorp"), playing(&scenario.does));
     let stage = set_up.stage(&stable, &canary);
     let began = clock::instant();
-    let told = patiently(&stage, api, stream)?;
+    let response = patiently(&stage, api, stream)?;
     let took = began.elapsed();
     let expected = if stream { scenario.streamed } else { scenario.whole };
-    let got = got(&told, api, stream)?;
+    let got = got(&response, api, stream)?;
     if got != expected {
-        return Err(format!("{got:?}, not {expected:?}: {:.300}", told.answer.text()));
+        return Err(format!("{got:?}, not {expected:?}: {:.300}", response.answer.text()));
     }
     if took > scenario.within {
         return Err(format!("it took {took:.1?}"));
@@ -270,8 +270,8 @@ fn nobody_is_asked_to_go_on_where_another_broke_off() {
     });
     let canary = playing(&[Fault::CutAtEvent(40, Cut::Close)]);
     let stage = stage(&stable, &canary);
-    let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask("m", true)).unwrap();
-    assert_eq!(got(&told, Api::Chat, true), Ok(Got::Error));
+    let answer = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask("m", true)).unwrap();
+    assert_eq!(got(&answer, Api::Chat, true), Ok(Got::Error));
     assert_eq!((canary.count(), stable.count()), (1, 0));
 }
 
@@ -309,10 +309,10 @@ fn what_the_other_answered_is_charged_to_the_other() {
     let (stable, canary) = (Scripted::healthy("oldcorp"), playing(&[Fault::Refuses(Refusal::Broken(503))]));
     let stage = stage(&stable, &canary);
     for stream in [false, true] {
-        let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask("m", stream)).unwrap();
-        assert_eq!(got(&told, Api::Chat, stream), Ok(STABLE));
-        assert_eq!(told.answer.header("x-serin-provider"), "oldcorp");
-        assert!(stream || told.answer.json()["usage"]["total_tokens"].is_u64(), "{}", told.answer.text());
+        let response = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask("m", stream)).unwrap();
+        assert_eq!(got(&response, Api::Chat, stream), Ok(STABLE));
+        assert_eq!(response.answer.header("x-serin-provider"), "oldcorp");
+        assert!(stream || response.answer.json()["usage"]["total_tokens"].is_u64(), "{}", response.answer.text());
     }
     stage.expect_attempts("chat", &[("newcorp", "server_error", 2), ("oldcorp", "ok", 2)]).unwrap();
     let tokens = series(&stage.metrics(), "serin_tokens_total");

@@ -185,7 +185,7 @@ fn ask_on(stage: &Harness, canary: &Canary, over: &AtomicBool, thread: usize) {
         let user = if waits { format!("user-{thread}") } else { format!("user-{thread}-{}", number % 50) };
         let body = Api::Chat.ask_at_length(canary.name, true, "hi", Some(&user));
         match stage.ask(Api::Chat.path(), &[], &body) {
-            Ok(told) => assert_eq!((told.answer.status, told.end.is_ok()), (200, true), "{}", canary.name),
+            Ok(answer) => assert_eq!((answer.answer.status, answer.end.is_ok()), (200, true), "{}", canary.name),
             // Whoever has had enough asks again.
             Err(why) => assert!(waits, "{}: {why}", canary.name),
         }
@@ -205,7 +205,7 @@ fn all_answered(status: &serde_json::Value, rollout: &str) -> Option<(String, u6
 
 /// How it is told who answered the requests of a decision's cause: at that time some may have been on their way to
 /// stable.
-fn told_of_answers(cause: &serde_json::Value) -> String {
+fn answers_text(cause: &serde_json::Value) -> String {
     let (count, answered) = (cause["count"].as_u64().unwrap(), cause["answered"].as_object().unwrap());
     let by_stable = answered["oldcorp"].as_u64().unwrap();
     assert!(answered.len() == 1 && usize::try_from(count - by_stable).unwrap() <= AT_ONCE, "{cause}");
@@ -272,8 +272,8 @@ fn a_rollback_says_why_the_canary_failed() {
             }
             let cause = &event["causes"][0];
             assert!(cause["count"].as_u64().unwrap() >= 5 && cause["cause"] != serde_json::Value::Null, "{event}");
-            let told = format!("{}; users who saw an error: 0", told_of_answers(cause));
-            assert!(why.contains(&told), "{name}: not `{told}` in {why}");
+            let text = format!("{}; users who saw an error: 0", answers_text(cause));
+            assert!(why.contains(&text), "{name}: not `{text}` in {why}");
             eventually("stable has answered them all", SOON, || {
                 all_answered(&stage.status(), name).filter(|(_, count)| *count >= cause["count"].as_u64().unwrap())
             });

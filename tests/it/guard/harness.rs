@@ -96,8 +96,8 @@ impl Stage {
             assert_eq!(chat["percent"], before, "after {:?}: {} {:?}", began.elapsed(), chat["reason"], self.guard());
             std::thread::park_timeout(2 * LOOK);
         }
-        let told = self.guard();
-        assert!(told.is_empty(), "{told:?}");
+        let status = self.guard();
+        assert!(status.is_empty(), "{status:?}");
     }
 
     /// The sidecar is killed as by `kill -9`, and another one takes its place.

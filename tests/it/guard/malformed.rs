@@ -31,9 +31,9 @@ fn taken_back(case: &'static str, instead: Instead, within: Duration, seen: &str
     let event = stage.guard_does("rollback", began, within);
     assert!(event["reason"].as_str().unwrap().contains(seen), "{event}");
     assert!(event["numbers"]["failed_as"].as_str().unwrap().ends_with(seen), "{event}");
-    let told = &stage.sidecar.chat()["seen"][0];
-    assert_eq!((&told["arm"], &told["outcome"]), (&"canary".into(), &"malformed".into()), "{told}");
-    assert_eq!((told["what"].as_str(), &told["count"]), (Some(seen), &told["of"]), "{told}");
+    let cause = &stage.sidecar.chat()["seen"][0];
+    assert_eq!((&cause["arm"], &cause["outcome"]), (&"canary".into(), &"malformed".into()), "{cause}");
+    assert_eq!((cause["what"].as_str(), &cause["count"]), (Some(seen), &cause["of"]), "{cause}");
     stage.traffic.wait_for(200);
     stage.nobody_noticed();
     stage

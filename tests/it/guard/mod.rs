@@ -27,8 +27,8 @@ type Case = (&'static str, fn(&'static str));
 
 /// For how long an outage lasts.
 fn long() -> Duration {
-    let told = std::env::var("SERIN_GUARD_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(told.unwrap_or(60))
+    let chosen = std::env::var("SERIN_GUARD_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(chosen.unwrap_or(60))
 }
 
 /// Cases that may still begin now, of all tests together.

@@ -129,7 +129,7 @@ impl fmt::Display for Manner {
 /// A running provider; it ends when it is dropped.
 pub(super) struct Provider {
     child: Child,
-    told: ChildStdin,
+    stdin: ChildStdin,
     // What it says besides, after a minute that its test has not ended, must not meet a closed pipe.
     _says: BufReader<ChildStdout>,
     base_url: String,
@@ -142,12 +142,12 @@ impl Provider {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "guard::provider::a_process_that_serves", "--nocapture"]).env(NAME, name);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (told, out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (stdin, out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut says = BufReader::new(out);
         let base_url =
             says.by_ref().lines().map_while(Result::ok).find_map(|line| Some(line[line.find("http://")?..].to_owned()));
         let base_url = base_url.unwrap_or_else(|| panic!("the provider {name} does not run"));
-        Provider { child, told, _says: says, base_url, port: None }
+        Provider { child, stdin, _says: says, base_url, port: None }
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -156,7 +156,7 @@ impl Provider {
 
     /// From the next request on.
     pub(super) fn set(&mut self, manner: &Manner) {
-        writeln!(self.told, "{manner}").unwrap();
+        writeln!(self.stdin, "{manner}").unwrap();
     }
 
     /// As `kill -9` does.

@@ -78,10 +78,10 @@ fn held(case: &'static str) {
 fn swapped(case: &'static str) {
     let mut stage = start(case, "");
     stage.stable.set(&NEVER);
-    let told = "accepts requests and answers none of them while newcorp answers";
+    let text = "accepts requests and answers none of them while newcorp answers";
     eventually("it is told", FOUND, || {
         let events = stage.sidecar.history();
-        events.iter().any(|event| event["reason"].as_str().is_some_and(|reason| reason.contains(told))).then_some(())
+        events.iter().any(|event| event["reason"].as_str().is_some_and(|reason| reason.contains(text))).then_some(())
     });
     stage.traffic.wait_for(40);
     let answered = eventually("the canary answers for stable", FOUND, || {
@@ -97,7 +97,7 @@ fn both(case: &'static str) {
     let mut stage = start(case, "");
     stage.set_both(&NEVER);
     stage.nobody_is_moved(FOUND);
-    let told = stage.sidecar.chat()["waiting_for"].as_str().unwrap().to_owned();
-    assert!(told.contains("neither provider does"), "{told}");
-    stage.say(&format!("nobody was moved; the ramp waits for {told}"));
+    let waiting_for = stage.sidecar.chat()["waiting_for"].as_str().unwrap().to_owned();
+    assert!(waiting_for.contains("neither provider does"), "{waiting_for}");
+    stage.say(&format!("nobody was moved; the ramp waits for {waiting_for}"));
 }

@@ -241,13 +241,13 @@ impl Shared {
         let body = format!(
             r#"{{"model":"m","user":"{user}","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#
         );
-        let told = client.ask("/v1/chat/completions", &[], &body).map_err(|error| format!("{user}: {error}"))?;
-        let (answer, text) = (&told.answer, told.answer.text());
+        let response = client.ask("/v1/chat/completions", &[], &body).map_err(|error| format!("{user}: {error}"))?;
+        let (answer, text) = (&response.answer, response.answer.text());
         if answer.status != 200 {
             let provider = answer.header("x-serin-provider");
             return Err(format!("{user}: {} of {provider}: {text:.200}", answer.status));
         }
-        told.end.map_err(|error| format!("{user}: broken off after {} bytes: {error}", text.len()))?;
+        response.end.map_err(|error| format!("{user}: broken off after {} bytes: {error}", text.len()))?;
         if stream && !text.ends_with("data: [DONE]\n\n") {
             return Err(format!("{user}: no whole stream: {text:.200}"));
         }

@@ -191,16 +191,16 @@ impl Sidecar {
     }
 
     /// What the admin port says.
-    pub(crate) fn told(&self, path: &str) -> Answer {
+    pub(crate) fn admin_get(&self, path: &str) -> Answer {
         Client::connect(self.admin).unwrap().get(path).unwrap()
     }
 
     pub(crate) fn metrics(&self) -> String {
-        self.told("/metrics").text()
+        self.admin_get("/metrics").text()
     }
 
     pub(crate) fn status(&self) -> Value {
-        let answer = self.told("/api/v1/status");
+        let answer = self.admin_get("/api/v1/status");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
@@ -222,7 +222,7 @@ impl Sidecar {
 
     /// Everything that happened, oldest first.
     pub(crate) fn history(&self) -> Vec<Value> {
-        let mut events = self.told("/api/v1/history").json()["events"].as_array().unwrap().clone();
+        let mut events = self.admin_get("/api/v1/history").json()["events"].as_array().unwrap().clone();
         events.reverse();
         events
     }

@@ -110,13 +110,13 @@ fn how_answers_ended_is_told_for_each_arm_and_what_is_more_often_bad_beside_its_
     guard.answers.canary.percent_by_finish = shares(&[("stop", 69.0), ("length", 31.0)]);
     guard.answers.canary.mean_gap_seconds = Some(0.0214);
     guard.length = Some(AspectComparison { evidence: 9000.0, above_floor: true, ..guard.failing.clone() });
-    let told = render(&reply(vec![rollout]), UnixMillis(NOW), Style::PLAIN);
+    let message = render(&reply(vec![rollout]), UnixMillis(NOW), Style::PLAIN);
     for line in [
         "stable     98% stop, 2% length\n",
         "canary     69% stop, 31% length; 21 ms between outputs\n",
         "that it is slower, 9000 of 8000 that more of its responses stop at a length limit\n",
     ] {
-        assert!(told.contains(line), "{line}: {told}");
+        assert!(message.contains(line), "{line}: {message}");
     }
 }
 
@@ -158,7 +158,7 @@ fn a_broken_file_and_a_full_disk_are_at_the_top() {
         "             the last good copy is in force: the file was broken at the start\n",
         "             the file on disk is not in force:\n",
         "               line 3, column 1: unknown key `percnt`\n",
-        "                 mend: write `percent`\n",
+        "                 fix: write `percent`\n",
         "             warning: `listen` takes a restart\n",
         "             cannot be written: no space left on device\n",
     ] {
@@ -172,19 +172,19 @@ fn a_breaker_is_told_while_it_is_not_closed() {
     reply.providers.push(provider("holysheep", "open", Some(Timestamp(UnixMillis(NOW + 43_000)))));
     reply.providers.push(provider("backup", "half_open", None));
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
-    let told = "  breaker    of holysheep: open for 43s more, after 12 failures
+    let sentence = "  breaker    of holysheep: open for 43s more, after 12 failures
   breaker    of backup: half open, one request at a time tests it, after 12 failures
 ";
-    assert!(text.ends_with(told), "{text}");
+    assert!(text.ends_with(sentence), "{text}");
     assert_eq!(text.matches("breaker").count(), 2, "{text}");
     for provider in &mut reply.providers {
         provider.unreachable = true;
     }
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
-    let told = "  breaker    of holysheep: no connection is possible, the next test is in 43s, after 12 failures
+    let sentence = "  breaker    of holysheep: no connection is possible, the next test is in 43s, after 12 failures
   breaker    of backup: no connection was possible, the next test is now, after 12 failures
 ";
-    assert!(text.ends_with(told), "{text}");
+    assert!(text.ends_with(sentence), "{text}");
 }
 
 #[test]
@@ -193,10 +193,10 @@ fn many_requests_without_a_user_id_are_told_with_the_remedy() {
     chat.recent.as_mut().unwrap().anonymous = Anonymous { of: 40, requests: 10, ratio: Some(0.25) };
     chat.anonymous_advice = Some("the id is looked for\nin header:x-user-id".into());
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
-    let told = "  anonymous  3.4% of requests since the start carry no user id, 25.0% of 40 in the last 5m
+    let sentence = "  anonymous  3.4% of requests since the start carry no user id, 25.0% of 40 in the last 5m
                the id is looked for in header:x-user-id
 ";
-    assert!(text.contains(told), "{text}");
+    assert!(text.contains(sentence), "{text}");
 }
 
 #[test]
@@ -216,10 +216,10 @@ fn who_answers_in_whose_place_has_lines_of_its_own() {
         |arm: &str, provider: &str, requests| Fallback { arm: arm.into(), provider: provider.into(), requests };
     let fallbacks = vec![fallback("stable", "deepseek", 36), fallback("canary", "openai", 2)];
     let text = render(&reply(vec![Rollout { fallbacks, ..rollout() }]), UnixMillis(NOW), Style::PLAIN);
-    let told = "  fallback   36 of stable's requests answered by deepseek since the start
+    let sentence = "  fallback   36 of stable's requests answered by deepseek since the start
              2 of canary's requests answered by openai since the start
 ";
-    assert!(text.contains(told), "{text}");
+    assert!(text.contains(sentence), "{text}");
 }
 
 #[test]

@@ -128,14 +128,14 @@ chat  10% of users are on holysheep, the others on openai; the file has percent:
 
 #[test]
 fn every_rule_has_its_own_line() {
-    let told = |numbers: &[(&str, &str)]| {
+    let rows_of = |numbers: &[(&str, &str)]| {
         let text = shown(decided(rollout(), vec![event("guard", "hold", (10.0, 10.0), "", numbers)]));
         let lines = text.lines().skip_while(|line| !line.contains("  decided")).skip(1);
         let lines = lines.filter(|line| !line.contains("(no reason"));
         lines.take_while(|line| line.starts_with("     ")).map(|line| format!("{}\n", line.trim())).collect::<String>()
     };
     assert_eq!(
-        told(&[
+        rows_of(&[
             ("rule", "down"),
             ("failures_in_a_row", "30"),
             ("run_seconds", "3"),
@@ -146,7 +146,7 @@ fn every_rule_has_its_own_line() {
          run        the canary's last 30 requests failed within 3s: evidence 89.9 of 23 that it is down\n"
     );
     assert_eq!(
-        told(&[
+        rows_of(&[
             ("rule", "length"),
             ("counted", "answers cut at a length limit"),
             ("canary_requests", "200"),
@@ -161,7 +161,7 @@ fn every_rule_has_its_own_line() {
          remedy     set `max_fields` of the provider\n"
     );
     assert_eq!(
-        told(&[
+        rows_of(&[
             ("rule", "silent"),
             ("unanswered", "17"),
             ("kind", "whole"),
@@ -177,13 +177,13 @@ fn every_rule_has_its_own_line() {
          seconds 40 had some and 1 had none: evidence 50.9 of 23\n"
     );
     assert_eq!(
-        told(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
+        rows_of(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
         "rule       slower: the canary is slow more often than stable, by more than is tolerated\n\
          stable     no request\n\
          slow       is a response whose first output took more than 1499ms\n"
     );
     assert_eq!(
-        told(&[
+        rows_of(&[
             ("rule", "ceiling"),
             ("ceiling", "20%"),
             ("window", "30m"),
@@ -194,14 +194,14 @@ fn every_rule_has_its_own_line() {
          ceiling    20%; 40 of 90 requests of the canary failed within 30m\n"
     );
     assert_eq!(
-        told(&[
+        rows_of(&[
             ("suspicion", "13.2"),
             ("suspicion_bound", "12"),
             ("limit", "0.6%"),
             ("refuses_most", "400"),
             ("of_tomorrow", "7")
         ]),
-        "suspicion  13.2 that its failure rate lies above 0.6%; it takes 12\n\
+        "suspicion  13.2 that its failure rate is above 0.6%; it takes 12\n\
          refuses    most: 400\n\
          besides    of_tomorrow 7\n"
     );

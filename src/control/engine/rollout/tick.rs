@@ -1,4 +1,4 @@
-//! What a rollout does as time passes: it polls its observer, runs the guard's tick, and requests probes.
+//! What a rollout does as time passes: it polls its collector, runs the guard's tick, and requests probes.
 //!
 //! A tick gathers the observation, runs it through the state machine, and adds the alerts and the checkpoint that are
 //! due. Probes and forecasts are requested here as well. Nothing is decided from a forecast. Invariant: whatever
@@ -24,17 +24,17 @@ impl Rollout {
     pub(super) fn tick(&mut self, index: usize, bypassed: (u64, bool), context: &ProcessContext, now: Now) -> Effects {
         self.update_blocked(context);
         let alone = self.state().in_force == Percent::ALL;
-        let several = self.observer.has_several_sources();
-        let mut observation = self.observer.poll(&self.config.canary.guard, alone, bypassed, now.mono);
-        let several_now = self.observer.has_several_sources();
+        let several = self.collector.has_several_sources();
+        let mut observation = self.collector.poll(&self.config.canary.guard, alone, bypassed, now.mono);
+        let several_now = self.collector.has_several_sources();
         observation.most_rejected = self.most_common_rejection();
         let canary_changed = self.availability.set_canary_dead(observation.canary_dead);
-        let stable_changed = self.availability.set_stable_silent(self.observer.stable_waits().is_some());
+        let stable_changed = self.availability.set_stable_silent(self.collector.stable_waits().is_some());
         if let Some(tick) = &observation.tick {
-            self.recent_epochs.add(self.observer.evidence());
-            observation.causes = canary_causes(self.observer.evidence(), now);
+            self.recent_epochs.add(self.collector.evidence());
+            observation.causes = canary_causes(self.collector.evidence(), now);
             let totals = [Arm::Stable, Arm::Canary].map(|arm| answer_stats::totals(self.config.series.own(arm)));
-            self.observer.count_answers(tick.seconds, totals);
+            self.collector.count_answers(tick.seconds, totals);
             self.trace_buffer.push(now.unix, self.committed.state().in_force, tick, context.rollouts);
         }
         let mut effects = self.step(&StepInput::Tick(observation), context, now);
@@ -45,10 +45,10 @@ impl Rollout {
             effects.alerts.extend(self.availability.canary_alert(names, now));
         }
         if stable_changed {
-            effects.alerts.extend(self.availability.stable_alert(self.observer.stable_waits(), names, now));
+            effects.alerts.extend(self.availability.stable_alert(self.collector.stable_waits(), names, now));
         }
         if self.checkpoint.is_due(index, now.mono) && self.committed.proposed().is_none() {
-            self.committed.set_pauses(self.observer.pauses_to_keep(now.mono));
+            self.committed.set_pauses(self.collector.pauses_to_keep(now.mono));
             if self.checkpoint.has_changed(&self.config.canary, self.committed.state()) {
                 effects.state = Some(self.state().clone());
             }
@@ -64,7 +64,7 @@ impl Rollout {
         let wanted = [(begins, Arm::Canary, &self.config.provider), (asks, Arm::Stable, &self.config.stable)];
         let mut due = Vec::new();
         for (wanted, arm, provider) in wanted {
-            if wanted && self.observer.start_probe(arm, now.mono) {
+            if wanted && self.collector.start_probe(arm, now.mono) {
                 let (rollout, epoch) = (self.identity.clone(), self.committed.state().epoch);
                 due.push(Probe { rollout, arm, epoch, provider: Arc::clone(provider) });
             }
@@ -75,6 +75,6 @@ impl Rollout {
     /// Computes how soon faults would be detected.
     pub(in crate::control::engine) fn refresh_forecast(&mut self, now: Now) {
         let (canary, state) = (&self.config.canary, self.committed.state());
-        self.forecast.refresh(canary, state, self.observer.traffic_rate(), now.mono);
+        self.forecast.refresh(canary, state, self.collector.traffic_rate(), now.mono);
     }
 }

@@ -207,13 +207,13 @@ fn what_passes_the_limit_is_told_once() {
     let wait = bench.sent(ResponseKind::Whole, Arm::Canary, 5);
     bench.sent(ResponseKind::Streamed, Arm::Stable, 6);
     bench.answered(ResponseKind::Whole, Arm::Stable, 7);
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for second in 0..20 {
         bench.pass(1);
         let now = bench.now();
-        bench.silent.take_late(ResponseKind::Whole, LIMIT, now, |arm, user| told.push((second, arm, user)));
+        bench.silent.take_late(ResponseKind::Whole, LIMIT, now, |arm, user| lines.push((second, arm, user)));
     }
-    assert_eq!(told, [(6, Arm::Canary, Some(Slot::of(5)))]);
+    assert_eq!(lines, [(6, Arm::Canary, Some(Slot::of(5)))]);
     assert!(bench.silent.was_late(wait));
     let later = bench.sent(ResponseKind::Whole, Arm::Canary, 5);
     assert!(!bench.silent.was_late(later));

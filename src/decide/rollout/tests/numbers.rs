@@ -156,19 +156,19 @@ fn so_many_fewer_would_have_changed_it() {
     const WORSE: [(f64, u64); 6] = [(1.0, 20), (2.0, 20), (5.0, 20), (8.0, 100), (15.0, 30), (40.0, 60)];
     let canary = canary();
     let answers = ["3", "3", "8", "17", "38", "113"];
-    for (aspect, told) in [
+    for (aspect, expected) in [
         (Aspect::Failing, ["3", "3", "10", "19", "40", "75"]),
         (Aspect::Slow, ["38", "8", "7", "16", "37", "72"]),
         (Aspect::Empty, answers),
         (Aspect::Length, answers),
         (Aspect::Filtered, answers),
     ] {
-        for ((events, requests), told) in WORSE.into_iter().zip(told) {
+        for ((events, requests), expected) in WORSE.into_iter().zip(expected) {
             let events = vec![events; 60];
             let (place, event) = regression(&canary, &seconds(aspect, &events, requests)).unwrap();
             let change = number(&event, "would_change");
-            assert!(change.starts_with(&format!("about {told} ")), "{aspect:?}, {}: {change}", events[0]);
-            let fewer = with_fewer(&events[..=place], told.parse().unwrap());
+            assert!(change.starts_with(&format!("about {expected} ")), "{aspect:?}, {}: {change}", events[0]);
+            let fewer = with_fewer(&events[..=place], expected.parse().unwrap());
             assert!(regression(&canary, &seconds(aspect, &fewer, requests)).is_none(), "{aspect:?}: {change}");
         }
     }
@@ -185,8 +185,8 @@ fn whoever_is_held_is_told_what_comes_besides() {
             events.extend(step.events);
             state = step.next;
         }
-        let told = events.iter().map(|event| (event.action.to_string(), number(event, "rule")));
-        (told.collect::<Vec<_>>(), state)
+        let found_actions = events.iter().map(|event| (event.action.to_string(), number(event, "rule")));
+        (found_actions.collect::<Vec<_>>(), state)
     };
     let cut = seconds(Aspect::Length, &[15.0; 60], 30);
     let failing = seconds(Aspect::Failing, &[15.0; 60], 30);
@@ -194,8 +194,8 @@ fn whoever_is_held_is_told_what_comes_besides() {
     let both = [cut.clone(), failing.clone()].concat();
     let hold = |rule: &str| ("hold".to_owned(), rule.to_owned());
     let canary = Canary { on_regression: OnRegression::Hold, ..canary() };
-    let (told, state) = actions(&canary, at_share(20), &both);
-    assert_eq!(told, [hold("length"), hold("worse")]);
+    let (decided, state) = actions(&canary, at_share(20), &both);
+    assert_eq!(decided, [hold("length"), hold("worse")]);
     let pause = state.paused.unwrap();
     assert!(
         pause.regression && held_for(&pause).contains("length limit within") && held_for(&pause).contains("failed"),
@@ -216,13 +216,13 @@ fn whoever_is_held_is_told_what_comes_besides() {
         found: Vec::new(),
     };
     let paused = || RolloutState { paused: Some(human.clone()), ..at_share(20) };
-    let (told, state) = actions(&canary, paused(), &cut);
-    assert_eq!(told, [hold("length")]);
+    let (decided, state) = actions(&canary, paused(), &cut);
+    assert_eq!(decided, [hold("length")]);
     let pause = state.paused.unwrap();
     assert_eq!((pause.actor.as_str(), pause.reason.as_str(), pause.regression), ("ana", "lunch", false));
     let back = Canary { on_regression: OnRegression::Rollback, ..canary };
-    let (told, state) = actions(&back, paused(), &both);
-    assert_eq!(told, [hold("length"), ("rollback".to_owned(), "worse".to_owned())]);
+    let (decided, state) = actions(&back, paused(), &both);
+    assert_eq!(decided, [hold("length"), ("rollback".to_owned(), "worse".to_owned())]);
     assert_eq!(state.paused.map(|pause| pause.actor), Some("ana".to_owned()));
 }
 

@@ -189,9 +189,9 @@ fn the_documents_hold_this_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");
     let text = std::fs::read_to_string(path).unwrap();
     let place = |place| match place {
-        Place::Header => "header",
-        Place::Query => "query",
-        Place::Subprotocol => "subprotocol",
+        CredentialLocation::Header => "header",
+        CredentialLocation::Query => "query",
+        CredentialLocation::Subprotocol => "subprotocol",
     };
     let kind = |kind| match kind {
         Kind::Key => "key",

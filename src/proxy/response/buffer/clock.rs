@@ -12,7 +12,6 @@ use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
 
-/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
     FirstByte,

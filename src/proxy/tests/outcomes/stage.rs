@@ -41,7 +41,6 @@ impl Staged {
         Staged { case: case.clone(), index, judged, other }
     }
 
-    /// The provider of an arm.
     pub(super) fn id(&self, arm: Arm) -> ProviderId {
         ProviderId(u16::try_from(2 * self.index + usize::from(arm == Arm::Canary)).unwrap())
     }

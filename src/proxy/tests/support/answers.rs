@@ -13,7 +13,6 @@ pub(crate) fn completion(words: &str) -> String {
     json(200, "", &format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#))
 }
 
-/// One chunk.
 pub(crate) fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())
 }
@@ -38,12 +37,10 @@ pub(crate) const STOP: &str =
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 75\r\n\r\n\
     {\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
 
-/// Its body.
 pub(crate) fn body_of(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").unwrap().1
 }
 
-/// A POST of JSON.
 pub(crate) fn post(path: &str, headers: &str, json: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: sidecar\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{json}",

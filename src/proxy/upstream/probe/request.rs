@@ -11,7 +11,7 @@ use crate::decide::units::Millis;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::presentation::{self, Key, Presentation, presented};
 use crate::proxy::response::body::BodyClocks;
-use crate::proxy::upstream::lease::SendLimits;
+use crate::proxy::upstream::deadline::SendLimits;
 use crate::wire::query;
 
 /// A probe's answer may take no longer, whatever the provider's own timeouts allow.
@@ -53,7 +53,7 @@ pub(super) fn probe_request(
     let target = if let Some(Key::Query(target)) = key { target } else { &target };
     let slash = if below.starts_with('/') { "" } else { "/" };
     // What stands behind a `?` may be a key.
-    let no_path = || wrong(format!("`{}` is no path", below.split('?').next().unwrap_or_default()));
+    let no_path = || wrong(format!("`{}` is not a path", below.split('?').next().unwrap_or_default()));
     let uri: Uri = format!("{slash}{below}").parse().map_err(|_| no_path())?;
     let uri = target.uri(&uri, uri.path(), is_key, None).ok_or_else(no_path)?;
     let mut request = Request::new(body);

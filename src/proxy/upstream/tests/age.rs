@@ -128,7 +128,7 @@ fn where_there_is_no_room_for_another_an_old_shared_connection_serves_on_until_i
         let mut only_one = prior_knowledge(address);
         only_one.max_connections = 1;
         let (provider, upstreams) = (aged(only_one), upstreams());
-        let (told, may_end) = tokio::sync::oneshot::channel::<()>();
+        let (sender, may_end) = tokio::sync::oneshot::channel::<()>();
         let (closed, is_closed) = tokio::sync::oneshot::channel::<()>();
         let provider_side = async {
             let mut server = accept(&listener, 100).await;
@@ -148,7 +148,7 @@ fn where_there_is_no_room_for_another_an_old_shared_connection_serves_on_until_i
                 tokio::time::sleep(LONGER).await;
                 let answers = ask_until(&upstreams, &provider, |answers| answers.len() == 5).await;
                 assert_eq!(answers, ["old"; 5]);
-                told.send(()).unwrap();
+                sender.send(()).unwrap();
             };
             let (long, ()) = tokio::join!(long, short);
             assert_eq!(text(long.unwrap()).await, "long");

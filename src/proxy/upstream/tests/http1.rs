@@ -55,7 +55,7 @@ fn a_body_of_unknown_length_goes_out_chunked_with_any_method() {
         let pair = Pair::new().await;
         let (incoming, mut client) = streaming().await;
         client.write_all(b"4\r\nping\r\n0\r\n\r\n").await.unwrap();
-        let mut request = post(RequestBody::Streaming(incoming));
+        let mut request = post(RequestBody::streaming(incoming));
         *request.method_mut() = Method::GET;
         let provider_side = async {
             let mut peer = pair.peer().await;
@@ -248,8 +248,8 @@ fn a_connection_that_breaks_under_an_upload_without_an_answer_has_the_error_of_t
         };
         let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(large())));
         let failed = failure(response);
-        let told = failed.fault.to_string();
-        assert!(told.contains("reset") || told.contains("roken pipe"), "{told}");
+        let text = failed.fault.to_string();
+        assert!(text.contains("reset") || text.contains("roken pipe"), "{text}");
         assert_eq!(failed.ending, Ending::NoHead);
     });
 }

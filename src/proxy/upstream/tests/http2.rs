@@ -149,7 +149,7 @@ fn an_answer_dropped_in_the_middle_resets_its_stream_only() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let (provider, upstreams) = (Arc::new(prior_knowledge(address)), upstreams());
-        let (told, reset) = oneshot::channel();
+        let (sender, reset) = oneshot::channel();
         tokio::task::spawn_local(async move {
             let mut server = accept(&listener, 100).await;
             let (_, mut respond) = server.accept().await.unwrap().unwrap();
@@ -157,7 +157,7 @@ fn an_answer_dropped_in_the_middle_resets_its_stream_only() {
             sending.send_data(Bytes::from_static(b"some"), false).unwrap();
             let watch = async {
                 let reason = std::future::poll_fn(|cx| sending.poll_reset(cx)).await.unwrap();
-                let _ = told.send(reason);
+                let _ = sender.send(reason);
             };
             let serve = async {
                 answer(server.accept().await.unwrap().unwrap().1, "next");

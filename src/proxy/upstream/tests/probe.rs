@@ -196,10 +196,10 @@ fn a_redirect_is_shown_with_the_address_to_write() {
     on_a_core(async {
         for status in ["301", "302", "303", "307", "308"] {
             let answer = format!("{status} Moved\r\nlocation: https://api.example/v1/responses?key=k1");
-            let Reply::Redirected(told, redirect) = asked(&answer, "", "responses", |_| {}).await.0 else {
+            let Reply::Redirected(found_status, redirect) = asked(&answer, "", "responses", |_| {}).await.0 else {
                 panic!("{status} is no redirect");
             };
-            assert_eq!(told.to_string(), status);
+            assert_eq!(found_status.to_string(), status);
             assert_eq!(redirect.to.as_deref(), Some("https://api.example/v1/responses"));
             assert_eq!(redirect.base_url.as_deref(), Some("https://api.example/v1"));
         }

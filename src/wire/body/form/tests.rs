@@ -60,9 +60,9 @@ fn only_the_models_bytes_change() {
         ])
     };
     assert_eq!(to(&parts("whisper-1"), "voxtral \"ü\""), parts("voxtral \"ü\""));
-    let told = |length: &'static str, model: &'static str| form(&[("; name=\"model\"", length, model.as_bytes())]);
-    let before = told("content-length:  9 \r\nX: 9\r\n", "whisper-1");
-    assert_eq!(to(&before, "a-longer-name"), told("content-length:  13 \r\nX: 9\r\n", "a-longer-name"));
+    let body_of = |length: &'static str, model: &'static str| form(&[("; name=\"model\"", length, model.as_bytes())]);
+    let before = body_of("content-length:  9 \r\nX: 9\r\n", "whisper-1");
+    assert_eq!(to(&before, "a-longer-name"), body_of("content-length:  13 \r\nX: 9\r\n", "a-longer-name"));
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! The running ports of the admin API, and a client that asks them over real sockets.
+//!
+//! Owns the control loop that the tests play: it answers what the API hands over, and keeps each command. Refuses to
+//! interpret an answer: a test reads status, head and body itself.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::samples::{percent, policy, snapshot, status};
+use super::*;
+use crate::admin::dto::Process;
+use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::decide::guard::tick::Tick;
+use crate::decide::guard::trace::TraceLine;
+use crate::decide::policy::{Role, Secret, Token};
+use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::timestamp::Timestamp;
+use crate::decide::units::{Percent, UnixMillis};
+use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::state::snapshot::SnapshotCell;
+use crate::state::status::StatusCell;
+
+/// The ports, running.
+pub(super) struct Ports {
+    pub(super) admin: SocketAddr,
+    pub(super) probe: SocketAddr,
+    pub(super) socket: std::path::PathBuf,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) shared: Arc<SnapshotCell>,
+    /// What the test's control loop was asked, by the latest first.
+    pub(super) asked: Arc<std::sync::Mutex<Vec<Command>>>,
+    _dir: tempfile::TempDir,
+    _running: Running,
+}
+
+fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Command>>) {
+    while let Some(input) = inbox.blocking_recv() {
+        match input {
+            Input::Command { command, reply } => {
+                let answer = match command.rollout.as_deref() {
+                    Some("chat") | None => match command.verb {
+                        RolloutCommand::Promote { .. } => {
+                            Err(CommandError::NotNow("`chat` is completed: nothing is ahead".into()))
+                        }
+                        _ => Ok(receipt(matches!(command.verb, RolloutCommand::Rollback { .. }))),
+                    },
+                    Some(name) => Err(CommandError::Unknown { name: name.into(), known: "chat".into() }),
+                };
+                asked.lock().unwrap().push(command);
+                let _ = reply.send(answer);
+            }
+            Input::History { rollout, limit, reply } => {
+                let answer = match rollout.as_deref() {
+                    Some("lost") => Err("the database is gone".to_owned()),
+                    _ => Ok(vec![event(rollout, limit)]),
+                };
+                let _ = reply.send(answer);
+            }
+            Input::Trace { rollout, reply } => {
+                let line = TraceLine::new(UnixMillis(0), 0.1, &Tick { seconds: 1.0, ..Tick::default() });
+                let unknown = || CommandError::Unknown { name: rollout.clone(), known: "chat".into() };
+                let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
+                let _ = reply.send(lines);
+            }
+            Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
+        }
+    }
+}
+
+fn receipt(at_once: bool) -> Receipt {
+    Receipt {
+        rollouts: vec![("chat".into(), Percent::ZERO)],
+        durable: if at_once { Ok(()) } else { Err("disk full".into()) },
+        seen_by_all_cores: at_once,
+        open_on_canary: 2,
+        notes: vec!["take care".into()],
+    }
+}
+
+fn event(rollout: Option<String>, limit: u32) -> Event {
+    Event {
+        at: UnixMillis(0),
+        rollout,
+        actor: "guard".into(),
+        action: Action::Rollback,
+        reason: Reason::Earlier {
+            text: "too many failures".into(),
+            numbers: vec![("limit".into(), Figure::Number(limit.into()))],
+        },
+        from: percent(1000),
+        to: Percent::ZERO,
+        generation: 1,
+    }
+}
+
+impl Ports {
+    pub(super) fn open(tokens: Vec<Token>) -> Ports {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("admin.sock");
+        let shared = Arc::new(SnapshotCell::new(snapshot(policy(tokens), Percent::ZERO), 1));
+        let status: Arc<StatusCell> = Arc::new(ArcSwap::from_pointee(status()));
+        let (inbox, end) = inbox();
+        let asked: Arc<std::sync::Mutex<Vec<Command>>> = Arc::default();
+        let listens = Arc::clone(&asked);
+        std::thread::spawn(move || control(end, &listens));
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (admin, probe) = (bind(), bind());
+        let draining = Arc::new(AtomicBool::new(false));
+        let process = Process {
+            version: "0".into(),
+            pid: 1,
+            started_at: Timestamp(UnixMillis(0)),
+            listen: "127.0.0.1:7171".into(),
+            admin: "127.0.0.1:7172".into(),
+            probe: None,
+            draining: false,
+        };
+        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        Ports {
+            admin: admin.local_addr().unwrap(),
+            probe: probe.local_addr().unwrap(),
+            draining,
+            shared,
+            asked,
+            _running: start(Setup {
+                listener: admin,
+                probe: Some(probe),
+                socket: Some(UnixListener::bind(&socket).unwrap()),
+                view,
+            })
+            .unwrap(),
+            socket,
+            _dir: dir,
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "")
+    }
+
+    pub(super) fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], body)
+    }
+
+    pub(super) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        exchange(TcpStream::connect(self.admin).unwrap(), method, path, headers, body)
+    }
+
+    pub(super) fn verbs(&self) -> Vec<RolloutCommand> {
+        self.asked.lock().unwrap().iter().map(|command| command.verb.clone()).collect()
+    }
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Code and message of an error.
+    pub(super) fn error(&self) -> (String, String) {
+        let error = &self.json()["error"];
+        (error["code"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+pub(super) fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        head.push_str("host: localhost\r\n");
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    // The answer to a body that is refused may come before it was taken whole.
+    let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.into(), body: body.into() }
+}
+
+pub(super) fn token(name: &str, may: &[Role]) -> Token {
+    Token { name: name.into(), token: Secret::new(format!("{name}-token")), may: may.iter().copied().collect() }
+}

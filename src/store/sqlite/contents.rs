@@ -1,0 +1,139 @@
+//! What the tables hold, read and written line by line.
+//!
+//! Owns the columns, the version that they are written in, and the JSON in them. Opens no file and decides nothing about
+//! one that cannot be read. Invariant: a batch is written in one transaction, whole or not at all; a damaged line of the
+//! history takes no other line with it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::problem::DatabaseError;
+use crate::decide::event::Event;
+use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::store::Batch;
+use crate::store::upgrade::{self, EARLIEST, dropped};
+
+/// What this version writes and reads.
+pub(in crate::store) const VERSION: i64 = 2;
+/// So many fields that are not read are named.
+const MOST_FIELDS: usize = 8;
+
+pub(in crate::store) struct Contents {
+    pub(in crate::store) version: i64,
+    pub(in crate::store) states: Vec<(Identity, RolloutState)>,
+    pub(super) last_good: Option<String>,
+    // What could not be read of it, one sentence each.
+    pub(in crate::store) notes: Vec<String>,
+}
+
+/// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.
+pub(in crate::store) fn check(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
+    let which = if table.is_empty() { "1" } else { table };
+    let sound: String = connection.query_row(&format!("PRAGMA quick_check({which})"), [], |row| row.get(0))?;
+    if sound == "ok" { Ok(()) } else { Err(DatabaseError::Unreadable(sound)) }
+}
+
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, DatabaseError> {
+    let version = version(connection)?;
+    if !(EARLIEST..=VERSION).contains(&version) {
+        let why = if version > VERSION { "written by a newer version of serin" } else { "not serin's" };
+        return Err(DatabaseError::Unreadable(format!(
+            "its schema version is {version}, {why}; this one reads {EARLIEST} to {VERSION}"
+        )));
+    }
+    check(connection, "rollout")?;
+    check(connection, "kept")?;
+    let (mut states, mut notes) = (Vec::new(), Vec::new());
+    let mut rows = connection.prepare("SELECT name, stable, canary, salt, state FROM rollout")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let identity = Identity { rollout: row.get(0)?, stable: row.get(1)?, canary: row.get(2)?, salt: row.get(3)? };
+        let text: String = row.get(4)?;
+        let name = &identity.rollout;
+        let unreadable =
+            |error: serde_json::Error| DatabaseError::Unreadable(format!("the state of `{name}`: {error}"));
+        let state = serde_json::from_str(&text).map_err(unreadable)?;
+        notes.extend(unknown(name, &dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
+        states.push((identity, state));
+    }
+    let last_good =
+        connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
+    Ok(Contents { version, states, last_good, notes })
+}
+
+fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
+    let fields = dropped.iter().take(MOST_FIELDS).cloned().collect::<Vec<_>>().join(", ");
+    let more = dropped.len().saturating_sub(MOST_FIELDS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!dropped.is_empty()).then(|| {
+        format!(
+            "the kept state of `{rollout}` has fields that this version does not read and will not keep: {fields}{more}"
+        )
+    })
+}
+
+/// A column as text, whatever became of it on the disk: a damaged line must not take the others with it.
+pub(in crate::store) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(column)?;
+    Ok(value
+        .as_bytes_or_null()
+        .ok()
+        .flatten()
+        .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    version: i64,
+    rollout: Option<&str>,
+    limit: u32,
+) -> rusqlite::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
+    let all = "SELECT event FROM history WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2";
+    let mut rows = connection.prepare(if rollout.is_some() { by_name } else { all })?;
+    let mut rows = rows.query(params![rollout, limit])?;
+    while let Some(row) = rows.next()? {
+        let text = text(row, 0)?;
+        // A line that makes no sense is left out; the others are still told.
+        events.extend(if version < VERSION { upgrade::event(&text) } else { serde_json::from_str(&text).ok() });
+    }
+    Ok(events)
+}
+
+pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), String> {
+    let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+        let writing = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for (identity, state) in &batch.states {
+            put_state(&writing, identity, state)?;
+        }
+        for event in &batch.events {
+            writing
+                .prepare("INSERT INTO history (rollout, event) VALUES (?1, ?2)")?
+                .execute(params![event.rollout, as_json(event)?])?;
+        }
+        if let Some(text) = &batch.last_good {
+            writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
+        }
+        writing.commit()
+    };
+    write(connection).map_err(|error| error.to_string())
+}
+
+pub(in crate::store) fn put_state(
+    writing: &Connection,
+    identity: &Identity,
+    state: &RolloutState,
+) -> rusqlite::Result<()> {
+    let Identity { rollout, stable, canary, salt } = identity;
+    let mut row = writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    row.execute(params![rollout, stable, canary, salt, as_json(state)?])?;
+    Ok(())
+}
+
+pub(in crate::store) fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,143 @@
+//! The thread of the database, behind a bounded channel.
+//!
+//! Owns the connection once it is open, and the order of what is asked of it. Callers hand over and await the answer; a
+//! full channel is an answer too. Between requests the history is [looked through](super::super::history_check).
+//! Invariant: what was handed over is written before the store is dropped.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::FILE;
+use super::contents::{VERSION, history, save};
+use crate::decide::event::Event;
+use crate::store::history_check::{HistoryCheck, PAUSE};
+use crate::store::memory::answered;
+use crate::store::retrying::RetryingDatabase;
+use crate::store::{Batch, Store};
+
+/// How many batches may wait.
+const QUEUE: usize = 64;
+
+enum StoreRequest {
+    Save(Batch, oneshot::Sender<Result<(), String>>),
+    History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+}
+
+/// The database behind its thread.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    asks: Option<SyncSender<StoreRequest>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(super) enum Database {
+    Open(Connection),
+    Late(RetryingDatabase),
+}
+
+impl Database {
+    fn save(&mut self, batch: &Batch) -> Result<(), String> {
+        match self {
+            Database::Open(connection) => save(connection, batch),
+            Database::Late(late) => {
+                let now = batch.events.last().map(|event| event.at).unwrap_or_default();
+                save(late.connection(now)?, batch)
+            }
+        }
+    }
+
+    fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
+        let connection = match self {
+            Database::Open(connection) => connection,
+            Database::Late(late) => match late.opened() {
+                Some(connection) => connection,
+                None => return Ok(late.history(rollout, limit)),
+            },
+        };
+        history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
+    }
+}
+
+impl Database {
+    // Looks at some more of the past; `None`: there is no more to be looked at.
+    fn look(&self, mut past: HistoryCheck) -> Option<HistoryCheck> {
+        let Database::Open(connection) = self else { return None };
+        match past.look(connection) {
+            Ok(more) => more.then_some(past),
+            Err(why) => {
+                tracing::warn!(
+                    "the history in {FILE} is damaged ({why}): some earlier events cannot be shown; the state in \
+                     force is intact, and new events are kept"
+                );
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn start(place: Database) -> io::Result<Sqlite> {
+    let (asks, asked) = sync_channel(QUEUE);
+    let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(place, &asked))?;
+    Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
+}
+
+fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
+    let mut past = Some(HistoryCheck::new());
+    loop {
+        let ask = match &past {
+            None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => asked.recv_timeout(PAUSE),
+        };
+        let ask = match ask {
+            Ok(ask) => ask,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                past = past.and_then(|past| place.look(past));
+                continue;
+            }
+        };
+        // Whoever asked may have given up waiting.
+        match ask {
+            StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
+        }
+    }
+}
+
+impl Sqlite {
+    fn hand_over<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, String>>) -> StoreRequest,
+    ) -> oneshot::Receiver<Result<T, String>> {
+        let (reply, answer) = oneshot::channel();
+        match self.asks.as_ref().map(|asks| asks.try_send(ask(reply))) {
+            Some(Ok(())) => answer,
+            _ => answered(Err("the store is too slow: its queue is full".to_owned())),
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
+        self.hand_over(|reply| StoreRequest::Save(batch, reply))
+    }
+
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
+    }
+}
+
+// What was handed over is written before the process ends in order.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.asks = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
