@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test chart-test check deny workflows schema bench-guard pictures fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test chart-test check deny workflows schema reference docs bench-guard pictures fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -21,18 +21,25 @@ examples-test: ## Run examples/: FastAPI, Express, LangChain, the Vercel AI SDK,
 chart-test: ## The Kubernetes manifests, the chart and `serin inject`: schemas, Pod Security, scanners; needs no cluster
 	@tests/kubernetes/run.sh
 
-check: deny workflows ## Format, lints, documentation, house rules, schema, workflows, licences and bans of dependencies
+check: deny workflows ## Format, lints, documentation, the book, house rules, schema, workflows, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	cargo test --locked --test house_rules --test readme
+	cargo test --locked --test house_rules --test docs
 	cargo run --quiet --locked -- schema | diff -u deploy/flags.schema.json - \
 	    || { echo "deploy/flags.schema.json differs from the code: run 'make schema'"; exit 1; }
 	cargo run --quiet --locked -- check --no-secrets flags.yaml
+	@docs/build.sh
 
 schema: ## Write deploy/flags.schema.json from the code
 	cargo run --quiet --locked -- schema > deploy/.draft
 	mv deploy/.draft deploy/flags.schema.json
+
+reference: ## Write the reference pages of docs/ from the code: configuration, commands, metrics
+	cargo run --quiet --locked --example reference_pages -- docs
+
+docs: ## Build the book in target/book and check every link and anchor, also those of README.md; installs mdBook
+	@docs/build.sh
 
 bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.md; RUNS=40 for a quick run
 	@mkdir -p docs
