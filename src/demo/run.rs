@@ -211,7 +211,7 @@ impl DemoParts {
             now: clock::unix(),
             caption,
             percent,
-            phase: phase,
+            phase,
             reason: wrong.unwrap_or(reason),
             providers: [asked(&self.openai), asked(&self.holysheep)],
             users: self.traffic.seen(),

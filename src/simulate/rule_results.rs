@@ -36,7 +36,7 @@ impl RuleResult {
             rollout.end == RolloutEnd::RolledBack && rollout.since_fault.map(|(seconds, _)| seconds) == middle
         };
         RuleResult {
-            rule: rule,
+            rule,
             typical: middle.and_then(|_| rollouts.iter().position(is_middle)).unwrap_or(0),
             highest: Distribution::of(lives.iter().map(|life| life.highest)),
             confirmations: lives.iter().map(|life| u64::from(life.confirmations)).sum(),

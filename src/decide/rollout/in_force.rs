@@ -63,7 +63,7 @@ fn under_locks(view: &RolloutContext<'_>, state: &RolloutState) -> EffectiveShar
         (Phase::Completed, None) => OverallPhase::Completed,
         _ => OverallPhase::Ramping,
     };
-    EffectiveShare { percent: intended, phase: phase, buckets_only: false }
+    EffectiveShare { percent: intended, phase, buckets_only: false }
 }
 
 // What would be in force if the canary had not been taken back.
