@@ -94,13 +94,13 @@ fn ask(address: SocketAddr, number: usize) -> std::io::Result<()> {
 fn flags(listen: SocketAddr, provider: SocketAddr) -> Result<String> {
     let mut text = format!(
         "listen: {listen}\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  \
-         oldcorp: {{ base_url: \"http://{provider}/v1\", api_keys: [sk-old] }}\n  \
-         newcorp: {{ base_url: \"http://{provider}/v1/new\", api_keys: [sk-new] }}\nrollouts:\n"
+         openai: {{ base_url: \"http://{provider}/v1\", api_keys: [sk-old] }}\n  \
+         holysheep: {{ base_url: \"http://{provider}/v1/new\", api_keys: [sk-new] }}\nrollouts:\n"
     );
     for number in 0..ROLLOUTS {
         writeln!(
             text,
-            "  - {{ name: r{number:02}, match: {{ model: r{number:02} }}, stable: oldcorp, canary: newcorp, percent: auto }}"
+            "  - {{ name: r{number:02}, match: {{ model: r{number:02} }}, stable: openai, canary: holysheep, percent: auto }}"
         )?;
     }
     Ok(text)

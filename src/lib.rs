@@ -84,6 +84,7 @@
 //! * an event made a sentence: `describe/event.rs`
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
+//! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it
 //! * an error's text: `proxy/response/error.rs` for clients, `describe` for operators
 //!
 //! # Invariants

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs every test and ends with their sum, `N passed, N failed`, alone on the last line.
 #
-# On a fresh machine it first installs a C compiler, Python, Node, git and systemd's tools where they are missing. The
-# tests use the debug build, which is there in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it,
-# as the README promises, and gives it to the SDKs. FULL=1 takes the full measure of the long tests, which needs many
-# minutes and as many open files as the machine allows.
+# On a fresh machine it first installs a C compiler, Python, Node, git, curl, jq, sqlite3 and systemd's tools where they
+# are missing, and the examples' tests install wget and unpack Prometheus. The tests use the debug build, which is there
+# in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it, as the README promises, and
+# gives it to the SDKs and the examples. FULL=1 takes the full measure of the long tests, which needs many minutes and as
+# many open files as the machine allows.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
@@ -29,6 +30,10 @@ command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv python3-pip)
 command -v npm >/dev/null || missing+=(nodejs npm)
 command -v git >/dev/null || missing+=(git)
+# The commands of README.md and docs/ are run as they stand there.
+command -v curl >/dev/null || missing+=(curl)
+command -v jq >/dev/null || missing+=(jq)
+command -v sqlite3 >/dev/null || missing+=(sqlite3)
 # Only its tools: systemd-analyze and systemd-socket-activate need no systemd that runs.
 command -v systemd-socket-activate >/dev/null || missing+=(systemd)
 if ((${#missing[@]})); then
@@ -88,6 +93,25 @@ tests/sdk/run.sh </dev/null 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 read -r ok bad < <(awk '/^SDKs: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
 add "official SDKs" "$status" "$ok" "$bad"
+
+echo "== examples"
+log="$target/examples-test.log"
+tests/examples/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+read -r ok bad < <(awk '/^examples: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+add "examples" "$status" "$ok" "$bad"
+
+echo "== Kubernetes"
+log="$target/kubernetes-test.log"
+tests/kubernetes/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+read -r ok bad < <(awk '/^kubernetes: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+add "Kubernetes" "$status" "$ok" "$bad"
+
+echo "== the book and its links"
+docs/build.sh </dev/null
+status=$?
+add "book" "$status" $((status == 0 ? 1 : 0)) 0
 
 left="$(comm -13 <(echo "$there") <(ignored))"
 if [ -n "$left" ]; then

@@ -43,13 +43,13 @@ fn complaints(service: &str, socket: &str) -> String {
     if output.status.success() { said } else { format!("{said}{}", output.status) }
 }
 
-fn text(name: &str) -> String {
+fn text_of(name: &str) -> String {
     std::fs::read_to_string(unit(name)).unwrap()
 }
 
 #[test]
 fn systemd_reads_the_units_without_a_complaint() {
-    let (service, socket) = (text("serin.service"), text("serin.socket"));
+    let (service, socket) = (text_of("serin.service"), text_of("serin.socket"));
     assert_eq!(complaints(&service, &socket), "");
     let misspelt = service.replace("ProtectSystem=", "ProtectSystme=");
     assert!(complaints(&misspelt, &socket).contains("ProtectSystme"));
@@ -78,7 +78,7 @@ fn the_socket_is_bound_to_the_default_of_the_file() {
     let defaults = String::from_utf8(output.stdout).unwrap();
     let listen = defaults.lines().find_map(|line| line.strip_prefix("listen: ")).unwrap();
     let address = listen.split_whitespace().next().unwrap().trim_matches('"');
-    assert!(text("serin.socket").contains(&format!("\nListenStream={address}\n")), "{address}");
+    assert!(text_of("serin.socket").contains(&format!("\nListenStream={address}\n")), "{address}");
 }
 
 #[test]
@@ -86,5 +86,53 @@ fn the_service_stops_no_sooner_than_its_drain() {
     let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(["schema", "--defaults"]).output().unwrap();
     let defaults = String::from_utf8(output.stdout).unwrap();
     assert!(defaults.lines().any(|line| line.starts_with("drain: 10m")), "{defaults}");
-    assert!(text("serin.service").contains("\nTimeoutStopSec=11min\n"));
+    assert!(text_of("serin.service").contains("\nTimeoutStopSec=11min\n"));
+}
+
+/// Runs the installer below `root`, with the given arguments: whether it ended well, and what it printed.
+fn install(root: &Path, serin: &Path, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(unit("install.sh"));
+    let command = command.args(arguments).env("DESTDIR", root).env("SERIN", serin);
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+#[test]
+fn the_installer_puts_every_file_in_its_place_and_keeps_an_existing_flags_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let serin = Path::new(env!("CARGO_BIN_EXE_serin"));
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("flags.yaml");
+    let (done, text) = install(&root, serin, &[sample.to_str().unwrap()]);
+    assert!(done, "{text}");
+    let mode = |path: &str| std::fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("usr/local/bin/serin"), 0o755);
+    assert_eq!(mode("etc/serin/keys"), 0o700);
+    assert_eq!(mode("etc/serin/flags.yaml"), 0o644);
+    let version = Command::new(root.join("usr/local/bin/serin")).arg("--version").output().unwrap();
+    assert!(version.status.success());
+    for name in ["serin.service", "serin.socket"] {
+        let installed = std::fs::read_to_string(root.join("etc/systemd/system").join(name)).unwrap();
+        assert_eq!(installed, text_of(name));
+    }
+    // Again, as for an upgrade: the operator's file stays.
+    std::fs::write(root.join("etc/serin/flags.yaml"), "edited").unwrap();
+    let (done, text) = install(&root, serin, &[sample.to_str().unwrap()]);
+    assert!(done && text.contains("kept /etc/serin/flags.yaml"), "{text}");
+    assert_eq!(std::fs::read_to_string(root.join("etc/serin/flags.yaml")).unwrap(), "edited");
+}
+
+#[test]
+fn the_installer_refuses_a_broken_flags_file_and_a_missing_binary_before_it_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let broken = dir.path().join("flags.yaml");
+    std::fs::write(&broken, "providers: 3\n").unwrap();
+    let serin = Path::new(env!("CARGO_BIN_EXE_serin"));
+    let (done, text) = install(&root, serin, &[broken.to_str().unwrap()]);
+    assert!(!done && text.contains("has errors; nothing was installed"), "{text}");
+    let (done, text) = install(&root, &dir.path().join("nothing"), &[]);
+    assert!(!done && text.contains("set SERIN"), "{text}");
+    assert!(!root.exists());
 }

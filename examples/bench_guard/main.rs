@@ -25,7 +25,7 @@ use std::error::Error;
 use bench::Bench;
 use page::Page;
 
-/// About five minutes on two cores that have nothing else to do.
+/// Some twenty minutes on two cores.
 const RUNS: usize = 200;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, healthcheck, history, rollback, run, schema, simulate, sleep,
-    status, version, why,
+    Outcome, bucket, change, check, completions, demo, healthcheck, history, inject, rollback, run, schema, simulate,
+    sleep, status, version, why,
 };
 use crate::app;
 
@@ -60,6 +60,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check the sidecar on this machine: exit code 0 if it is ready, else 1. For containers.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Add the sidecar to Kubernetes manifests, and set the application's base URL.
+    Inject(inject::InjectArgs),
     /// Wait for a number of seconds: a preStop hook for an image without a shell.
     Sleep(sleep::SleepArgs),
     /// Print a completion script for a shell.
@@ -87,6 +89,7 @@ impl Cli {
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Healthcheck(args) => healthcheck::run(args),
+            Command::Inject(args) => inject::run(args),
             Command::Sleep(args) => sleep::run(args),
             Command::Completions(args) => completions::run(args, &mut Cli::command()),
         }

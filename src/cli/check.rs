@@ -27,6 +27,13 @@ mod tests;
 
 /// Arguments of `serin check`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Examples:\n  serin check\n  serin check --no-secrets flags.yaml\n  serin check --probe --rps 50 flags.yaml\n\n\
+    An invalid file prints every error and ends with exit code 64. A valid one prints warnings, notes about keys that \
+    look like limits and are none, and how long the guard would take to detect a fault. --probe fails if stable has none \
+    of its endpoints, if a key is refused (a stable that gets the application's own key is not probed with one), or if a \
+    provider redirects or its response is not of its API."
+)]
 pub struct CheckArgs {
     /// The file to check.
     #[arg(default_value = "flags.yaml", env = "SERIN_FLAGS")]

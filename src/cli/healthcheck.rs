@@ -13,22 +13,29 @@ use serde_json::json;
 
 use super::api_call::{Transport, answer_by_any};
 use super::locate::{LocateArgs, Located, one_of};
-use super::{Exit, Failure, Outcome, output};
+use super::{Exit, Failure, Outcome, output, sleep};
+use crate::clock;
 use crate::flags::{self, Environment};
 
 /// Longer than a healthy sidecar ever takes, shorter than the time that orchestrators give a check.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long it waits before it asks again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Arguments of `serin healthcheck`.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_long_help = "Exit codes: 0 ready (with --live: alive), 1 not, or no answer, 64 bad usage or several sidecars.\n\n\
-    Examples:\n  serin healthcheck\n  serin healthcheck --live\n  serin healthcheck --admin http://127.0.0.1:7173 --json"
+    Examples:\n  serin healthcheck\n  serin healthcheck --live\n  serin healthcheck --wait 30\n  serin healthcheck --admin http://127.0.0.1:7173 --json"
 )]
 pub struct HealthcheckArgs {
     /// Check whether it is alive (/healthz), and not whether it is ready (/readyz).
     #[arg(long)]
     live: bool,
+    /// Ask again until it is, for at most so many seconds. For a postStart hook: the next container waits for it.
+    #[arg(long, value_name = "SECONDS", value_parser = sleep::seconds)]
+    wait: Option<Duration>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -42,11 +49,14 @@ pub struct HealthcheckArgs {
 /// Where it is not ready, or nothing answers.
 pub fn run(args: &HealthcheckArgs) -> Outcome {
     let path = if args.live { "/healthz" } else { "/readyz" };
-    let (via, healthy, answer) = match args.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(owned)) {
-        Ok(Ok(answered)) => answered,
-        Ok(Err(error)) => (None, false, error.to_string()),
-        Err(failure) if failure.exit == Exit::Failed => (None, false, failure.message),
-        Err(usage) => return Err(usage),
+    let end = clock::instant() + args.wait.unwrap_or_default();
+    let (via, healthy, answer) = loop {
+        let answered = args.ask(path)?;
+        if answered.1 || clock::instant() >= end {
+            break answered;
+        }
+        // It may return early, which only asks once more.
+        std::thread::park_timeout(AGAIN);
     };
     if args.json {
         output::print_json(&json!({ "healthy": healthy, "asked": path, "via": via, "answer": answer }));
@@ -59,11 +69,24 @@ pub fn run(args: &HealthcheckArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn owned((via, status, text): (&Transport, http::StatusCode, String)) -> (Option<String>, bool, String) {
+/// The way by which it answered, whether it is well, and what it said.
+type Answered = (Option<String>, bool, String);
+
+fn owned((via, status, text): (&Transport, http::StatusCode, String)) -> Answered {
     (Some(via.to_string()), status.is_success(), text.trim_end().to_owned())
 }
 
 impl HealthcheckArgs {
+    /// Asks once.
+    fn ask(&self, path: &str) -> Result<Answered, Failure> {
+        match self.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(owned)) {
+            Ok(Ok(answered)) => Ok(answered),
+            Ok(Err(error)) => Ok((None, false, error.to_string())),
+            Err(failure) if failure.exit == Exit::Failed => Ok((None, false, failure.message)),
+            Err(usage) => Err(usage),
+        }
+    }
+
     /// The ways to it, the best first.
     fn asked(&self) -> Result<Vec<Transport>, Failure> {
         let found = self.reach.find()?;

@@ -16,6 +16,7 @@ mod fixtures;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;
+pub mod inject;
 mod locate;
 mod outcome;
 mod output;

@@ -22,7 +22,8 @@ pub struct SleepArgs {
     seconds: Duration,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Reads a number of seconds.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let read = text.parse().ok().filter(|seconds| (0.0..=LONGEST).contains(seconds));
     read.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
 }

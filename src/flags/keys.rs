@@ -25,8 +25,9 @@ pub(super) fn file() -> Schema {
         "Moves an application's traffic from one provider to another.",
         [
             key("listen", text()).default("127.0.0.1:7171").says(
-                "Address that the application connects to; its base URL is this address and the mount. Off loopback, \
-                 with keys, `clients` or `open` is required. A change needs a restart.",
+                "Address that the application connects to; its base URL is this address and the mount. If \
+                 the socket, including an inherited one, is bound off loopback and there are keys, \
+                 `clients` or `open` is required. A change needs a restart.",
             ),
             key("admin", admin()).says("The admin port: API, metrics, flags for the application."),
             key("mount", text()).default("/v1").says(
@@ -45,16 +46,21 @@ pub(super) fn file() -> Schema {
             ),
             key("clients", list(MOST_ENTRIES, client()))
                 .examples(json!([[{"name": "shop", "key": "${SHOP_KEY}"}]]))
-                .says("Clients that may use the proxy port. Without any, everyone who can connect may use it."),
+                .says(
+                    "Clients that may use the proxy port. Without any, everyone who can connect may use it. A \
+                 browser's CORS preflight needs no key, and is forwarded without the provider's \
+                 `api_keys`, `set_headers` and `query`.",
+                ),
             key("open", switch())
                 .default(false)
                 .says("`true`: everyone who can connect to a `listen` address off loopback may spend Serin's keys."),
             key("probe", probe())
                 .says("A read-only port without tokens, for health checks and metrics (kubelet, Prometheus)."),
             key("proxy", text()).examples(json!(["http://proxy.internal:3128", "none"])).says(
-                "Egress proxy for all providers, as `http://user:password@host:port`. `none`: no proxy, even if \
-                 HTTPS_PROXY is set. Without this key HTTPS_PROXY is used. NO_PROXY always exempts hosts, addresses \
-                 and ranges.",
+                "Egress proxy for all providers, as `http://user:password@host:port`. `none`: no proxy, \
+                 even if HTTPS_PROXY is set. Without this key HTTPS_PROXY is used. NO_PROXY always \
+                 exempts hosts (`example.com`, `.example.com`, `*`), addresses and ranges (`10.0.0.0/8`, \
+                 `fd00::/8`), each with or without a `:port`. Names are not resolved for it.",
             ),
             key("limits", limits()).says("Limits for clients and for the memory of requests and responses."),
             key("drain", length()).default("10m").says("How long a stopping process waits for requests in flight."),
@@ -153,8 +159,9 @@ fn limits() -> Schema {
             .default("10m")
             .says("How long an idle client connection is kept, and how long a client may pause while it sends a body."),
         key("connections", whole(1, 1_000_000)).default(8192).says(
-            "Maximum open client connections. Further connections wait, and the longest idle one is closed for them. \
-             The limit is never more than somewhat less than half of the files that the process may open.",
+            "Maximum open client connections. Further connections wait. The longest idle connection \
+                 is closed for them, after a second at least. The limit is never more than somewhat less \
+                 than half of the files that the process may open; `serin status` shows a lower limit.",
         ),
         key("replay_body", size()).default("8MiB").says(
             "Largest JSON body or form that is buffered, for the user's id, the model and retries. Also the largest \

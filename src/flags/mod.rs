@@ -37,3 +37,4 @@ pub use environment::Environment;
 pub use error::{FlagsError, render};
 pub use loaded_flags::{LoadedFlags, read};
 pub use scalar::read_length;
+pub use syntax::explain_yaml;

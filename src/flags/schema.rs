@@ -93,8 +93,9 @@ fn any_default(schema: &Map<String, Value>) -> bool {
         .any(|value| value.as_object().is_some_and(|value| value.contains_key("default") || any_default(value)))
 }
 
-/// An example of a key's value, as it may stand in the file.
-pub(super) fn example(schema: &Map<String, Value>) -> String {
+/// An example of a key's value, as it may stand in the file; `...` where the schema has none.
+#[must_use]
+pub fn example(schema: &Map<String, Value>) -> String {
     if let Some(first) = schema.get("examples").and_then(Value::as_array).and_then(|list| list.first()) {
         return scalar(first);
     }
@@ -115,8 +116,9 @@ pub(super) fn example(schema: &Map<String, Value>) -> String {
     }
 }
 
-/// A value in YAML's flow notation.
-pub(super) fn scalar(value: &Value) -> String {
+/// A value in YAML's flow notation, with quotes where it needs them.
+#[must_use]
+pub fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if needs_quotes(text) => format!("{text:?}"),
         Value::String(text) => text.clone(),

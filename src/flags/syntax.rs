@@ -43,6 +43,12 @@ pub(super) fn explain(text: &str, Spot { line, column }: Spot, info: &str) -> Fl
     open(text, Spot { line, column }, info).unwrap_or_else(|| plain(Spot { line, column }, info))
 }
 
+/// The same for other readers of YAML: line and column count from 1.
+#[must_use]
+pub fn explain_yaml(text: &str, line: usize, column: usize, info: &str) -> FlagsError {
+    explain(text, Spot { line, column }, info)
+}
+
 /// Errors that the place alone explains.
 fn plain(Spot { line, column }: Spot, info: &str) -> FlagsError {
     const BLOCK: &str = "begin keys of one block below each other, and each item of a list with `- `";

@@ -51,15 +51,15 @@ metrics_list! {
     BREAKER "serin_breaker_state" Gauge ["provider"]
         "0 while a provider's breaker is closed, 1 while one request at a time tests the provider, 2 while the breaker is open.";
     DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
-        "Requests that went to another provider because this one's breaker was open, and did not come back.";
+        "Requests that went to another provider because this one's breaker was open, counted when they end. A request that came back because no other provider answered is not counted.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]
         "Share that flags.yaml pins, 0 to 100; absent with percent: auto.";
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
-        "1 for the phase of a rollout, 0 for every other phase.";
+        "1 for the phase of a rollout, 0 for every other phase: probing, ramping, confirming, completed, pinned, paused, rolled_back, locked, blocked.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
-        "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary.";
+        "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary, as after a rollback.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
@@ -75,9 +75,9 @@ metrics_list! {
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
-        "Share of requests without a user id since the start, 0 to 1.";
+        "Share of requests without a user id since the start, 0 to 1. `serin status` also shows that of the last five minutes, and a remedy if it is above 20%.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
-        "Requests sent to stable, unsplit, because their JSON body was encoded or too large to buffer.";
+        "Requests sent to stable, unsplit, because their JSON body was encoded or beyond limits.replay_body or limits.replay_memory.";
     GENERATION "serin_flags_generation" Gauge []
         "Accepted versions of flags.yaml since the start.";
     RELOAD_FAILURES "serin_flags_reload_failures_total" Counter []
@@ -94,12 +94,12 @@ metrics_list! {
         "Always 1; the label has the version.";
 }
 
-/// The list of metrics for a reader: a line each, name, labels and help.
+/// The list of metrics for a reader, as a table in Markdown: name, type, labels and help.
 #[must_use]
 pub fn document() -> String {
-    ALL.iter().fold(String::new(), |mut text, metric| {
-        let labels = if metric.labels.is_empty() { String::new() } else { format!("{{{}}}", metric.labels.join(",")) };
-        let _ = writeln!(text, "- `{}{labels}`: {}", metric.name, metric.help);
+    ALL.iter().fold("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n".to_owned(), |mut text, metric| {
+        let (name, kind, labels) = (metric.name, metric.kind.as_str(), metric.labels.join(", "));
+        let _ = writeln!(text, "| `{name}` | {kind} | {labels} | {} |", metric.help);
         text
     })
 }

@@ -112,16 +112,17 @@ fn a_start_without_a_good_file_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_flag_of_the_readme_is_answered_with_its_file() {
+fn the_flag_of_the_book_is_answered_with_the_file_of_the_readme() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags-for-apps.md")).unwrap();
     let file = readme.split("\n```yaml\n").nth(1).unwrap().split("\n```").next().unwrap();
-    let line = readme.lines().find(|line| line.starts_with("curl ") && line.contains("/ofrep/")).unwrap();
+    let line = page.lines().find(|line| line.starts_with("curl ") && line.contains("/ofrep/")).unwrap();
     let path = line.split("http://127.0.0.1:7172").nth(1).unwrap().split(' ').next().unwrap();
     let body = line.split("-d '").nth(1).unwrap().trim_end_matches('\'');
     // Nobody is asked but a port that nobody has.
     let file = file.replace("https://api.openai.com", "http://127.0.0.1:1");
-    let workspace = Workspace::new(&file.replace("https://api.deepseek.com", "http://127.0.0.1:2"));
-    let keys = ["OPENAI_API_KEY", "DEEPSEEK_API_KEY"].map(|name| (name, "sk-any".to_owned()));
+    let workspace = Workspace::new(&file.replace("https://api.holysheep.ai", "http://127.0.0.1:2"));
+    let keys = ["OPENAI_API_KEY", "HOLYSHEEP_API_KEY"].map(|name| (name, "sk-any".to_owned()));
     let sidecar = workspace.start_with(&keys);
     let json = [("content-type", "application/json")];
     let answer = Client::connect(sidecar.admin).unwrap().post(path, &json, body).unwrap();

@@ -38,6 +38,21 @@ fn a_running_sidecar_is_healthy_and_none_is_not() {
 }
 
 #[test]
+fn a_hook_waits_until_it_is_ready_and_not_for_ever() {
+    let providers = Two::start();
+    let workspace = providers.workspace("percent: 50%");
+    let began = serin::clock::instant();
+    let (exit, text) = exit_of(&workspace, &["--wait", "0.3"]);
+    assert!(exit == Some(1) && text.contains("nothing is running here"), "{exit:?} {text}");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    std::thread::scope(|scope| {
+        let hook = scope.spawn(|| exit_of(&workspace, &["--wait", "60"]));
+        let _sidecar = workspace.start();
+        assert_eq!(hook.join().unwrap(), (Some(0), "ready\n".to_owned()));
+    });
+}
+
+#[test]
 fn one_that_drains_lives_and_is_not_ready() {
     let slow = Behaviour { latency: Millis(600_000), ..Behaviour::default() };
     let old = Provider::start("oldcorp", slow).unwrap();

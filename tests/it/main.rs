@@ -21,6 +21,7 @@ mod file_owners;
 mod first_start;
 mod guard;
 mod health;
+mod inject;
 mod kill;
 mod matching;
 mod process;

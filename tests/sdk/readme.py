@@ -1,4 +1,4 @@
-"""The examples of the README, run as they stand there but for the ports."""
+"""The examples of the README and of the book, run as they stand there but for the ports."""
 
 import os
 import pathlib
@@ -6,13 +6,16 @@ import re
 import subprocess
 import sys
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
+ROOT = pathlib.Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "docs/getting-started.md", ROOT / "docs/flags-for-apps.md"]
 KEYS = {"OPENAI_API_KEY": "any", "ANTHROPIC_API_KEY": "any"}
 
 
 def blocks(language, stage):
-    text = README.read_text().replace("http://127.0.0.1:7171", stage.origin).replace("http://127.0.0.1:7172", stage.admin)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Every example once, in the order of the pages."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    text = text.replace("http://127.0.0.1:7171", stage.origin).replace("http://127.0.0.1:7172", stage.admin)
+    return list(dict.fromkeys(re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)))
 
 
 def told(*command):
@@ -41,7 +44,8 @@ def test_node(stage):
 
 
 def test_curl(stage):
-    lines = [line for block in blocks("sh", stage) for line in block.splitlines() if line.startswith("curl ")]
+    every = (line for block in blocks("sh", stage) for line in block.splitlines() if line.startswith("curl "))
+    lines = list(dict.fromkeys(every))
     chat, flag = (told("sh", "-c", line + " --silent --show-error --fail") for line in lines)
     assert "answering: Hello" in chat and "x-serin-provider: " in chat, chat
     assert '"value":' in flag and '"key":"new-prompt"' in flag, flag

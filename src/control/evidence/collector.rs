@@ -17,7 +17,7 @@ use super::epoch::Epoch;
 use super::traffic_rate::TrafficRate;
 use super::user_pauses::UserPauses;
 use crate::decide::guard::Arms;
-use crate::decide::guard::failover::FailoverDetector;
+use crate::decide::guard::canary_down::CanaryDownDetector;
 use crate::decide::guard::silent::{SilentDetector, SilentInputs};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::{GROUPS, SourceGroup, SourceTick, SourceWeights, TickBySource};
@@ -60,7 +60,7 @@ pub(in crate::control) struct EvidenceCollector {
     bypassed: u64,
     stable_shut: bool,
     // Whether the canary answers, and whether it answers no request while stable is shut.
-    stand_in: FailoverDetector,
+    stand_in: CanaryDownDetector,
     canary_dead: bool,
     // How long requests wait for a stable that answers none of them. `None`: it answers.
     stable_waits: Option<Millis>,
@@ -101,7 +101,7 @@ impl EvidenceCollector {
             polled: None,
             bypassed: 0,
             stable_shut: false,
-            stand_in: FailoverDetector::default(),
+            stand_in: CanaryDownDetector::default(),
             canary_dead: false,
             stable_waits: None,
             epoch,

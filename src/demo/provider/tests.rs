@@ -32,11 +32,11 @@ fn body(answer: &str) -> Value {
 }
 
 fn well() -> Provider {
-    Provider::start("newcorp", Behaviour::default()).unwrap()
+    Provider::start("holysheep", Behaviour::default()).unwrap()
 }
 
 fn ill(failure: Failure) -> Provider {
-    Provider::start("newcorp", Behaviour { failure, ..Behaviour::failing(Percent::ALL) }).unwrap()
+    Provider::start("holysheep", Behaviour { failure, ..Behaviour::failing(Percent::ALL) }).unwrap()
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn answers_tell_who_gave_them_and_repeat_the_question() {
     let provider = well();
     let chat = r#"{"model":"m","messages":[{"role":"user","content":"hello there"}],"user":"u1"}"#;
     let text = &body(&post(&provider, "/v1/chat/completions", chat))["choices"][0]["message"]["content"];
-    assert_eq!(text.as_str().unwrap(), "This is newcorp answering: hello there and so on and so on");
+    assert_eq!(text.as_str().unwrap(), "This is holysheep answering: hello there and so on and so on");
     let message = body(&post(&provider, "/v1/messages", chat));
     assert!(message["content"][0]["text"].as_str().unwrap().contains("hello there"));
     assert_eq!(message["stop_reason"], "end_turn");
@@ -73,7 +73,7 @@ fn every_dialect_streams_to_its_own_end() {
         let (begin, end) = (answer.find(first).unwrap(), answer.rfind(last).unwrap());
         assert!(begin < end, "{path}");
         assert!(answer.ends_with("0\r\n\r\n"), "{path} is whole");
-        assert!(answer.contains("newcorp"), "{path} says who answers");
+        assert!(answer.contains("holysheep"), "{path} says who answers");
     }
     let chat = post(&provider, "/v1/chat/completions", ask);
     assert!(chat.contains(r#""choices":[],"#) && chat.contains(r#""usage":{"#) && chat.contains(r#""usage":null"#));

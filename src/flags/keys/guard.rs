@@ -29,8 +29,9 @@ pub(super) fn guard() -> Schema {
              canary that is down.",
         ),
         key("max_error_rate", share(0, 100)).default(usual.max_error_rate.to_string()).says(
-            "No promotion while the canary's failure rate may be above this (its 95% upper bound). If twice stable's \
-             rate is higher, that is the limit. It causes no rollback; `ceiling` is the hard limit.",
+            "No promotion while the canary's failure rate may be above this (its 95% upper bound). If \
+                 twice stable's rate is higher, that is the limit. It causes no rollback: a canary at 6% \
+                 with a stable at 5% keeps its share. `ceiling` is the hard limit.",
         ),
         key("min_requests", whole(1, 1_000_000_000))
             .default(usual.min_requests)

@@ -21,8 +21,9 @@ pub(super) fn provider() -> Schema {
                 .examples(json!(["https://api.openai.com/v1"]))
                 .says("Replaces the mount: scheme, host, and the path at which the provider's API begins."),
             key("api_keys", texts()).examples(json!([["${OPENAI_API_KEY}"]])).says(
-                "Serin's own keys, as references: `${NAME}` or `${file:/path}`. Several keys are used in turn. Without \
-                 any, the application's credentials pass through, to stable only.",
+                "Serin's own keys, as references: `${NAME}` or `${file:/path}`. Several keys are used in \
+                 turn, and the turn is kept over a reload. Without any, the application's credentials \
+                 pass through, to stable only.",
             ),
             key("auth", text()).examples(json!(["bearer", "header:x-api-key", "query:key", "none"])).says(
                 "How a key is sent: `bearer`, `header:NAME`, `query:NAME`, `none`. Default: by the host of `base_url`.",
@@ -77,13 +78,15 @@ pub(super) fn provider() -> Schema {
                 .default("never")
                 .says("When HTTP/2 is used: `never`, `auto` (if TLS negotiates it), `prior_knowledge`."),
             key("tls", tls()).says("Files for TLS, in addition to the system's certificates."),
-            key("max_connections", whole(1, 1_000_000))
-                .default(8192)
-                .says("Maximum connections of a process to this provider."),
+            key("max_connections", whole(1, 1_000_000)).default(8192).says(
+                "Maximum connections of a process to this provider. A request that waits longer than \
+                 `timeouts.connect` for one goes to another provider, or gets 503 (`resources`).",
+            ),
             key("max_connection_age", some_length_or_never()).default("5m").examples(json!(["5m", "never"])).says(
-                "Lifetime of a connection, shortened by up to a tenth so that not all end at once. After it the \
-                 connection takes no new request, and requests in flight finish. The next connection looks the name up \
-                 again. `never`: no limit.",
+                "Lifetime of a connection, shortened by up to a tenth so that not all end at once. After \
+                 it the connection takes no new request, and requests in flight finish. The next \
+                 connection looks the name up again. If `max_connections` leaves no room for another, a \
+                 busy HTTP/2 connection stays in use. `never`: no limit.",
             ),
             key("probe_path", text()).default("/models").says(
                 "Path below `base_url` that probes request with GET. Any status but 401, 403 and 5xx means that the \
@@ -96,9 +99,11 @@ pub(super) fn provider() -> Schema {
 fn breaker() -> Schema {
     map([
         key("failures", whole(1, 10_000)).default(5).says(
-            "Failures in a row that open the breaker. A 4xx is not a failure. For the canary of a rollout it takes 10 \
-             failures over at least 3s, so that the guard decides first. For the stable of a rollout with a canary \
-             only failed connections count, over at least 1s and without any response between them.",
+            "Failures in a row that open the breaker. A 4xx is not a failure. For the canary of a \
+                 rollout it takes 10 failures over at least 3s, so that the guard decides first; \
+                 consecutive failures of one user count once, unless no connection could be made, so one \
+                 user alone cannot open it. For the stable of a rollout with a canary only failed \
+                 connections count, over at least 1s and without any response between them.",
         ),
         key("open_for", some_length()).default("15s").says(
             "How long the breaker stays open. Then one request at a time tests the provider. Each failed test opens \

@@ -36,8 +36,9 @@ pub(super) fn rollout() -> Schema {
             key("match", matches())
                 .says("Which requests this rollout takes. Every condition that is given must match."),
             key("user", texts()).default(USER).says(
-                "Where the user's id is read from: `header:NAME`, `cookie:NAME`, `query:NAME` or `body:path.to.field`. \
-                 The first that is present is used.",
+                "Where the user's id is read from: `header:NAME`, `cookie:NAME`, `query:NAME` or \
+                 `body:path.to.field`. The first that is present is used. Empty and junk ids \
+                 (\"anonymous\", \"0\") count as absent.",
             ),
             key("anonymous", word(&["conversation", "random", "stable"])).default("conversation").says(
                 "A request without a user id: `conversation` hashes the first messages, `random` draws at random, \
@@ -59,17 +60,21 @@ pub(super) fn rollout() -> Schema {
             key("ramp", ramp()).says("The schedule of `percent: auto`."),
             key("guard", guard()).says("When the canary is promoted and when it is rolled back."),
             key("fallback", fallback()).default(true).examples(json!([true, false, ["openai", "azure"]])).says(
-                "The next candidates when the chosen provider fails before the response has begun. `true`: the other \
-                 arm's provider (none for a plain route). `false`: none. Or a list of up to 8 providers in order, \
-                 which may name stable and canary. Embeddings never fall back.",
+                "The next candidates when the chosen provider fails before the response has begun. \
+                 `true`: the other arm's provider (none for a plain route). `false`: none. Or a list of \
+                 up to 8 providers in order, which may name stable and canary. The list of a plain route \
+                 is also used when a request is too long for its provider (400, 413 or 422 with the code \
+                 `context_length_exceeded`, or with words such as `prompt is too long`), and for no other \
+                 refusal. Embeddings never fall back.",
             ),
             key("fallback_4xx", switch()).default(true).says(
                 "Whether the request is sent to stable once when the canary refuses it (400, 404, 413, 422) and stable \
                  may accept it.",
             ),
             key("give_up_after", some_length()).default("30s").says(
-                "Deadline for the first byte of a streamed canary response while another candidate is left. Also the \
-                 longest time for which any canary response may consist of white space or comments alone.",
+                "Deadline for the first byte of a streamed canary response while another candidate is \
+                 left; it includes the connection and all of its keys. Also the longest time for which \
+                 any canary response may consist of white space or comments alone.",
             ),
             key("hold", length()).default("5s").says(
                 "How long the start of a stream is buffered while it carries no output and another candidate is left, \
@@ -99,10 +104,15 @@ pub(super) fn rollout() -> Schema {
 
 fn retry() -> Schema {
     map([
-        key("attempts", whole(1, 10))
-            .default(2)
-            .says("Maximum attempts at the same provider for one request, 1 to 10. 1: no retry."),
-        key("budget", share(0, 100)).default("10%").says("Share of the rollout's requests that may be retried."),
+        key("attempts", whole(1, 10)).default(2).says(
+            "Maximum attempts at the same provider for one request, 1 to 10. 1: no retry. A refused \
+                 connection is retried. A 5xx, a reset before the response and a 429 are retried after a \
+                 pause where no other candidate is left.",
+        ),
+        key("budget", share(0, 100)).default("10%").says(
+            "Share of the rollout's requests that may be retried. A reload that keeps the rollout's \
+                 name does not refill it.",
+        ),
         key("backoff", text()).default("500ms..8s").says(
             "Maximum pause before a 5xx or a reset is retried: for the first retry, and for any, at most 1m. It \
              doubles in between. The actual pause is drawn between zero and that.",
@@ -159,8 +169,9 @@ fn ramp() -> Schema {
         key("from", text())
             .examples(json!(["2026-11-23T09:00:00Z"]))
             .says("Timestamp at which the first stage begins, for use where state cannot be kept."),
-        key("hours", text())
-            .examples(json!(["mon-fri 09:00-17:00 +02:00"]))
-            .says("When promotions may happen: days, a time from and to, and the offset from UTC. Default: always."),
+        key("hours", text()).examples(json!(["mon-fri 09:00-17:00 +02:00"])).says(
+            "When promotions may happen: days, a time from and to, and the offset from UTC, as in \
+                 `mon-fri 09:00-17:00 +02:00`. Default: always.",
+        ),
     ])
 }

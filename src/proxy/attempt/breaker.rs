@@ -13,17 +13,15 @@ use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
 use crate::state::provider::ProbeToken;
 
-#[derive(Debug)]
-pub(crate) struct AttemptEnd {
-    pub(crate) provider: ProviderId,
-    pub(crate) outcome: Outcome,
-    /// Whether the provider is unreachable, whatever the request is.
-    pub(super) unreached: bool,
-}
-
-/// Reports it; `probe`: the ticket of an attempt that is the breaker's probe.
-pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<ProbeToken>) {
-    let AttemptEnd { provider, outcome, unreached } = *end;
+/// Reports how an attempt ended. `unreached`: whether the provider is unreachable, whatever the request is; `probe`:
+/// the ticket of an attempt that is the breaker's probe.
+pub(super) fn attempt_ended(
+    scope: &Scope,
+    provider: ProviderId,
+    outcome: Outcome,
+    unreached: bool,
+    probe: &mut Option<ProbeToken>,
+) {
     let in_use = &scope.in_use;
     let state = in_use.snapshot.provider(provider);
     let verdict = match outcome.judged_by_breaker() {

@@ -19,7 +19,7 @@ use super::candidates::{Candidate, Candidates};
 use super::deadline::Deadline;
 use super::earlier_plans::EarlierPlans;
 use super::pause::{Paused, pause};
-use super::send::Failure;
+use super::send::AttemptError;
 use super::withdrawal::Withdrawable;
 use crate::decide::fallback::fallback_candidates;
 use crate::decide::guard::waiting::ResponseKind;
@@ -32,8 +32,8 @@ use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::buffered_response::BufferedResponse;
-use crate::proxy::response::error::Problem;
-use crate::proxy::response::respond::Answer;
+use crate::proxy::response::error::ProxyError;
+use crate::proxy::response::respond::ProviderResponse;
 use crate::state::provider::ProbeToken;
 
 /// A planned request on its way to an answer.
@@ -47,25 +47,11 @@ pub(crate) struct Failover<'a> {
     /// Until when the chosen provider is waited for, once it was asked while another candidate was left.
     deadline: Option<Deadline>,
     /// What the client gets if all candidates fail: the last failure of the chosen provider, else the first of any.
-    failed_attempt: Option<Box<FailedAttempt>>,
-}
-
-/// What came of one attempt.
-pub(crate) enum AttemptResult {
-    /// An answer's head, and as much of its body as it took to be certain.
-    Answered(Box<BufferedResponse>),
-    /// There is no answer.
-    Failed(Failure),
-    /// No request could be made for this provider.
-    Unfit(Problem),
-    /// What is in force has changed.
-    Replan,
-    /// Serin ends.
-    Cut,
+    failed_attempt: Option<Box<LastFailure>>,
 }
 
 /// A failed attempt, with the response that the client gets if all candidates fail.
-struct FailedAttempt {
+struct LastFailure {
     outcome: Outcome,
     candidate: Candidate,
     response: FailureResponse,
@@ -74,12 +60,12 @@ struct FailedAttempt {
 /// A provider's answer where there is one, else a problem of Serin's.
 enum FailureResponse {
     Answer(Box<BufferedResponse>),
-    Problem(Problem),
+    Error(ProxyError),
 }
 
 /// What came of a planned request.
 pub(crate) enum FailoverResult {
-    Answer(Answer),
+    Answer(ProviderResponse),
     /// The request is to be planned anew; so far, this was attempted.
     Replan(EarlierPlans),
 }
@@ -100,7 +86,7 @@ impl<'a> Failover<'a> {
         });
         let rollout_id = plan.rollout;
         let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);
-        let others = fallback_candidates(policy, &plan, share, client_request.below(), client_request.model());
+        let others = fallback_candidates(policy, &plan, share, client_request.request.below(), client_request.model());
         let mut failover = Failover {
             core,
             in_use,
@@ -126,11 +112,12 @@ impl<'a> Failover<'a> {
     }
 
     /// Decides by the first attempt's result: delivers a good answer, and asks other candidates after a failure.
-    pub(crate) async fn conclude(self, result: AttemptResult) -> Result<FailoverResult, Problem> {
+    pub(crate) async fn conclude(
+        self,
+        result: Result<Box<BufferedResponse>, AttemptError>,
+    ) -> Result<FailoverResult, ProxyError> {
         match result {
-            AttemptResult::Answered(response) if self.is_good(&response) => {
-                Ok(FailoverResult::Answer(self.deliver(response)))
-            }
+            Ok(response) if self.is_good(&response) => Ok(FailoverResult::Answer(self.deliver(response))),
             // What is rare is boxed, so that a request's future stays small.
             result => Box::pin(self.recover(result)).await,
         }
@@ -142,7 +129,7 @@ impl<'a> Failover<'a> {
     }
 
     /// A request that Serin cannot make for stable is not sent to the canary instead.
-    fn leave_canary_alone(&mut self) {
+    fn exclude_canary(&mut self) {
         if let Some(canary) = self.rollout.and_then(|rollout| rollout.canary.as_ref()) {
             self.candidates.leave_out(canary.provider);
         }
@@ -157,7 +144,7 @@ impl<'a> Failover<'a> {
     }
 
     /// Why there is no answer, for the client.
-    fn problem(&self, ending: Ending, detail: String) -> Problem {
+    fn problem(&self, ending: Ending, detail: String) -> ProxyError {
         self.account.scope().problem(self.candidate().id, ending, detail)
     }
 
@@ -179,7 +166,7 @@ impl<'a> Failover<'a> {
     }
 
     /// The answer that goes out.
-    fn deliver(mut self, buffered_response: Box<BufferedResponse>) -> Answer {
+    fn deliver(mut self, buffered_response: Box<BufferedResponse>) -> ProviderResponse {
         self.account.stable_answered(Some(true));
         self.account.note_summary(buffered_response.summary);
         if let Some(entry) = self.account.log_entry() {
@@ -197,24 +184,27 @@ impl<'a> Failover<'a> {
                 self.account.end(ending);
             }
         }
-        Answer { buffered_response, account: self.account }
+        ProviderResponse { buffered_response, account: self.account }
     }
 
-    async fn recover(mut self, mut result: AttemptResult) -> Result<FailoverResult, Problem> {
+    async fn recover(
+        mut self,
+        mut result: Result<Box<BufferedResponse>, AttemptError>,
+    ) -> Result<FailoverResult, ProxyError> {
         let mut candidate = self.candidate();
         loop {
             let mut probe = None;
             let (ending, failed, response) = match result {
-                AttemptResult::Answered(buffered_response) if self.is_good(&buffered_response) => {
+                Ok(buffered_response) if self.is_good(&buffered_response) => {
                     return Ok(FailoverResult::Answer(self.deliver(buffered_response)));
                 }
-                AttemptResult::Replan => return Ok(FailoverResult::Replan(self.account.into_earlier_plans())),
-                AttemptResult::Cut => return Err(self.stop()),
-                AttemptResult::Unfit(problem) => {
+                Err(AttemptError::Replan) => return Ok(FailoverResult::Replan(self.account.into_earlier_plans())),
+                Err(AttemptError::Cut) => return Err(self.stop()),
+                Err(AttemptError::Unfit(problem)) => {
                     self.account.unfit();
-                    self.remember(Outcome::SerinError, candidate, || FailureResponse::Problem(problem));
+                    self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
                     if self.account.scope().is_chosen_stable(candidate.id) {
-                        self.leave_canary_alone();
+                        self.exclude_canary();
                     }
                     match self.next_candidate() {
                         Some((next, probe)) => {
@@ -225,8 +215,8 @@ impl<'a> Failover<'a> {
                         None => return self.give_up(),
                     }
                 }
-                AttemptResult::Failed(failure) => self.no_answer(failure),
-                AttemptResult::Answered(buffered_response) => self.bad_answer(buffered_response),
+                Err(AttemptError::Failed(failure)) => self.no_answer(failure),
+                Ok(buffered_response) => self.bad_answer(buffered_response),
             };
             match next_action(failed, self.left(candidate), self.pace(candidate)) {
                 NextAction::Deliver => {
@@ -301,27 +291,27 @@ impl<'a> Failover<'a> {
     /// Remembers the last failure of the chosen provider, or else the first of any.
     fn remember(&mut self, outcome: Outcome, candidate: Candidate, response: impl FnOnce() -> FailureResponse) {
         if self.failed_attempt.is_none() || self.account.scope().is_chosen(candidate.id) {
-            self.failed_attempt = Some(Box::new(FailedAttempt { outcome, candidate, response: response() }));
+            self.failed_attempt = Some(Box::new(LastFailure { outcome, candidate, response: response() }));
         }
     }
 
     /// Serin ends before there is an answer.
-    fn stop(mut self) -> Problem {
+    fn stop(mut self) -> ProxyError {
         if let Some(entry) = self.account.log_entry() {
-            entry.answered_by_serin(&Problem::Stopping);
+            entry.answered_by_serin(&ProxyError::Stopping);
         }
-        Problem::Stopping
+        ProxyError::Stopping
     }
 
     /// All candidates failed.
-    fn give_up(mut self) -> Result<FailoverResult, Problem> {
+    fn give_up(mut self) -> Result<FailoverResult, ProxyError> {
         let Some(failed_attempt) = self.failed_attempt.take() else {
             return Ok(FailoverResult::Replan(self.account.into_earlier_plans()));
         };
-        let FailedAttempt { outcome, candidate, response } = *failed_attempt;
+        let LastFailure { outcome, candidate, response } = *failed_attempt;
         if let Some(entry) = self.account.log_entry() {
             match &response {
-                FailureResponse::Problem(problem) => entry.answered_by_serin(problem),
+                FailureResponse::Error(problem) => entry.answered_by_serin(problem),
                 FailureResponse::Answer(buffered_response) => entry.answered(buffered_response.head.status),
             }
         }
@@ -331,9 +321,9 @@ impl<'a> Failover<'a> {
         self.account.finish(outcome, candidate);
         match response {
             FailureResponse::Answer(buffered_response) => {
-                Ok(FailoverResult::Answer(Answer { buffered_response, account: self.account }))
+                Ok(FailoverResult::Answer(ProviderResponse { buffered_response, account: self.account }))
             }
-            FailureResponse::Problem(problem) => Err(problem),
+            FailureResponse::Error(problem) => Err(problem),
         }
     }
 }

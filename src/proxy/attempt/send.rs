@@ -15,32 +15,27 @@ use crate::decide::cause::{Cause, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 use crate::proxy::request::body::RequestBody;
-use crate::proxy::response::body::AnswerBody;
-use crate::proxy::response::error::Problem;
-use crate::proxy::upstream::lease::{Lease, SendLimits};
+use crate::proxy::response::body::ProviderBody;
+use crate::proxy::response::error::ProxyError;
+use crate::proxy::upstream::deadline::SendLimits;
+use crate::proxy::upstream::response_source::ResponseSource;
 use crate::proxy::upstream::send_error::SendError;
 use crate::proxy::upstream::upstreams::Upstreams;
-
-/// What the last check before a dispatch says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recheck {
-    /// The plan stands.
-    Go,
-    /// What is in force has changed: the request is planned anew.
-    Replan,
-}
 
 /// Why an attempt has no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
-    /// The plan no longer stood before anything was sent.
+    /// The plan no longer stood before anything was sent: the request is planned anew.
     Replan,
     /// No request can be made for this provider.
-    Unfit(Problem),
+    Unfit(ProxyError),
+    /// The provider gave none.
     Failed(Failure),
+    /// Serin ends.
+    Cut,
 }
 
-/// A failed attempt.
+/// A failed attempt, where there is no answer that says how it ended.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) ending: Ending,
@@ -112,17 +107,17 @@ pub(crate) struct Dispatch<'a> {
 }
 
 impl Dispatch<'_> {
-    async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
+    async fn connection(&self, fresh: bool) -> Result<ResponseSource, AttemptError> {
         let at = self.limits.deadline.and_then(Deadline::at);
-        let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
-        match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
-            Ok(leased) => leased.map_err(no_connection),
+        let Some(at) = at else { return self.connect(fresh).await.map_err(no_connection) };
+        match Box::pin(tokio::time::timeout_at(at.into(), self.connect(fresh))).await {
+            Ok(connection) => connection.map_err(no_connection),
             Err(_) => Err(no_connection(self.upstreams.timed_out(self.provider, self.egress))),
         }
     }
 
     // What is rare is boxed, so that the place of a request's future stays small.
-    async fn connection(&self, fresh: bool) -> Result<Lease, NoConnection> {
+    async fn connect(&self, fresh: bool) -> Result<ResponseSource, NoConnection> {
         if self.upgrade {
             Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
         } else if fresh {
@@ -133,23 +128,23 @@ impl Dispatch<'_> {
     }
 }
 
-/// Sends a request to the provider and waits for the response's head. `recheck` is called right before each hand-over,
-/// and then `make_request`: once, and once more if a stale connection is replaced. `make_request` returns `None` if the
-/// body is gone; `give_back` gets a body that was not sent.
+/// Sends a request to the provider and waits for the response's head. `still_stands` is called right before each
+/// hand-over and says whether the plan stands, and then `make_request`: once, and once more if a stale connection is
+/// replaced. `make_request` returns `None` if the body is gone; `give_back` gets a body that was not sent.
 pub(crate) async fn run(
     dispatch: &Dispatch<'_>,
-    mut recheck: impl FnMut() -> Recheck,
-    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    mut still_stands: impl FnMut() -> bool,
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, ProxyError>,
     give_back: impl FnOnce(RequestBody),
-) -> Result<Response<AnswerBody>, AttemptError> {
-    let lease = dispatch.lease(false).await?;
-    if recheck() == Recheck::Replan {
+) -> Result<Response<ProviderBody>, AttemptError> {
+    let connection = dispatch.connection(false).await?;
+    if !still_stands() {
         return Err(AttemptError::Replan);
     }
     let Some(request) = make_request().map_err(AttemptError::Unfit)? else { return Err(spent()) };
-    let reused = lease.is_reused();
-    // `send` hands over before it returns its future.
-    let again = match lease.send(request, dispatch.limits).await {
+    let reused = connection.is_reused();
+    // `send` hands it over at its first poll, which is now.
+    let again = match connection.send(request, dispatch.limits).await {
         Ok(response) => return Ok(response),
         Err(SendError::Unsent(request, _)) => {
             give_back(request.into_body());
@@ -162,18 +157,18 @@ pub(crate) async fn run(
         }
         Err(error) => return Err(failed(error)),
     };
-    Box::pin(send_again(dispatch, again, recheck, make_request)).await
+    Box::pin(send_again(dispatch, again, still_stands, make_request)).await
 }
 
 /// Sends it once more, on a connection that cannot be stale.
 async fn send_again(
     dispatch: &Dispatch<'_>,
     again: Option<Request<RequestBody>>,
-    mut recheck: impl FnMut() -> Recheck,
-    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
-) -> Result<Response<AnswerBody>, AttemptError> {
-    let lease = dispatch.lease(true).await?;
-    if recheck() == Recheck::Replan {
+    mut still_stands: impl FnMut() -> bool,
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, ProxyError>,
+) -> Result<Response<ProviderBody>, AttemptError> {
+    let connection = dispatch.connection(true).await?;
+    if !still_stands() {
         return Err(AttemptError::Replan);
     }
     let request = match again {
@@ -181,7 +176,7 @@ async fn send_again(
         None => make_request().map_err(AttemptError::Unfit)?,
     };
     let Some(request) = request else { return Err(spent()) };
-    lease.send(request, dispatch.limits).await.map_err(failed)
+    connection.send(request, dispatch.limits).await.map_err(failed)
 }
 
 // Never reached as long as no candidate is asked with a body that was given away.

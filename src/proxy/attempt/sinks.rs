@@ -47,22 +47,12 @@ pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &m
     // What stable always sent opens no breaker.
     let alive = refused || (record.outcome == Outcome::Malformed && !scope.is_strict(record.provider));
     let outcome = if alive { Outcome::ClientError } else { record.outcome };
-    end_in_breaker(scope, record.provider, outcome, record.unreached, probe);
+    breaker::attempt_ended(scope, record.provider, outcome, record.unreached, probe);
 }
 
 /// The breaker's probe was not made.
 pub(super) fn release_probe(scope: &Scope, provider: ProviderId, probe: &mut Option<ProbeToken>) {
-    end_in_breaker(scope, provider, Outcome::SerinError, false, probe);
-}
-
-fn end_in_breaker(
-    scope: &Scope,
-    provider: ProviderId,
-    outcome: Outcome,
-    unreached: bool,
-    probe: &mut Option<ProbeToken>,
-) {
-    breaker::attempt_ended(scope, &breaker::AttemptEnd { provider, outcome, unreached }, probe);
+    breaker::attempt_ended(scope, provider, Outcome::SerinError, false, probe);
 }
 
 /// Reports to control that a provider refused a request, as advice for people.

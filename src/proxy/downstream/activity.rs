@@ -95,12 +95,16 @@ impl Activity {
     }
 
     /// Its client has closed its side. Returns why it cannot be asked whether it still reads, if so.
-    pub(super) fn unasked(&self, http2: bool) -> Option<AmbiguousCloseReason> {
+    pub(super) fn ambiguous_close(&self, http2: bool) -> Option<AmbiguousCloseReason> {
         if !self.is_serving() || self.upgraded.load(Relaxed) {
             return None;
         }
         let awaits_body = self.is_awaiting_body();
-        if http2 { (!awaits_body).then_some(AmbiguousCloseReason::Http2) } else { self.stage.unasked(awaits_body) }
+        if http2 {
+            (!awaits_body).then_some(AmbiguousCloseReason::Http2)
+        } else {
+            self.stage.ambiguous_close(awaits_body)
+        }
     }
 
     /// Rises with everything that happens.
@@ -149,7 +153,7 @@ impl Activity {
     }
 
     /// Bytes were written to the client; `answers`: those of an answer; `blocked`: it does not take them.
-    pub(super) fn wrote(&self, answers: bool, blocked: bool) {
+    pub(super) fn note_write(&self, answers: bool, blocked: bool) {
         if answers {
             self.stage.is_answered();
         }
@@ -157,7 +161,7 @@ impl Activity {
     }
 
     /// Bytes came from an HTTP/1 client.
-    pub(super) fn heard(&self) {
+    pub(super) fn note_read(&self) {
         if self.open.load(Relaxed) == 0 {
             self.head_begins();
         } else if self.awaits_body.load(Relaxed) {
@@ -166,7 +170,7 @@ impl Activity {
     }
 
     /// Bytes came from an HTTP/2 client: whether they `completed` something, and whether something is half-way in now.
-    pub(super) fn heard_frames(&self, completed: bool, half_way: bool) {
+    pub(super) fn note_frames(&self, completed: bool, half_way: bool) {
         let before = self.in_block.load(Relaxed);
         self.in_block.store(half_way, Relaxed);
         if self.awaits_body.load(Relaxed) || (half_way && (completed || !before)) || (before && !half_way) {

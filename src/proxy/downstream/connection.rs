@@ -27,7 +27,7 @@ use super::socket::{Socket, has_unread};
 use crate::decide::policy::Limits;
 use crate::proxy::core::Core;
 use crate::proxy::request::pipeline;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::problem::{self, ErrorShape};
 use crate::proxy::response::reply::{Reply, ReplyBody};
 
@@ -40,7 +40,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits: Limits) {
-    let mut talk = pin!(Arc::clone(&conn.wake_filter).drive(talk(stream, &conn, limits)));
+    let mut talk = pin!(Arc::clone(&conn.wake_filter).drive(serve_connection(stream, &conn, limits)));
     poll_fn(|context| {
         // Dropping the conversation is what closes it.
         if conn.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }
@@ -48,7 +48,7 @@ pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits:
     .await;
 }
 
-async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
+async fn serve_connection(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
     let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
     let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
     let service = {
@@ -174,7 +174,7 @@ impl<F: Future<Output = Response<Reply>>> Future for UnwindGuard<F> {
             Ok(polled) => polled.map(Ok),
             Err(_) => {
                 tracing::error!("a request failed by a defect of Serin; other requests are not affected");
-                let answer = problem::answer(&Problem::Defect, ErrorShape::OpenAi);
+                let answer = problem::answer(&ProxyError::Defect, ErrorShape::OpenAi);
                 Poll::Ready(Ok(answer.map(|body| Reply::new(ReplyBody::Own(body), OpenRequest::new(me.conn)))))
             }
         }

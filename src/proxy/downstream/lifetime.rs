@@ -48,7 +48,7 @@ impl Lifetime {
     }
 
     /// Since when it is idle, or silent, and could make room for others.
-    pub(super) fn spare_since(&self, now: Millis) -> Option<Millis> {
+    pub(super) fn idle_since(&self, now: Millis) -> Option<Millis> {
         let beat = self.activity.beat();
         if beat != self.last.get().0 {
             self.last.set((beat, now));

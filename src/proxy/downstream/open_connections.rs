@@ -51,7 +51,7 @@ impl OpenConnections {
     /// Asks some to leave. `claim`: whether room is still needed, asked once there is a connection that could leave.
     pub(super) fn make_room(&self, now: Millis, claim: impl FnOnce() -> bool) {
         let open = self.0.borrow();
-        let spare = open.values().filter_map(Weak::upgrade).filter_map(|open| Some((open.spare_since(now)?, open)));
+        let spare = open.values().filter_map(Weak::upgrade).filter_map(|open| Some((open.idle_since(now)?, open)));
         let mut spare: Vec<_> = spare.filter(|(since, _)| now.since(*since) >= IDLE_LONG_ENOUGH).collect();
         if spare.is_empty() || !claim() {
             return;

@@ -47,7 +47,7 @@ impl RequestStage {
     }
 
     /// Why it cannot be asked, if so. A client that ends while the rest of its body is read (`awaits_body`) has left.
-    pub(super) fn unasked(&self, awaits_body: bool) -> Option<AmbiguousCloseReason> {
+    pub(super) fn ambiguous_close(&self, awaits_body: bool) -> Option<AmbiguousCloseReason> {
         match self.0.load(Relaxed) {
             _ if awaits_body => None,
             ARRIVES => Some(AmbiguousCloseReason::Body),

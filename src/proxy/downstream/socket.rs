@@ -83,7 +83,7 @@ impl Socket {
         }
         if !self.ended {
             self.ended = true;
-            if let Some(reason) = self.activity.unasked(self.frames.is_some()) {
+            if let Some(reason) = self.activity.ambiguous_close(self.frames.is_some()) {
                 self.ambiguous_closes.count(reason);
             }
         }
@@ -125,10 +125,10 @@ impl AsyncRead for Socket {
         let read = Pin::new(&mut me.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
             match &mut me.frames {
-                None => me.activity.heard(),
+                None => me.activity.note_read(),
                 Some(frames) => {
                     let completed = frames.take(&buf.filled()[before..]);
-                    me.activity.heard_frames(completed, frames.is_half_way());
+                    me.activity.note_frames(completed, frames.is_half_way());
                 }
             }
         } else if read.is_pending() && me.frames.is_none() && me.activity.leaves() {
@@ -149,7 +149,7 @@ impl AsyncWrite for Socket {
         if self.error.is_empty() {
             let Some(error) = self.parse_error(buf) else {
                 let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-                self.activity.wrote(buf != INTERIM, written.is_pending());
+                self.activity.note_write(buf != INTERIM, written.is_pending());
                 return written;
             };
             self.error = error;

@@ -1,8 +1,8 @@
 //! The body of a request on its way to a provider.
 //!
-//! [`RequestBody`] is what an attempt sends; [`Outgoing`] is the same as hyper polls it. [`Upload`] says for which side
-//! a body that streams waits at present, so that the time limits of a provider do not count while its client is slow.
-//! Invariant: a body that streams is sent once; one that is held can be sent as often as it is needed.
+//! [`RequestBody`] is what an attempt sends, and what hyper polls. [`Upload`] says for which side a body that streams
+//! waits at present, so that the time limits of a provider do not count while its client is slow. Invariant: a body
+//! that streams is sent once; one that is held can be sent as often as it is needed.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -28,17 +28,35 @@ pub(crate) enum RequestBody {
     /// All of it, in memory.
     Whole(Bytes),
     /// As it comes from the client.
-    Streaming(Incoming),
+    Streaming(Incoming, Rc<Upload>),
     /// What was read of it before it proved too large to hold, then the rest as it comes.
-    Prefixed(Bytes, Incoming),
+    Prefixed(Bytes, Incoming, Rc<Upload>),
     /// All of it, in memory, with its trailers.
     Trailed(Bytes, Box<HeaderMap>),
 }
 
 impl RequestBody {
+    /// As it comes from the client.
+    pub(crate) fn streaming(incoming: Incoming) -> RequestBody {
+        RequestBody::Streaming(incoming, Rc::default())
+    }
+
+    /// What was read of it, then the rest as it comes.
+    pub(super) fn prefixed(first: Bytes, rest: Incoming) -> RequestBody {
+        RequestBody::Prefixed(first, rest, Rc::default())
+    }
+
+    /// For which side it waits, where it streams.
+    pub(crate) fn upload(&self) -> Option<&Rc<Upload>> {
+        match self {
+            RequestBody::Empty | RequestBody::Whole(_) | RequestBody::Trailed(..) => None,
+            RequestBody::Streaming(_, upload) | RequestBody::Prefixed(_, _, upload) => Some(upload),
+        }
+    }
+
     /// Whether it can be sent again.
     pub(crate) fn is_held(&self) -> bool {
-        !matches!(self, RequestBody::Streaming(_) | RequestBody::Prefixed(..))
+        self.upload().is_none()
     }
 
     /// The same with other bytes in its place.
@@ -55,7 +73,7 @@ impl RequestBody {
             RequestBody::Empty => Some(RequestBody::Empty),
             RequestBody::Whole(bytes) => Some(RequestBody::Whole(bytes.clone())),
             RequestBody::Trailed(bytes, trailers) => Some(RequestBody::Trailed(bytes.clone(), trailers.clone())),
-            RequestBody::Streaming(_) | RequestBody::Prefixed(..) => None,
+            RequestBody::Streaming(..) | RequestBody::Prefixed(..) => None,
         }
     }
 }
@@ -86,7 +104,7 @@ impl Upload {
     }
 
     /// Wakes this task when there is something for the provider again.
-    pub(crate) fn wake_when_fed(&self, cx: &Context<'_>) {
+    pub(crate) fn register_waker(&self, cx: &Context<'_>) {
         *self.waiting.borrow_mut() = Some(cx.waker().clone());
     }
 
@@ -104,40 +122,17 @@ impl Upload {
     }
 }
 
-/// A request body as hyper sends it.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    body: RequestBody,
-    upload: Option<Rc<Upload>>,
-}
-
-impl Outgoing {
-    /// With an [`Upload`] to watch where the body streams.
-    pub(crate) fn new(body: RequestBody) -> (Outgoing, Option<Rc<Upload>>) {
-        let upload = match &body {
-            RequestBody::Empty | RequestBody::Whole(_) | RequestBody::Trailed(..) => None,
-            RequestBody::Streaming(_) | RequestBody::Prefixed(..) => Some(Rc::new(Upload::default())),
-        };
-        (Outgoing { body, upload: upload.clone() }, upload)
-    }
-
-    /// The body of a message that hyper gave back unsent.
-    pub(crate) fn into_inner(self) -> RequestBody {
-        self.body
-    }
-}
-
 fn next_piece(bytes: &mut Bytes) -> Bytes {
     bytes.split_to(bytes.len().min(PIECE))
 }
 
-impl Body for Outgoing {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let outgoing = &mut *self;
-        match &mut outgoing.body {
+        let body = &mut *self;
+        match body {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => {
                 let piece = next_piece(bytes);
@@ -146,48 +141,46 @@ impl Body for Outgoing {
             RequestBody::Trailed(bytes, trailers) => {
                 let frame = if bytes.is_empty() {
                     let trailers = headers::trailing(std::mem::take(&mut **trailers), true);
-                    outgoing.body = RequestBody::Empty;
+                    *body = RequestBody::Empty;
                     Frame::trailers(trailers)
                 } else {
                     Frame::data(next_piece(bytes))
                 };
                 Poll::Ready(Some(Ok(frame)))
             }
-            RequestBody::Prefixed(first, _) if !first.is_empty() => {
-                if let Some(upload) = &outgoing.upload {
-                    upload.note(false);
-                }
+            RequestBody::Prefixed(first, _, upload) if !first.is_empty() => {
+                upload.note(false);
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))))
             }
-            RequestBody::Streaming(incoming) | RequestBody::Prefixed(_, incoming) => {
-                let polled = Pin::new(incoming).poll_frame(cx);
-                if let Some(upload) = &outgoing.upload {
-                    upload.note(polled.is_pending());
-                    if matches!(polled, Poll::Ready(Some(Err(_)))) {
-                        upload.broken.set(true);
-                    }
+            RequestBody::Streaming(incoming, upload) | RequestBody::Prefixed(_, incoming, upload) => {
+                let mut polled = Pin::new(incoming).poll_frame(cx);
+                upload.note(polled.is_pending());
+                match &mut polled {
+                    Poll::Ready(Some(Ok(frame))) => headers::strip_frame(frame, true),
+                    Poll::Ready(Some(Err(_))) => upload.broken.set(true),
+                    Poll::Ready(None) | Poll::Pending => {}
                 }
-                polled.map(|frame| frame.map(|frame| frame.map(|frame| headers::passing_frame(frame, true))))
+                polled
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.body {
+        match self {
             RequestBody::Empty => true,
             RequestBody::Whole(bytes) => bytes.is_empty(),
-            RequestBody::Streaming(incoming) => incoming.is_end_stream(),
-            RequestBody::Prefixed(first, rest) => first.is_empty() && rest.is_end_stream(),
+            RequestBody::Streaming(incoming, _) => incoming.is_end_stream(),
+            RequestBody::Prefixed(first, rest, _) => first.is_empty() && rest.is_end_stream(),
             RequestBody::Trailed(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.body {
+        match self {
             RequestBody::Empty => SizeHint::with_exact(0),
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            RequestBody::Streaming(incoming) => incoming.size_hint(),
-            RequestBody::Prefixed(first, rest) => {
+            RequestBody::Streaming(incoming, _) => incoming.size_hint(),
+            RequestBody::Prefixed(first, rest, _) => {
                 let known = |rest: u64| SizeHint::with_exact(rest.saturating_add(first.len() as u64));
                 rest.size_hint().exact().map_or_else(SizeHint::new, known)
             }

@@ -1,60 +1,57 @@
-//! A request as the client sent it: what every attempt is made from.
+//! A request as its attempts see it: what was read of it, with the fields of its body.
 //!
-//! One value for all that an attempt reads of the request, so that attempts need not know how it was read. Everything
-//! in it is borrowed but the body: a body that streams is given away once, one that is held is lent as often as it is
-//! needed. Invariant: nothing of what the client sent is changed.
-
-use std::cell::RefCell;
+//! The fields are those that the version of the file in force needs. They are read anew for each plan and borrowed from
+//! the body, so they cannot be a part of the [`ReadRequest`]. A body that streams is given away once, one that is held
+//! is lent as often as it is needed. Invariant: nothing of what the client sent is changed.
 
 use bytes::Bytes;
-use http::request;
+use http::header::ACCEPT;
 
 use super::body::RequestBody;
-use super::head::RequestHead;
+use super::read::ReadRequest;
 use crate::wire::body::Peek;
-use crate::wire::dialect::Dialect;
 
-/// A request as the client sent it.
+/// A request as its attempts see it.
 #[derive(Debug)]
 pub(crate) struct ClientRequest<'a> {
-    pub(crate) request_head: RequestHead,
-    pub(crate) parts: &'a request::Parts,
+    pub(crate) request: &'a ReadRequest,
     /// The whole body and its fields, where it was read.
     pub(crate) read: Option<(&'a Bytes, &'a Peek<'a>)>,
-    /// `None` once it was given away.
-    pub(crate) body: &'a RefCell<Option<RequestBody>>,
-    /// Whether a streamed answer is asked for.
+    /// Whether a streamed answer is asked for: by the body where it was read, else by the accepted type.
     pub(crate) streaming: bool,
-    pub(crate) dialect: Dialect,
 }
 
-impl ClientRequest<'_> {
+impl<'a> ClientRequest<'a> {
+    pub(super) fn of(request: &'a ReadRequest, peek: Option<&'a Peek<'a>>) -> ClientRequest<'a> {
+        let accepts_stream = |accept: &http::HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
+        let streaming = match peek {
+            Some(peek) => peek.stream(),
+            None => request.parts.headers.get(ACCEPT).is_some_and(accepts_stream),
+        };
+        ClientRequest { request, read: request.held.whole.as_ref().map(|whole| &whole.bytes).zip(peek), streaming }
+    }
+
     /// The model's name, as the application wrote it.
     pub(crate) fn model(&self) -> Option<&str> {
         self.read.and_then(|(_, peek)| peek.model())
     }
 
-    /// The path below the mount.
-    pub(crate) fn below(&self) -> &str {
-        self.request_head.below(&self.parts.uri)
-    }
-
     /// Whether it can be sent to another candidate after this one.
     pub(crate) fn can_be_sent_again(&self) -> bool {
-        self.body.borrow().as_ref().is_some_and(RequestBody::is_held)
+        self.request.held.body.borrow().as_ref().is_some_and(RequestBody::is_held)
     }
 
     pub(crate) fn can_be_sent(&self) -> bool {
-        self.body.borrow().is_some()
+        self.request.held.body.borrow().is_some()
     }
 
     /// Takes a body back of which nothing was sent.
     pub(crate) fn give_back(&self, body: RequestBody) {
-        self.body.borrow_mut().get_or_insert(body);
+        self.request.held.body.borrow_mut().get_or_insert(body);
     }
 
     pub(super) fn take_body(&self) -> Option<RequestBody> {
-        let mut body = self.body.borrow_mut();
+        let mut body = self.request.held.body.borrow_mut();
         match body.as_ref()?.replay() {
             Some(copy) => Some(copy),
             None => body.take(),

@@ -50,6 +50,30 @@ static OF_ANSWERS: NameFilter = NameFilter::of(
     &[X_SERIN],
 );
 
+/// Headers that most requests do not have, looked for in one walk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareHeaders {
+    pub(super) hosts: usize,
+    pub(super) coded: bool,
+    pub(super) upgrades: bool,
+    pub(super) connection: bool,
+    pub(crate) grpc: bool,
+}
+
+impl RareHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> RareHeaders {
+        let mut rare_headers = RareHeaders::default();
+        for (name, value) in headers {
+            rare_headers.grpc |= name == header::CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
+            rare_headers.hosts += usize::from(name == header::HOST);
+            rare_headers.coded |= name == header::TRANSFER_ENCODING;
+            rare_headers.upgrades |= name == header::UPGRADE;
+            rare_headers.connection |= name == header::CONNECTION;
+        }
+        rare_headers
+    }
+}
+
 /// What decides about a request's headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderRules<'a> {
@@ -156,14 +180,10 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, trusted: bool) {
     }
 }
 
-/// A frame as it may pass: trailers lose what may only stand in a head.
-pub(crate) fn passing_frame(frame: Frame<Bytes>, to_provider: bool) -> Frame<Bytes> {
-    if frame.is_data() {
-        return frame;
-    }
-    match frame.into_trailers() {
-        Ok(trailers) => Frame::trailers(trailing(trailers, to_provider)),
-        Err(frame) => frame,
+/// Makes a frame fit to pass: trailers lose what may only stand in a head.
+pub(crate) fn strip_frame(frame: &mut Frame<Bytes>, to_provider: bool) {
+    if let Some(trailers) = frame.trailers_mut() {
+        *trailers = trailing(std::mem::take(trailers), to_provider);
     }
 }
 

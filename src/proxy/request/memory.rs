@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use super::body::RequestBody;
 use crate::decide::policy::Limits;
 use crate::proxy::downstream::wake_filter::WakeFilter;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::wire::media;
 use crate::wire::multipart::boundary;
 
@@ -113,7 +113,7 @@ impl Drop for Reservation {
 }
 
 /// A request's body, as far as it is held, and the memory that it occupies.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct HeldBody {
     /// What is sent; `None` once it was given away.
     pub(crate) body: RefCell<Option<RequestBody>>,
@@ -136,7 +136,7 @@ pub(crate) struct WholeBody {
 impl HeldBody {
     /// A body that goes on as it comes.
     pub(crate) fn passing(body: Incoming) -> HeldBody {
-        let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
+        let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::streaming(body) };
         HeldBody { body: RefCell::new(Some(body)), whole: None, unheld: false, _reservation: None }
     }
 }
@@ -180,7 +180,7 @@ pub(crate) async fn hold(
     headers: &HeaderMap,
     mut body: Incoming,
     wake_filter: &Arc<WakeFilter>,
-) -> Result<HeldBody, Problem> {
+) -> Result<HeldBody, ProxyError> {
     if body.is_end_stream() {
         return Ok(HeldBody::passing(body));
     }
@@ -198,7 +198,7 @@ pub(crate) async fn hold(
     let mut gathered = Gathered::default();
     let mut trailers = None;
     while let Some(frame) = poll_fn(|context| wake_filter.take(&mut body, context)).await {
-        let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
+        let frame = frame.map_err(|error| ProxyError::BrokenBody(cause(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {
@@ -210,7 +210,7 @@ pub(crate) async fn hold(
         let fits = gathered.len() + data.len() as u64 <= limits.replay_body;
         if unread || !fits || !reservation.extend(data.len(), limits.replay_memory) {
             gathered.add(data);
-            let body = RequestBody::Prefixed(gathered.whole(), body);
+            let body = RequestBody::prefixed(gathered.whole(), body);
             return Ok(HeldBody {
                 body: RefCell::new(Some(body)),
                 whole: None,

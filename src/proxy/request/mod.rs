@@ -1,18 +1,16 @@
 //! One request, from its head to what a provider is sent.
 //!
 //! In: a request of a client. Out: a plan, and for each attempt a request to a provider. [`pipeline`] shows all eight
-//! stops of a request. They meet the other files in this order: [`arrival`], [`progress`], [`read`] and [`head`] (what
-//! it says), [`credentials`] (found, or taken off), [`body`] and [`memory`] (held whole, within bounds),
-//! [`client_request`] (what attempts are made from), [`scope`] (core, snapshot and plan of a request), and [`outbound`]
-//! (the request to one provider), which is made of [`uri`], [`headers`], [`name_filter`] and [`presentation`].
+//! stops of a request. They meet the other files in this order: [`progress`], [`read`] (what it says), [`credentials`]
+//! (found, or taken off), [`body`] and [`memory`] (held whole, within bounds), [`client_request`] (as attempts see it),
+//! [`scope`] (core, snapshot and plan of a request), and [`outbound`] (the request to one provider), which is made of
+//! [`uri`], [`headers`], [`name_filter`] and [`presentation`].
 //! [`prepared`] is what a core computes once for each generation; [`request_id`] numbers requests. Refuses to choose a
 //! provider (`decide` does) and to send anything.
 
-mod arrival;
 pub(crate) mod body;
 pub(crate) mod client_request;
 mod credentials;
-pub(crate) mod head;
 pub(crate) mod headers;
 pub(crate) mod memory;
 mod name_filter;
@@ -21,7 +19,7 @@ pub(crate) mod pipeline;
 pub(crate) mod prepared;
 pub(crate) mod presentation;
 mod progress;
-mod read;
+pub(crate) mod read;
 pub(crate) mod request_id;
 pub(crate) mod scope;
 pub(crate) mod uri;

@@ -11,7 +11,7 @@ use super::client_request::ClientRequest;
 use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::wire::body::rewrite;
 
 /// The request for a provider, with this key of Serin's; `None` once its body was given away. `trusted`: the client's
@@ -22,12 +22,12 @@ pub(crate) fn build(
     to: &PreparedProvider,
     key: Option<&Key>,
     trusted: bool,
-) -> Result<Option<Request<RequestBody>>, Problem> {
-    let parts = client_request.parts;
+) -> Result<Option<Request<RequestBody>>, ProxyError> {
+    let (request, parts) = (client_request.request, &client_request.request.parts);
     let known_as = client_request.model().map(|model| (model, to.provider.models.get(model)));
     let model = known_as.map(|(model, known_as)| known_as.map_or(model, String::as_str));
-    let Some(uri) = to.uri(&parts.uri, client_request.below(), trusted, key, model) else {
-        return Err(Problem::Unusable {
+    let Some(uri) = to.uri(&parts.uri, request.below(), trusted, key, model) else {
+        return Err(ProxyError::Unusable {
             provider: to.provider.name.clone(),
             reason: "its base_url and this request's path make no URI together".to_owned(),
         });
@@ -49,15 +49,15 @@ pub(crate) fn build(
         key,
         trusted,
         private: &prepared.private,
-        upgrade: client_request.request_head.upgrade,
-        connection: client_request.request_head.connection,
-        plain_answer: client_request.streaming && client_request.dialect.generates(),
+        upgrade: request.upgrade,
+        connection: request.connection,
+        plain_answer: client_request.streaming && request.dialect.generates(),
         new_length: length,
     };
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = uri;
-    *request.version_mut() = parts.version;
-    *request.headers_mut() = headers::outbound(&parts.headers, rules);
-    Ok(Some(request))
+    let mut outbound = Request::new(body);
+    *outbound.method_mut() = parts.method.clone();
+    *outbound.uri_mut() = uri;
+    *outbound.version_mut() = parts.version;
+    *outbound.headers_mut() = headers::outbound(&parts.headers, rules);
+    Ok(Some(outbound))
 }

@@ -8,15 +8,15 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use http::{HeaderName, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
-use super::arrival::{Arrival, accept};
+use super::client_request::ClientRequest;
 use super::progress::Progress;
-use super::read::read_facts;
+use super::read::ReadRequest;
 use crate::proxy::attempt::failover::{Failover, FailoverResult};
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::downstream::client_connection::ClientConnection;
-use crate::proxy::response::error::Problem;
+use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::reply::{Reply, ReplyBody};
 use crate::proxy::response::respond::{announce_close, relay};
 
@@ -25,42 +25,47 @@ const X_SERIN_REQUEST_ID: HeaderName = HeaderName::from_static("x-serin-request-
 /// Answers one request.
 pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Incoming>) -> Response<Reply> {
     let core = &connection.core;
-    let arrival = accept(&connection, &request); // 1. accept
+    let open_request = OpenRequest::new(&connection); // 1. accept
     let in_use = core.in_use(); // 2. take the snapshot
-    let progress = Progress::new(core, &in_use, &request, &arrival);
+    let progress = Progress::begin(core, &in_use, &request);
     let answer = core
         .unless_cut(pin!(async {
-            let request = read_facts(&connection, &in_use, request, &arrival, &progress).await?; // 3. read the facts
+            let (parts, body) = request.into_parts(); // 3. read the facts
+            let known = (progress.id, body.is_end_stream());
+            let mut request = ReadRequest::admit(&connection, &in_use, parts, progress.rare_headers, known)?;
+            if request.read_body(&connection, &in_use, body).await? {
+                progress.body_was_read();
+            }
             loop {
                 let in_use = core.in_use(); // Time has passed since the last look.
                 let peek = request.peek(&in_use)?;
                 let plan = request.plan(core, &in_use, peek.as_ref())?; // 4. admit and plan
-                let client_request = request.client_request(peek.as_ref());
+                let client_request = ClientRequest::of(&request, peek.as_ref());
                 let mut failover =
-                    Failover::begin(core, &in_use, plan, &client_request, (arrival.at, progress.planned()));
+                    Failover::begin(core, &in_use, plan, &client_request, (progress.arrived, progress.planned()));
                 let candidate = failover.begin_attempt(); // 5. attempt
                 let result = failover.send(candidate).await; // 6. upstream
                 match failover.conclude(result).await? {
-                    FailoverResult::Answer(answer) => return Ok::<_, Problem>((answer, request.take_upgrade())),
+                    FailoverResult::Answer(answer) => return Ok::<_, ProxyError>((answer, request.take_upgrade())),
                     FailoverResult::Replan(earlier) => progress.plan_anew(earlier),
                 }
             }
         }))
         .await
-        .unwrap_or(Err(Problem::Stopping));
+        .unwrap_or(Err(ProxyError::Stopping));
     let response = answer.and_then(|(answer, upgrade)| relay(&connection, answer, upgrade)); // 7. relay
-    finish(core, &in_use, arrival, progress, response) // 8. finish, when the response's body is dropped
+    finish(core, &in_use, open_request, progress, response) // 8. finish, when the response's body is dropped
 }
 
 /// Completes the response, and ties the end of the request to the end of its body.
 fn finish(
     core: &Core,
     in_use: &InUse,
-    arrival: Arrival,
+    open_request: OpenRequest,
     progress: Progress<'_>,
-    response: Result<Response<ReplyBody>, Problem>,
+    response: Result<Response<ReplyBody>, ProxyError>,
 ) -> Response<Reply> {
-    let Arrival { open_request, id, version, .. } = arrival;
+    let (id, version) = (progress.id, progress.version);
     let mut response = response.unwrap_or_else(|problem| {
         let unread = progress.is_unread();
         let mut response = progress.reject(&problem);

@@ -1,27 +1,36 @@
 //! How far a request has come, for the case that Serin has to answer it.
 //!
 //! Kept beside the stops of the [pipeline](super::pipeline), since it is needed when one of them fails or is cut:
-//! whether the client is still sending, whether the request has an account that records it, and in which form its
-//! client understands an error. Invariant: a request without an account that is rejected is recorded here.
+//! the request's id and time, whether the client is still sending, whether the request has an account that records it,
+//! and in which form its client understands an error. Invariant: a request without an account that is rejected is
+//! recorded here.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 
-use super::arrival::Arrival;
+use super::headers::RareHeaders;
+use super::request_id::RequestId;
+use crate::clock;
 use crate::proxy::attempt::earlier_plans::EarlierPlans;
 use crate::proxy::attempt::sinks;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::access::Unplanned;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::problem::{self, ErrorShape};
 use crate::proxy::response::reply::ReplyBody;
 
 /// How far a request has come.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
+    pub(super) id: RequestId,
+    /// When the request arrived.
+    pub(super) arrived: Instant,
+    pub(super) version: Version,
+    pub(super) rare_headers: RareHeaders,
     /// Whether some of its body was not read.
     unread: Cell<bool>,
     /// Whether it has an account.
@@ -34,19 +43,20 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(
-        core: &'a Rc<Core>,
-        in_use: &InUse,
-        request: &Request<Incoming>,
-        arrival: &Arrival,
-    ) -> Progress<'a> {
-        let mount = &in_use.snapshot.policy.mount;
+    /// A request that was accepted: it has an id and a time from here on.
+    pub(super) fn begin(core: &'a Rc<Core>, in_use: &InUse, request: &Request<Incoming>) -> Progress<'a> {
+        let (id, arrived) = (core.request_ids.next(), clock::instant());
+        let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
         Progress {
+            id,
+            arrived,
+            version: request.version(),
+            rare_headers,
             unread: Cell::new(!request.body().is_end_stream()),
             planned: Cell::new(false),
             earlier: RefCell::default(),
-            unplanned: Unplanned::of(core, in_use, request, (arrival.id, arrival.at)),
-            error_shape: ErrorShape::of(mount, request.uri().path(), arrival.rare_headers.grpc),
+            unplanned: Unplanned::of(core, in_use, request, (id, arrived)),
+            error_shape: ErrorShape::of(mount, request.uri().path(), rare_headers.grpc),
         }
     }
 
@@ -77,7 +87,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    pub(super) fn reject(self, problem: &Problem) -> Response<ReplyBody> {
+    pub(super) fn reject(self, problem: &ProxyError) -> Response<ReplyBody> {
         let response = problem::answer(problem, self.error_shape).map(ReplyBody::Own);
         if !self.planned.get() {
             let earlier = self.earlier.take();

@@ -1,87 +1,189 @@
 //! Reads a request: its head, and its body where the split or a provider needs it.
 //!
-//! Makes the [`ReadRequest`] from which the request is planned, as often as that is necessary, and from which its
-//! attempts are made. Refuses to plan. Invariant: a request that may not pass is rejected before a byte of its body is
-//! read.
+//! Owns which requests may pass, and what is read of them: path, framing, the client's key, a held body. One value for
+//! all of that, filled in place, by which the request is planned as often as that is necessary. Attempts are made from
+//! a [view of it](super::client_request). A browser's preflight passes without a key of `clients`, since no key of
+//! Serin's goes with it. Invariants: a request that may not pass is rejected before a byte of its body is read; and
+//! nothing of it is changed but one thing: a key that was meant for Serin is taken off.
 
 use std::cell::RefCell;
 
-use http::{Method, Request, request};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{Method, Version, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use super::arrival::Arrival;
-use super::client_request::ClientRequest;
-use super::head::{self, RequestHead};
-use super::memory::HeldBody;
-use super::progress::Progress;
-use crate::decide::route::Plan;
+use super::headers::{self, RareHeaders};
+use super::memory::{self, HeldBody, WholeBody};
+use super::request_id::RequestId;
+use super::uri;
+use crate::decide::guard::sources::SourceGroup;
+use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
-use crate::proxy::response::error::Problem;
-use crate::wire::body::Peek;
+use crate::proxy::response::error::{ProxyError, shown};
+use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::dialect::Dialect;
+use crate::wire::segments;
 
-/// A request that was read: it owns what a [`ClientRequest`] borrows, over all plans.
+/// A request that may pass.
 #[derive(Debug)]
-pub(super) struct ReadRequest {
-    head: RequestHead,
-    parts: request::Parts,
-    held: HeldBody,
-    dialect: Dialect,
-    /// The client's side of the connection, where it asks for an upgrade.
-    upgrade: RefCell<Option<OnUpgrade>>,
-}
-
-/// Reads the facts by which a request is planned.
-pub(super) async fn read_facts(
-    connection: &ClientConnection,
-    in_use: &InUse,
-    request: Request<Incoming>,
-    arrival: &Arrival,
-    progress: &Progress<'_>,
-) -> Result<ReadRequest, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let known = (arrival.id, body.is_end_stream());
-    let head = RequestHead::admit(connection, in_use, &mut parts, arrival.rare_headers, known)?;
-    let held = head.hold(connection, in_use, &parts, body).await?;
-    if held.whole.is_some() {
-        progress.body_was_read();
-    }
-    if !progress.is_unread() {
-        connection.activity.request_is_whole(parts.version);
-    }
-    let upgrade = RefCell::new(head.client_side(&mut parts));
-    let generates = parts.method == Method::POST || head.upgrade;
-    let dialect = if generates { Dialect::of(head.below(&parts.uri)) } else { Dialect::Plain };
-    Ok(ReadRequest { head, parts, held, dialect, upgrade })
+pub(crate) struct ReadRequest {
+    pub(crate) id: RequestId,
+    pub(crate) parts: request::Parts,
+    /// Where the part of the path below the mount begins.
+    below_at: usize,
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+    /// Whether there is a `Connection` header.
+    pub(super) connection: bool,
+    pub(crate) grpc: bool,
+    /// Whether it has no key of `clients`, so that nothing of Serin's goes with it: no key, no header, no query.
+    pub(crate) unauthenticated: bool,
+    /// Its source for the guard: a client by its key, else the address of the connection.
+    source: SourceGroup,
+    /// The API that it uses.
+    pub(crate) dialect: Dialect,
+    pub(super) held: HeldBody,
+    /// The client's side of the connection, where it asks to leave HTTP.
+    client_side: RefCell<Option<OnUpgrade>>,
 }
 
 impl ReadRequest {
-    /// The fields of its body that this version of the file needs.
-    pub(super) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
-        head::peek(self.held.whole.as_ref(), in_use)
+    /// Reads the head, and rejects requests that may not pass. `bodiless`: nothing follows the head.
+    pub(super) fn admit(
+        connection: &ClientConnection,
+        in_use: &InUse,
+        mut parts: request::Parts,
+        rare_headers: RareHeaders,
+        (id, bodiless): (RequestId, bool),
+    ) -> Result<ReadRequest, ProxyError> {
+        let policy = &in_use.snapshot.policy;
+        if parts.method == Method::CONNECT {
+            return Err(ProxyError::Connect);
+        }
+        if parts.method == Method::TRACE {
+            return Err(ProxyError::Trace);
+        }
+        let hosts = rare_headers.hosts;
+        if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+            return Err(ProxyError::Host(hosts));
+        }
+        let path = parts.uri.path();
+        if segments::has_dots(path) {
+            return Err(ProxyError::Dots(shown(path)));
+        }
+        let Some(below) = uri::below(path, &policy.mount) else {
+            return Err(ProxyError::OutsideMount { path: shown(path), mount: policy.mount.clone() });
+        };
+        let below_at = path.len() - below.len();
+        if rare_headers.coded
+            && let Some(coding) = headers::unknown_coding(&parts.headers)
+        {
+            return Err(ProxyError::TransferEncoding(coding));
+        }
+        let upgrade = rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers);
+        let generates = parts.method == Method::POST || upgrade;
+        let dialect = if generates { Dialect::of(below) } else { Dialect::Plain };
+        let (mut source, mut unauthenticated) = (&connection.source, false);
+        if !policy.clients.is_empty() {
+            match in_use.prepared.key_places.take(&policy.clients, &mut parts) {
+                Some(client) => source = &in_use.prepared.clients[client],
+                None => unauthenticated = true,
+            }
+        }
+        if unauthenticated && (upgrade || !bodiless || !is_preflight(&parts)) {
+            return Err(ProxyError::Unauthorized);
+        }
+        Ok(ReadRequest {
+            id,
+            below_at,
+            upgrade,
+            connection: rare_headers.connection,
+            grpc: rare_headers.grpc,
+            unauthenticated,
+            source: source.group,
+            dialect,
+            held: HeldBody::default(),
+            client_side: RefCell::new(if upgrade { parts.extensions.remove() } else { None }),
+            parts,
+        })
+    }
+
+    /// The path below the mount.
+    pub(crate) fn below(&self) -> &str {
+        self.parts.uri.path().get(self.below_at..).unwrap_or_default()
+    }
+
+    /// Reads the body, where it has to be known before the request can go anywhere. Returns whether the request has
+    /// come whole.
+    pub(super) async fn read_body(
+        &mut self,
+        connection: &ClientConnection,
+        in_use: &InUse,
+        body: Incoming,
+    ) -> Result<bool, ProxyError> {
+        let bodiless = body.is_end_stream();
+        if self.upgrade || !in_use.prepared.reads_body(self.below()) {
+            self.held = HeldBody::passing(body);
+        } else {
+            let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
+            connection.activity.awaits_body(true);
+            let held = memory::hold(&core.replay, limits, headers, body, &connection.wake_filter).await;
+            connection.activity.awaits_body(false);
+            self.held = held?;
+        }
+        let is_whole = bodiless || self.held.whole.is_some();
+        if is_whole {
+            connection.activity.request_is_whole(self.parts.version);
+        }
+        Ok(is_whole)
+    }
+
+    /// The fields of its body that this version of the file needs. A body that cannot be read has none, and the
+    /// provider may refuse it.
+    pub(super) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, ProxyError> {
+        let Some(WholeBody { bytes, boundary }) = &self.held.whole else { return Ok(None) };
+        let wanted = &in_use.prepared.wanted;
+        let peek = match boundary {
+            None => body::peek(bytes, wanted),
+            Some(boundary) => body::peek_form(bytes, boundary, wanted),
+        };
+        match peek {
+            Ok(peek) => Ok(Some(peek)),
+            Err(problem @ PeekError::Duplicate { .. }) => Err(ProxyError::DuplicateKey(problem)),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Where it goes by what is in force now.
-    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, Problem> {
-        self.head.plan(core, in_use, &self.parts, (&self.held, peek))
-    }
-
-    /// What its attempts are made from.
-    pub(super) fn client_request<'a>(&'a self, peek: Option<&'a Peek<'a>>) -> ClientRequest<'a> {
-        ClientRequest {
-            request_head: self.head,
-            parts: &self.parts,
-            read: self.held.whole.as_ref().map(|whole| &whole.bytes).zip(peek),
-            body: &self.held.body,
-            streaming: head::asks_for_stream(peek, &self.parts.headers),
-            dialect: self.dialect,
-        }
+    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
+        let snapshot = &in_use.snapshot;
+        let facts = Facts {
+            purpose: Purpose::of(&self.parts.method, self.upgrade),
+            path: self.below(),
+            query: self.parts.uri.query(),
+            headers: &self.parts.headers,
+            body: peek,
+            bytes: self.held.whole.as_ref().map(|whole| &*whole.bytes),
+        };
+        let in_force = |id| {
+            let rollout = snapshot.in_force(id);
+            RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
+        };
+        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(ProxyError::Unmatched)?;
+        let plan = Plan { source: self.source, ..plan };
+        Ok(if self.held.unheld { plan.back_on_stable(&snapshot.policy, RouteReason::Unheld) } else { plan })
     }
 
     /// Takes the client's side of the connection.
     pub(super) fn take_upgrade(&self) -> Option<OnUpgrade> {
-        self.upgrade.take()
+        self.client_side.take()
     }
+}
+
+/// Whether it is a browser's preflight request, which has no credentials whatever the page sends later.
+fn is_preflight(parts: &request::Parts) -> bool {
+    let has = |name| parts.headers.contains_key(name);
+    parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -15,7 +15,7 @@ use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::guard_report::GuardSink;
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::state::counters::Series;
 use crate::state::pause_masks::Attribution;
 use crate::state::snapshot::RolloutInForce;
@@ -127,7 +127,7 @@ impl Scope {
     }
 
     /// Why there is no answer, for the client.
-    pub(crate) fn problem(&self, id: ProviderId, ending: Ending, detail: String) -> Problem {
-        Problem::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail }
+    pub(crate) fn problem(&self, id: ProviderId, ending: Ending, detail: String) -> ProxyError {
+        ProxyError::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail }
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode, Uri};
 
-use super::error::Problem;
+use super::error::ProxyError;
 use super::problem;
 use crate::clock;
 use crate::decide::outcome::Outcome;
@@ -53,17 +53,17 @@ impl PendingEntry {
         if !is_chosen(asked, core) {
             return None;
         }
-        let (request_head, parts) = (&client_request.request_head, client_request.parts);
+        let request = client_request.request;
         let line = RequestLine {
             model: client_request.model().map(|model| printable_start(model, LONGEST)),
             stream: client_request.streaming,
-            ..begun(request_head.id, &parts.method, &parts.uri)
+            ..begun(request.id, &request.parts.method, &request.parts.uri)
         };
-        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request_head.grpc, line }))
+        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request.grpc, line }))
     }
 
     /// The client gets a response of Serin's own.
-    pub(crate) fn answered_by_serin(&mut self, problem: &Problem) {
+    pub(crate) fn answered_by_serin(&mut self, problem: &ProxyError) {
         self.line.status = Some(problem::status(problem, self.grpc).as_u16());
         self.line.error = Some(problem.label());
     }
@@ -87,8 +87,8 @@ impl PendingEntry {
 /// A defect has one status, whatever the client's API.
 fn note_defect(line: &mut RequestLine) {
     if line.status.is_none() {
-        line.status = Some(problem::status(&Problem::Defect, false).as_u16());
-        line.error = Some(Problem::Defect.label());
+        line.status = Some(problem::status(&ProxyError::Defect, false).as_u16());
+        line.error = Some(ProxyError::Defect.label());
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> Unplanned<'a> {
     }
 
     /// Serin answers it, after these attempts by plans that no longer stand.
-    pub(crate) fn rejected(mut self, status: StatusCode, problem: &Problem, earlier: &EarlierPlans) {
+    pub(crate) fn rejected(mut self, status: StatusCode, problem: &ProxyError, earlier: &EarlierPlans) {
         self.written = true;
         let (status, error) = (Some(status.as_u16()), Some(problem.label()));
         self.offer(RequestLine { status, error, attempts: attempt_lines(earlier.plans()), ..self.line() });

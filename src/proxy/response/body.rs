@@ -71,7 +71,7 @@ pub(crate) struct BodyClocks {
 
 /// A response's body. After a `101` it is empty, and holds the connection's place in the queue until it is dropped.
 #[derive(Debug)]
-pub(crate) struct AnswerBody {
+pub(crate) struct ProviderBody {
     incoming: Incoming,
     source: ResponseSource,
     clocks: BodyClocks,
@@ -84,23 +84,23 @@ pub(crate) struct AnswerBody {
 enum RunningClock {
     /// To the first piece.
     First,
-    /// To the first output, which is reported by [`AnswerBody::output_seen`].
+    /// To the first output, which is reported by [`ProviderBody::output_seen`].
     Output,
     /// Between two pieces.
     Between,
 }
 
-impl AnswerBody {
+impl ProviderBody {
     /// `source` is what the response came by.
-    pub(crate) fn new(incoming: Incoming, source: ResponseSource, clocks: BodyClocks, upgraded: bool) -> AnswerBody {
-        let mut body = AnswerBody { incoming, source, clocks, clock: RunningClock::First, upgraded };
+    pub(crate) fn new(incoming: Incoming, source: ResponseSource, clocks: BodyClocks, upgraded: bool) -> ProviderBody {
+        let mut body = ProviderBody { incoming, source, clocks, clock: RunningClock::First, upgraded };
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
     }
 
-    /// Makes the limit for the first output hold until [`AnswerBody::output_seen`], however many pieces come before.
+    /// Makes the limit for the first output hold until [`ProviderBody::output_seen`], however many pieces come before.
     pub(super) fn await_output(&mut self) {
         if self.clock == RunningClock::First {
             self.clock = RunningClock::Output;
@@ -124,14 +124,14 @@ impl AnswerBody {
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ProviderBody {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
         match body.source.take(&mut body.incoming, cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 if body.clock == RunningClock::First {
                     body.clock = RunningClock::Between;
                 }
@@ -143,7 +143,8 @@ impl Body for AnswerBody {
                 if body.incoming.is_end_stream() {
                     body.finish();
                 }
-                Poll::Ready(Some(Ok(headers::passing_frame(frame, false))))
+                headers::strip_frame(&mut frame, false);
+                Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
                 body.finish();

@@ -7,7 +7,7 @@
 mod clock;
 mod conclude;
 mod hold;
-mod look;
+mod response_facts;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,15 +18,15 @@ use http_body::Body as _;
 
 use super::buffered_response::BufferedResponse;
 use super::declared::{self, DeclaredKind};
-use super::observe::{Observer, ReadAs};
+use super::observe::{ReadAs, ResponseObserver};
 use crate::decide::outcome::BodyEnd;
 use crate::wire::coding;
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 use clock::{Clock, Expired, WaitsFor};
 use conclude::malformed;
-use hold::{Hold, MOST_JSON, MOST_PREAMBLE};
-use look::{Form, Look, Seen};
+use hold::{HoldUntil, MOST_JSON, MOST_PREAMBLE};
+use response_facts::{BufferingEnd, Form, ResponseFacts};
 
 pub(crate) use hold::BufferRules;
 
@@ -45,7 +45,7 @@ pub(crate) async fn buffer(
     let generated = status.is_success() && read_as.dialect.generates();
     let embedded = status.is_success() && read_as.dialect == Dialect::Embeddings && kind == DeclaredKind::Json;
     let observed = (generated || embedded) && encoded.is_none_or(coding::is_read);
-    let form = if observed { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &rules)) };
+    let form = if observed { Form::Unseen } else { Form::Label(HoldUntil::by_label(status, kind, announced, &rules)) };
     // A redirect is followed only by clients of stable.
     let redirect = (read_as.dialect != Dialect::Plain && status.is_redirection()).then_some(Shape::Redirect);
     // What cannot be read is known by its content type alone.
@@ -53,7 +53,8 @@ pub(crate) async fn buffer(
         if generated && !observed && read_as.strict { declared::page(&buffered_response.head.headers) } else { None }
     };
     if let Some(shape) = redirect.or_else(page) {
-        buffered_response.observer = Observer::malformed(read_as, status, &buffered_response.head.headers, shape);
+        buffered_response.observer =
+            ResponseObserver::malformed(read_as, status, &buffered_response.head.headers, shape);
         if read_as.strict {
             buffered_response.ending = Some(malformed(status, shape));
             buffered_response.rest = None;
@@ -65,10 +66,10 @@ pub(crate) async fn buffer(
         body.await_output();
     }
     match form {
-        Form::Label(Hold::Nothing) => return buffered_response,
+        Form::Label(HoldUntil::Nothing) => return buffered_response,
         // Nothing would be held whatever it is.
         Form::Unseen if !rules.recoverable && kind != DeclaredKind::Json => {
-            buffered_response.observer = Observer::of(read_as, status, &buffered_response.head.headers);
+            buffered_response.observer = ResponseObserver::of(read_as, status, &buffered_response.head.headers);
             return buffered_response;
         }
         _ => {}
@@ -76,7 +77,7 @@ pub(crate) async fn buffer(
     // An answer that is read whole has its output at its end; any other that cannot be read has it with its first
     // piece.
     let blind = matches!(form, Form::Label(_)) && !(kind == DeclaredKind::Json && read_as.dialect != Dialect::Plain);
-    let mut look = Look { form, kind, announced, plain };
+    let mut look = ResponseFacts { form, kind, announced, plain };
     let mut clock = Clock::new(rules.hold, rules.deadline);
     let mut came = |seen: bool| {
         if seen || blind {
@@ -91,31 +92,31 @@ pub(crate) async fn buffer(
 impl BufferedResponse {
     fn poll(
         &mut self,
-        look: &mut Look,
+        look: &mut ResponseFacts,
         rules: &BufferRules,
         clock: &mut Clock,
         came: &mut impl FnMut(bool),
         context: &mut Context<'_>,
-    ) -> Poll<Seen> {
+    ) -> Poll<BufferingEnd> {
         loop {
-            let Some(body) = &mut self.rest else { return Poll::Ready(Seen::End(BodyEnd::Complete)) };
+            let Some(body) = &mut self.rest else { return Poll::Ready(BufferingEnd::End(BodyEnd::Complete)) };
             let frame = match Pin::new(&mut *body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
                     let end = error.end();
                     self.rest = None;
                     self.broke = Some(error);
-                    return Poll::Ready(Seen::End(end));
+                    return Poll::Ready(BufferingEnd::End(end));
                 }
                 Poll::Ready(None) => {
                     self.rest = None;
-                    return Poll::Ready(Seen::End(BodyEnd::Complete));
+                    return Poll::Ready(BufferingEnd::End(BodyEnd::Complete));
                 }
                 Poll::Pending => {
                     let waits = self.waits(look, rules);
                     return clock.poll(waits, context).map(|expired| match expired {
-                        Expired::Commit => Seen::Enough,
-                        Expired::GiveUp => Seen::End(BodyEnd::NoOutput),
+                        Expired::Commit => BufferingEnd::Enough,
+                        Expired::GiveUp => BufferingEnd::End(BodyEnd::NoOutput),
                     });
                 }
             };
@@ -125,28 +126,28 @@ impl BufferedResponse {
                 Err(frame) => {
                     self.pieces.trailers = frame.into_trailers().ok().map(Box::new);
                     self.rest = None;
-                    return Poll::Ready(Seen::End(BodyEnd::Complete));
+                    return Poll::Ready(BufferingEnd::End(BodyEnd::Complete));
                 }
             };
             let fits = self.loan.extend(size_of::<Bytes>() + data.len(), rules.most.1);
             if !data.is_empty() {
                 self.look(&data, look, rules.read_as);
-                came(self.observer.as_deref().is_some_and(Observer::has_output));
+                came(self.observer.as_deref().is_some_and(ResponseObserver::has_output));
             }
             self.pieces.add(data);
             if last {
                 self.rest = None;
-                return Poll::Ready(Seen::End(BodyEnd::Complete));
+                return Poll::Ready(BufferingEnd::End(BodyEnd::Complete));
             }
             if !fits || self.is_enough(self.hold(look, rules)) {
                 self.note_length(look, rules.read_as);
-                return Poll::Ready(Seen::Enough);
+                return Poll::Ready(BufferingEnd::Enough);
             }
         }
     }
 
     /// Finds out what it is, and reads the events of a stream.
-    fn look(&mut self, data: &[u8], look: &mut Look, read_as: ReadAs) {
+    fn look(&mut self, data: &[u8], look: &mut ResponseFacts, read_as: ReadAs) {
         if self.observer.is_none() && look.form == Form::Unseen {
             if look.plain && data[0] == b'{' {
                 look.form = Form::Object;
@@ -155,7 +156,7 @@ impl BufferedResponse {
                 }
                 return;
             }
-            self.observer = Observer::of(read_as, self.head.status, &self.head.headers);
+            self.observer = ResponseObserver::of(read_as, self.head.status, &self.head.headers);
         }
         if let Some(observer) = &mut self.observer {
             self.unfinished = match observer.see(data) {
@@ -176,36 +177,40 @@ impl BufferedResponse {
     }
 
     /// Of an object that is too long to be held it matters only whether one was asked for.
-    fn note_length(&mut self, look: &Look, read_as: ReadAs) {
+    fn note_length(&mut self, look: &ResponseFacts, read_as: ReadAs) {
         if look.form == Form::Object && read_as.strict && read_as.stream == Some(true) {
-            self.observer = Observer::long(read_as, self.head.status, &self.head.headers);
+            self.observer = ResponseObserver::long(read_as, self.head.status, &self.head.headers);
         }
     }
 
-    fn hold(&self, look: &Look, rules: &BufferRules) -> Hold {
+    fn hold(&self, look: &ResponseFacts, rules: &BufferRules) -> HoldUntil {
         match (look.form, &self.observer) {
             (Form::Label(hold), _) => hold,
-            (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, rules),
-            (Form::Unseen, Some(observer)) if observer.is_unsure() && rules.recoverable => Hold::Beginning,
-            (Form::Unseen, Some(observer)) if !observer.is_object() => Hold::FirstByte,
-            _ => Hold::whole(MOST_JSON, look.announced, rules),
+            (Form::Unseen, Some(observer)) if observer.is_stream() => HoldUntil::of_stream(look.announced, rules),
+            (Form::Unseen, Some(observer)) if observer.is_unsure() && rules.recoverable => HoldUntil::Beginning,
+            (Form::Unseen, Some(observer)) if !observer.is_object() => HoldUntil::FirstByte,
+            _ => HoldUntil::whole(MOST_JSON, look.announced, rules),
         }
     }
 
-    fn is_enough(&self, hold: Hold) -> bool {
+    fn is_enough(&self, hold: HoldUntil) -> bool {
         let length = self.pieces.length();
         match hold {
-            Hold::Nothing => true,
-            Hold::FirstByte => length > 0,
-            Hold::Beginning => length >= MOST_PREAMBLE,
+            HoldUntil::Nothing => true,
+            HoldUntil::FirstByte => length > 0,
+            HoldUntil::Beginning => length >= MOST_PREAMBLE,
             // The connection may end long after the last event.
-            Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
-            Hold::Output => length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(Observer::is_settled),
+            HoldUntil::Whole(most) => {
+                length >= most || self.observer.as_deref().is_some_and(ResponseObserver::is_decided)
+            }
+            HoldUntil::Output => {
+                length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(ResponseObserver::is_settled)
+            }
         }
     }
 
     /// What is waited for while no piece comes.
-    fn waits(&self, look: &Look, rules: &BufferRules) -> WaitsFor {
+    fn waits(&self, look: &ResponseFacts, rules: &BufferRules) -> WaitsFor {
         if self.pieces.length() == 0 {
             return WaitsFor::FirstByte;
         }
@@ -215,10 +220,10 @@ impl BufferedResponse {
         match self.hold(look, rules) {
             // A stream that is assembled may begin late, and a provider that is asked in another's place is held
             // as long as a further candidate is left.
-            Hold::Beginning if rules.buffered || rules.read_as.strict => WaitsFor::End,
+            HoldUntil::Beginning if rules.buffered || rules.read_as.strict => WaitsFor::End,
             // Stable's white space keeps a connection open that others would close, so it is not held for long.
-            Hold::Beginning | Hold::Output => WaitsFor::Output,
-            Hold::Nothing | Hold::FirstByte | Hold::Whole(_) => WaitsFor::End,
+            HoldUntil::Beginning | HoldUntil::Output => WaitsFor::Output,
+            HoldUntil::Nothing | HoldUntil::FirstByte | HoldUntil::Whole(_) => WaitsFor::End,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use http::{Response, response};
 
-use super::body::{AnswerBody, BodyError};
-use super::observe::{Observer, Summary};
+use super::body::{BodyError, ProviderBody};
+use super::observe::{ResponseObserver, Summary};
 use super::pieces::Pieces;
 use crate::decide::outcome::Ending;
 use crate::proxy::request::memory::{CoreShare, Reservation};
@@ -23,11 +23,11 @@ pub(crate) struct BufferedResponse {
     /// What was seen of its body.
     pub(crate) pieces: Pieces,
     /// Its rest; `None` once it ended.
-    pub(crate) rest: Option<AnswerBody>,
+    pub(crate) rest: Option<ProviderBody>,
     /// Why there is no rest, where it broke off.
     pub(crate) broke: Option<BodyError>,
     /// What reads the rest.
-    pub(crate) observer: Option<Box<Observer>>,
+    pub(crate) observer: Option<Box<ResponseObserver>>,
     /// How the attempt ended; `None`: well so far, and the rest is to come.
     pub(crate) ending: Option<Ending>,
     /// What an error says.
@@ -45,7 +45,7 @@ pub(crate) struct BufferedResponse {
 impl BufferedResponse {
     /// Of which nothing was seen but its head.
     pub(crate) fn unseen(
-        response: Response<AnswerBody>,
+        response: Response<ProviderBody>,
         memory: &Rc<CoreShare>,
         recoverable: bool,
     ) -> Box<BufferedResponse> {

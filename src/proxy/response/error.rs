@@ -25,7 +25,7 @@ pub(crate) enum Side {
 
 /// A request that no provider's answer goes back for.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Problem {
+pub(crate) enum ProxyError {
     #[error("Serin is not a forward proxy: CONNECT is not supported; use Serin's address as the base URL instead")]
     Connect,
     /// TRACE, whose answer would show the provider's key to the client.
@@ -84,7 +84,7 @@ pub(crate) enum Problem {
         reason: String,
     },
     /// An attempt ended without an answer.
-    #[error("provider `{provider}`{} {}: {detail}; {}", on_arm(*.arm), what(*.ending), remedy(*.ending))]
+    #[error("provider `{provider}`{} {}: {detail}; {}", on_arm(*.arm), ending_text(*.ending), remedy(*.ending))]
     NoAnswer {
         provider: String,
         /// The arm that the split chose.
@@ -106,7 +106,7 @@ fn on_arm(arm: Option<Arm>) -> &'static str {
     }
 }
 
-const fn what(ending: Ending) -> &'static str {
+const fn ending_text(ending: Ending) -> &'static str {
     match ending {
         Ending::NoConnection => "was not reachable",
         Ending::HeadTimeout => "sent no response in time",
@@ -135,21 +135,21 @@ const fn remedy(ending: Ending) -> &'static str {
     }
 }
 
-impl Problem {
+impl ProxyError {
     /// What the client is answered with.
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Problem::Connect | Problem::Trace => StatusCode::METHOD_NOT_ALLOWED,
-            Problem::Paused(_) => StatusCode::REQUEST_TIMEOUT,
-            Problem::OutsideMount { .. } | Problem::Unmatched(_) => StatusCode::NOT_FOUND,
-            Problem::Unauthorized => StatusCode::UNAUTHORIZED,
-            Problem::Host(_)
-            | Problem::Dots(_)
-            | Problem::TransferEncoding(_)
-            | Problem::DuplicateKey(_)
-            | Problem::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Problem::Unusable { .. } | Problem::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Problem::NoAnswer { ending, .. } => match ending {
+            ProxyError::Connect | ProxyError::Trace => StatusCode::METHOD_NOT_ALLOWED,
+            ProxyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
+            ProxyError::OutsideMount { .. } | ProxyError::Unmatched(_) => StatusCode::NOT_FOUND,
+            ProxyError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProxyError::Host(_)
+            | ProxyError::Dots(_)
+            | ProxyError::TransferEncoding(_)
+            | ProxyError::DuplicateKey(_)
+            | ProxyError::BrokenBody(_) => StatusCode::BAD_REQUEST,
+            ProxyError::Unusable { .. } | ProxyError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            ProxyError::NoAnswer { ending, .. } => match ending {
                 Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
                     StatusCode::GATEWAY_TIMEOUT
                 }
@@ -157,26 +157,26 @@ impl Problem {
                 Ending::ClientLeft => StatusCode::BAD_REQUEST,
                 Ending::NoConnection | Ending::NoHead | Ending::Answered { .. } => StatusCode::BAD_GATEWAY,
             },
-            Problem::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+            ProxyError::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The value of `x-serin-error`: stable, of a bounded number.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
-            Problem::Connect | Problem::Trace => "method",
-            Problem::Host(_) => "host",
-            Problem::Paused(_) => "body_time",
-            Problem::Stopping => "stopping",
-            Problem::OutsideMount { .. } => "outside_mount",
-            Problem::Dots(_) => "dot_segments",
-            Problem::Unmatched(_) => "unmatched",
-            Problem::Unauthorized => "unauthorized",
-            Problem::TransferEncoding(_) => "framing",
-            Problem::DuplicateKey(_) => "duplicate_key",
-            Problem::BrokenBody(_) => "body",
-            Problem::Unusable { .. } => "unusable",
-            Problem::NoAnswer { ending, .. } => match ending {
+            ProxyError::Connect | ProxyError::Trace => "method",
+            ProxyError::Host(_) => "host",
+            ProxyError::Paused(_) => "body_time",
+            ProxyError::Stopping => "stopping",
+            ProxyError::OutsideMount { .. } => "outside_mount",
+            ProxyError::Dots(_) => "dot_segments",
+            ProxyError::Unmatched(_) => "unmatched",
+            ProxyError::Unauthorized => "unauthorized",
+            ProxyError::TransferEncoding(_) => "framing",
+            ProxyError::DuplicateKey(_) => "duplicate_key",
+            ProxyError::BrokenBody(_) => "body",
+            ProxyError::Unusable { .. } => "unusable",
+            ProxyError::NoAnswer { ending, .. } => match ending {
                 Ending::NoConnection => "connect",
                 Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput, .. } => "timeout",
                 Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
@@ -186,37 +186,37 @@ impl Problem {
                 Ending::ClientLeft => "body",
                 Ending::NoHead => "reset",
             },
-            Problem::Defect => "defect",
+            ProxyError::Defect => "defect",
         }
     }
 
     /// Whose side it lies on.
     pub(crate) const fn side(&self) -> Side {
         match self {
-            Problem::Connect
-            | Problem::Trace
-            | Problem::Host(_)
-            | Problem::Paused(_)
-            | Problem::OutsideMount { .. }
-            | Problem::Dots(_)
-            | Problem::Unauthorized
-            | Problem::TransferEncoding(_)
-            | Problem::DuplicateKey(_)
-            | Problem::BrokenBody(_)
-            | Problem::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
-            Problem::NoAnswer { ending: Ending::CutBySerin, .. }
-            | Problem::Unmatched(_)
-            | Problem::Unusable { .. }
-            | Problem::Stopping
-            | Problem::Defect => Side::Serin,
-            Problem::NoAnswer { .. } => Side::Provider,
+            ProxyError::Connect
+            | ProxyError::Trace
+            | ProxyError::Host(_)
+            | ProxyError::Paused(_)
+            | ProxyError::OutsideMount { .. }
+            | ProxyError::Dots(_)
+            | ProxyError::Unauthorized
+            | ProxyError::TransferEncoding(_)
+            | ProxyError::DuplicateKey(_)
+            | ProxyError::BrokenBody(_)
+            | ProxyError::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
+            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. }
+            | ProxyError::Unmatched(_)
+            | ProxyError::Unusable { .. }
+            | ProxyError::Stopping
+            | ProxyError::Defect => Side::Serin,
+            ProxyError::NoAnswer { .. } => Side::Provider,
         }
     }
 
     /// Seconds after which a client may well try again.
     pub(crate) const fn retry_after(&self) -> Option<u8> {
         match self {
-            Problem::NoAnswer { ending: Ending::CutBySerin, .. } | Problem::Stopping => Some(1),
+            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping => Some(1),
             _ => None,
         }
     }

@@ -55,13 +55,13 @@ pub(crate) struct Summary {
 
 /// Reads one answer that goes out as it comes, or of which it does not show at once what it is.
 #[derive(Debug)]
-pub(crate) struct Observer {
+pub(crate) struct ResponseObserver {
     read_as: ReadAs,
     label: DeclaredKind,
     status: StatusCode,
     /// The header that says more of a malformed answer.
     detail: Option<HeaderValue>,
-    reading: Reading,
+    reading: DetectedForm,
     /// What reads it if it is a stream.
     reader: StreamReader,
     /// Where it is encoded: its bytes as they are read.
@@ -74,7 +74,7 @@ pub(crate) struct Observer {
 
 /// What the answer was found to be.
 #[derive(Debug)]
-enum Reading {
+enum DetectedForm {
     /// Not known yet.
     Unsure(Sniffer),
     Events,
@@ -88,21 +88,21 @@ enum Reading {
     Malformed(Shape),
 }
 
-impl Observer {
+impl ResponseObserver {
     /// For the answer of this head; `None`: its coding cannot be undone.
-    pub(crate) fn of(read_as: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
+    pub(crate) fn of(read_as: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<ResponseObserver>> {
         let decoder = match coding(headers) {
             None => None,
             Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),
         };
         let reader = StreamReader::new(read_as.dialect, read_as.done);
         let open_ended = decoder.is_none() && !headers.contains_key(CONTENT_LENGTH);
-        Some(Box::new(Observer {
+        Some(Box::new(ResponseObserver {
             read_as,
             label: DeclaredKind::of(headers),
             status,
             detail: headers.get(CONTENT_TYPE).cloned(),
-            reading: Reading::Unsure(Sniffer::default()),
+            reading: DetectedForm::Unsure(Sniffer::default()),
             reader: if read_as.thorough { reader.thorough() } else { reader },
             decoder,
             open_ended,
@@ -116,28 +116,28 @@ impl Observer {
         status: StatusCode,
         headers: &HeaderMap,
         shape: Shape,
-    ) -> Option<Box<Observer>> {
-        let mut observer = Observer::of(read_as, status, headers)?;
-        observer.reading = Reading::Malformed(shape);
+    ) -> Option<Box<ResponseObserver>> {
+        let mut observer = ResponseObserver::of(read_as, status, headers)?;
+        observer.reading = DetectedForm::Malformed(shape);
         observer.detail = cause::detail(shape, headers).cloned();
         Some(observer)
     }
 
     /// For one JSON object that is too long to be held.
-    pub(crate) fn long(read_as: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
-        let mut observer = Observer::of(read_as, status, headers)?;
-        observer.reading = Reading::Object { body: Vec::new(), long: true };
+    pub(crate) fn long(read_as: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<ResponseObserver>> {
+        let mut observer = ResponseObserver::of(read_as, status, headers)?;
+        observer.reading = DetectedForm::Object { body: Vec::new(), long: true };
         Some(observer)
     }
 
     /// For a stream that was held whole.
-    pub(super) fn of_stream(read_as: ReadAs, status: StatusCode) -> Observer {
-        Observer {
+    pub(super) fn of_stream(read_as: ReadAs, status: StatusCode) -> ResponseObserver {
+        ResponseObserver {
             read_as,
             label: DeclaredKind::Events,
             status,
             detail: None,
-            reading: Reading::Events,
+            reading: DetectedForm::Events,
             reader: StreamReader::new(read_as.dialect, read_as.done),
             decoder: None,
             open_ended: false,
@@ -161,8 +161,8 @@ impl Observer {
 
     fn read(&mut self, piece: &[u8]) -> usize {
         match &mut self.reading {
-            Reading::Events => self.reader.read(piece),
-            Reading::Unsure(sniffer) => {
+            DetectedForm::Events => self.reader.read(piece),
+            DetectedForm::Unsure(sniffer) => {
                 let opening = sniffer.see(piece);
                 let blank = sniffer.is_blank();
                 match opening {
@@ -177,7 +177,7 @@ impl Observer {
                     }
                 }
             }
-            Reading::Object { body, long } => {
+            DetectedForm::Object { body, long } => {
                 if body.len() + piece.len() > MOST_UNHELD {
                     (*body, *long) = (Vec::new(), true);
                 }
@@ -186,49 +186,49 @@ impl Observer {
                 }
                 piece.len()
             }
-            Reading::Malformed(_) => piece.len(),
+            DetectedForm::Malformed(_) => piece.len(),
         }
     }
 
     fn settle(&mut self, opening: Opening) {
         self.reading = match opening {
-            Opening::Events => Reading::Events,
-            Opening::Object => Reading::Object { body: Vec::new(), long: false },
+            Opening::Events => DetectedForm::Events,
+            Opening::Object => DetectedForm::Object { body: Vec::new(), long: false },
             // A field that is not known may stand first.
-            Opening::Other(Shape::Text) if self.label == DeclaredKind::Events => Reading::Events,
-            Opening::Other(shape) => Reading::Malformed(shape),
+            Opening::Other(Shape::Text) if self.label == DeclaredKind::Events => DetectedForm::Events,
+            Opening::Other(shape) => DetectedForm::Malformed(shape),
         };
     }
 
     /// Whether it is not known yet what it is.
     pub(super) fn is_unsure(&self) -> bool {
-        matches!(self.reading, Reading::Unsure(_)) && !self.is_blind()
+        matches!(self.reading, DetectedForm::Unsure(_)) && !self.is_blind()
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.reading, Reading::Events)
+        matches!(self.reading, DetectedForm::Events)
     }
 
     /// Whether it is one JSON object.
     pub(crate) fn is_object(&self) -> bool {
-        matches!(self.reading, Reading::Object { .. })
+        matches!(self.reading, DetectedForm::Object { .. })
     }
 
     /// Whether more came than white space and comments.
     pub(crate) fn has_begun(&self) -> bool {
         match &self.reading {
-            Reading::Unsure(_) => self.is_blind(),
-            Reading::Events => self.reader.has_begun(),
-            Reading::Object { .. } | Reading::Malformed(_) => true,
+            DetectedForm::Unsure(_) => self.is_blind(),
+            DetectedForm::Events => self.reader.has_begun(),
+            DetectedForm::Object { .. } | DetectedForm::Malformed(_) => true,
         }
     }
 
     /// Whether there was output in it; what cannot be read while it comes counts as some.
     pub(crate) fn has_output(&self) -> bool {
         let seen = match &self.reading {
-            Reading::Unsure(_) => false,
-            Reading::Events => self.reader.has_output(),
-            Reading::Object { .. } | Reading::Malformed(_) => true,
+            DetectedForm::Unsure(_) => false,
+            DetectedForm::Events => self.reader.has_output(),
+            DetectedForm::Object { .. } | DetectedForm::Malformed(_) => true,
         };
         seen || self.is_blind()
     }
@@ -272,9 +272,9 @@ impl Observer {
     /// Whether an event of Serin's own can be put at its end.
     pub(super) fn takes_error_event(&self) -> bool {
         let stream = match self.reading {
-            Reading::Events => true,
-            Reading::Unsure(_) => self.label == DeclaredKind::Events,
-            Reading::Object { .. } | Reading::Malformed(_) => false,
+            DetectedForm::Events => true,
+            DetectedForm::Unsure(_) => self.label == DeclaredKind::Events,
+            DetectedForm::Object { .. } | DetectedForm::Malformed(_) => false,
         };
         self.open_ended && stream
     }
@@ -286,9 +286,9 @@ impl Observer {
         }
         let stream = self.read_as.stream.filter(|_| self.read_as.strict);
         match &self.reading {
-            Reading::Malformed(shape) => Some(*shape),
-            Reading::Events if stream == Some(false) && self.reader.has_output() => Some(Shape::Stream),
-            Reading::Object { .. } if stream == Some(true) => Some(Shape::Whole),
+            DetectedForm::Malformed(shape) => Some(*shape),
+            DetectedForm::Events if stream == Some(false) && self.reader.has_output() => Some(Shape::Stream),
+            DetectedForm::Object { .. } if stream == Some(true) => Some(Shape::Whole),
             _ => None,
         }
     }
@@ -305,14 +305,14 @@ impl Observer {
         }
         let blind = self.is_blind();
         match &self.reading {
-            Reading::Unsure(_) | Reading::Malformed(_) if blind => seen,
-            Reading::Unsure(sniffer) if seen == BodyEnd::Complete => match sniffer.end() {
+            DetectedForm::Unsure(_) | DetectedForm::Malformed(_) if blind => seen,
+            DetectedForm::Unsure(sniffer) if seen == BodyEnd::Complete => match sniffer.end() {
                 Opening::Other(Shape::Empty) => without_body(self.label, self.status),
                 Opening::Other(shape) => BodyEnd::Malformed(shape),
                 Opening::Events | Opening::Object => BodyEnd::Early,
             },
-            Reading::Malformed(shape) if seen == BodyEnd::Complete => BodyEnd::Malformed(*shape),
-            Reading::Object { body, long } if seen == BodyEnd::Complete => {
+            DetectedForm::Malformed(shape) if seen == BodyEnd::Complete => BodyEnd::Malformed(*shape),
+            DetectedForm::Object { body, long } if seen == BodyEnd::Complete => {
                 let end = if *long || blind {
                     BodyEnd::Complete
                 } else {
@@ -322,14 +322,14 @@ impl Observer {
                 };
                 as_asked(end, self.mismatch())
             }
-            Reading::Events => self.end_of_stream(seen),
-            Reading::Unsure(_) | Reading::Malformed(_) | Reading::Object { .. } => seen,
+            DetectedForm::Events => self.end_of_stream(seen),
+            DetectedForm::Unsure(_) | DetectedForm::Malformed(_) | DetectedForm::Object { .. } => seen,
         }
     }
 
     /// The body ended properly.
     fn close(&mut self) {
-        if let Reading::Unsure(sniffer) = &self.reading {
+        if let DetectedForm::Unsure(sniffer) = &self.reading {
             match sniffer.end() {
                 Opening::Other(Shape::Empty | Shape::Blank) => {}
                 opening => self.settle(opening),

@@ -1,4 +1,4 @@
-//! The only place where a [`Problem`] becomes a response.
+//! The only place where a [`ProxyError`] becomes a response.
 //!
 //! The body has the shape that the client's library parses: Anthropic's below `messages`, OpenAI's for everything
 //! else below the mount, a gRPC status for gRPC, plain JSON outside the mount. Every one of them carries
@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::error::{Problem, Side};
+use super::error::{ProxyError, Side};
 use crate::proxy::request::uri;
 use crate::wire::path;
 use crate::wire::printable::printable;
@@ -55,11 +55,11 @@ fn is_messages(path: &str) -> bool {
 }
 
 /// The status of the response to a problem. gRPC has its own, in a header.
-pub(crate) const fn status(problem: &Problem, grpc: bool) -> StatusCode {
+pub(crate) const fn status(problem: &ProxyError, grpc: bool) -> StatusCode {
     if grpc { StatusCode::OK } else { problem.status() }
 }
 
-pub(crate) fn answer(problem: &Problem, shape: ErrorShape) -> Response<Bytes> {
+pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes> {
     let mut response = Response::new(body(problem, shape));
     *response.status_mut() = status(problem, shape == ErrorShape::Grpc);
     let headers = response.headers_mut();
@@ -67,7 +67,7 @@ pub(crate) fn answer(problem: &Problem, shape: ErrorShape) -> Response<Bytes> {
     if let Some(seconds) = problem.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
     }
-    if matches!(problem, Problem::Connect | Problem::Trace) {
+    if matches!(problem, ProxyError::Connect | ProxyError::Trace) {
         headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
     if shape == ErrorShape::Grpc {
@@ -87,7 +87,7 @@ pub(crate) fn answer(problem: &Problem, shape: ErrorShape) -> Response<Bytes> {
 
 const GRPC_ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
-fn body(problem: &Problem, shape: ErrorShape) -> Bytes {
+fn body(problem: &ProxyError, shape: ErrorShape) -> Bytes {
     // It may hold words of a provider, of the system or of the client itself.
     let message = printable(&format!("{problem} (from Serin)"));
     let value = match shape {
@@ -106,9 +106,9 @@ fn body(problem: &Problem, shape: ErrorShape) -> Bytes {
     Bytes::from(value.to_string())
 }
 
-fn openai_type(problem: &Problem) -> &'static str {
+fn openai_type(problem: &ProxyError) -> &'static str {
     match problem.side() {
-        _ if matches!(problem, Problem::Unauthorized) => "authentication_error",
+        _ if matches!(problem, ProxyError::Unauthorized) => "authentication_error",
         Side::Client => "invalid_request_error",
         Side::Provider | Side::Serin => "server_error",
     }
@@ -174,11 +174,11 @@ mod tests {
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
     use crate::decide::units::{Arm, Millis};
-    use crate::proxy::request::head::RareHeaders;
+    use crate::proxy::request::headers::RareHeaders;
     use crate::wire::body::PeekError;
 
-    fn unreachable() -> Problem {
-        Problem::NoAnswer {
+    fn unreachable() -> ProxyError {
+        ProxyError::NoAnswer {
             provider: "holysheep".to_owned(),
             arm: Some(Arm::Canary),
             ending: Ending::NoConnection,
@@ -233,32 +233,32 @@ mod tests {
     #[test]
     fn every_problem_has_its_status_label_and_a_message_that_says_what_to_do() {
         let no_answer =
-            |ending| Problem::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
+            |ending| ProxyError::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
         let cases = [
-            (Problem::Connect, 405, "method", "use Serin's address as the base URL"),
-            (Problem::Trace, 405, "method", "use another method"),
-            (Problem::Host(2), 400, "host", "2 host headers; send exactly one"),
-            (Problem::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
-            (Problem::Stopping, 503, "stopping", "send the request again"),
+            (ProxyError::Connect, 405, "method", "use Serin's address as the base URL"),
+            (ProxyError::Trace, 405, "method", "use another method"),
+            (ProxyError::Host(2), 400, "host", "2 host headers; send exactly one"),
+            (ProxyError::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
+            (ProxyError::Stopping, 503, "stopping", "send the request again"),
             (
-                Problem::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
+                ProxyError::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
                 404,
                 "outside_mount",
                 "`/x` is not below `/v1`",
             ),
-            (Problem::Dots("/v1/..".to_owned()), 400, "dot_segments", "send the path that is meant"),
-            (Problem::Unmatched(Rejected), 404, "unmatched", "add a rollout"),
-            (Problem::Unauthorized, 401, "unauthorized", "authorization: Bearer KEY"),
-            (Problem::TransferEncoding("gzip".to_owned()), 400, "framing", "send `chunked` alone"),
+            (ProxyError::Dots("/v1/..".to_owned()), 400, "dot_segments", "send the path that is meant"),
+            (ProxyError::Unmatched(Rejected), 404, "unmatched", "add a rollout"),
+            (ProxyError::Unauthorized, 401, "unauthorized", "authorization: Bearer KEY"),
+            (ProxyError::TransferEncoding("gzip".to_owned()), 400, "framing", "send `chunked` alone"),
             (
-                Problem::DuplicateKey(PeekError::Duplicate { key: "user".to_owned() }),
+                ProxyError::DuplicateKey(PeekError::Duplicate { key: "user".to_owned() }),
                 400,
                 "duplicate_key",
                 "`user` more than once",
             ),
-            (Problem::BrokenBody("eof".to_owned()), 400, "body", "send it whole"),
+            (ProxyError::BrokenBody("eof".to_owned()), 400, "body", "send it whole"),
             (
-                Problem::Unusable { provider: "p".to_owned(), reason: "${KEY} is not set".to_owned() },
+                ProxyError::Unusable { provider: "p".to_owned(), reason: "${KEY} is not set".to_owned() },
                 503,
                 "unusable",
                 "${KEY} is not set; fix it",
@@ -268,7 +268,7 @@ mod tests {
             (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
             (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
             (no_answer(Ending::CutBySerin), 503, "resources", "Serin ran out of resources"),
-            (Problem::Defect, 500, "defect", "other requests are not affected"),
+            (ProxyError::Defect, 500, "defect", "other requests are not affected"),
         ];
         for (problem, status, label, says) in cases {
             assert_eq!(problem.status(), status, "{problem}");

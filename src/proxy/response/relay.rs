@@ -13,9 +13,9 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::{AnswerBody, BodyError};
-use super::error::Problem;
-use super::observe::{Observer, Summary};
+use super::body::{BodyError, ProviderBody};
+use super::error::ProxyError;
+use super::observe::{ResponseObserver, Summary};
 use super::pieces::Pieces;
 use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::{Account, Part};
@@ -40,10 +40,10 @@ pub(crate) struct Relay {
     pub(super) midway: bool,
     /// What goes out next, before anything is read.
     pub(super) next: Option<Bytes>,
-    pub(super) rest: Option<AnswerBody>,
+    pub(super) rest: Option<ProviderBody>,
     /// Why nothing follows.
     pub(super) broke: Option<BodyError>,
-    pub(super) observer: Option<Box<Observer>>,
+    pub(super) observer: Option<Box<ResponseObserver>>,
     pub(super) account: Box<Account>,
     /// The provider's id of the request.
     pub(super) request_id: Option<Box<str>>,
@@ -81,7 +81,7 @@ impl Relay {
     /// `None`: nothing is to be relayed. Such an answer is accounted for here, since hyper does not poll an empty body.
     pub(super) fn begin(mut relay: Relay) -> Option<Box<Relay>> {
         let empty = relay.pieces.is_empty() && relay.broke.is_none() && relay.pieces.trailers.is_none();
-        if empty && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
+        if empty && relay.rest.as_ref().is_none_or(ProviderBody::is_end_stream) {
             // Where nothing can be said to the client, there is nothing to abort either.
             let _ = relay.ended(BodyEnd::Complete, None);
             relay.next.as_ref()?;
@@ -92,7 +92,7 @@ impl Relay {
     pub(super) fn is_over(&self) -> bool {
         let nothing_held = self.pieces.is_empty() && self.next.is_none();
         self.over
-            || (nothing_held && self.observer.is_none() && self.rest.as_ref().is_some_and(AnswerBody::is_end_stream))
+            || (nothing_held && self.observer.is_none() && self.rest.as_ref().is_some_and(ProviderBody::is_end_stream))
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -110,7 +110,7 @@ impl Relay {
                 self.note_bytes(piece);
             }
             if let Some(piece) = held.or_else(|| self.next.take()) {
-                let part = self.part();
+                let part = self.observer.as_deref().map_or(Part::Output, part);
                 self.account.note_part(part);
                 if self.pieces.is_empty() {
                     self.loan = None;
@@ -164,14 +164,6 @@ impl Relay {
         }
     }
 
-    /// What the piece that goes out is, as far as is known.
-    fn part(&self) -> Part {
-        match &self.observer {
-            Some(observer) if !observer.has_output() => Part::Frame,
-            _ => Part::Output,
-        }
-    }
-
     /// What follows the held pieces of an answer that had ended before it was relayed.
     fn ended_before(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.over = true;
@@ -186,17 +178,18 @@ impl Relay {
         let length = data.len();
         self.note_bytes(&data);
         self.pace.came();
-        let whole = match &mut self.observer {
+        let (whole, part) = match &mut self.observer {
             Some(observer) => {
                 let whole = observer.see(&data);
-                if observer.has_output()
+                let part = part(observer);
+                if part == Part::Output
                     && let Some(body) = &mut self.rest
                 {
                     body.output_seen();
                 }
-                if observer.takes_error_event() { whole } else { length }
+                (if observer.takes_error_event() { whole } else { length }, part)
             }
-            None => length,
+            None => (length, Part::Output),
         };
         let last = self.remaining.as_mut().is_some_and(|remaining| {
             *remaining = remaining.saturating_sub(length as u64);
@@ -208,7 +201,6 @@ impl Relay {
             self.note_summary();
             if end == BodyEnd::Complete { self.account.note_part(Part::Last) } else { self.account.body_ended(end) }
         } else {
-            let part = self.part();
             self.account.note_part(part);
         }
         self.whole_events(data, whole)
@@ -259,7 +251,8 @@ impl Relay {
     fn seen(&mut self, end: BodyEnd, broke: Option<&BodyError>) -> BodyEnd {
         let end = self.observer.as_mut().map_or(end, |observer| observer.end(end));
         let observer = self.observer.as_deref();
-        let (said, detail) = (observer.and_then(Observer::failure), observer.and_then(Observer::detail));
+        let (said, detail) =
+            (observer.and_then(ResponseObserver::failure), observer.and_then(ResponseObserver::detail));
         if end != BodyEnd::Complete
             && let Some(ending) = self.account.attempt().ending_of(end)
             && let Some(cause) = cause::of_answer(ending, said, broke, detail)
@@ -275,14 +268,14 @@ impl Relay {
 
     /// Serin ends before the answer does. A stream gets an event that says so, unless its last event is out already.
     fn cut(&mut self) -> Option<BodyError> {
-        if self.observer.as_deref().is_some_and(Observer::is_decided) {
+        if self.observer.as_deref().is_some_and(ResponseObserver::is_decided) {
             return self.ended(BodyEnd::Early, None);
         }
         self.over = true;
         self.rest = None;
         self.note_summary();
         let open = self.observer.as_deref().filter(|observer| observer.takes_error_event());
-        self.next = open.map(|observer| observer.error_event(self.midway, Problem::Stopping.label(), STOPPING));
+        self.next = open.map(|observer| observer.error_event(self.midway, ProxyError::Stopping.label(), STOPPING));
         self.account.end(Ending::CutBySerin);
         if self.next.is_some() { None } else { Some(BodyError::Cut) }
     }
@@ -316,6 +309,11 @@ impl Relay {
         self.account.body_ended(end);
         if observer.takes_error_event() { None } else { error.or(Some(BodyError::Cut)) }
     }
+}
+
+/// What the piece that goes out is, as far as is known.
+fn part(observer: &ResponseObserver) -> Part {
+    if observer.has_output() { Part::Output } else { Part::Frame }
 }
 
 impl Drop for Relay {

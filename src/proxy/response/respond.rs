@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::buffered_response::BufferedResponse;
-use super::error::Problem;
+use super::error::ProxyError;
 use super::relay::{MOST_UNFINISHED, Pace, Relay};
 use super::reply::ReplyBody;
 use super::upgrade;
@@ -32,7 +32,7 @@ const X_SERIN_ATTEMPTS: HeaderName = HeaderName::from_static("x-serin-attempts")
 
 /// A provider's answer that goes to the client: one value, since the attempts make it and the relay takes it apart.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ProviderResponse {
     pub(crate) buffered_response: Box<BufferedResponse>,
     pub(crate) account: Box<Account>,
 }
@@ -41,10 +41,10 @@ pub(crate) struct Answer {
 /// HTTP.
 pub(crate) fn relay(
     conn: &Rc<ClientConnection>,
-    answer: Answer,
+    answer: ProviderResponse,
     upgrade: Option<OnUpgrade>,
-) -> Result<Response<ReplyBody>, Problem> {
-    let Answer { buffered_response, account } = answer;
+) -> Result<Response<ReplyBody>, ProxyError> {
+    let ProviderResponse { buffered_response, account } = answer;
     let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *buffered_response;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let scope = account.scope();
@@ -90,7 +90,7 @@ pub(crate) fn relay(
 }
 
 /// The provider switched protocols although the client did not ask for it.
-fn unasked_upgrade(mut account: Box<Account>) -> Problem {
+fn unasked_upgrade(mut account: Box<Account>) -> ProxyError {
     let said = "it answered 101 to a request that asked for no upgrade";
     let problem = account.scope().problem(account.attempt().candidate.id, Ending::NoHead, said.to_owned());
     account.note_cause(Cause::NotHttp { error: said.to_owned() }, None);

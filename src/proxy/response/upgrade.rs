@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::Account;
 use crate::proxy::downstream::client_connection::OpenRequest;
-use crate::proxy::response::body::AnswerBody;
+use crate::proxy::response::body::ProviderBody;
 
 /// How much is read at a time, each way.
 const PIECE: usize = 8 * 1024;
@@ -22,7 +22,7 @@ const PIECE: usize = 8 * 1024;
 pub(crate) fn carry(
     client: OnUpgrade,
     provider: OnUpgrade,
-    place: AnswerBody,
+    place: ProviderBody,
     mut account: Box<Account>,
     open_request: OpenRequest,
 ) {

@@ -7,14 +7,14 @@ use http::StatusCode;
 
 use super::body_end::{as_asked, of_whole, without_body};
 use super::declared::DeclaredKind;
-use super::observe::{Observer, ReadAs, Summary};
+use super::observe::{ReadAs, ResponseObserver, Summary};
 use crate::decide::outcome::BodyEnd;
 use crate::wire::answer::read_answer;
 use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::shape::{Opening, Shape, opening};
 
-/// What the head of a whole answer declares.
+/// What the head of a whole answer declares, without the rest of the head: its body is read with nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label<'a> {
     pub(crate) kind: DeclaredKind,
@@ -25,6 +25,7 @@ pub(crate) struct Label<'a> {
     pub(crate) announced: bool,
 }
 
+/// What a whole answer amounts to. One value, since its bytes are decoded and read only once for all of it.
 #[derive(Debug)]
 pub(crate) struct WholeAnswer {
     /// What it amounts to.
@@ -60,7 +61,7 @@ pub(super) fn read_whole(read_as: ReadAs, label: Label<'_>, body: &[u8]) -> Whol
     };
     // What was encoded may be a stream.
     if coding.is_some() && generates && opening(body, true) == Some(Opening::Events) {
-        let mut observer = Observer::of_stream(read_as, status);
+        let mut observer = ResponseObserver::of_stream(read_as, status);
         observer.see(body);
         let end = observer.end(BodyEnd::Complete);
         let summary = Summary { outputs: 0, ..observer.summary() };

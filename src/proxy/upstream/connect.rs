@@ -77,7 +77,7 @@ async fn reach(
         Ok(stream) => return Ok(stream),
         Err(failed) => failed,
     };
-    if let Some(error) = ours(&failed) {
+    if let Some(error) = local_error(&failed) {
         return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
     }
     let waited = failed.iter().any(|fate| fate.error.is_none());
@@ -111,7 +111,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
 
 /// The failure that this machine caused: there is no socket at all, or no local address or port for any of them. Where
 /// only one address has none, as with IPv6 switched off, that is a failure of this address.
-fn ours(failed: &[FailedDial]) -> Option<&io::Error> {
+fn local_error(failed: &[FailedDial]) -> Option<&io::Error> {
     let mut errors = failed.iter().filter_map(|fate| fate.error.as_ref());
     let unavailable =
         |fate: &FailedDial| fate.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable);
@@ -137,7 +137,7 @@ mod tests {
                 address: SocketAddr::from(([127, 0, 0, 1], 1)),
                 error: code.map(io::Error::from_raw_os_error),
             };
-            ours(&codes.iter().map(fate).collect::<Vec<_>>()).is_some()
+            local_error(&codes.iter().map(fate).collect::<Vec<_>>()).is_some()
         };
         assert!(is_ours(&[Some(EMFILE)]) && is_ours(&[None, Some(ECONNREFUSED), Some(EMFILE)]));
         assert!(!is_ours(&[Some(ECONNREFUSED)]) && !is_ours(&[None]));

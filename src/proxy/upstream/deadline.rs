@@ -6,32 +6,43 @@
 //! moment at which another candidate is asked.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
-use super::response_source::ResponseSource;
 use super::stream::StreamActivity;
+use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::request::body::{Outgoing, Upload};
+use crate::proxy::attempt::deadline::Deadline;
+use crate::proxy::request::body::{RequestBody, Upload};
+use crate::proxy::response::body::BodyClocks;
 
 /// What hyper makes of a request.
-pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;
+pub(super) type SendResult = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+/// How long the provider may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendLimits {
+    /// From the request's last byte to the head.
+    pub(crate) head: Millis,
+    /// By when the head must have come, whatever the provider has taken of the request by then.
+    pub(crate) deadline: Option<Deadline>,
+    /// For a client that has to send more of a body that streams.
+    pub(crate) client: Millis,
+    pub(crate) body: BodyClocks,
+}
 
 /// The wait for a response's head.
 pub(super) struct Wait<'a> {
-    pub(super) source: &'a mut ResponseSource,
+    /// Of the connection or stream.
+    pub(super) timer: &'a mut DeadlineTimer,
     pub(super) upload: Option<&'a Upload>,
     pub(super) activity: Option<&'a StreamActivity>,
-    pub(super) limit: Millis,
-    /// When the wait ends even if the limit is not over.
-    pub(super) by: Option<Instant>,
-    pub(super) client: Millis,
+    pub(super) limits: &'a SendLimits,
 }
 
 /// Which side took too long.
@@ -47,37 +58,36 @@ pub(super) enum TimedOut {
 
 impl Wait<'_> {
     /// The head, or the side that took too long.
-    pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Result<Sent, TimedOut> {
-        let mut answer = pin!(answer);
+    pub(super) async fn head(
+        self,
+        mut answer: Pin<&mut impl Future<Output = SendResult>>,
+    ) -> Result<SendResult, TimedOut> {
         let mut waits_for = TimedOut::Provider;
         poll_fn(|cx| {
             if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
-                if let Some(timer) = self.source.timer() {
-                    timer.clear();
-                }
+                self.timer.clear();
                 return Poll::Ready(Ok(sent));
             }
             loop {
                 let moved = self.last_movement();
-                let Some(timer) = self.source.timer() else { return Poll::Ready(Err(TimedOut::Provider)) };
                 let now = match self.upload {
                     Some(upload) if upload.is_starved() => {
-                        upload.wake_when_fed(cx);
+                        upload.register_waker(cx);
                         TimedOut::Client
                     }
                     _ => TimedOut::Provider,
                 };
                 if now != waits_for {
                     waits_for = now;
-                    timer.clear();
+                    self.timer.clear();
                 }
-                let limit = if waits_for == TimedOut::Client { self.client } else { self.limit };
-                let by = self.by.filter(|_| waits_for == TimedOut::Provider);
-                if !timer.is_set() {
-                    timer.set(limit.duration());
-                    timer.no_later(by);
+                let limit = if waits_for == TimedOut::Client { self.limits.client } else { self.limits.head };
+                let by = self.limits.deadline.and_then(Deadline::at).filter(|_| waits_for == TimedOut::Provider);
+                if !self.timer.is_set() {
+                    self.timer.set(limit.duration());
+                    self.timer.no_later(by);
                 }
-                if timer.poll(cx).is_pending() {
+                if self.timer.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 if by.is_some_and(|by| clock::instant() >= by) {
@@ -87,8 +97,8 @@ impl Wait<'_> {
                 let quiet = moved.map(|moved| clock::now().since(moved));
                 match quiet {
                     Some(quiet) if quiet < limit => {
-                        timer.set(limit.since(quiet).duration());
-                        timer.no_later(by);
+                        self.timer.set(limit.since(quiet).duration());
+                        self.timer.no_later(by);
                     }
                     _ => return Poll::Ready(Err(waits_for)),
                 }

@@ -13,7 +13,7 @@ use super::age::Age;
 use super::stream::{ProviderStream, StreamActivity};
 use super::timer::DeadlineTimer;
 use crate::proxy::downstream::wake_filter::WakeFilter;
-use crate::proxy::request::body::{Outgoing, PIECE};
+use crate::proxy::request::body::{PIECE, RequestBody};
 
 /// What a connection may buffer in either direction; also bounds a response's head.
 const BUFFER: usize = 2 * PIECE;
@@ -21,7 +21,7 @@ const BUFFER: usize = 2 * PIECE;
 /// An open HTTP/1.1 connection.
 #[derive(Debug)]
 pub(super) struct Http1Connection {
-    pub(super) sender: SendRequest<Outgoing>,
+    pub(super) sender: SendRequest<RequestBody>,
     pub(super) activity: Arc<StreamActivity>,
     pub(super) wake_filter: Arc<WakeFilter>,
     pub(super) timer: DeadlineTimer,
@@ -33,8 +33,9 @@ pub(super) struct Http1Connection {
 }
 
 impl Http1Connection {
-    /// Over a new byte stream, driven by a task of its own. The error has hyper's words.
-    pub(super) async fn handshake(stream: ProviderStream, age: Age) -> Result<Http1Connection, String> {
+    /// Over a new byte stream, driven by a task of its own. The error has hyper's words. Boxed: each request takes it
+    /// from the pool, passes it on several times and gives it back.
+    pub(super) async fn handshake(stream: ProviderStream, age: Age) -> Result<Box<Http1Connection>, String> {
         let activity = stream.activity();
         // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece
         // size in which bodies are handed over, and so is what the connection keeps.
@@ -51,7 +52,7 @@ impl Http1Connection {
             let _ = driven.await;
         });
         let timer = DeadlineTimer::default();
-        Ok(Http1Connection { sender, activity, wake_filter, timer, age, pooled: false, served: false })
+        Ok(Box::new(Http1Connection { sender, activity, wake_filter, timer, age, pooled: false, served: false }))
     }
 
     /// Whether nothing is outstanding on it. Hyper reports a connection that was never used as not ready.

@@ -25,7 +25,7 @@ use super::stream::ProviderStream;
 use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::request::body::Outgoing;
+use crate::proxy::request::body::RequestBody;
 
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
@@ -48,7 +48,8 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 /// A connection that many requests share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    sender: RefCell<SendRequest<Outgoing>>,
+    sender: RefCell<SendRequest<RequestBody>>,
+    origin: Rc<Origin>,
     open: Cell<usize>,
     allowed: Cell<usize>,
     begun: Cell<bool>,
@@ -60,7 +61,12 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The HTTP/2 handshake over a new connection; the error has hyper's words.
-    pub(super) async fn handshake(stream: ProviderStream, age: Age, place: QueuePlace) -> Result<Rc<Shared>, String> {
+    pub(super) async fn handshake(
+        stream: ProviderStream,
+        origin: &Rc<Origin>,
+        age: Age,
+        place: QueuePlace,
+    ) -> Result<Rc<Shared>, String> {
         let (sender, mut connection) = Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -74,6 +80,7 @@ impl Shared {
             .map_err(|error| error.to_string())?;
         let shared = Rc::new(Shared {
             sender: RefCell::new(sender),
+            origin: Rc::clone(origin),
             open: Cell::new(0),
             allowed: Cell::new(STREAMS_BEFORE_SETTINGS),
             begun: Cell::new(false),
@@ -146,7 +153,12 @@ impl Http2Stream {
         self.shared.leaving.set(true);
     }
 
-    pub(super) fn sender(&self) -> SendRequest<Outgoing> {
+    /// What its request says of the server.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.shared.origin
+    }
+
+    pub(super) fn sender(&self) -> SendRequest<RequestBody> {
         self.shared.sender.borrow().clone()
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct IdleConnections(RefCell<Vec<Idle>>);
 
 #[derive(Debug)]
 struct Idle {
-    connection: Http1Connection,
+    connection: Box<Http1Connection>,
     until: Instant,
 }
 
@@ -36,7 +36,7 @@ impl IdleConnections {
     /// Keeps a connection until then at most. Returns when it will be closed; `None`: it is closed now.
     pub(super) fn add(
         &self,
-        connection: Http1Connection,
+        connection: Box<Http1Connection>,
         until: Instant,
         now: Instant,
         most_age: Option<Millis>,
@@ -50,7 +50,7 @@ impl IdleConnections {
     }
 
     /// A usable one.
-    pub(super) fn take(&self) -> Option<Http1Connection> {
+    pub(super) fn take(&self) -> Option<Box<Http1Connection>> {
         // The reaper has closed those that were unused for too long or have become too old.
         let mut idle = self.0.borrow_mut();
         while let Some(Idle { connection, .. }) = idle.pop() {

@@ -3,21 +3,21 @@
 //! In: a provider, and a request for it. Out: a response, or the reason why there is none. Files in the order in which
 //! a request meets them: [`upstreams`] (all pools of a core), [`pool`] with [`pool_key`], [`queue`], [`idle`],
 //! [`reaper`] and [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`],
-//! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`lease`] (one request's use of a
+//! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`exchange`] (one request on a
 //! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
-//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic. Refuses to
-//! choose a provider, to retry, and to count.
+//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic. Refuses
+//! to choose a provider, to retry, and to count.
 
 mod age;
 mod connect;
-mod deadline;
+pub(crate) mod deadline;
 mod dial;
 mod egress;
+mod exchange;
 mod framing;
 mod http1;
 mod http2;
 mod idle;
-pub(crate) mod lease;
 mod no_proxy;
 mod owner;
 mod pool;

@@ -4,7 +4,6 @@
 //! pool. Invariant: a connection and a stream belong to one owner for life.
 
 use std::fmt::Debug;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::http1::Http1Connection;
@@ -12,7 +11,7 @@ use super::http1::Http1Connection;
 /// The pool, for its connections.
 pub(super) trait ConnectionOwner: Debug {
     /// Takes back a connection on which nothing is outstanding; it may be kept unused for this long.
-    fn take_back(self: Rc<Self>, connection: Http1Connection, keep: Duration);
+    fn take_back(&self, connection: Box<Http1Connection>, keep: Duration);
     /// A stream of a shared connection has ended.
-    fn stream_ended(self: Rc<Self>);
+    fn stream_ended(&self);
 }

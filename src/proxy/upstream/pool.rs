@@ -17,7 +17,6 @@ use super::connect;
 use super::http1::Http1Connection;
 use super::http2::Shared;
 use super::idle::IdleConnections;
-use super::lease::Lease;
 use super::owner::ConnectionOwner;
 use super::pool_key::{Origin, PoolKey};
 use super::queue::{ConnectionQueue, QueuePlace, Waiting};
@@ -117,30 +116,30 @@ impl Pool {
     }
 
     /// A connection for one request: shared, idle or new, when it is its turn.
-    pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
+    pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<ResponseSource, NoConnection> {
         let mut waiting = Waiting::of(provider, &self.key);
         if self.may_share() {
-            if let Some(lease) = self.free_stream() {
-                return Ok(lease);
+            if let Some(stream) = self.free_stream() {
+                return Ok(stream);
             }
-            if let Some(lease) = Box::pin(self.acquire_shared(provider, &mut waiting)).await? {
-                return Ok(lease);
+            if let Some(stream) = Box::pin(self.acquire_shared(provider, &mut waiting)).await? {
+                return Ok(stream);
             }
         }
         let place = self.queue.place(&mut waiting).await?;
         match self.idle.take() {
-            Some(connection) => Ok(self.lease(connection, place)),
+            Some(connection) => Ok(self.of_http1(connection, place)),
             None => Box::pin(self.dial(provider.timeouts.connect, place)).await,
         }
     }
 
     /// A connection that cannot be stale: new, or a shared one that has not failed.
-    pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
+    pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<ResponseSource, NoConnection> {
         let mut waiting = Waiting::of(provider, &self.key);
         if self.may_share()
-            && let Some(lease) = self.acquire_shared(provider, &mut waiting).await?
+            && let Some(stream) = self.acquire_shared(provider, &mut waiting).await?
         {
-            return Ok(lease);
+            return Ok(stream);
         }
         let place = self.queue.place(&mut waiting).await?;
         self.dial(provider.timeouts.connect, place).await
@@ -159,10 +158,10 @@ impl Pool {
         self: &Rc<Self>,
         provider: &Provider,
         waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Lease>, NoConnection> {
+    ) -> Result<Option<ResponseSource>, NoConnection> {
         loop {
-            if let Some(lease) = self.free_stream() {
-                return Ok(Some(lease));
+            if let Some(stream) = self.free_stream() {
+                return Ok(Some(stream));
             }
             let connections = self.shared.borrow().len();
             if connections >= SHARED_CONNECTIONS || (connections > 0 && self.queue.is_full()) {
@@ -174,8 +173,8 @@ impl Pool {
             if !self.may_share() {
                 return Ok(None);
             }
-            if let Some(lease) = self.free_stream() {
-                return Ok(Some(lease));
+            if let Some(stream) = self.free_stream() {
+                return Ok(Some(stream));
             }
             if let (now, Some(error)) = &*self.failed_dials.borrow()
                 && *now != failed
@@ -198,35 +197,35 @@ impl Pool {
         if self.queue.is_full() { NoConnection::NoCapacity { place } } else { NoConnection::TooLate { place } }
     }
 
-    async fn dial(self: &Rc<Self>, limit: Millis, place: QueuePlace) -> Result<Lease, NoConnection> {
+    async fn dial(self: &Rc<Self>, limit: Millis, place: QueuePlace) -> Result<ResponseSource, NoConnection> {
         self.idle.trim(self.queue.room());
         let stream = connect::open(&self.key, &self.tls, limit).await?;
         let age = Age::begin(clock::instant(), &mut self.chance.borrow_mut());
         let preface = |problem| NoConnection::Preface { place: self.key.place(), problem };
         if self.key.http2 == Http2::PriorKnowledge || stream.settled_on_http2() {
-            let shared = Shared::handshake(stream, age, place).await.map_err(preface)?;
+            let shared = Shared::handshake(stream, &self.origin, age, place).await.map_err(preface)?;
             let stream = shared.stream(self.owner());
             self.shared.borrow_mut().push(shared);
             if let Some(end) = age.end(self.most_age.get()) {
                 self.reap_by(end);
             }
-            return Ok(Lease::new(ResponseSource::Http2(stream), Rc::clone(&self.origin)));
+            return Ok(ResponseSource::Http2(stream));
         }
         self.only_http1.set(true);
         let connection = Http1Connection::handshake(stream, age).await.map_err(preface)?;
-        Ok(self.lease(connection, place))
+        Ok(self.of_http1(connection, place))
     }
 
-    fn lease(self: &Rc<Self>, connection: Http1Connection, place: QueuePlace) -> Lease {
+    fn of_http1(self: &Rc<Self>, connection: Box<Http1Connection>, place: QueuePlace) -> ResponseSource {
         let owner: Rc<dyn ConnectionOwner> = Rc::<Pool>::clone(self);
-        Lease::new(ResponseSource::Http1(PooledConnection::new(connection, owner, place)), Rc::clone(&self.origin))
+        ResponseSource::Http1(PooledConnection::new(connection, owner, place))
     }
 
-    fn free_stream(self: &Rc<Self>) -> Option<Lease> {
+    fn free_stream(self: &Rc<Self>) -> Option<ResponseSource> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|connection| !connection.is_closed());
         let connection = shared.iter().find(|connection| connection.has_room())?;
-        Some(Lease::new(ResponseSource::Http2(connection.stream(self.owner())), Rc::clone(&self.origin)))
+        Some(ResponseSource::Http2(connection.stream(self.owner())))
     }
 
     fn owner(&self) -> Weak<dyn ConnectionOwner> {
@@ -263,7 +262,7 @@ impl Pool {
 
 impl ConnectionOwner for Pool {
     /// Keeps it, unless it is too old, or its provider has closed it or is about to.
-    fn take_back(self: Rc<Self>, mut connection: Http1Connection, keep: Duration) {
+    fn take_back(&self, mut connection: Box<Http1Connection>, keep: Duration) {
         if keep.is_zero() || self.retired.get() || !connection.is_usable() {
             return;
         }
@@ -275,7 +274,7 @@ impl ConnectionOwner for Pool {
         }
     }
 
-    fn stream_ended(self: Rc<Self>) {
+    fn stream_ended(&self) {
         self.stream_ended.notify_one();
         if self.retired.get() {
             self.shared.borrow_mut().retain(|connection| !connection.is_idle_for(Duration::ZERO, clock::now()));

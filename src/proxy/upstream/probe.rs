@@ -19,7 +19,7 @@ use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Provider, Secret};
 use crate::proxy::request::body::RequestBody;
-use crate::proxy::response::body::AnswerBody;
+use crate::proxy::response::body::ProviderBody;
 use crate::wire::media;
 
 use request::{limits, probe_request, shows_nothing};
@@ -45,9 +45,9 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     let upstreams = Upstreams::new(1);
     let below = provider.probe_path.reveal();
     let request = probe_request(&provider, Method::GET, below, RequestBody::Empty)?;
-    let lease =
+    let connection =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
-    let response = lease.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
+    let response = connection.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();
@@ -62,7 +62,7 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
             Err(format!("{status} for {asked}: its key is refused; check its `api_keys` and its `auth`"))
         }
         status @ 500..=599 => Err(format!("{status} for {asked} in {took} ms")),
-        status => Ok(format!("{status} in {took} ms{}", doubt(&provider, &response))),
+        status => Ok(format!("{status} in {took} ms{}", warning(&provider, &response))),
     }
 }
 
@@ -85,7 +85,7 @@ fn unreachable(error: &NoConnection) -> String {
 }
 
 /// A doubt about a provider that is alive, appended to its status: it may still have its endpoints.
-fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
+fn warning(provider: &Provider, response: &Response<ProviderBody>) -> String {
     let headers = response.headers();
     if response.status().is_redirection() {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());

@@ -1,8 +1,9 @@
 //! What a response comes by: an HTTP/1.1 connection of its own, or a stream of a shared HTTP/2 connection.
 //!
-//! From the moment a request is sent, its connection belongs to the response. Only a response that ended well gives an
-//! HTTP/1.1 connection back to its pool; any other end closes the connection or resets the stream. Invariant: a
-//! connection in the pool has nothing outstanding in either direction.
+//! The pool hands it out for one request. Dropped unused, it gives an HTTP/1.1 connection back. From the moment the
+//! request is sent, the connection belongs to the response: only a response that ended well gives it back to its pool,
+//! and any other end closes the connection or resets the stream. Invariant: a connection in the pool has nothing
+//! outstanding in either direction.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,7 +26,7 @@ pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
 /// A connection out of the pool. Dropped while reusable, it is given back.
 #[derive(Debug)]
 pub(crate) struct PooledConnection {
-    pub(super) connection: Option<Http1Connection>,
+    pub(super) connection: Option<Box<Http1Connection>>,
     pub(super) reusable: bool,
     pub(super) keep: Duration,
     owner: Rc<dyn ConnectionOwner>,
@@ -35,7 +36,7 @@ pub(crate) struct PooledConnection {
 
 impl PooledConnection {
     pub(super) fn new(
-        connection: Http1Connection,
+        connection: Box<Http1Connection>,
         owner: Rc<dyn ConnectionOwner>,
         place: QueuePlace,
     ) -> PooledConnection {
@@ -49,12 +50,12 @@ impl Drop for PooledConnection {
             && self.reusable
         {
             connection.timer.clear();
-            Rc::clone(&self.owner).take_back(connection, self.keep);
+            self.owner.take_back(connection, self.keep);
         }
     }
 }
 
-/// What a response comes by.
+/// A connection, or a stream of one, for one request and its response.
 #[derive(Debug)]
 pub(crate) enum ResponseSource {
     Http1(PooledConnection),

@@ -9,7 +9,7 @@ use hyper::client::conn::TrySendError;
 use super::http2;
 use crate::decide::cause::Cause;
 use crate::decide::units::Millis;
-use crate::proxy::request::body::{Outgoing, RequestBody};
+use crate::proxy::request::body::RequestBody;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -92,11 +92,11 @@ fn chain(error: &hyper::Error) -> String {
 }
 
 /// What hyper's error amounts to; `heard`: whether any byte of a response was seen.
-pub(super) fn explain(mut error: TrySendError<Request<Outgoing>>, heard: bool) -> SendError {
+pub(super) fn explain(mut error: TrySendError<Request<RequestBody>>, heard: bool) -> SendError {
     let message = error.take_message();
     let error = error.into_error();
     if let Some(request) = message {
-        return SendError::Unsent(Box::new(request.map(Outgoing::into_inner)), error);
+        return SendError::Unsent(Box::new(request), error);
     }
     if http2::was_not_processed(&error) {
         SendError::Unprocessed(error)

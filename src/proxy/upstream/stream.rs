@@ -38,7 +38,7 @@ impl StreamActivity {
     }
 
     /// Whether any byte came back since.
-    pub(super) fn heard(&self) -> bool {
+    pub(super) fn has_activity(&self) -> bool {
         self.heard.load(Relaxed)
     }
 
@@ -96,7 +96,7 @@ impl ProviderStream {
     }
 
     /// What a write came to, or a flush; of what failed `all` is thrown away, as is all that follows.
-    fn wrote<T>(&mut self, polled: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
+    fn note_written<T>(&mut self, polled: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
         let error = match polled {
             Poll::Ready(Err(error)) if is_end(&error) => error,
             polled => return polled,
@@ -132,7 +132,7 @@ impl AsyncRead for ProviderStream {
         if buf.filled().len() > before {
             this.activity.heard.store(true, Relaxed);
         } else if matches!(polled, Poll::Ready(Ok(())))
-            && !this.activity.heard()
+            && !this.activity.has_activity()
             && let Some(error) = this.failed.take()
         {
             // It ends without an answer, and this is why.
@@ -155,7 +155,7 @@ impl AsyncWrite for ProviderStream {
         if polled.is_ready() {
             this.activity.note_write();
         }
-        this.wrote(polled, buf.len())
+        this.note_written(polled, buf.len())
     }
 
     fn poll_write_vectored(
@@ -175,7 +175,7 @@ impl AsyncWrite for ProviderStream {
         if polled.is_ready() {
             this.activity.note_write();
         }
-        this.wrote(polled, all)
+        this.note_written(polled, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -193,7 +193,7 @@ impl AsyncWrite for ProviderStream {
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(tls).poll_flush(cx);
-        this.wrote(polled, ())
+        this.note_written(polled, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -16,14 +16,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
+use super::deadline::SendLimits;
 use super::egress::Environment;
-use super::lease::SendLimits;
 use super::upstreams::Upstreams;
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
-use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
+use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::request::body::RequestBody;
-use crate::proxy::response::body::{AnswerBody, BodyClocks};
+use crate::proxy::response::body::{BodyClocks, ProviderBody};
 use crate::proxy::tests::support;
 
 mod age;
@@ -70,8 +70,8 @@ async fn send(
     upstreams: &Upstreams,
     provider: &Arc<Provider>,
     request: Request<RequestBody>,
-) -> Result<Response<AnswerBody>, AttemptError> {
-    try_once(upstreams, provider, None, request, || Recheck::Go).await
+) -> Result<Response<ProviderBody>, AttemptError> {
+    try_once(upstreams, provider, None, request, || true).await
 }
 
 /// One try. Its head may take as long as `timeouts.headers`.
@@ -80,8 +80,8 @@ async fn try_once(
     provider: &Arc<Provider>,
     egress: Option<&str>,
     request: Request<RequestBody>,
-    recheck: impl FnMut() -> Recheck,
-) -> Result<Response<AnswerBody>, AttemptError> {
+    still_stands: impl FnMut() -> bool,
+) -> Result<Response<ProviderBody>, AttemptError> {
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
     let limits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
@@ -97,10 +97,10 @@ async fn try_once(
         body.borrow_mut().get_or_insert(unsent);
     };
     let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, limits };
-    send::run(&dispatch, recheck, make, give_back).await
+    send::run(&dispatch, still_stands, make, give_back).await
 }
 
-fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {
+fn failure(result: Result<Response<ProviderBody>, AttemptError>) -> Failure {
     match result {
         Err(AttemptError::Failed(failure)) => failure,
         Err(other) => panic!("{other:?}"),
@@ -108,7 +108,7 @@ fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {
     }
 }
 
-async fn text(response: Response<AnswerBody>) -> String {
+async fn text(response: Response<ProviderBody>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
@@ -192,7 +192,7 @@ impl Pair {
         Pair { listener, address, provider: Arc::new(provider), upstreams: upstreams() }
     }
 
-    async fn send(&self, request: Request<RequestBody>) -> Result<Response<AnswerBody>, AttemptError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ProviderBody>, AttemptError> {
         send(&self.upstreams, &self.provider, request).await
     }
 
@@ -209,7 +209,7 @@ impl Pair {
     }
 
     /// One request, and both ends of it once the provider has said this and its answer has begun.
-    async fn said(&self, words: &str) -> (Peer, Result<Response<AnswerBody>, AttemptError>) {
+    async fn said(&self, words: &str) -> (Peer, Result<Response<ProviderBody>, AttemptError>) {
         let provider_side = async {
             let mut peer = self.asked().await;
             peer.say(words).await;
@@ -219,7 +219,7 @@ impl Pair {
     }
 
     /// The same where the provider then closes.
-    async fn said_last(&self, words: &str) -> Result<Response<AnswerBody>, AttemptError> {
+    async fn said_last(&self, words: &str) -> Result<Response<ProviderBody>, AttemptError> {
         let provider_side = async { self.asked().await.say(words).await };
         tokio::join!(provider_side, self.send(post(whole("x")))).1
     }

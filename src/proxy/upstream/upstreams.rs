@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::egress::Environment;
-use super::lease::Lease;
 use super::pool::Pool;
 use super::pool_key::PoolKey;
+use super::response_source::ResponseSource;
 use super::tls;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Policy, Provider, Secret};
@@ -54,24 +54,32 @@ impl Upstreams {
 
     /// A connection to the provider, pooled or new. Waits in the queue for this core's share of `max_connections`, for
     /// `timeouts.connect` at most.
-    pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
+    pub(crate) async fn acquire(
+        &self,
+        provider: &Arc<Provider>,
+        egress: Option<&str>,
+    ) -> Result<ResponseSource, NoConnection> {
         let known = self.known(provider, egress)?;
         match known.pool.acquire(provider).await {
             Err(NoConnection::NoSocket { .. }) if self.close_idle().await => {
                 Box::pin(known.pool.connect(provider)).await
             }
-            leased => leased,
+            connection => connection,
         }
     }
 
     /// A connection that cannot be stale, for the one retry after a stale one.
-    pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
+    pub(crate) async fn connect(
+        &self,
+        provider: &Arc<Provider>,
+        egress: Option<&str>,
+    ) -> Result<ResponseSource, NoConnection> {
         let known = self.known(provider, egress)?;
         match Box::pin(known.pool.connect(provider)).await {
             Err(NoConnection::NoSocket { .. }) if self.close_idle().await => {
                 Box::pin(known.pool.connect(provider)).await
             }
-            leased => leased,
+            connection => connection,
         }
     }
 
@@ -89,7 +97,7 @@ impl Upstreams {
         provider: &Arc<Provider>,
         egress: Option<&str>,
         fresh: bool,
-    ) -> Result<Lease, NoConnection> {
+    ) -> Result<ResponseSource, NoConnection> {
         let known = self.known(provider, egress)?;
         if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
     }

@@ -150,6 +150,8 @@ fn names_of_the_file_cannot_break_a_line() {
 #[test]
 fn the_list_for_readers_names_every_metric_with_its_labels() {
     let text = document();
-    assert_eq!(text.lines().count(), ALL.len());
-    assert!(text.contains("- `serin_rollout_percent{rollout}`: Share of users on the canary now, 0 to 100.\n"));
+    assert_eq!(text.lines().count(), 2 + ALL.len());
+    assert!(
+        text.contains("| `serin_rollout_percent` | gauge | rollout | Share of users on the canary now, 0 to 100. |\n")
+    );
 }

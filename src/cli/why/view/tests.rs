@@ -73,8 +73,8 @@ fn a_rollback_is_told_with_every_number_and_what_would_have_changed_it() {
     ];
     let back = event("guard", "rollback", (10.0, 0.0), "14 of 68 of the canary's requests failed", &numbers.concat());
     assert_eq!(shown(decided(chat, vec![back])), TOLD);
-    // The README shows it, and says how to read it.
-    assert!(include_str!("../../../../README.md").contains(TOLD));
+    // The book shows it, and says how to read it.
+    assert!(include_str!("../../../../docs/how-the-guard-decides.md").contains(TOLD));
 }
 
 const TOLD: &str = "\

@@ -7,13 +7,13 @@
 use std::cell::Cell;
 use std::pin::pin;
 
-use super::{AttemptResult, Failover};
+use super::Failover;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Secret, StreamMode};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::deadline::Deadline;
-use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
+use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::attempt::withdrawal::{Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
 use crate::proxy::request::outbound::build;
@@ -21,9 +21,9 @@ use crate::proxy::request::prepared::PreparedProvider;
 use crate::proxy::response::body::BodyClocks;
 use crate::proxy::response::buffer::{BufferRules, buffer};
 use crate::proxy::response::buffered_response::BufferedResponse;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::observe::ReadAs;
-use crate::proxy::upstream::lease::SendLimits;
+use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
 
 impl<'a> Failover<'a> {
@@ -35,27 +35,31 @@ impl<'a> Failover<'a> {
     }
 
     /// One more attempt, after a failure.
-    pub(super) async fn attempt(&mut self, candidate: Candidate, probe: Option<ProbeToken>) -> AttemptResult {
+    pub(super) async fn attempt(
+        &mut self,
+        candidate: Candidate,
+        probe: Option<ProbeToken>,
+    ) -> Result<Box<BufferedResponse>, AttemptError> {
         self.begin_with(candidate, probe);
         self.send(Some(candidate)).await
     }
 
     fn begin_with(&mut self, candidate: Candidate, probe: Option<ProbeToken>) {
-        let unauthenticated = self.client_request.request_head.unauthenticated;
+        let unauthenticated = self.client_request.request.unauthenticated;
         let key_of_serin = self.prepared_provider(candidate).own_key || !self.account.scope().is_trusted(candidate.id);
         // Where the client's own credentials are sent in its place, the key is the client's.
         self.account.begin_attempt(candidate, probe, !unauthenticated && key_of_serin);
     }
 
     /// Makes the request for the candidate, sends it, and buffers the answer.
-    pub(crate) async fn send(&mut self, candidate: Option<Candidate>) -> AttemptResult {
-        let Some(candidate) = candidate else { return AttemptResult::Replan };
+    pub(crate) async fn send(&mut self, candidate: Option<Candidate>) -> Result<Box<BufferedResponse>, AttemptError> {
+        let Some(candidate) = candidate else { return Err(AttemptError::Replan) };
         let (in_use, client_request) = (self.in_use, self.client_request);
         let (policy, to) = (&in_use.snapshot.policy, self.prepared_provider(candidate));
-        let trusted = self.account.scope().is_trusted(candidate.id) && !client_request.request_head.unauthenticated;
+        let trusted = self.account.scope().is_trusted(candidate.id) && !client_request.request.unauthenticated;
         if let Some(reason) = &to.unusable {
-            let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
-            return AttemptResult::Unfit(problem);
+            let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
+            return Err(AttemptError::Unfit(problem));
         }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
@@ -65,7 +69,7 @@ impl<'a> Failover<'a> {
             upstreams: &self.core.upstreams,
             provider: &to.provider,
             egress: policy.egress.as_ref().map(Secret::reveal),
-            upgrade: client_request.request_head.upgrade,
+            upgrade: client_request.request.upgrade,
             limits: SendLimits {
                 head,
                 deadline,
@@ -79,32 +83,29 @@ impl<'a> Failover<'a> {
         let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
         let strict = self.account.scope().is_strict(candidate.id);
         let read_as = ReadAs {
-            dialect: client_request.dialect,
+            dialect: client_request.request.dialect,
             done: to.provider.done_marker,
             stream: client_request.read.map(|_| client_request.streaming),
             strict,
             thorough: strict && buffered && recoverable,
         };
         let has_output = Cell::new(false);
-        let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request_head.upgrade);
+        let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.upgrade);
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let account = &mut self.account;
         let make_request = || build(client_request, &in_use.prepared, to, key, trusted);
         let result = pin!(async {
-            let recheck = || if account.dispatch() { Recheck::Go } else { Recheck::Replan };
-            let response =
-                match send::run(&dispatch, recheck, make_request, |body| client_request.give_back(body)).await {
-                    Ok(response) => response,
-                    Err(AttemptError::Failed(failure))
-                        if failure.fault.is_own_file() && account.scope().is_chosen_stable(candidate.id) =>
-                    {
-                        let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
-                        return AttemptResult::Unfit(Problem::Unusable { provider, reason });
-                    }
-                    Err(AttemptError::Failed(failure)) => return AttemptResult::Failed(failure),
-                    Err(AttemptError::Unfit(problem)) => return AttemptResult::Unfit(problem),
-                    Err(AttemptError::Replan) => return AttemptResult::Replan,
-                };
+            let give_back = |body| client_request.give_back(body);
+            let response = match send::run(&dispatch, || account.dispatch(), make_request, give_back).await {
+                Ok(response) => response,
+                Err(AttemptError::Failed(failure))
+                    if failure.fault.is_own_file() && account.scope().is_chosen_stable(candidate.id) =>
+                {
+                    let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
+                    return Err(AttemptError::Unfit(ProxyError::Unusable { provider, reason }));
+                }
+                Err(error) => return Err(error),
+            };
             account.head_came(response.status().as_u16());
             let rules = BufferRules {
                 read_as,
@@ -119,14 +120,14 @@ impl<'a> Failover<'a> {
                 account.output_seen();
             };
             let buffered_response = BufferedResponse::unseen(response, &core.replay, recoverable);
-            AttemptResult::Answered(buffer(buffered_response, rules, output).await)
+            Ok(buffer(buffered_response, rules, output).await)
         });
-        unless_withdrawn(core, withdrawable, result).await.unwrap_or_else(|| ended_early(core))
+        unless_withdrawn(core, withdrawable, result).await.unwrap_or_else(|| Err(ended_early(core)))
     }
 
     pub(super) fn prepared_provider(&self, candidate: Candidate) -> &'a PreparedProvider {
         let prepared = &self.in_use.prepared;
-        if self.client_request.request_head.unauthenticated {
+        if self.client_request.request.unauthenticated {
             prepared.provider_without_keys(candidate.id)
         } else {
             prepared.provider(candidate.id)
@@ -145,9 +146,9 @@ impl<'a> Failover<'a> {
 }
 
 /// The attempt ended before it had a result: the core was cut, or the guard withdrew the request.
-fn ended_early(core: &Core) -> AttemptResult {
+fn ended_early(core: &Core) -> AttemptError {
     if core.is_cut() {
-        return AttemptResult::Cut;
+        return AttemptError::Cut;
     }
-    AttemptResult::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
+    AttemptError::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
 }

@@ -15,7 +15,7 @@ use crate::proxy::attempt::refusal::Refusal;
 use crate::proxy::attempt::retry_after::retry_after;
 use crate::proxy::attempt::send::{self, Failure};
 use crate::proxy::response::buffered_response::BufferedResponse;
-use crate::proxy::response::error::Problem;
+use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::observe::Summary;
 use crate::proxy::upstream::send_error::SendError;
 use crate::wire::complaint::{About, Complaint};
@@ -29,7 +29,7 @@ impl Failover<'_> {
             self.account.note_cause(cause, None);
         }
         // A provider may accept connections for upgrades in another way than all others.
-        if fault.is_unreachable() && !self.client_request.request_head.upgrade {
+        if fault.is_unreachable() && !self.client_request.request.upgrade {
             self.account.attempt_mut().note_unreachable();
         }
         let failed = FailedAttempt {
@@ -41,10 +41,10 @@ impl Failover<'_> {
             at_once: fault.is_refusal(),
         };
         let problem = match fault {
-            send::Fault::Send(SendError::ClientPaused(limit)) => Problem::Paused(limit),
+            send::Fault::Send(SendError::ClientPaused(limit)) => ProxyError::Paused(limit),
             fault => self.problem(ending, fault.to_string()),
         };
-        (ending, failed, FailureResponse::Problem(problem))
+        (ending, failed, FailureResponse::Error(problem))
     }
 
     /// An answer that does not go out as it is.
@@ -83,7 +83,7 @@ impl Failover<'_> {
                 }
                 (None, _) => "its response ended in the middle of its content".to_owned(),
             };
-            FailureResponse::Problem(self.problem(ending, detail))
+            FailureResponse::Error(self.problem(ending, detail))
         };
         (ending, failed, response)
     }
@@ -118,8 +118,8 @@ impl Failover<'_> {
         };
         let complaint = match response {
             FailureResponse::Answer(buffered_response) => buffered_response.complaint.as_deref(),
-            FailureResponse::Problem(_) => None,
+            FailureResponse::Error(_) => None,
         };
-        Refusal::of(status, complaint, self.client_request.model(), self.client_request.below())
+        Refusal::of(status, complaint, self.client_request.model(), self.client_request.request.below())
     }
 }

@@ -24,7 +24,7 @@ impl Failover<'_> {
         let stable = self.rollout.filter(|rollout| {
             let asks = rollout.fallback_4xx
                 && scope.is_chosen_canary(candidate.id)
-                && self.client_request.dialect != Dialect::Embeddings;
+                && self.client_request.request.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
                 Fallback::Nobody => false,
                 Fallback::List(list) if !list.contains(&rollout.stable) => true,
@@ -42,7 +42,7 @@ impl Failover<'_> {
             repeat: again && self.may_retry(),
             // A request that no rollout takes is sent once, as it came.
             resend: self.rollout.is_some()
-                && !self.client_request.request_head.upgrade
+                && !self.client_request.request.upgrade
                 && self.client_request.can_be_sent_again(),
         }
     }

@@ -7,7 +7,7 @@
 use http::StatusCode;
 
 use super::hold::BufferRules;
-use super::look::{Form, Look, Seen};
+use super::response_facts::{BufferingEnd, Form, ResponseFacts};
 use crate::decide::outcome::{BodyEnd, Ending, ErrorClass};
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::declared::{self, DeclaredKind};
@@ -21,7 +21,7 @@ pub(super) fn malformed(status: StatusCode, shape: Shape) -> Ending {
 }
 
 impl BufferedResponse {
-    pub(super) fn conclude(&mut self, seen: Seen, look: &Look, rules: &BufferRules) {
+    pub(super) fn conclude(&mut self, seen: BufferingEnd, look: &ResponseFacts, rules: &BufferRules) {
         let status = self.head.status;
         if status.is_client_error() || status.is_server_error() {
             return self.conclude_error(seen);
@@ -29,25 +29,25 @@ impl BufferedResponse {
         let read_as = rules.read_as;
         let read = self.is_read(look, read_as);
         let end = match (seen, &mut self.observer) {
-            (Seen::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
+            (BufferingEnd::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
                 self.rest = None;
                 Some(BodyEnd::NoOutput)
             }
-            (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
+            (BufferingEnd::Enough, Some(observer)) if observer.failure().is_some() => {
                 self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
                 Some(observer.end(BodyEnd::Early))
             }
-            (Seen::Enough, Some(observer)) if rules.recoverable && read_as.strict => {
+            (BufferingEnd::Enough, Some(observer)) if rules.recoverable && read_as.strict => {
                 let unreadable = observer.is_unreadable().then_some(Shape::Invalid);
                 let unasked = observer.is_unasked_stream().then_some(Shape::Stream);
                 observer.mismatch().or(unreadable).or(unasked).map(BodyEnd::Malformed)
             }
-            (Seen::Enough, _) => None,
-            (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => {
+            (BufferingEnd::Enough, _) => None,
+            (BufferingEnd::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => {
                 Some(self.read_whole(look, read_as))
             }
-            (Seen::End(end), Some(observer)) => {
+            (BufferingEnd::End(end), Some(observer)) => {
                 let end = observer.end(end);
                 self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
@@ -59,10 +59,10 @@ impl BufferedResponse {
                     end => end,
                 })
             }
-            (Seen::End(BodyEnd::Complete), None) if read => Some(self.read_whole(look, read_as)),
-            (Seen::End(end), None) => Some(end),
+            (BufferingEnd::End(BodyEnd::Complete), None) if read => Some(self.read_whole(look, read_as)),
+            (BufferingEnd::End(end), None) => Some(end),
         };
-        if seen == Seen::Enough && matches!(end, Some(BodyEnd::Malformed(_))) {
+        if seen == BufferingEnd::Enough && matches!(end, Some(BodyEnd::Malformed(_))) {
             // The rest of it is not waited for.
             self.rest = None;
         }
@@ -70,7 +70,7 @@ impl BufferedResponse {
             end.map(|body| Ending::Answered { status: status.as_u16(), grounds: ErrorClass::default(), body });
     }
 
-    fn conclude_error(&mut self, seen: Seen) {
+    fn conclude_error(&mut self, seen: BufferingEnd) {
         let status = self.head.status;
         let body = declared::plain_error(&self.head.headers, self.pieces.whole().to_vec());
         let complaint = read_complaint(&body);
@@ -82,11 +82,11 @@ impl BufferedResponse {
             ErrorClass::Other
         };
         self.complaint = Some(Box::new(complaint));
-        let body = if let Seen::End(end) = seen { end } else { BodyEnd::Complete };
+        let body = if let BufferingEnd::End(end) = seen { end } else { BodyEnd::Complete };
         self.ending = Some(Ending::Answered { status: status.as_u16(), grounds, body });
     }
 
-    fn is_read(&self, look: &Look, read_as: ReadAs) -> bool {
+    fn is_read(&self, look: &ResponseFacts, read_as: ReadAs) -> bool {
         match look.form {
             Form::Object => true,
             Form::Unseen => read_as.dialect.generates(),
@@ -96,7 +96,7 @@ impl BufferedResponse {
         }
     }
 
-    fn read_whole(&mut self, look: &Look, read_as: ReadAs) -> BodyEnd {
+    fn read_whole(&mut self, look: &ResponseFacts, read_as: ReadAs) -> BodyEnd {
         let label = Label {
             kind: look.kind,
             status: self.head.status,

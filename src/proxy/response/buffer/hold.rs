@@ -19,7 +19,7 @@ const MOST_ERROR: u64 = 64 * 1024;
 /// The most bytes of a JSON answer.
 pub(super) const MOST_JSON: u64 = 1024 * 1024;
 
-/// How a response is buffered.
+/// How a response is buffered. One value, since it is fixed before the response comes and read at each of its pieces.
 #[derive(Debug)]
 pub(crate) struct BufferRules {
     pub(crate) read_as: ReadAs,
@@ -37,7 +37,7 @@ pub(crate) struct BufferRules {
 
 /// Until when an answer is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum HoldUntil {
     /// It goes out at once.
     Nothing,
     /// Until its first byte.
@@ -50,36 +50,36 @@ pub(super) enum Hold {
     Whole(u64),
 }
 
-impl Hold {
+impl HoldUntil {
     /// By its content type, where its bytes are not read. `announced`: how long the body is at least.
-    pub(super) fn by_label(status: StatusCode, kind: DeclaredKind, announced: u64, rules: &BufferRules) -> Hold {
+    pub(super) fn by_label(status: StatusCode, kind: DeclaredKind, announced: u64, rules: &BufferRules) -> HoldUntil {
         if status.is_client_error() || status.is_server_error() {
-            return Hold::whole(MOST_ERROR, announced, rules);
+            return HoldUntil::whole(MOST_ERROR, announced, rules);
         }
         match kind {
-            _ if !status.is_success() => Hold::Nothing,
+            _ if !status.is_success() => HoldUntil::Nothing,
             DeclaredKind::Json if rules.read_as.dialect != Dialect::Plain || rules.recoverable => {
-                Hold::whole(MOST_JSON, announced, rules)
+                HoldUntil::whole(MOST_JSON, announced, rules)
             }
-            _ if !rules.recoverable => Hold::Nothing,
-            DeclaredKind::Json | DeclaredKind::Events | DeclaredKind::Opaque => Hold::FirstByte,
+            _ if !rules.recoverable => HoldUntil::Nothing,
+            DeclaredKind::Json | DeclaredKind::Events | DeclaredKind::Opaque => HoldUntil::FirstByte,
         }
     }
 
-    pub(super) fn of_stream(announced: u64, rules: &BufferRules) -> Hold {
+    pub(super) fn of_stream(announced: u64, rules: &BufferRules) -> HoldUntil {
         match rules {
-            BufferRules { recoverable: false, .. } => Hold::Nothing,
-            BufferRules { buffered: true, .. } => Hold::whole(rules.most.0, announced, rules),
-            _ => Hold::Output,
+            BufferRules { recoverable: false, .. } => HoldUntil::Nothing,
+            BufferRules { buffered: true, .. } => HoldUntil::whole(rules.most.0, announced, rules),
+            _ => HoldUntil::Output,
         }
     }
 
     /// A body that is longer than may be held is not held in part: its first byte commits it.
-    pub(super) fn whole(most: u64, announced: u64, rules: &BufferRules) -> Hold {
+    pub(super) fn whole(most: u64, announced: u64, rules: &BufferRules) -> HoldUntil {
         match announced > most {
-            false => Hold::Whole(most),
-            true if rules.recoverable => Hold::FirstByte,
-            true => Hold::Nothing,
+            false => HoldUntil::Whole(most),
+            true if rules.recoverable => HoldUntil::FirstByte,
+            true => HoldUntil::Nothing,
         }
     }
 }

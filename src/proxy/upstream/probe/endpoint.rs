@@ -19,7 +19,7 @@ use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::attempt::cause;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::uri::encoded;
-use crate::proxy::response::body::AnswerBody;
+use crate::proxy::response::body::ProviderBody;
 use crate::proxy::upstream::upstreams::Upstreams;
 use crate::wire::answer::read_answer;
 use crate::wire::coding::Decoder;
@@ -93,8 +93,9 @@ async fn ask(
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     let upstreams = Upstreams::new(1);
-    let lease = upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
-    let response = lease.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
+    let connection =
+        upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
+    let response = connection.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
     Ok(match response.status().as_u16() {
         status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {
@@ -119,7 +120,7 @@ async fn ask(
 }
 
 /// A success must be an answer of the API, and a refusal must not be a page.
-async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -> Reply {
+async fn answered(status: u16, endpoint: &str, response: Response<ProviderBody>) -> Reply {
     let (head, body) = response.into_parts();
     let body = decoded(&head.headers, beginning(body).await);
     let shape = if status < 300 {
@@ -155,7 +156,7 @@ fn below(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<Str
     Some(path)
 }
 
-async fn beginning(mut body: AnswerBody) -> Vec<u8> {
+async fn beginning(mut body: ProviderBody) -> Vec<u8> {
     let mut read = Vec::new();
     while let Some(Ok(frame)) = body.frame().await {
         if let Some(data) = frame.data_ref() {

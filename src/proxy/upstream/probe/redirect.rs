@@ -23,7 +23,7 @@ pub struct Redirect {
 impl Redirect {
     /// By the Location that `provider` answered a request for `below` with, a path below its `base_url`.
     pub(super) fn new(provider: &Provider, below: &str, location: Option<&str>) -> Redirect {
-        let Some(place) = location.and_then(|location| Place::of(provider, location)) else {
+        let Some(place) = location.and_then(|location| RedirectTarget::of(provider, location)) else {
             return Redirect { to: None, base_url: None };
         };
         let to = place.url(&place.path);
@@ -37,13 +37,13 @@ const fn scheme(https: bool) -> &'static str {
     if https { "https" } else { "http" }
 }
 
-struct Place {
+struct RedirectTarget {
     origin: String,
     path: String,
 }
 
-impl Place {
-    fn of(provider: &Provider, location: &str) -> Option<Place> {
+impl RedirectTarget {
+    fn of(provider: &Provider, location: &str) -> Option<RedirectTarget> {
         let base = &provider.base_url;
         let location = location.split('#').next().unwrap_or_default();
         let location = match location.strip_prefix("//") {
@@ -56,7 +56,7 @@ impl Place {
             (None, None) => format!("{}://{}", scheme(base.https), base.authority()),
             _ => return None,
         };
-        Some(Place { origin, path: uri.path().to_owned() })
+        Some(RedirectTarget { origin, path: uri.path().to_owned() })
     }
 
     fn url(&self, path: &str) -> String {

@@ -11,7 +11,7 @@ use crate::decide::units::Millis;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::presentation::{self, Key, Presentation, presented};
 use crate::proxy::response::body::BodyClocks;
-use crate::proxy::upstream::lease::SendLimits;
+use crate::proxy::upstream::deadline::SendLimits;
 use crate::wire::query;
 
 /// A probe's answer may take no longer, whatever the provider's own timeouts allow.

@@ -55,7 +55,7 @@ fn a_body_of_unknown_length_goes_out_chunked_with_any_method() {
         let pair = Pair::new().await;
         let (incoming, mut client) = streaming().await;
         client.write_all(b"4\r\nping\r\n0\r\n\r\n").await.unwrap();
-        let mut request = post(RequestBody::Streaming(incoming));
+        let mut request = post(RequestBody::streaming(incoming));
         *request.method_mut() = Method::GET;
         let provider_side = async {
             let mut peer = pair.peer().await;

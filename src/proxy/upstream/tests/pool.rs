@@ -101,7 +101,7 @@ fn an_answer_that_comes_before_the_request_was_taken_does_not_pool_the_connectio
             peer
         };
         let client_side = async {
-            let request = post(RequestBody::Streaming(incoming));
+            let request = post(RequestBody::streaming(incoming));
             text(pair.send(request).await.unwrap()).await
         };
         let (mut peer, body) = tokio::join!(provider_side, client_side);

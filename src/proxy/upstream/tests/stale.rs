@@ -37,11 +37,11 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
                 fresh
             };
             let rechecks = Cell::new(0);
-            let recheck = || {
+            let still_stands = || {
                 rechecks.set(rechecks.get() + 1);
-                Recheck::Go
+                true
             };
-            let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), recheck);
+            let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), still_stands);
             let (_fresh, response) = tokio::join!(provider_side, sent);
             assert_eq!(text(response.unwrap()).await, "second");
             assert_eq!(rechecks.get(), 2, "the second dispatch must look again");
@@ -106,7 +106,7 @@ fn a_streamed_request_is_not_repeated() {
             peer.head().await;
             drop(peer);
         };
-        let request = post(RequestBody::Streaming(incoming));
+        let request = post(RequestBody::streaming(incoming));
         let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::NoHead);
     });
@@ -124,7 +124,7 @@ fn a_client_that_breaks_off_its_upload_is_not_the_providers_fault() {
             drop(client);
             peer.closed().await;
         };
-        let request = post(RequestBody::Streaming(incoming));
+        let request = post(RequestBody::streaming(incoming));
         let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::ClientLeft);
     });
@@ -135,7 +135,7 @@ fn a_closed_gate_sends_nothing_and_gives_the_connection_back() {
     on_a_core(async {
         let pair = Pair::new().await;
         let mut peer = pooled(&pair).await;
-        let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), || Recheck::Replan).await;
+        let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), || false).await;
         assert!(matches!(sent, Err(AttemptError::Replan)));
         assert_eq!(pair.upstreams.idle_count(), 1);
         // The next request on the same connection is the first that the provider sees.
@@ -157,20 +157,21 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
         // Its end is in the kernel, and the runtime knows; the connection's own task has not looked yet.
         drop(peer);
         tokio::task::yield_now().await;
-        let body = Cell::new(Some(RequestBody::Streaming(incoming)));
+        let body = Cell::new(Some(RequestBody::streaming(incoming)));
         let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
         let limits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
         let dispatch =
             Dispatch { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, limits };
         let rechecks = Cell::new(0);
-        let recheck = || {
+        let still_stands = || {
             rechecks.set(rechecks.get() + 1);
-            if rechecks.get() == 1 { Recheck::Go } else { Recheck::Replan }
+            rechecks.get() == 1
         };
-        let answer = send::run(&dispatch, recheck, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
+        let answer =
+            send::run(&dispatch, still_stands, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
         assert!(matches!(answer, Err(AttemptError::Replan)), "{answer:?}");
         assert_eq!(rechecks.get(), 2, "the connection was known to be dead");
-        assert!(matches!(body.take(), Some(RequestBody::Streaming(_))), "the body is gone");
+        assert!(matches!(body.take(), Some(RequestBody::Streaming(..))), "the body is gone");
     });
 }

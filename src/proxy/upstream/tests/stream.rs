@@ -39,7 +39,7 @@ fn the_head_clock_stands_still_while_the_client_uploads_and_runs_afterwards() {
             // The request is whole: from here on the provider is the one who is waited for.
             peer.closed().await;
         };
-        let request = post(RequestBody::Streaming(incoming));
+        let request = post(RequestBody::streaming(incoming));
         let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::HeadTimeout);
     });

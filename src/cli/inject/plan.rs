@@ -1,0 +1,206 @@
+//! What one workload lacks: the sidecar, its volumes, and the application's base URL.
+//!
+//! Every step adds only what is not there yet, so that a second injection changes nothing. A container of the same name
+//! that is somebody else's, a port in use, and pods that cannot have a sidecar are errors. Invariant: edits touch the
+//! pod's containers, volumes and the chosen variables, and nothing else.
+
+use super::edit::{Edit, Editor};
+use super::problem;
+use super::sidecar::{self, Sidecar};
+use super::tree::{Entry, Kind, Node};
+use super::value::{Value, text};
+use super::workload::{Way, Workload};
+use crate::flags::FlagsError;
+
+/// What is wanted of every workload.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The container and its volumes.
+    pub(super) sidecar: Sidecar,
+    /// The port that the application connects to.
+    pub(super) port: u16,
+    /// Variables with the base URL, and what follows the port in each.
+    pub(super) variables: Vec<(String, String)>,
+    /// The containers that get them; none: all but init containers.
+    pub(super) containers: Vec<String>,
+}
+
+/// What is done to a workload.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The edits of the text.
+    pub(super) edits: Vec<Edit>,
+    /// Whether the sidecar is added, or was there.
+    pub(super) added: bool,
+    /// The containers whose variables are set.
+    pub(super) set: Vec<String>,
+    /// The names of the containers that were chosen.
+    pub(super) chosen: Vec<String>,
+}
+
+/// Plans the edits of a workload.
+pub(super) fn plan(
+    workload: &Workload<'_>,
+    way: &Way<'_>,
+    editor: Editor<'_>,
+    wanted: &Wanted,
+) -> Result<Plan, FlagsError> {
+    let pod = workload.pod(way)?;
+    let containers = match way.entry(pod, "containers")? {
+        Some(entry) if !entry.value.items().is_empty() => entry,
+        _ => {
+            return Err(problem(pod.line, pod.column, "a pod without `containers`", "add the application's container"));
+        }
+    };
+    let init = way.entry(pod, "initContainers")?;
+    let all: Vec<&Node> =
+        [init, Some(containers)].into_iter().flatten().flat_map(|entry| entry.value.items()).collect();
+    for container in &all {
+        way.open(container)?;
+    }
+    fits(workload, pod, &all, wanted)?;
+    let mut plan = Plan::default();
+    let present = all.iter().any(|container| is_named(container, sidecar::NAME));
+    if !present {
+        plan.added = true;
+        let container = wanted.sidecar.container();
+        let edit = match (wanted.sidecar.classic, init) {
+            (true, _) => editor.prepend(containers, &[container]),
+            (false, Some(init)) => editor.prepend(init, &[container]),
+            (false, None) => editor.add_before(pod, containers, "initContainers", &Value::List(vec![container])),
+        };
+        plan.edits.push(edit?);
+        plan.edits.extend(volumes(pod, containers, way, editor, wanted)?);
+    }
+    let application = |container: &&Node| !is_named(container, sidecar::NAME);
+    let chosen: Vec<&Node> = if wanted.containers.is_empty() {
+        containers.value.items().iter().filter(application).collect()
+    } else {
+        let named = |name: &&str| wanted.containers.iter().any(|wanted| wanted == name);
+        all.into_iter().filter(application).filter(|node| node.text_at(&["name"]).as_ref().is_some_and(named)).collect()
+    };
+    for container in chosen {
+        let edits = variables(container, way, editor, wanted)?;
+        let name = container.text_at(&["name"]).unwrap_or_default().to_owned();
+        if !edits.is_empty() {
+            plan.set.push(name.clone());
+        }
+        plan.chosen.push(name);
+        plan.edits.extend(edits);
+    }
+    Ok(plan)
+}
+
+/// Refuses pods that cannot have the sidecar.
+fn fits(workload: &Workload<'_>, pod: &Node, all: &[&Node], wanted: &Wanted) -> Result<(), FlagsError> {
+    const LEAVE: &str = "the annotation `serin/inject: disabled` leaves the workload as it is";
+    let refused = |node: &Node, what: String, remedy: String| Err(problem(node.line, node.column, what, remedy));
+    if let Some(container) = all.iter().find(|node| is_named(node, sidecar::NAME) && !sidecar::is_ours(node)) {
+        let what = "a container named `serin` that is not Serin's: it does not set SERIN_FLAGS".to_owned();
+        return refused(container, what, format!("rename it; or {LEAVE}"));
+    }
+    if let Some(host) = pod.get("hostNetwork").filter(|node| node.text() == Some("true")) {
+        let what = format!("`hostNetwork: true`: port {} would be open to every process of the node", wanted.port);
+        return refused(host, what, format!("remove it, or use the gateway of the chart for this workload; {LEAVE}"));
+    }
+    if workload.is_job() && wanted.sidecar.classic {
+        let what = format!("a {} would never complete with an ordinary container beside it", workload.kind);
+        return refused(pod, what, format!("inject it without --classic (Kubernetes 1.29); or {LEAVE}"));
+    }
+    let port = wanted.port.to_string();
+    for container in all.iter().filter(|node| !is_named(node, sidecar::NAME)) {
+        let ports = container.get("ports").map(Node::items).unwrap_or_default();
+        let used = ports.iter().filter_map(|entry| entry.get("containerPort"));
+        if let Some(used) = used.into_iter().find(|used| used.text() == Some(&port)) {
+            let name = container.text_at(&["name"]).unwrap_or_default();
+            let what = format!("container `{name}` uses port {port}, which is Serin's");
+            let remedy = "change it; or set `listen` in flags.yaml to another port, and give it with --port";
+            return refused(used, what, remedy.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn is_named(container: &Node, name: &str) -> bool {
+    container.text_at(&["name"]) == Some(name)
+}
+
+/// The volumes that are missing.
+fn volumes(
+    pod: &Node,
+    containers: &Entry,
+    way: &Way<'_>,
+    editor: Editor<'_>,
+    wanted: &Wanted,
+) -> Result<Option<Edit>, FlagsError> {
+    let entry = way.entry(pod, "volumes")?;
+    let present = entry.map(|entry| entry.value.items()).unwrap_or_default();
+    let missing =
+        wanted.sidecar.volumes().into_iter().filter(|(name, _)| !present.iter().any(|node| is_named(node, name)));
+    let missing: Vec<Value> = missing.map(|(_, volume)| volume).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let edit = match entry {
+        Some(entry) => editor.prepend(entry, &missing),
+        None => editor.add_before(pod, containers, "volumes", &Value::List(missing)),
+    };
+    edit.map(Some)
+}
+
+/// The edits of the variables of one container.
+fn variables(container: &Node, way: &Way<'_>, editor: Editor<'_>, wanted: &Wanted) -> Result<Vec<Edit>, FlagsError> {
+    let entry = way.entry(container, "env")?;
+    let present = entry.map(|entry| entry.value.items()).unwrap_or_default();
+    let (mut edits, mut missing) = (Vec::new(), Vec::new());
+    for (name, suffix) in &wanted.variables {
+        let url = format!("http://127.0.0.1:{}{suffix}", wanted.port);
+        let mut named = present.iter().filter(|node| is_named(node, name)).peekable();
+        if named.peek().is_none() {
+            missing.push(Value::Map(vec![("name", text(name)), ("value", text(&url))]));
+        }
+        for variable in named {
+            edits.extend(change(variable, name, &url, way, editor)?);
+        }
+    }
+    if !missing.is_empty() {
+        edits.push(match (entry, container.entry("name")) {
+            (Some(entry), _) => editor.prepend(entry, &missing)?,
+            (None, Some(name)) => editor.add_after(container, name, "env", &Value::List(missing))?,
+            (None, None) => {
+                return Err(problem(container.line, container.column, "a container without a name", "add one"));
+            }
+        });
+    }
+    Ok(edits)
+}
+
+/// The edit of a variable that is there, if it has another value.
+fn change(
+    variable: &Node,
+    name: &str,
+    url: &str,
+    way: &Way<'_>,
+    editor: Editor<'_>,
+) -> Result<Option<Edit>, FlagsError> {
+    way.open(variable)?;
+    if let Some(from) = variable.entry("valueFrom") {
+        let what = format!("`{name}` is read from elsewhere");
+        let remedy = format!(
+            "remove it, so that the base URL can be set here; or choose another variable than {name} with --env"
+        );
+        return Err(problem(from.key.line, from.key.column, what, remedy));
+    }
+    match (way.entry(variable, "value")?, variable.entry("name")) {
+        (Some(entry), _) if entry.value.text() == Some(url) => Ok(None),
+        (Some(Entry { value, .. }), _) if matches!(value.kind, Kind::Scalar { .. }) && value.text() != Some("") => {
+            editor.replace(value, url, editor.in_brackets(variable)).map(Some)
+        }
+        (Some(Entry { key, .. }), _) => {
+            let what = format!("`{name}` has no value that could be changed");
+            Err(problem(key.line, key.column, what, "write the value on the line of its key, or remove the variable"))
+        }
+        (None, Some(entry)) => editor.add_after(variable, entry, "value", &text(url)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
