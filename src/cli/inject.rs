@@ -7,6 +7,7 @@
 
 mod edit;
 mod plan;
+mod problem;
 mod sidecar;
 mod tree;
 mod value;
@@ -22,6 +23,7 @@ use clap::{Args, ValueEnum};
 
 use self::edit::{Editor, apply};
 use self::plan::{Plan, Wanted, plan};
+use self::problem::problem;
 use self::sidecar::Sidecar;
 use self::workload::{Way, Workload, workloads};
 use super::{Exit, Failure, Outcome};
@@ -279,16 +281,4 @@ fn template(error: FlagsError, text: &str) -> FlagsError {
     }
     let what = format!("{}; the file seems to be a template (`{{{{`)", error.problem);
     FlagsError { problem: what, remedy: "render it first: `helm template . | serin inject`".to_owned(), ..error }
-}
-
-/// An error at a place; the column counts from 0.
-fn problem(line: usize, column: usize, what: impl Into<String>, remedy: impl Into<String>) -> FlagsError {
-    FlagsError {
-        line,
-        column: column + usize::from(line > 0),
-        path: String::new(),
-        problem: what.into(),
-        remedy: remedy.into(),
-        source: String::new(),
-    }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use saphyr_parser::ScalarStyle;
 
-use super::problem;
+use super::problem::problem;
 use super::tree::{Entry, Kind, Node};
 use super::value::{Value, plain_or_quoted, quoted};
 use crate::flags::FlagsError;

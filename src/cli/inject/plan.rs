@@ -5,7 +5,7 @@
 //! pod's containers, volumes and the chosen variables, and nothing else.
 
 use super::edit::{Edit, Editor};
-use super::problem;
+use super::problem::problem;
 use super::sidecar::{self, Sidecar};
 use super::tree::{Entry, Kind, Node};
 use super::value::{Value, text};

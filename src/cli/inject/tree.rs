@@ -202,7 +202,7 @@ impl Reading {
     fn descend(&mut self, node: Node) -> Result<(), FlagsError> {
         if self.open.len() >= DEEPEST {
             let (what, remedy) = (format!("nested more than {DEEPEST} levels deep"), "check the brackets");
-            return Err(super::problem(node.line, node.column, what, remedy));
+            return Err(super::problem::problem(node.line, node.column, what, remedy));
         }
         self.open.push((node, None));
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::problem;
+use super::problem::problem;
 use super::tree::{Entry, Kind, Node};
 use crate::flags::FlagsError;
 
