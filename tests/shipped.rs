@@ -105,3 +105,48 @@ fn the_image_has_a_user_without_rights_and_checks_its_own_health() {
     let health = last.lines().find(|line| line.starts_with("HEALTHCHECK ")).unwrap();
     assert!(health.ends_with("CMD [\"/usr/local/bin/serin\", \"healthcheck\"]"), "{health}");
 }
+
+/// The files below a folder, relative to it.
+fn files(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(root, &path, found);
+        } else {
+            found.push(path.strip_prefix(root).unwrap().to_owned());
+        }
+    }
+}
+
+#[test]
+fn in_the_archive_every_link_leads_somewhere_and_the_installer_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("serin-0");
+    let binary = Path::new(env!("CARGO_BIN_EXE_serin"));
+    let output = Command::new(package("deploy/dist/assemble.sh")).arg(binary).arg(&tree).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let mut all = Vec::new();
+    files(&tree, &tree, &mut all);
+    let pages = all.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    let (mut links, mut dead) = (0, Vec::new());
+    for page in pages {
+        let text = std::fs::read_to_string(tree.join(page)).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '#']).next()) {
+            if link.is_empty() || link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            links += 1;
+            if !tree.join(page).parent().unwrap().join(link).exists() {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(links > 100 && dead.is_empty(), "{links} links, dead: {dead:#?}");
+
+    let root = dir.path().join("root");
+    let mut install = Command::new(tree.join("deploy/systemd/install.sh"));
+    let output = install.arg(tree.join("flags.yaml")).env("DESTDIR", &root).env_remove("SERIN").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(root.join("usr/local/bin/serin").exists() && root.join("etc/serin/flags.yaml").exists());
+}

@@ -98,6 +98,10 @@ fn install(root: &Path, serin: &Path, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), text)
 }
 
+/// A file that is not the sample.
+const EDITED: &str =
+    "providers: { openai: { base_url: \"https://api.openai.com/v1\" } }\nrollouts: [{ name: all, stable: openai }]\n";
+
 #[test]
 fn the_installer_puts_every_file_in_its_place_and_keeps_an_existing_flags_file() {
     let dir = tempfile::tempdir().unwrap();
@@ -117,10 +121,15 @@ fn the_installer_puts_every_file_in_its_place_and_keeps_an_existing_flags_file()
         assert_eq!(installed, text_of(name));
     }
     // Again, as for an upgrade: the operator's file stays.
-    std::fs::write(root.join("etc/serin/flags.yaml"), "edited").unwrap();
+    std::fs::write(root.join("etc/serin/flags.yaml"), EDITED).unwrap();
     let (done, text) = install(&root, serin, &[sample.to_str().unwrap()]);
-    assert!(done && text.contains("kept /etc/serin/flags.yaml"), "{text}");
-    assert_eq!(std::fs::read_to_string(root.join("etc/serin/flags.yaml")).unwrap(), "edited");
+    assert!(done && text.contains("etc/serin/flags.yaml; "), "{text}");
+    assert!(text.contains("next: systemctl restart serin"), "{text}");
+    assert_eq!(std::fs::read_to_string(root.join("etc/serin/flags.yaml")).unwrap(), EDITED);
+    // One that is broken is found before the restart would find it.
+    std::fs::write(root.join("etc/serin/flags.yaml"), "providers: 3\n").unwrap();
+    let (done, text) = install(&root, serin, &[]);
+    assert!(!done && text.contains("has errors; nothing was installed"), "{text}");
 }
 
 #[test]
@@ -134,5 +143,14 @@ fn the_installer_refuses_a_broken_flags_file_and_a_missing_binary_before_it_writ
     assert!(!done && text.contains("has errors; nothing was installed"), "{text}");
     let (done, text) = install(&root, &dir.path().join("nothing"), &[]);
     assert!(!done && text.contains("set SERIN"), "{text}");
+    let foreign = dir.path().join("foreign");
+    std::fs::write(&foreign, "\u{7f}ELF of another machine").unwrap();
+    std::fs::set_permissions(&foreign, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (done, text) = install(&root, &foreign, &[]);
+    assert!(!done && text.contains("another architecture"), "{text}");
+    for (arguments, problem) in [(vec!["--froce"], "no option --froce"), (vec!["a", "b"], "too many arguments")] {
+        let (done, text) = install(&root, serin, &arguments);
+        assert!(!done && text.contains(problem), "{text}");
+    }
     assert!(!root.exists());
 }

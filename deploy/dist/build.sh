@@ -57,8 +57,8 @@ version="$("$serin" -V | cut -d' ' -f2)"
 name="serin-$version-$arch-linux-$libc"
 rm -rf "$out"
 tree="$out/$name"
+deploy/dist/assemble.sh "$serin" "$tree"
 mkdir -p "$tree/completions" "$tree/man"
-install -m 0755 "$serin" "$tree/serin"
 "$serin" completions bash >"$tree/completions/serin.bash"
 "$serin" completions zsh >"$tree/completions/_serin"
 "$serin" completions fish >"$tree/completions/serin.fish"
@@ -66,8 +66,7 @@ install -m 0755 "$serin" "$tree/serin"
 env -u CARGO_ENCODED_RUSTFLAGS -u CFLAGS cargo run --quiet --locked --example man_pages -- "$tree/man"
 deploy/dist/dependencies.py "$target" sbom >"$tree/sbom.cdx.json"
 deploy/dist/dependencies.py "$target" licenses >"$tree/THIRD-PARTY-LICENSES.txt"
-cp -r LICENSE-MIT README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md flags.yaml docs deploy/flags.schema.json deploy/systemd "$tree/"
-find "$tree" -type d -exec chmod 0755 {} + -o -type f ! -name serin -exec chmod 0644 {} +
+find "$tree"/{completions,man,sbom.cdx.json,THIRD-PARTY-LICENSES.txt} -type d -exec chmod 0755 {} + -o -type f -exec chmod 0644 {} +
 deploy/dist/check.sh "$tree/serin" "$largest"
 
 (cd "$out" && tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=ustar \

@@ -111,8 +111,12 @@ fn a_request_that_does_not_end_keeps_nobody_waiting_for_long() {
     let pid = eventually("a sidecar runs", SOON, || holder.other_than(None));
     eventually("it is in flight", SOON, || (slow.requests().generating > 0).then_some(()));
     signal("TERM", pid);
-    let answer = Client::connect(at).unwrap().post("/v1/chat/completions", &[], r#"{"model":"m"}"#).unwrap();
-    assert_eq!((answer.status, answer.header("connection")), (200, "close"), "{}", holder.log());
+    // A request may still be answered before the process has noticed the signal.
+    eventually("the process that ends answers", SOON, || {
+        let answer = Client::connect(at).unwrap().post("/v1/chat/completions", &[], r#"{"model":"m"}"#).unwrap();
+        assert_eq!(answer.status, 200, "{}", holder.log());
+        (answer.header("connection") == "close").then_some(())
+    });
     // The old process has answered, and still finishes what it had begun.
     assert!(holder.other_than(Some(pid)).is_none() && !waits.is_finished());
 }

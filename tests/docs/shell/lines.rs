@@ -100,7 +100,7 @@ const RECOGNISED: &[(&str, &str)] = &[
     ("systemd-analyze", "it needs systemd as the first process"),
     ("journalctl", "it needs systemd as the first process"),
     ("loginctl", "it needs systemd as the first process"),
-    ("systemd/install.sh", "it needs systemd as the first process; tests/units.rs tests it"),
+    ("deploy/systemd/install.sh", "it needs systemd as the first process; tests/units.rs tests it"),
     ("useradd", "it changes the machine"),
     ("apt-get", "it changes the machine"),
     ("sudo", "it changes the machine"),
