@@ -72,14 +72,21 @@ pub fn run(args: &HealthcheckArgs) -> Outcome {
 /// The way by which it answered, whether it is well, and what it said.
 type Answered = (Option<String>, bool, String);
 
-fn owned((via, status, text): (&Transport, http::StatusCode, String)) -> Answered {
-    (Some(via.to_string()), status.is_success(), text.trim_end().to_owned())
+fn answered(path: &str, (via, status, text): (&Transport, http::StatusCode, String)) -> Answered {
+    let text = match status {
+        // A sidecar answers with one of these, and with a line of text.
+        http::StatusCode::OK | http::StatusCode::SERVICE_UNAVAILABLE => text.trim_end().to_owned(),
+        _ => format!(
+            "{via} is not the admin or probe port of a sidecar: {path} was answered with {status}; check --admin"
+        ),
+    };
+    (Some(via.to_string()), status.is_success(), text)
 }
 
 impl HealthcheckArgs {
     /// Asks once.
     fn ask(&self, path: &str) -> Result<Answered, Failure> {
-        match self.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(owned)) {
+        match self.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(|reply| answered(path, reply))) {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => Ok((None, false, error.to_string())),
             Err(failure) if failure.exit == Exit::Failed => Ok((None, false, failure.message)),
@@ -132,6 +139,17 @@ mod tests {
 
     fn ways(lines: &str) -> Vec<String> {
         named_by(file(lines).path()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_no_sidecar_is_named_and_not_quoted() {
+        let via = Transport::Tcp { authority: "127.0.0.1:8080".into(), token: None };
+        let (_, healthy, text) = answered("/readyz", (&via, http::StatusCode::NOT_FOUND, "{\"error\": {}}".into()));
+        let expected = "http://127.0.0.1:8080 is not the admin or probe port of a sidecar: /readyz was answered with \
+                        404 Not Found; check --admin";
+        assert_eq!((healthy, text.as_str()), (false, expected));
+        let (_, healthy, text) = answered("/readyz", (&via, http::StatusCode::SERVICE_UNAVAILABLE, "no\n".into()));
+        assert_eq!((healthy, text.as_str()), (false, "no"));
     }
 
     #[test]

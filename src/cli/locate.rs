@@ -48,6 +48,8 @@ pub(super) enum Located {
         state: PathBuf,
         /// flags.yaml.
         flags: PathBuf,
+        /// The sidecars that run on this machine, and that the arguments leave out.
+        elsewhere: Vec<String>,
         /// Users who list sidecars that are not believed.
         others: Vec<u32>,
     },
@@ -85,10 +87,10 @@ impl LocateArgs {
                 && self.flags.as_ref().is_none_or(|flags| same(flags, &entry.flags))
         };
         let Listed { entries, others } = registry.listed();
-        let targets: Vec<AdminEndpoint> =
-            entries.into_iter().filter(fits).map(|entry| listed(entry, token.clone())).collect();
+        let (targets, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(fits);
+        let endpoint = |entry| listed(entry, token.clone());
         if !targets.is_empty() {
-            return Ok(Located::Running(targets));
+            return Ok(Located::Running(targets.into_iter().map(endpoint).collect()));
         }
         let flags = self.flags.clone().unwrap_or_else(|| PathBuf::from("flags.yaml"));
         let state = offline::state_of(&flags, self.state.as_deref());
@@ -98,7 +100,10 @@ impl LocateArgs {
                 let vias = vec![Transport::Socket(offline::socket_in(&state))];
                 Located::Running(vec![AdminEndpoint { name: format!("pid {pid}"), vias, state: Some(state) }])
             }
-            None => Located::Nothing { state, flags, others },
+            None => {
+                let elsewhere = rest.into_iter().map(|entry| endpoint(entry).name).collect();
+                Located::Nothing { state, flags, elsewhere, others }
+            }
         })
     }
 }
@@ -108,22 +113,31 @@ pub(super) fn one_of(found: Located) -> Result<AdminEndpoint, Failure> {
     match found {
         Located::Running(mut targets) if targets.len() == 1 => Ok(targets.remove(0)),
         Located::Running(targets) => Err(several(&targets)),
-        Located::Nothing { state, others, .. } => Err(Failure::failed(format!(
-            "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
-             --admin URL connects to one elsewhere{}",
-            state.display(),
-            untrusted_note(&others)
-        ))),
+        Located::Nothing { state, elsewhere, others, .. } if elsewhere.is_empty() && others.is_empty() => {
+            Err(Failure::failed(format!(
+                "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts \
+                 one, --admin URL connects to one elsewhere",
+                state.display()
+            )))
+        }
+        Located::Nothing { state, elsewhere, others, .. } => {
+            Err(Failure::failed(nothing_found(&state, &elsewhere, &others)))
+        }
     }
 }
 
-/// What to do about sidecars of other users.
-pub(super) fn untrusted_note(others: &[u32]) -> String {
-    match others {
-        [] => String::new(),
-        [first, ..] => format!(
-            "; entries of the user {first} are not used: run this as that user (`sudo -u '#{first}' serin ...`), or \
-             give --state DIR"
+/// Why nothing was found, and which sidecars were left out.
+pub(super) fn nothing_found(state: &Path, elsewhere: &[String], others: &[u32]) -> String {
+    match (elsewhere, others) {
+        ([], []) => "nothing is running here".to_owned(),
+        ([], [first, ..]) => format!(
+            "no sidecar of this user is running here, and those of the user {first} are not used: run this as that \
+             user (`sudo -u '#{first}' serin ...`), or give its directory with --state DIR"
+        ),
+        (elsewhere, _) => format!(
+            "no sidecar uses {}; choose one of those that run here with --state, --flags or --admin:\n  {}",
+            state.display(),
+            elsewhere.join("\n  ")
         ),
     }
 }

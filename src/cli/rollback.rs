@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::api_call::{CallError, by_any};
-use super::locate::{AdminEndpoint, LocateArgs, Located, several, untrusted_note};
+use super::locate::{AdminEndpoint, LocateArgs, Located, nothing_found, several};
 use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
@@ -65,7 +65,17 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 pub fn run(args: &RollbackArgs) -> Outcome {
     let targets = match args.reach.find()? {
         Located::Running(targets) => targets,
-        Located::Nothing { state, flags, others } => return at_rest(args, &state, &flags, &others),
+        Located::Nothing { state, flags, elsewhere, others } => {
+            let found = nothing_found(&state, &elsewhere, &others);
+            // A lock in a directory that nobody has used yet would look like a rollback of those that run.
+            if !elsewhere.is_empty() && !state.exists() {
+                return Err(Failure::usage(format!(
+                    "{found}\nno lock was written, since {} does not exist",
+                    state.display()
+                )));
+            }
+            return at_rest(args, &state, &flags, &found);
+        }
     };
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
@@ -350,7 +360,7 @@ pub(super) fn render(report: &RollbackReport, args: &RollbackArgs, style: Style)
 
 // === Where nothing runs ===
 
-fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> Outcome {
+fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, found: &str) -> Outcome {
     if let Some((name, known)) = args.rollout.as_ref().zip(offline::rollouts_of(flags))
         && !known.contains(name)
     {
@@ -360,14 +370,14 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> O
     }
     let message = match offline::write_lock(state, args.rollout.as_deref(), &lock(args)) {
         Ok(()) => {
-            let (to, from) = (args.to.hundredths(), state.display());
-            let share = if to == 0 { "0".to_owned() } else { args.to.to_string() };
             let ends = offline::ephemeral(state).map(|kind| format!("; {}", ephemeral::lock(kind))).unwrap_or_default();
-            format!("nothing is running here; the next start from {from} will be at {share}{ends}")
+            let (to, from) = (args.to, state.display());
+            format!(
+                "{found}\na lock at {to} was written to {from}, and the next start with this directory uses it{ends}"
+            )
         }
-        Err(error) => format!("nothing is running here, and no lock can be written for the next start: {error}"),
+        Err(error) => format!("{found}\nno lock can be written for the next start: {error}"),
     };
-    let message = message + &untrusted_note(others);
     if args.json {
         let report = RollbackReport { errors: vec![message], ..RollbackReport::default() };
         output::print_json(&report);

@@ -78,7 +78,7 @@ fn where_nothing_runs_the_next_start_is_known() {
     let flags = machine.dir.path().join("flags.yaml");
     std::fs::write(&flags, format!("state: {}\n", state.display())).unwrap();
     let found = machine.find(&LocateArgs { flags: Some(flags.clone()), ..LocateArgs::default() });
-    assert_eq!(found, Located::Nothing { state: state.clone(), flags, others: Vec::new() });
+    assert_eq!(found, Located::Nothing { state: state.clone(), flags, elsewhere: Vec::new(), others: Vec::new() });
     let error = one_of(found).unwrap_err();
     assert_eq!(error.exit, super::super::Exit::Failed);
     assert_eq!(
@@ -89,6 +89,17 @@ fn where_nothing_runs_the_next_start_is_known() {
             state.display()
         )
     );
+}
+
+#[test]
+fn a_directory_that_no_sidecar_uses_is_answered_with_those_that_run() {
+    let machine = Machine::new();
+    let _one = machine.run("one", 1000);
+    let state = machine.dir.path().join("mistyped");
+    let error = one_of(machine.find(&LocateArgs { state: Some(state.clone()), ..LocateArgs::default() })).unwrap_err();
+    let lines: Vec<&str> = error.message.lines().collect();
+    let first = format!("no sidecar uses {}; choose one of those that run here with --state", state.display());
+    assert!(lines[0].starts_with(&first) && lines[1].contains("/one --flags "), "{lines:?}");
 }
 
 #[test]

@@ -181,19 +181,22 @@ fn what_nobody_acknowledges_is_not_claimed() {
 fn where_nothing_runs_the_next_start_is_locked() {
     let process = Process::new();
     let flags = process.dir.path().join("flags.yaml");
-    let failure = at_rest(&args(None), &process.state(), &flags, &[]).unwrap_err();
+    let failure = at_rest(&args(None), &process.state(), &flags, "nothing is running here").unwrap_err();
     assert_eq!(failure.exit, Exit::Failed);
     let state = process.state();
     assert_eq!(
         failure.message,
-        format!("nothing is running here; the next start from {} will be at 0", state.display())
+        format!(
+            "nothing is running here\na lock at 0% was written to {}, and the next start with this directory uses it",
+            state.display()
+        )
     );
     assert_eq!(process.locks().len(), 1);
 
     let blocked = process.dir.path().join("file");
     std::fs::write(&blocked, "").unwrap();
-    let failure = at_rest(&args(None), &blocked.join("state"), &flags, &[]).unwrap_err();
-    let start = "nothing is running here, and no lock can be written for the next start: ";
+    let failure = at_rest(&args(None), &blocked.join("state"), &flags, "nothing is running here").unwrap_err();
+    let start = "nothing is running here\nno lock can be written for the next start: ";
     assert!(failure.message.starts_with(start), "{failure}");
 }
 
