@@ -16,8 +16,9 @@ use serde_json::json;
 use super::api_call::{CallError, by_any};
 use super::locate::{AdminEndpoint, LocateArgs, Located, nothing_found, several};
 use super::output::{self, Style, one_line};
+use super::status;
 use super::{Exit, Failure, Outcome};
-use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
+use crate::app::api::{ChangeReply, Changed, Rollout, check_reason, current_user};
 use crate::app::offline::{self, InForce};
 use crate::clock;
 use crate::decide::rollout::state::Lock;
@@ -26,6 +27,8 @@ use crate::describe::ephemeral;
 
 /// How long a process may take to acknowledge, by either way.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the state of stable is waited for, once the rollback is in force.
+const LOOK_AT_STABLE: Duration = Duration::from_secs(1);
 /// How often `in-force.json` is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -80,7 +83,10 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
     }
-    let report = roll_back(args, &targets, PATIENCE);
+    let mut report = roll_back(args, &targets, PATIENCE);
+    let replies = targets.iter().filter_map(|target| status::get(target, LOOK_AT_STABLE).ok());
+    let notes: Vec<String> = replies.flat_map(|reply| stable_notes(&reply.rollouts, &report.rollouts)).collect();
+    report.notes.extend(notes);
     if args.json {
         output::print_json(&report);
     } else if report.exit() != Exit::Failed || report.confirmed > 0 {
@@ -91,6 +97,16 @@ pub fn run(args: &RollbackArgs) -> Outcome {
         exit if args.json => Ok(exit),
         exit => Err(Failure { exit, message: report.errors.join("\n") }),
     }
+}
+
+/// What the operator should know where stable, which serves all users now, does not answer.
+fn stable_notes(rollouts: &[Rollout], changed: &[Changed]) -> Vec<String> {
+    let moved = |rollout: &&Rollout| changed.iter().any(|changed| changed.name == rollout.name);
+    let faults = rollouts.iter().filter(moved).filter_map(|rollout| Some((rollout, rollout.stable_fault.as_ref()?)));
+    let note = |(rollout, fault): (&Rollout, &String)| {
+        format!("{fault}; after a rollback nothing falls back to the canary: `serin resume {}` lifts it", rollout.name)
+    };
+    faults.map(note).collect()
 }
 
 /// What became of it.

@@ -50,7 +50,8 @@ pub fn run(args: &StatusArgs) -> Outcome {
             nothing @ Located::Nothing { .. } => return Err(at_rest(nothing)),
         };
         if args.json {
-            let replies = targets.iter().map(get).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let replies =
+                targets.iter().map(|target| get(target, PATIENCE)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
             output::print_json(&replies);
             return Ok(Exit::Done);
         }
@@ -58,7 +59,7 @@ pub fn run(args: &StatusArgs) -> Outcome {
         let mut text = String::new();
         let mut unanswered = Vec::new();
         for target in &targets {
-            match get(target) {
+            match get(target, PATIENCE) {
                 Ok(reply) => text.push_str(&view::render(&reply, clock::unix(), style)),
                 Err(error) => unanswered.push(error.to_string()),
             }
@@ -76,8 +77,8 @@ pub fn run(args: &StatusArgs) -> Outcome {
     }
 }
 
-fn get(target: &AdminEndpoint) -> Result<StatusReply, CallError> {
-    by_any(&target.vias, &Method::GET, "/api/v1/status", None, PATIENCE)
+pub(super) fn get(target: &AdminEndpoint, patience: Duration) -> Result<StatusReply, CallError> {
+    by_any(&target.vias, &Method::GET, "/api/v1/status", None, patience)
 }
 
 fn failed(error: CallError) -> Failure {

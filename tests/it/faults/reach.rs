@@ -11,6 +11,7 @@ use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::harness::{Flags, Harness};
 use crate::support::scripted::Scripted;
+use crate::support::sidecar::spoken;
 
 /// As by default.
 const TIMEOUTS: &str = "api_keys: [sk-1]";
@@ -85,6 +86,21 @@ fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
     let events = stage.history();
     let count_of = |what: &str| events.iter().filter(|event| event["reason"].as_str().unwrap().contains(what)).count();
     assert_eq!((count_of("connections in a row failed"), count_of("it is reachable again")), (1, 1), "{events:?}");
+}
+
+#[test]
+fn a_rollback_to_a_dead_stable_says_so() {
+    let (mut stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
+    let stage = Harness::start(&flags(&stable, &canary));
+    let rollback = || spoken(&stage.workspace().run(&["rollback", "chat"]));
+    let printed = rollback();
+    assert!(printed.contains("chat: 0% of users") && !printed.contains("note:"), "{printed}");
+    assert!(stage.workspace().run(&["resume", "chat"]).status.success());
+    stable.kill();
+    load(&stage, Duration::from_secs(3), |answer| (answer.status != 200).then(|| answer.text()));
+    let printed = rollback();
+    let note = "; after a rollback nothing falls back to the canary: `serin resume chat` lifts it";
+    assert!(printed.contains("note: oldcorp") && printed.contains(note), "{printed}");
 }
 
 #[test]
