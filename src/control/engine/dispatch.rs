@@ -98,7 +98,7 @@ impl Engine {
     // One per tick, since a forecast is slow to compute.
     fn refresh_oldest_forecast(&mut self, now: Now) {
         let rollouts = self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut());
-        let due = rollouts.filter_map(|rollout| Some((rollout.forecast().due(now.mono)?, rollout)));
+        let due = rollouts.filter_map(|rollout| Some((rollout.forecast_due(now)?, rollout)));
         if let Some((_, rollout)) = due.min_by_key(|(made_at, _)| *made_at) {
             rollout.refresh_forecast(now);
         }

@@ -18,7 +18,7 @@ use crate::decide::policy::Intent;
 use crate::decide::rollout::promotion::needs_stable_probe;
 use crate::decide::rollout::state::Phase;
 use crate::decide::rollout::step::Input as StepInput;
-use crate::decide::units::{Arm, Percent};
+use crate::decide::units::{Arm, Millis, Percent};
 
 impl Rollout {
     pub(super) fn tick(&mut self, index: usize, bypassed: (u64, bool), context: &ProcessContext, now: Now) -> Effects {
@@ -70,6 +70,11 @@ impl Rollout {
             }
         }
         due
+    }
+
+    /// When the forecast was made, if it is due for a refresh.
+    pub(in crate::control::engine) fn forecast_due(&self, now: Now) -> Option<Option<Millis>> {
+        self.forecast.due(self.committed.state(), self.collector.traffic_rate(), now.mono)
     }
 
     /// Computes how soon faults would be detected.
