@@ -1,5 +1,7 @@
 //! Injection: golden files, properties over generated manifests, and what is refused.
 
+mod edits;
+
 use clap::Parser;
 use proptest::prelude::*;
 use serde_json::{Value, json};
