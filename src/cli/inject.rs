@@ -128,6 +128,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// Where the input cannot be read, or a workload cannot have the sidecar; then nothing is written.
 pub fn run(args: &InjectArgs) -> Outcome {
+    args.check().map_err(Failure::usage)?;
     let (name, text) = args.read()?;
     let injected = inject(&text, args).map_err(|error| Failure::usage(render(&[error], &name).trim_end()))?;
     if !args.container.is_empty() && injected.workloads > 0 && !injected.chosen {
@@ -149,6 +150,16 @@ pub fn run(args: &InjectArgs) -> Outcome {
 }
 
 impl InjectArgs {
+    /// Refuses what no single option is wrong in.
+    fn check(&self) -> Result<(), String> {
+        let mut names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("--env has `{}` more than once: give each variable once", pair[0])),
+            None => Ok(()),
+        }
+    }
+
     /// The name and the text of what is to be injected.
     fn read(&self) -> Result<(String, String), Failure> {
         let file = self.file.as_deref().filter(|file| file.as_os_str() != "-");
@@ -248,7 +259,7 @@ fn inject_once(text: &str, args: &InjectArgs) -> Result<Injected, FlagsError> {
         1 => injected.report.push("1 other document: unchanged".to_owned()),
         others => injected.report.push(format!("{others} other documents: unchanged")),
     }
-    injected.text = mark.to_owned() + &apply(body, edits);
+    injected.text = mark.to_owned() + &apply(body, edits)?;
     Ok(injected)
 }
 

@@ -34,6 +34,7 @@ fn what_is_wrong_is_said_and_nothing_is_written() {
         ("a: b\n---\na: [\n", &[], 64, "FILE:3:4: document 2: the `[` that opens here is not closed"),
         (POD, &["--container", "nobody"], 64, "no workload has a container `nobody`"),
         (POD, &["--env", "A=v1"], 64, "`v1` is no path"),
+        (POD, &["--env", "A", "--env", "A=/b"], 64, "--env has `A` more than once"),
     ] {
         let (code, manifest, told) = injection(text, arguments);
         assert_eq!((code, manifest.as_str()), (Some(exit), ""), "{told}");

@@ -185,7 +185,7 @@ fn change(
 ) -> Result<Option<Edit>, FlagsError> {
     way.open(variable)?;
     if let Some(from) = variable.entry("valueFrom") {
-        let what = format!("`{name}` is read from elsewhere");
+        let what = format!("`{name}` is set by `valueFrom`");
         let remedy = format!(
             "remove it, so that the base URL can be set here; or choose another variable than {name} with --env"
         );
@@ -193,12 +193,15 @@ fn change(
     }
     match (way.entry(variable, "value")?, variable.entry("name")) {
         (Some(entry), _) if entry.value.text() == Some(url) => Ok(None),
-        (Some(Entry { value, .. }), _) if matches!(value.kind, Kind::Scalar { .. }) && value.text() != Some("") => {
+        (Some(entry), _) if entry.value.is_null() && entry.value.text() == Some("") => {
+            editor.give(entry, url, editor.in_brackets(variable)).map(Some)
+        }
+        (Some(Entry { value, .. }), _) if matches!(value.kind, Kind::Scalar { .. }) => {
             editor.replace(value, url, editor.in_brackets(variable)).map(Some)
         }
         (Some(Entry { key, .. }), _) => {
             let what = format!("`{name}` has no value that could be changed");
-            Err(problem(key.line, key.column, what, "write the value on the line of its key, or remove the variable"))
+            Err(problem(key.line, key.column, what, "write a text, or remove the variable"))
         }
         (None, Some(entry)) => editor.add_after(variable, entry, "value", &text(url)).map(Some),
         (None, None) => Ok(None),
