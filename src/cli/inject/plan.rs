@@ -152,6 +152,7 @@ fn volumes(
 fn variables(container: &Node, way: &Way<'_>, editor: Editor<'_>, wanted: &Wanted) -> Result<Vec<Edit>, FlagsError> {
     let entry = way.entry(container, "env")?;
     let present = entry.map(|entry| entry.value.items()).unwrap_or_default();
+    present.iter().try_for_each(|variable| way.unique(variable))?;
     let (mut edits, mut missing) = (Vec::new(), Vec::new());
     for (name, suffix) in &wanted.variables {
         let url = format!("http://127.0.0.1:{}{suffix}", wanted.port);

@@ -1,6 +1,7 @@
 //! Injection: golden files, properties over generated manifests, and what is refused.
 
 mod edits;
+mod pods;
 
 use clap::Parser;
 use proptest::prelude::*;

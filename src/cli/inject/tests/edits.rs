@@ -81,3 +81,23 @@ fn a_tab_behind_a_colon_is_read_and_kept() {
     assert_eq!(pod_of(&spaced[1])["containers"][0]["env"][0]["name"], "OPENAI_BASE_URL");
     assert!(refused("a:\tb\nc: [\n", "").contains("2:4: document 1: the `[` that opens here is not closed"));
 }
+
+#[test]
+fn a_key_that_is_twice_in_an_edited_map_is_refused() {
+    let app = "containers:\n- name: app\n  image: x\n";
+    for (pod, told) in [
+        (format!("{app}{app}"), "12:7: document 1, Deployment/chat: `containers` is here twice: line 9 has it too"),
+        (format!("dnsPolicy: a\n{app}dnsPolicy: b\n"), "13:7: document 1, Deployment/chat: `dnsPolicy` is here twice"),
+        (format!("{app}  env: []\n  env: []\n"), "13:9: document 1, Deployment/chat: `env` is here twice: line 12"),
+        (
+            format!("{app}  env:\n  - name: A\n    value: b\n    name: OPENAI_BASE_URL\n"),
+            "15:11: document 1, Deployment/chat: `name` is here twice: line 13",
+        ),
+    ] {
+        let found = refused(&deployment(&pod), "");
+        assert!(found.contains(told) && found.contains("remove one of them"), "no `{told}` in {found}");
+    }
+    // What is not edited is not ours to judge.
+    let config = "kind: ConfigMap\ndata: {a: b}\ndata: {a: b}\n---\n";
+    assert!(injected(&format!("{config}{}", deployment(app)), "").text.starts_with(config));
+}
