@@ -6,11 +6,13 @@
 //! no further edit; so a second injection changes nothing.
 
 mod edit;
+mod fits;
 mod plan;
 mod problem;
 mod sidecar;
 mod tree;
 mod value;
+mod wanted;
 mod workload;
 
 #[cfg(test)]
@@ -22,9 +24,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use self::edit::{Editor, apply};
-use self::plan::{Plan, Wanted, plan};
+use self::plan::{Plan, plan};
 use self::problem::problem;
 use self::sidecar::Sidecar;
+use self::wanted::Wanted;
 use self::workload::{Way, Workload, workloads};
 use super::{Exit, Failure, Outcome};
 use crate::flags::{FlagsError, render};
@@ -62,7 +65,8 @@ pub struct InjectArgs {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// The image of the sidecar.
-    #[arg(long, value_name = "IMAGE", default_value = concat!("serin:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, value_name = "IMAGE", default_value = concat!("serin:", env!("CARGO_PKG_VERSION")),
+        value_parser = image_name)]
     image: String,
     /// When the image is pulled.
     #[arg(long, value_name = "POLICY", value_enum, default_value = "IfNotPresent")]
@@ -92,6 +96,13 @@ pub struct InjectArgs {
     /// Add an ordinary container in place of a native sidecar, for clusters before Kubernetes 1.29.
     #[arg(long)]
     classic: bool,
+}
+
+fn image_name(name: &str) -> Result<String, String> {
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(name.to_owned());
+    }
+    Err("write NAME, NAME:TAG or NAME@DIGEST, without spaces".into())
 }
 
 fn object_name(name: &str) -> Result<String, String> {
@@ -247,6 +258,8 @@ fn inject_once(text: &str, args: &InjectArgs) -> Result<Injected, FlagsError> {
             }
             let plan = plan(&workload, &way, editor, &wanted).map_err(here)?;
             injected.report.push(format!("{place} (line {}): {}", workload.line(), said(&plan, &wanted)));
+            let notes = plan.notes.iter().map(|(line, note)| format!("{place} (line {line}): warning: {note}"));
+            injected.report.extend(notes);
             planned += 1;
             chosen.extend(plan.chosen);
             edits.extend(plan.edits);

@@ -36,6 +36,7 @@ fn what_is_wrong_is_said_and_nothing_is_written() {
         (POD, &["--container", "app", "--container", "typo"], 64, "no workload has a container `typo`"),
         (POD, &["--env", "A=v1"], 64, "`v1` is no path"),
         (POD, &["--env", "A", "--env", "A=/b"], 64, "--env has `A` more than once"),
+        (POD, &["--image", "a b"], 64, "without spaces"),
     ] {
         let (code, manifest, told) = injection(text, arguments);
         assert_eq!((code, manifest.as_str()), (Some(exit), ""), "{told}");

@@ -276,6 +276,8 @@ fn options_are_checked_on_the_way_in() {
     assert!(error("--env a-b").contains("is no name of a variable"));
     assert!(error("--env A=v1").contains("is no path"));
     assert!(error("--secret A_b").contains("a name in Kubernetes"));
+    assert!(error("--image=").contains("write NAME, NAME:TAG or NAME@DIGEST"));
+    assert!(Line::try_parse_from(["inject", "--image", "a b"]).is_err());
     assert!(error("--port 0").contains("--port"));
     assert!(error("--secret a --no-secret").contains("cannot be used with"));
     let twice = args("--env A --env B --env A=/b").check().unwrap_err();

@@ -127,6 +127,15 @@ impl<'n> Workload<'n> {
         matches!(self.kind, "Job" | "CronJob")
     }
 
+    /// Whether its pods end by themselves, as this description of them says.
+    pub(super) fn ends(&self, pod: &Node, way: &Way<'_>) -> Result<bool, FlagsError> {
+        if !matches!(self.kind, "Pod" | "PodTemplate") {
+            return Ok(self.is_job());
+        }
+        let policy = way.read(pod, "restartPolicy")?.and_then(|entry| entry.value.text());
+        Ok(policy.is_some_and(|policy| matches!(policy, "Never" | "OnFailure")))
+    }
+
     /// Where it begins.
     pub(super) fn line(&self) -> usize {
         self.object.line

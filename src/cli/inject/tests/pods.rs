@@ -8,6 +8,22 @@ use super::*;
 const APP: &str = "containers:\n- name: app\n  image: x\n";
 
 #[test]
+fn an_init_container_that_runs_before_serin_gets_no_base_url() {
+    let pod = deployment(&format!("initContainers:\n- name: migrate\n{APP}"));
+    let found = refused(&pod, "--classic --container migrate");
+    assert!(
+        found.contains("10:9: document 1, Deployment/chat: the init container `migrate` runs before Serin"),
+        "{found}"
+    );
+    assert!(found.contains("leave out `--container migrate`"), "{found}");
+    let classic = injected(&pod, "--classic --container app").text;
+    assert!(refused(&classic, "--container migrate").contains("runs before Serin"));
+    // Serin as a native sidecar is the first, and stays it.
+    let native = injected(&pod, "--container app").text;
+    assert!(injected(&native, "--classic --container migrate").report[0].contains("set in migrate"));
+}
+
+#[test]
 fn containers_that_no_injected_workload_has_are_named() {
     let skipped = "kind: Pod\nmetadata: {name: b, namespace: other}\nspec: {containers: [{name: other}]}\n";
     let text = format!("{}---\n{skipped}", deployment(APP));
@@ -17,6 +33,32 @@ fn containers_that_no_injected_workload_has_are_named() {
         ["typo", "other"]
     );
     assert!(injected(skipped, "--namespace mine --container typo").unknown.is_empty());
+}
+
+#[test]
+fn every_spelling_of_true_is_the_network_of_the_host() {
+    for written in ["true", "True", "TRUE", "yes", "Yes", "on", "ON"] {
+        let found = refused(&deployment(&format!("hostNetwork: {written}\n{APP}")), "");
+        assert!(found.contains(&format!("9:20: document 1, Deployment/chat: `hostNetwork: {written}`")), "{found}");
+    }
+    let alias =
+        format!("kind: Pod\nmetadata: {{name: &n true}}\nspec:\n  hostNetwork: *n\n  {}", APP.replace('\n', "\n  "));
+    assert!(refused(&alias, "").contains("4:16: document 1, Pod/true: an alias"));
+    injected(&deployment(&format!("hostNetwork: False\n{APP}")), "");
+}
+
+#[test]
+fn ports_of_serins_defaults_are_noted() {
+    let pod = deployment(&format!(
+        "{APP}  ports:\n  - containerPort: 80\n  - containerPort: 7172\n  - containerPort: 7173\n"
+    ));
+    let report = injected(&pod, "").report;
+    let told =
+        "document 1, Deployment/chat (line 14): warning: container `app` uses port 7172, which is Serin's admin port";
+    assert!(report[1].starts_with(told), "{report:?}");
+    assert!(report[2].contains("(line 15): warning: container `app` uses port 7173"), "{report:?}");
+    assert_eq!(report.len(), 3);
+    assert!(refused(&pod, "--port 7172").contains("uses port 7172, which is Serin's"));
 }
 
 #[test]
@@ -94,5 +136,29 @@ fn what_may_be_a_workload_is_named() {
         let found = injected(&text, "");
         assert_eq!(found.text, text);
         assert!(found.report[0].contains(told), "no `{told}` in {:?}", found.report);
+    }
+}
+
+#[test]
+fn volumes_of_the_pods_own_are_noted() {
+    let pod = format!(
+        "{APP}volumes:\n- name: serin-flags\n  hostPath: {{path: /}}\n- name: serin-keys\n  secret: {{secretName: mine}}\n"
+    );
+    let found = injected(&deployment(&pod), "");
+    let told = "(line 13): warning: the pod has a volume `serin-flags` already, which Serin uses: it is no `configMap` of `serin-flags`";
+    assert!(found.report[1].contains(told), "{:?}", found.report);
+    assert!(found.report[2].contains("it is no `secret` of `serin-keys`"), "{:?}", found.report);
+    assert_eq!(injected(&deployment(&pod), "--secret mine").report.len(), 2);
+    assert_eq!(injected(&found.text, "").report.len(), 1);
+}
+
+#[test]
+fn pods_that_end_get_no_ordinary_container() {
+    let spec = "spec: {restartPolicy: Never, containers: [{name: a}]}";
+    for text in [format!("kind: Pod\n{spec}\n"), format!("kind: PodTemplate\ntemplate:\n  {spec}\n")] {
+        let found = refused(&text, "--classic");
+        assert!(found.contains("with this `restartPolicy` would never complete"), "{found}");
+        injected(&text, "");
+        injected(&text.replace("Never", "Always"), "--classic");
     }
 }
