@@ -6,11 +6,13 @@
 //! no further edit; so a second injection changes nothing.
 
 mod edit;
+mod fits;
 mod plan;
 mod problem;
 mod sidecar;
 mod tree;
 mod value;
+mod wanted;
 mod workload;
 
 #[cfg(test)]
@@ -22,9 +24,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use self::edit::{Editor, apply};
-use self::plan::{Plan, Wanted, plan};
+use self::plan::{Plan, plan};
 use self::problem::problem;
 use self::sidecar::Sidecar;
+use self::wanted::Wanted;
 use self::workload::{Way, Workload, workloads};
 use super::{Exit, Failure, Outcome};
 use crate::flags::{FlagsError, render};
@@ -46,25 +49,24 @@ enum Pull {
 
 /// Arguments of `serin inject`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_long_help = "The sidecar is added to every Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob and \
-    Pod, and to those in a List. Everything else stays byte for byte as it is, comments too. A workload that has the sidecar keeps it, so \
-    a second injection changes nothing. The annotation `serin/inject: disabled`, of a workload or of its pods, leaves \
-    the workload as it is.\n\n\
+#[command(after_long_help = "The sidecar is added to every Deployment, StatefulSet, DaemonSet, ReplicaSet, \
+    ReplicationController, Job, CronJob, Pod and PodTemplate, and to those in a List. Everything else stays byte for \
+    byte as it is, comments too. A workload that has the sidecar keeps it, so a second injection changes nothing. \
+    The annotation `serin/inject: disabled`, of a workload or of its pods, leaves the workload as it is.\n\n\
     The ConfigMap must have a key flags.yaml, mounted in /etc/serin. The Secret has a file for each provider, mounted \
     in /run/secrets/serin; in flags.yaml: api_keys: [\"${file:/run/secrets/serin/openai}\"]. State is kept in the volume \
     serin-state, an emptyDir unless the pod has a volume of this name.\n\n\
     A report is written to standard error.\n\n\
     Examples:\n  serin inject < deployment.yaml | kubectl apply -f -\n  \
     kustomize build . | serin inject --image registry.example.com/serin:0.1.0 > out.yaml\n  \
-    serin inject deployment.yaml --container app --env OPENAI_BASE_URL --env ANTHROPIC_BASE_URL"
-)]
+    serin inject deployment.yaml --container app --env OPENAI_BASE_URL --env ANTHROPIC_BASE_URL")]
 pub struct InjectArgs {
     /// The manifests, as YAML or JSON; without it, or with `-`, standard input.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// The image of the sidecar.
-    #[arg(long, value_name = "IMAGE", default_value = concat!("serin:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, value_name = "IMAGE", default_value = concat!("serin:", env!("CARGO_PKG_VERSION")),
+        value_parser = image_name)]
     image: String,
     /// When the image is pulled.
     #[arg(long, value_name = "POLICY", value_enum, default_value = "IfNotPresent")]
@@ -94,6 +96,13 @@ pub struct InjectArgs {
     /// Add an ordinary container in place of a native sidecar, for clusters before Kubernetes 1.29.
     #[arg(long)]
     classic: bool,
+}
+
+fn image_name(name: &str) -> Result<String, String> {
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(name.to_owned());
+    }
+    Err("write NAME, NAME:TAG or NAME@DIGEST, without spaces".into())
 }
 
 fn object_name(name: &str) -> Result<String, String> {
@@ -128,10 +137,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// Where the input cannot be read, or a workload cannot have the sidecar; then nothing is written.
 pub fn run(args: &InjectArgs) -> Outcome {
+    args.check().map_err(Failure::usage)?;
     let (name, text) = args.read()?;
     let injected = inject(&text, args).map_err(|error| Failure::usage(render(&[error], &name).trim_end()))?;
-    if !args.container.is_empty() && injected.workloads > 0 && !injected.chosen {
-        let names = args.container.join("`, `");
+    if !injected.unknown.is_empty() {
+        let names = injected.unknown.join("`, `");
         return Err(Failure::usage(format!("{name}: no workload has a container `{names}`: check --container")));
     }
     let mut out = std::io::stdout().lock();
@@ -149,6 +159,16 @@ pub fn run(args: &InjectArgs) -> Outcome {
 }
 
 impl InjectArgs {
+    /// Refuses what no single option is wrong in.
+    fn check(&self) -> Result<(), String> {
+        let mut names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("--env has `{}` more than once: give each variable once", pair[0])),
+            None => Ok(()),
+        }
+    }
+
     /// The name and the text of what is to be injected.
     fn read(&self) -> Result<(String, String), Failure> {
         let file = self.file.as_deref().filter(|file| file.as_os_str() != "-");
@@ -190,8 +210,8 @@ struct Injected {
     report: Vec<String>,
     /// How many workloads it has.
     workloads: usize,
-    /// Whether any of the containers that were asked for is in it.
-    chosen: bool,
+    /// The containers that were asked for, and that no workload has; empty where every workload is left as it is.
+    unknown: Vec<String>,
 }
 
 /// Injects into a text, and reads the result once more.
@@ -219,27 +239,30 @@ fn inject_once(text: &str, args: &InjectArgs) -> Result<Injected, FlagsError> {
     let documents = tree::parse(body).map_err(|error| template(error, body))?;
     let (wanted, editor) = (args.wanted(), Editor { text: body });
     let mut edits = Vec::new();
-    let mut injected = Injected { text: String::new(), report: Vec::new(), workloads: 0, chosen: false };
-    let mut others = 0;
+    let mut injected = Injected { text: String::new(), report: Vec::new(), workloads: 0, unknown: Vec::new() };
+    let (mut others, mut planned, mut chosen) = (0, 0, Vec::new());
     for (number, document) in (1..).zip(&documents) {
         let found = workloads(&document.root);
-        others += usize::from(found.is_empty());
-        for workload in found {
+        others += usize::from(found.workloads.is_empty() && found.unsupported.is_empty());
+        for (line, why) in found.unsupported {
+            injected.report.push(format!("document {number} (line {line}): unchanged: {why}"));
+        }
+        for workload in found.workloads {
             injected.workloads += 1;
             let place = format!("document {number}, {}/{}", workload.kind, workload.name);
-            let done = match args.skips(&workload) {
-                Some(why) => format!("unchanged: {why}"),
-                None => {
-                    let way = Way { repeated: &document.repeated };
-                    let plan = plan(&workload, &way, editor, &wanted)
-                        .map_err(|error| FlagsError { path: place.clone(), ..error })?;
-                    injected.chosen |= !plan.chosen.is_empty();
-                    let done = said(&plan, &wanted);
-                    edits.extend(plan.edits);
-                    done
-                }
-            };
-            injected.report.push(format!("{place} (line {}): {done}", workload.line()));
+            let way = Way { repeated: &document.repeated };
+            let here = |error| FlagsError { path: place.clone(), ..error };
+            if let Some(why) = args.skips(&workload, &way).map_err(here)? {
+                injected.report.push(format!("{place} (line {}): unchanged: {why}", workload.line()));
+                continue;
+            }
+            let plan = plan(&workload, &way, editor, &wanted).map_err(here)?;
+            injected.report.push(format!("{place} (line {}): {}", workload.line(), said(&plan, &wanted)));
+            let notes = plan.notes.iter().map(|(line, note)| format!("{place} (line {line}): warning: {note}"));
+            injected.report.extend(notes);
+            planned += 1;
+            chosen.extend(plan.chosen);
+            edits.extend(plan.edits);
         }
     }
     match others {
@@ -248,18 +271,23 @@ fn inject_once(text: &str, args: &InjectArgs) -> Result<Injected, FlagsError> {
         1 => injected.report.push("1 other document: unchanged".to_owned()),
         others => injected.report.push(format!("{others} other documents: unchanged")),
     }
-    injected.text = mark.to_owned() + &apply(body, edits);
+    if planned > 0 {
+        injected.unknown = args.container.iter().filter(|name| !chosen.contains(name)).cloned().collect();
+    }
+    injected.text = mark.to_owned() + &apply(body, edits)?;
     Ok(injected)
 }
 
 impl InjectArgs {
     /// Why a workload is left as it is.
-    fn skips(&self, workload: &Workload<'_>) -> Option<String> {
-        if workload.is_left_alone() {
-            return Some("its annotation is `serin/inject: disabled`".to_owned());
+    fn skips(&self, workload: &Workload<'_>, way: &Way<'_>) -> Result<Option<String>, FlagsError> {
+        if let (Some(wanted), Some(of)) = (self.namespace.as_deref(), workload.namespace)
+            && of != wanted
+        {
+            return Ok(Some(format!("it is of namespace {of}")));
         }
-        let (wanted, of) = (self.namespace.as_deref()?, workload.namespace?);
-        (of != wanted).then(|| format!("it is of namespace {of}"))
+        let disabled = workload.is_left_alone(way)?;
+        Ok(disabled.then(|| "its annotation is `serin/inject: disabled`".to_owned()))
     }
 }
 

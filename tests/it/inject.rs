@@ -33,12 +33,18 @@ fn what_is_wrong_is_said_and_nothing_is_written() {
         (host.as_str(), &[][..], 64, "FILE:4:16: document 1, Pod/a: `hostNetwork: true`"),
         ("a: b\n---\na: [\n", &[], 64, "FILE:3:4: document 2: the `[` that opens here is not closed"),
         (POD, &["--container", "nobody"], 64, "no workload has a container `nobody`"),
+        (POD, &["--container", "app", "--container", "typo"], 64, "no workload has a container `typo`"),
         (POD, &["--env", "A=v1"], 64, "`v1` is no path"),
+        (POD, &["--env", "A", "--env", "A=/b"], 64, "--env has `A` more than once"),
+        (POD, &["--image", "a b"], 64, "without spaces"),
     ] {
         let (code, manifest, told) = injection(text, arguments);
         assert_eq!((code, manifest.as_str()), (Some(exit), ""), "{told}");
         assert!(told.contains(said), "no `{said}` in {told}");
     }
+    let elsewhere = POD.replace("name: a }", "name: a, namespace: b }");
+    let (code, manifest, told) = injection(&elsewhere, &["--namespace", "c", "--container", "app"]);
+    assert_eq!((code, manifest), (Some(0), elsewhere), "{told}");
     let output = Workspace::new("").run(&["inject", "/nowhere/pod.yaml"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());

@@ -18,20 +18,41 @@ use crate::flags::FlagsError;
 pub(super) struct Edit {
     range: Range<usize>,
     text: String,
+    /// What it belongs to, where another edit is made at the same place.
+    side: Side,
 }
 
-/// Makes the edits. Those of one place are made in the order given.
-pub(super) fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.range.start);
+/// What a text belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    /// The line above.
+    Above,
+    /// Its own line.
+    Here,
+    /// The line below.
+    Below,
+}
+
+/// Makes the edits. At one place, what belongs to the line above comes first; else the order is the one given.
+///
+/// # Errors
+/// Where two edits change the same part of the text.
+pub(super) fn apply(text: &str, mut edits: Vec<Edit>) -> Result<String, FlagsError> {
+    edits.sort_by_key(|edit| (edit.range.start, edit.side));
     let mut out = String::with_capacity(text.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());
     let mut done = 0;
     for edit in edits {
-        out.push_str(&text[done..edit.range.start]);
+        let Some(kept) = text.get(done..edit.range.start) else {
+            let line = text[..edit.range.start].matches('\n').count() + 1;
+            let remedy = "give each variable once, and write each value of the manifest on a line of its own";
+            return Err(problem(line, 0, "two edits of the same value", remedy));
+        };
+        out.push_str(kept);
         out.push_str(&edit.text);
         done = edit.range.end;
     }
     out.push_str(&text[done..]);
-    out
+    Ok(out)
 }
 
 /// Finds the places in one text.
@@ -104,10 +125,16 @@ impl<'t> Editor<'t> {
             Some('\'') if !text.contains('\'') => format!("'{text}'"),
             Some('"' | '\'') => quoted(text),
             _ if in_brackets => quoted(text),
-            _ if start == end => format!(" {}", plain_or_quoted(text)),
             _ => plain_or_quoted(text),
         };
-        Ok(Edit { range: start..end, text })
+        Ok(Edit { range: start..end, text, side: Side::Here })
+    }
+
+    /// Writes a text as the value of a key that has none.
+    pub(super) fn give(self, entry: &Entry, text: &str, in_brackets: bool) -> Result<Edit, FlagsError> {
+        let colon = self.colon(&entry.key)?;
+        let text = if in_brackets { quoted(text) } else { plain_or_quoted(text) };
+        Ok(Edit { range: colon..colon, text: format!(" {text}"), side: Side::Here })
     }
 
     /// Whether a map or a list is written with a bracket.
@@ -117,11 +144,8 @@ impl<'t> Editor<'t> {
 
     /// Writes items in the place of an empty value.
     fn fill(self, entry: &Entry, items: &[Value]) -> Result<Edit, FlagsError> {
-        let key_end = self.written(&entry.key)?.1;
-        let Some(colon) = self.text[key_end..].find(':').map(|at| key_end + at + 1) else {
-            return Err(not_here(&entry.key, "a key without its colon", "write `key: []`"));
-        };
-        let flow = format!(" {}", Value::List(items.to_vec()).flow());
+        let colon = self.colon(&entry.key)?;
+        let flow = Value::List(items.to_vec()).flow();
         let value = &entry.value;
         let end = match &value.kind {
             Kind::Scalar { text, .. } if text.is_empty() => colon,
@@ -131,12 +155,28 @@ impl<'t> Editor<'t> {
         let line = self.line_start(entry.key.start);
         let column = entry.key.start - line;
         let in_block = self.text[line..entry.key.start].chars().all(|c| c == ' ');
+        // What is between the key and a value on another line stays: it may be a comment.
+        let below = end > colon && self.text[colon..value.start].contains('\n');
         if !in_block || !self.ends_line(end, "") {
-            return Ok(Edit { range: colon..end, text: flow });
+            let (start, text) = if below { (value.start, flow) } else { (colon, format!(" {flow}")) };
+            return Ok(Edit { range: start..end, text, side: Side::Here });
         }
         let eol = self.line_break(line);
-        let lines = items.iter().flat_map(|item| item.item_lines(column + 2));
-        Ok(Edit { range: colon..end, text: lines.map(|line| format!("{eol}{line}")).collect() })
+        let lines: Vec<String> = items.iter().flat_map(|item| item.item_lines(column + 2)).collect();
+        let lines = lines.join(eol);
+        let (start, text) =
+            if below { (self.line_start(value.start), lines) } else { (colon, format!("{eol}{lines}")) };
+        Ok(Edit { range: start..end, text, side: Side::Here })
+    }
+
+    /// The place behind the colon of a key.
+    fn colon(self, key: &Node) -> Result<usize, FlagsError> {
+        let end = self.written(key)?.1;
+        let rest = self.text[end..].trim_start_matches([' ', '\t']);
+        match rest.starts_with(':') {
+            true => Ok(self.text.len() - rest.len() + 1),
+            false => Err(not_here(key, "a key without its colon", "write it as `key: value`")),
+        }
     }
 
     /// The parts right behind an opening bracket, with commas.
@@ -148,7 +188,7 @@ impl<'t> Editor<'t> {
                 text.push(' ');
             }
         }
-        Edit { range: bracket + 1..bracket + 1, text }
+        Edit { range: bracket + 1..bracket + 1, text, side: Side::Here }
     }
 
     /// Lines before the line that begins here, and before the comments of that column above it.
@@ -163,22 +203,17 @@ impl<'t> Editor<'t> {
             }
             line = above;
         }
-        Edit { range: line..line, text: lines.into_iter().map(|line| line + eol).collect() }
+        Edit { range: line..line, text: lines.into_iter().map(|line| line + eol).collect(), side: Side::Below }
     }
 
     /// Lines after the line of this place.
     fn lines_after(self, at: usize, lines: Vec<String>) -> Edit {
         let eol = self.line_break(at);
-        match self.text[at..].find('\n') {
-            Some(end) => {
-                let next = at + end + 1;
-                Edit { range: next..next, text: lines.into_iter().map(|line| line + eol).collect() }
-            }
-            None => {
-                let end = self.text.len();
-                Edit { range: end..end, text: lines.into_iter().map(|line| format!("{eol}{line}")).collect() }
-            }
-        }
+        let (place, text) = match self.text[at..].find('\n') {
+            Some(end) => (at + end + 1, lines.into_iter().map(|line| line + eol).collect()),
+            None => (self.text.len(), lines.into_iter().map(|line| format!("{eol}{line}")).collect()),
+        };
+        Edit { range: place..place, text, side: Side::Above }
     }
 
     /// Where a text on one line begins and ends, quotes and all.

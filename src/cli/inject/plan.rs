@@ -1,29 +1,18 @@
 //! What one workload lacks: the sidecar, its volumes, and the application's base URL.
 //!
-//! Every step adds only what is not there yet, so that a second injection changes nothing. A container of the same name
-//! that is somebody else's, a port in use, and pods that cannot have a sidecar are errors. Invariant: edits touch the
+//! Every step adds only what is not there yet, so that a second injection changes nothing. Pods that cannot have a
+//! sidecar are refused by `fits`, and a variable where nothing would listen is refused here. Invariant: edits touch the
 //! pod's containers, volumes and the chosen variables, and nothing else.
 
 use super::edit::{Edit, Editor};
+use super::fits::{fits, is_named, notes};
 use super::problem::problem;
-use super::sidecar::{self, Sidecar};
+use super::sidecar;
 use super::tree::{Entry, Kind, Node};
 use super::value::{Value, text};
+use super::wanted::Wanted;
 use super::workload::{Way, Workload};
 use crate::flags::FlagsError;
-
-/// What is wanted of every workload.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    /// The container and its volumes.
-    pub(super) sidecar: Sidecar,
-    /// The port that the application connects to.
-    pub(super) port: u16,
-    /// Variables with the base URL, and what follows the port in each.
-    pub(super) variables: Vec<(String, String)>,
-    /// The containers that get them; none: all but init containers.
-    pub(super) containers: Vec<String>,
-}
 
 /// What is done to a workload.
 #[derive(Debug, Default)]
@@ -36,6 +25,8 @@ pub(super) struct Plan {
     pub(super) set: Vec<String>,
     /// The names of the containers that were chosen.
     pub(super) chosen: Vec<String>,
+    /// What should be known of it: the line, and what to say.
+    pub(super) notes: Vec<(usize, String)>,
 }
 
 /// Plans the edits of a workload.
@@ -58,8 +49,8 @@ pub(super) fn plan(
     for container in &all {
         way.open(container)?;
     }
-    fits(workload, pod, &all, wanted)?;
-    let mut plan = Plan::default();
+    fits(workload, pod, &all, way, wanted)?;
+    let mut plan = Plan { notes: notes(&all, wanted), ..Plan::default() };
     let present = all.iter().any(|container| is_named(container, sidecar::NAME));
     if !present {
         plan.added = true;
@@ -70,7 +61,16 @@ pub(super) fn plan(
             (false, None) => editor.add_before(pod, containers, "initContainers", &Value::List(vec![container])),
         };
         plan.edits.push(edit?);
-        plan.edits.extend(volumes(pod, containers, way, editor, wanted)?);
+        plan.edits.extend(volumes(pod, containers, way, editor, wanted, &mut plan.notes)?);
+    }
+    if let Some(early) = too_early(&all, init, wanted) {
+        let name = early.text_at(&["name"]).unwrap_or_default();
+        let what = format!("the init container `{name}` runs before Serin, so that nothing would listen");
+        let remedy = format!(
+            "leave out `--container {name}`; or inject the manifest as it was without --classic (Kubernetes 1.29): \
+            Serin is then the first to start"
+        );
+        return Err(problem(early.line, early.column, what, remedy));
     }
     let application = |container: &&Node| !is_named(container, sidecar::NAME);
     let chosen: Vec<&Node> = if wanted.containers.is_empty() {
@@ -91,53 +91,36 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// Refuses pods that cannot have the sidecar.
-fn fits(workload: &Workload<'_>, pod: &Node, all: &[&Node], wanted: &Wanted) -> Result<(), FlagsError> {
-    const LEAVE: &str = "the annotation `serin/inject: disabled` leaves the workload as it is";
-    let refused = |node: &Node, what: String, remedy: String| Err(problem(node.line, node.column, what, remedy));
-    if let Some(container) = all.iter().find(|node| is_named(node, sidecar::NAME) && !sidecar::is_ours(node)) {
-        let what = "a container named `serin` that is not Serin's: it does not set SERIN_FLAGS".to_owned();
-        return refused(container, what, format!("rename it; or {LEAVE}"));
-    }
-    if let Some(host) = pod.get("hostNetwork").filter(|node| node.text() == Some("true")) {
-        let what = format!("`hostNetwork: true`: port {} would be open to every process of the node", wanted.port);
-        return refused(host, what, format!("remove it, or use the gateway of the chart for this workload; {LEAVE}"));
-    }
-    if workload.is_job() && wanted.sidecar.classic {
-        let what = format!("a {} would never complete with an ordinary container beside it", workload.kind);
-        return refused(pod, what, format!("inject it without --classic (Kubernetes 1.29); or {LEAVE}"));
-    }
-    let port = wanted.port.to_string();
-    for container in all.iter().filter(|node| !is_named(node, sidecar::NAME)) {
-        let ports = container.get("ports").map(Node::items).unwrap_or_default();
-        let used = ports.iter().filter_map(|entry| entry.get("containerPort"));
-        if let Some(used) = used.into_iter().find(|used| used.text() == Some(&port)) {
-            let name = container.text_at(&["name"]).unwrap_or_default();
-            let what = format!("container `{name}` uses port {port}, which is Serin's");
-            let remedy = "change it; or set `listen` in flags.yaml to another port, and give it with --port";
-            return refused(used, what, remedy.to_owned());
-        }
-    }
-    Ok(())
+/// The first of the named containers that ends before Serin starts.
+fn too_early<'n>(all: &[&'n Node], init: Option<&Entry>, wanted: &Wanted) -> Option<&'n Node> {
+    let init = init.map(|entry| entry.value.items().len()).unwrap_or_default();
+    let before = match all.iter().position(|node| is_named(node, sidecar::NAME)) {
+        Some(place) => place.min(init),
+        None if wanted.sidecar.classic => init,
+        None => 0,
+    };
+    let named = |node: &&&Node| wanted.containers.iter().any(|name| is_named(node, name));
+    all.iter().take(before).find(named).copied()
 }
 
-fn is_named(container: &Node, name: &str) -> bool {
-    container.text_at(&["name"]) == Some(name)
-}
-
-/// The volumes that are missing.
+/// The volumes that are missing. Those of these names that are there are used, and noted where they are others.
 fn volumes(
     pod: &Node,
     containers: &Entry,
     way: &Way<'_>,
     editor: Editor<'_>,
     wanted: &Wanted,
+    notes: &mut Vec<(usize, String)>,
 ) -> Result<Option<Edit>, FlagsError> {
     let entry = way.entry(pod, "volumes")?;
     let present = entry.map(|entry| entry.value.items()).unwrap_or_default();
-    let missing =
-        wanted.sidecar.volumes().into_iter().filter(|(name, _)| !present.iter().any(|node| is_named(node, name)));
-    let missing: Vec<Value> = missing.map(|(_, volume)| volume).collect();
+    let mut missing = Vec::new();
+    for (name, volume) in wanted.sidecar.volumes() {
+        match present.iter().find(|node| is_named(node, name)) {
+            Some(there) => notes.extend(wanted.sidecar.differs(name, there).map(|note| (there.line, note))),
+            None => missing.push(volume),
+        }
+    }
     if missing.is_empty() {
         return Ok(None);
     }
@@ -152,6 +135,7 @@ fn volumes(
 fn variables(container: &Node, way: &Way<'_>, editor: Editor<'_>, wanted: &Wanted) -> Result<Vec<Edit>, FlagsError> {
     let entry = way.entry(container, "env")?;
     let present = entry.map(|entry| entry.value.items()).unwrap_or_default();
+    present.iter().try_for_each(|variable| way.unique(variable))?;
     let (mut edits, mut missing) = (Vec::new(), Vec::new());
     for (name, suffix) in &wanted.variables {
         let url = format!("http://127.0.0.1:{}{suffix}", wanted.port);
@@ -185,7 +169,7 @@ fn change(
 ) -> Result<Option<Edit>, FlagsError> {
     way.open(variable)?;
     if let Some(from) = variable.entry("valueFrom") {
-        let what = format!("`{name}` is read from elsewhere");
+        let what = format!("`{name}` is set by `valueFrom`");
         let remedy = format!(
             "remove it, so that the base URL can be set here; or choose another variable than {name} with --env"
         );
@@ -193,12 +177,15 @@ fn change(
     }
     match (way.entry(variable, "value")?, variable.entry("name")) {
         (Some(entry), _) if entry.value.text() == Some(url) => Ok(None),
-        (Some(Entry { value, .. }), _) if matches!(value.kind, Kind::Scalar { .. }) && value.text() != Some("") => {
+        (Some(entry), _) if entry.value.is_null() && entry.value.text() == Some("") => {
+            editor.give(entry, url, editor.in_brackets(variable)).map(Some)
+        }
+        (Some(Entry { value, .. }), _) if matches!(value.kind, Kind::Scalar { .. }) => {
             editor.replace(value, url, editor.in_brackets(variable)).map(Some)
         }
         (Some(Entry { key, .. }), _) => {
             let what = format!("`{name}` has no value that could be changed");
-            Err(problem(key.line, key.column, what, "write the value on the line of its key, or remove the variable"))
+            Err(problem(key.line, key.column, what, "write a text, or remove the variable"))
         }
         (None, Some(entry)) => editor.add_after(variable, entry, "value", &text(url)).map(Some),
         (None, None) => Ok(None),

@@ -112,6 +112,20 @@ impl Sidecar {
     }
 }
 
+impl Sidecar {
+    /// What to say of a volume of the pod's own that has the name of one of Serin's, if it is another.
+    pub(super) fn differs(&self, name: &str, volume: &Node) -> Option<String> {
+        let (kind, of, wanted) = match (name, &self.secret) {
+            ("serin-flags", _) => ("configMap", "name", &self.config_map),
+            ("serin-keys", Some(secret)) => ("secret", "secretName", secret),
+            _ => return None,
+        };
+        (volume.text_at(&[kind, of]) != Some(wanted)).then(|| {
+            format!("the pod has a volume `{name}` already, which Serin uses: it is no `{kind}` of `{wanted}`")
+        })
+    }
+}
+
 fn resources() -> Value {
     let of = |cpu, memory, storage| {
         Value::Map(vec![("cpu", text(cpu)), ("memory", text(memory)), ("ephemeral-storage", text(storage))])

@@ -1,5 +1,8 @@
 //! Injection: golden files, properties over generated manifests, and what is refused.
 
+mod edits;
+mod pods;
+
 use clap::Parser;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -220,6 +223,11 @@ fn what_cannot_be_injected_is_refused_at_its_place() {
             "10:9: document 1, Deployment/chat: a container named `serin` that is not Serin's",
         ),
         (deployment("containers: []\n"), "", "a pod without `containers`"),
+        (
+            "apiVersion: apps/v1\nkind: Deployment\n".into(),
+            "",
+            "1:1: document 1, Deployment/(without a name): `spec` is missing",
+        ),
         (deployment("<<: *x\n"), "", "no value above has this name"),
         ("kind: Pod\nspec:\n  <<: {containers: []}\n".into(), "", "3:3: document 1, Pod/(without a name): a merge key"),
         (
@@ -240,7 +248,7 @@ fn what_cannot_be_injected_is_refused_at_its_place() {
         (
             deployment("containers:\n- name: app\n  env:\n  - name: OPENAI_BASE_URL\n    valueFrom: {}\n"),
             "",
-            "13:11: document 1, Deployment/chat: `OPENAI_BASE_URL` is read from elsewhere",
+            "13:11: document 1, Deployment/chat: `OPENAI_BASE_URL` is set by `valueFrom`",
         ),
         (
             deployment("containers:\n- name: app\n  env:\n  - name: OPENAI_BASE_URL\n    value: |\n      x\n"),
@@ -268,8 +276,13 @@ fn options_are_checked_on_the_way_in() {
     assert!(error("--env a-b").contains("is no name of a variable"));
     assert!(error("--env A=v1").contains("is no path"));
     assert!(error("--secret A_b").contains("a name in Kubernetes"));
+    assert!(error("--image=").contains("write NAME, NAME:TAG or NAME@DIGEST"));
+    assert!(Line::try_parse_from(["inject", "--image", "a b"]).is_err());
     assert!(error("--port 0").contains("--port"));
     assert!(error("--secret a --no-secret").contains("cannot be used with"));
+    let twice = args("--env A --env B --env A=/b").check().unwrap_err();
+    assert_eq!(twice, "--env has `A` more than once: give each variable once");
+    assert_eq!(args("--env A --env B").check(), Ok(()));
 }
 
 // === Properties ===
@@ -277,7 +290,7 @@ fn options_are_checked_on_the_way_in() {
 /// A pod's lines in some style: indentation, items at the parent's column or deeper, comments, brackets.
 fn pods() -> impl Strategy<Value = String> {
     let container = (0..4usize, any::<bool>(), 0..4usize);
-    (proptest::collection::vec(container, 1..4), any::<bool>(), 0..4usize, 0..4usize, any::<bool>()).prop_map(
+    (proptest::collection::vec(container, 1..4), any::<bool>(), 0..6usize, 0..4usize, any::<bool>()).prop_map(
         |(containers, deeper, init, volumes, comments)| {
             let dash = if deeper { "  - " } else { "- " };
             let rest = " ".repeat(dash.len());
@@ -289,6 +302,8 @@ fn pods() -> impl Strategy<Value = String> {
                 "initContainers: []\n",
                 "initContainers: # none\n",
                 "initContainers:\n- {name: first, image: x}\n",
+                "initContainers:\n- image: x\n  name: first\n",
+                "initContainers:\n  # none\n  []\n",
             ][init];
             pod += &comment("", "the containers");
             pod += "containers:\n";

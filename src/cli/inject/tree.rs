@@ -115,6 +115,25 @@ impl Node {
 
 /// Reads every document of a text.
 pub(super) fn parse(text: &str) -> Result<Vec<Document>, FlagsError> {
+    read(text).or_else(|error| {
+        // The parser refuses a tab behind a colon, which YAML allows. Spaces of the same number move no place; texts
+        // that have such a tab within are read with a space, and are written as they were.
+        let spaced = text.contains(":\t").then(|| without_tabs(text));
+        spaced.map_or(Err(error), |spaced| read(&spaced))
+    })
+}
+
+/// The text with spaces for the tabs behind colons.
+fn without_tabs(text: &str) -> String {
+    let mut behind = false;
+    let spaced = text.chars().map(|c| {
+        behind = c == ':' || behind && c == '\t';
+        if behind && c == '\t' { ' ' } else { c }
+    });
+    spaced.collect()
+}
+
+fn read(text: &str) -> Result<Vec<Document>, FlagsError> {
     let bytes = Bytes::of(text);
     let mut reading = Reading { bytes, open: Vec::new(), root: None, repeated: HashMap::new() };
     let mut documents = Vec::new();
