@@ -86,6 +86,7 @@ def serin_check(text):
 def everything(name, objects, only=None):
     """Every rule for a set of objects; `only`: of the sidecar's container alone."""
     check(f"{name}: schemas of {', '.join(VERSIONS)}", schema_findings(objects))
+    check(f"{name}: names and labels", policy.named(objects))
     pods = list(pods_of(objects))
     check(f"{name}: restricted", [f"{of}: {each}" for of, pod in pods for each in policy.restricted(pod, only)])
     check(f"{name}: scanners", [f"{of}: {each}" for of, pod in pods for each in policy.scanned(pod, only)])
@@ -104,12 +105,17 @@ def merged(base, more):
     return out
 
 
-def rendered(values, path=CHART):
+def rendered(values, path=CHART, release="edge", namespace="llm"):
     with helm.Chart.load(path) as chart:
         chart.validate_schema(values)
-        return chart.render(values, name="edge", namespace="llm")
+        return chart.render(values, name=release, namespace=namespace)
+
+
+def objects_for(values, **options):
+    """All objects that the chart renders."""
+    return [item for path, text in rendered(values, **options).items() if not path.endswith("NOTES.txt")
+            for item in objects_of(text)]
 
 
 def find(values, kind, suffix=""):
-    return next(item for path, text in rendered(values).items() if not path.endswith("NOTES.txt")
-                for item in objects_of(text) if item["kind"] == kind and item["metadata"]["name"].endswith(suffix))
+    return next(item for item in objects_for(values) if item["kind"] == kind and item["metadata"]["name"].endswith(suffix))

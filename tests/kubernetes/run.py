@@ -13,6 +13,7 @@ import tempfile
 import yaml
 
 import chart
+import edges
 import policy
 from checks import (
     CHART, SERIN, VERSIONS, WORK, check, counted, everything, flags_of, objects_of, pods_of, schema_findings,
@@ -242,7 +243,7 @@ def scanner():
 def main():
     parts = (
         rules_see, manifests, same_container, runs, injection, chart.chart, chart.refused, chart.closed_schema,
-        chart.subchart, metrics, scanner,
+        chart.subchart, edges.names, metrics, scanner,
     )
     for part in parts:
         try:

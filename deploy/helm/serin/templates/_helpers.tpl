@@ -1,20 +1,26 @@
 {{- define "serin.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | regexFind ".*[^-._]" }}
 {{- end }}
 
+{{/*
+At most 52 characters: `-headless` and the hash that a StatefulSet puts behind its name have to fit into the 63 of a
+Service and of a label.
+*/}}
 {{- define "serin.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else if contains (include "serin.name" .) .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "serin.name" .) | trunc 63 | trimSuffix "-" }}
-{{- end }}
+{{- $name := include "serin.name" . }}
+{{- $usual := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $usual .Values.fullnameOverride | trunc 52 | regexFind ".*[^-._]" }}
 {{- end }}
 
 {{- define "serin.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "serin.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "serin.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* The labels of the pod of `helm test`, which is none of those that serve. */}}
+{{- define "serin.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "serin.name" . | trunc 58 | regexFind ".*[^-._]") | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "serin.labels" -}}
@@ -22,6 +28,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "serin.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The labels, and those of a value, which replace labels of the chart. */}}
+{{- define "serin.labelsWith" -}}
+{{- toYaml (mergeOverwrite (include "serin.labels" (index . 0) | fromYaml) (index . 1)) }}
 {{- end }}
 
 {{- define "serin.configMap" -}}
