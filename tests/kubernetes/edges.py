@@ -1,6 +1,10 @@
 """The chart with values and names at the edge of what is possible: long ones, numbers, and ones that would not work."""
 
-from checks import check, everything, merged, objects_for, values_of
+import re
+
+import yaml
+
+from checks import check, everything, find, merged, objects_for, values_of
 
 
 def names():
@@ -21,3 +25,41 @@ def names():
             services = {item["metadata"]["name"] for item in objects if item["kind"] == "Service"}
             check(f"chart {name}, {kind}: two Services", [] if len(services) == 2 else [services])
     everything("chart sidecar with a long release", objects_for(sidecar, release=long))
+
+
+def grace():
+    """The time that a pod has to end is longer than the hook and `drain`."""
+    gateway = values_of("gateway")
+    file = "listen: 0.0.0.0:7171\nprobe: { listen: 0.0.0.0:7173 }\nopen: true\nproviders: { a: { base_url: https://a } }\n"
+    cases = {
+        "the chart's drain": (gateway, 150),
+        "drain as a value": (merged(gateway, {"flags": {"drain": "1h30m5s1ms"}}), 5436),
+        "no drain": (merged(gateway, {"flags": {"drain": "0s"}}), 30),
+        "a longer hook": (merged(gateway, {"preStopSeconds": 60}), 205),
+        "a value of one's own": (merged(gateway, {"terminationGracePeriodSeconds": 126}), 126),
+        "a file without drain": ({"flagsFile": file}, 630),
+        "a file with drain": ({"flagsFile": file + "drain: 90s\n"}, 120),
+        "a ConfigMap of one's own": ({"existingConfigMap": "mine"}, 630),
+        "a ConfigMap and a value": ({"existingConfigMap": "mine", "terminationGracePeriodSeconds": 60}, 60),
+    }
+    for name, (values, wanted) in cases.items():
+        found = find(values, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        check(f"chart: grace period with {name}", [] if found == wanted else [found])
+
+
+def documented():
+    """The gateway's steps of docs/kubernetes.md: the values of its command, and the file that it describes."""
+    page = open("docs/kubernetes.md").read().split("## The gateway\n")[1].split("\n## ")[0]
+    values = {}
+    for path, value in re.findall(r"--set ([\w.]+)=(\S+)", page):
+        *outer, last = path.split(".")
+        inner = values
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    described = page.split("flags.yaml for it has ")[1].split("In place of")[0]
+    lines = re.findall(r"`([^`]+)`", described)
+    values["flagsFile"] = "\n".join([*lines, "providers: { a: { base_url: https://a.example.com/v1 } }", ""])
+    objects = objects_for(values)
+    everything("docs/kubernetes.md: the gateway", objects)
+    check("docs/kubernetes.md: what flags.yaml has", {"listen", "probe", "clients", "providers"} ^ set(yaml.safe_load(values["flagsFile"])))
