@@ -63,3 +63,25 @@ def documented():
     objects = objects_for(values)
     everything("docs/kubernetes.md: the gateway", objects)
     check("docs/kubernetes.md: what flags.yaml has", {"listen", "probe", "clients", "providers"} ^ set(yaml.safe_load(values["flagsFile"])))
+
+
+def test_pod():
+    """The pod of `helm test` runs where the gateway's pods run, and reaches their probe port."""
+    usual = ["serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations", "securityContext"]
+    more = {
+        "imagePullSecrets": [{"name": "registry"}], "nodeSelector": {"disk": "1"},
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+    }
+    for name, source in {"everyone": [], "Prometheus": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]}.items():
+        objects = objects_for(merged(values_of("gateway"), {**more, "networkPolicy": {"metricsFrom": source}}))
+        of = {item["kind"]: item for item in objects}
+        pod, serving = of["Pod"], of["Deployment"]["spec"]["template"]["spec"]
+        different = [key for key in usual if pod["spec"].get(key) != serving.get(key) or key not in serving]
+        check(f"chart: the test pod, with metrics for {name}", different)
+        reached = [rule for rule in of["NetworkPolicy"]["spec"]["ingress"] if [port["port"] for port in rule["ports"]] == [7173]]
+        peers = [peer["podSelector"]["matchLabels"] for rule in reached for peer in rule.get("from", [])]
+        lets = any("from" not in rule for rule in reached) or any(
+            labels.items() <= pod["metadata"]["labels"].items() for labels in peers)
+        check(f"chart: the test pod reaches the probe port, with metrics for {name}", [] if lets else peers)
+        serves = of["Deployment"]["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        check(f"chart: the test pod is none of the gateway's, with metrics for {name}", ["it is"] if serves else [])
