@@ -85,3 +85,16 @@ def test_pod():
         check(f"chart: the test pod reaches the probe port, with metrics for {name}", [] if lets else peers)
         serves = of["Deployment"]["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
         check(f"chart: the test pod is none of the gateway's, with metrics for {name}", ["it is"] if serves else [])
+
+
+def indented():
+    """A flagsFile is kept byte for byte, also one whose first line is indented."""
+    lines = ["listen: 0.0.0.0:7171", "probe: { listen: 0.0.0.0:7173 }", "open: true", "providers: { a: { base_url: https://a } }"]
+    cases = {
+        "indented": "".join(f"  {line}\n" for line in lines),
+        "a comment that is indented": "    # Mine.\n" + "".join(f"{line}\n" for line in lines),
+        "an empty first line": "\n" + "".join(f"  {line}\n" for line in lines),
+    }
+    for name, text in cases.items():
+        kept = find({"flagsFile": text}, "ConfigMap")["data"]["flags.yaml"]
+        check(f"chart: flagsFile, {name}", [] if kept == text else [kept])

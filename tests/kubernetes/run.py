@@ -243,7 +243,7 @@ def scanner():
 def main():
     parts = (
         rules_see, manifests, same_container, runs, injection, chart.chart, chart.refused, chart.closed_schema,
-        chart.subchart, edges.names, edges.grace, edges.documented, edges.test_pod,
+        chart.subchart, edges.names, edges.grace, edges.documented, edges.test_pod, edges.indented,
         metrics, scanner,
     )
     for part in parts:
