@@ -98,3 +98,40 @@ def indented():
     for name, text in cases.items():
         kept = find({"flagsFile": text}, "ConfigMap")["data"]["flags.yaml"]
         check(f"chart: flagsFile, {name}", [] if kept == text else [kept])
+
+
+def numbers():
+    """Names that YAML would read as numbers or as true and false, unless they are quoted."""
+    gateway, sidecar = values_of("gateway"), values_of("sidecar")
+    for text in ("123", "0x1", "yes"):
+        more = {
+            "fullnameOverride": "serin", "nameOverride": text, "priorityClassName": text, "existingSecret": text,
+            "serviceAccount": {"name": text}, "persistence": {"storageClassName": text}, "kind": "StatefulSet",
+            "ingress": {"enabled": True, "className": text, "hosts": [{"host": "a.example.com", "path": "/a: b #c"}]},
+        }
+        own_map = {"existingConfigMap": text, "fullnameOverride": "serin", "serviceAccount": {"create": False, "name": text}}
+        made = {**{k: v for k, v in sidecar.items() if k != "existingSecret"}, "nameOverride": text, "secret": {text: "k"}}
+        for name, values in {"everything": merged(gateway, more), "an own ConfigMap": own_map, "sidecar": made}.items():
+            objects = objects_for(values, release=text, namespace=text)
+            everything(f"chart {name}, with names like {text}", objects)
+            wrong = [item["kind"] for item in objects if item["metadata"]["namespace"] != text]
+            check(f"chart {name}, in the namespace {text}", wrong)
+        [ingress] = [item for item in objects_for(merged(gateway, more)) if item["kind"] == "Ingress"]
+        path = ingress["spec"]["rules"][0]["http"]["paths"][0]["path"]
+        check(f"chart: path of the ingress, beside {text}", [] if path == "/a: b #c" else [path])
+
+
+def own_labels():
+    """Labels and annotations of one's own beside those of the chart, which are there once."""
+    for key in ("app.kubernetes.io/version", "team"):
+        own = {"labels": {key: "9"}, "enabled": True}
+        values = merged(values_of("gateway"), {
+            "podLabels": {key: "9"}, "serviceMonitor": own, "prometheusRule": own, "dashboard": own,
+            "podAnnotations": {"checksum/secret": "9", key: "9"},
+        })
+        objects = objects_for(values)
+        everything(f"chart: labels with {key}", objects)
+        metadata = [item["metadata"] for item in objects if item["kind"] in ("ServiceMonitor", "PrometheusRule")]
+        metadata += [item["spec"]["template"]["metadata"] for item in objects if item["kind"] == "Deployment"]
+        check(f"chart: labels of one's own, {key}", [each for each in metadata if each["labels"].get(key) != "9"])
+        check(f"chart: annotations of one's own, {key}", [] if metadata[-1]["annotations"][key] == "9" else metadata)

@@ -27,12 +27,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "serin.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end }}
 
 {{/* The labels, and those of a value, which replace labels of the chart. */}}
 {{- define "serin.labelsWith" -}}
-{{- toYaml (mergeOverwrite (include "serin.labels" (index . 0) | fromYaml) (index . 1)) }}
+{{- toYaml (mergeOverwrite (include "serin.labels" (index . 0) | fromYaml) (index . 1 | default dict)) }}
 {{- end }}
 
 {{- define "serin.configMap" -}}
@@ -157,11 +157,11 @@ volumeMounts:
 {{- define "serin.configVolumes" -}}
 - name: serin-flags
   configMap:
-    name: {{ include "serin.configMap" . }}
+    name: {{ include "serin.configMap" . | quote }}
 {{- if include "serin.hasSecret" . }}
 - name: serin-keys
   secret:
-    secretName: {{ include "serin.secret" . }}
+    secretName: {{ include "serin.secret" . | quote }}
 {{- end }}
 {{- end }}
 
@@ -234,11 +234,26 @@ A native sidecar for a pod of one's own, as an item of `initContainers`, with th
 {{- end }}
 {{- end }}
 {{- if eq .Values.mode "gateway" }}
+{{- include "serin.checkNames" . }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas is more than maxReplicas." }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 {{- fail "ingress.hosts is empty. Add a host: [{host: serin.example.com}]." }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Names of the gateway that the API server would refuse, or that select no pod. */}}
+{{- define "serin.checkNames" -}}
+{{- $name := include "serin.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- $rule := "which is no name for a Service: lower-case letters, digits and dashes, with a letter first" }}
+{{- fail (printf "fullnameOverride: the name is %s, %s. Set another, such as serin." $name $rule) }}
+{{- end }}
+{{- range $label, $_ := include "serin.selectorLabels" . | fromYaml }}
+{{- if hasKey (default dict $.Values.podLabels) $label }}
+{{- fail (printf "podLabels: %s is a label that selects the pods. Remove it; nameOverride sets the name." $label) }}
 {{- end }}
 {{- end }}
 {{- end }}
