@@ -1,10 +1,12 @@
 """The chart with values and names at the edge of what is possible: long ones, numbers, and ones that would not work."""
 
 import re
+import shlex
+import subprocess
 
 import yaml
 
-from checks import check, everything, find, merged, objects_for, values_of
+from checks import SERIN, check, everything, find, merged, objects_for, rendered, values_of
 
 
 def names():
@@ -135,3 +137,20 @@ def own_labels():
         metadata += [item["spec"]["template"]["metadata"] for item in objects if item["kind"] == "Deployment"]
         check(f"chart: labels of one's own, {key}", [each for each in metadata if each["labels"].get(key) != "9"])
         check(f"chart: annotations of one's own, {key}", [] if metadata[-1]["annotations"][key] == "9" else metadata)
+
+
+def notes():
+    """The command of the notes, run: the objects that it names are those that there are."""
+    bare = "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: app\n    image: a:1\n"
+    without = {key: value for key, value in values_of("sidecar").items() if key != "existingSecret"}
+    cases = {"none": (without, set()), "its own": ({**without, "secret": {"openai": "k"}}, {"edge-serin-keys"}),
+             "an existing one": (values_of("sidecar"), {"serin-keys"})}
+    for name, (values, wanted) in cases.items():
+        [text] = [text for path, text in rendered(values).items() if path.endswith("NOTES.txt")]
+        command = shlex.split(re.search(r"`serin (inject .*?)`", text, re.DOTALL)[1])
+        done = subprocess.run([SERIN, *command, "--image", "serin:1"], input=bare, capture_output=True, text=True)
+        volumes = yaml.safe_load(done.stdout)["spec"]["volumes"] if done.returncode == 0 else []
+        secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+        maps = {volume["configMap"]["name"] for volume in volumes if "configMap" in volume}
+        check(f"chart: the command of the notes, with the Secret {name}",
+              [] if (secrets, maps) == (wanted, {"edge-serin-flags"}) else [command, done.stderr])

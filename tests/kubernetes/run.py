@@ -244,7 +244,7 @@ def main():
     parts = (
         rules_see, manifests, same_container, runs, injection, chart.chart, chart.refused, chart.closed_schema,
         chart.subchart, edges.names, edges.grace, edges.documented, edges.test_pod, edges.indented,
-        edges.numbers, edges.own_labels, metrics, scanner,
+        edges.numbers, edges.own_labels, edges.notes, metrics, scanner,
     )
     for part in parts:
         try:
