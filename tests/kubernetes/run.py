@@ -14,6 +14,7 @@ import yaml
 
 import chart
 import edges
+import fetching
 import policy
 from checks import (
     CHART, SERIN, VERSIONS, WORK, check, counted, everything, flags_of, objects_of, pods_of, schema_findings,
@@ -244,7 +245,7 @@ def main():
     parts = (
         rules_see, manifests, same_container, runs, injection, chart.chart, chart.refused, chart.closed_schema,
         chart.subchart, edges.names, edges.grace, edges.documented, edges.test_pod, edges.indented,
-        edges.numbers, edges.own_labels, edges.notes, metrics, scanner,
+        edges.numbers, edges.own_labels, edges.notes, fetching.fetching, metrics, scanner,
     )
     for part in parts:
         try:
