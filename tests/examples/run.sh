@@ -2,46 +2,24 @@
 # The examples of examples/, with their real packages, through a running Serin between two embedded providers. The last
 # line is `examples: N passed, M failed`. SERIN=path/to/serin takes that binary instead of building one.
 #
-# What they need is installed below target/examples, and nothing of it elsewhere.
+# Their packages are installed below target/examples, and Prometheus is unpacked below target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 work="$target/examples"
 mkdir -p "$work"
 
-# A registry that fails once, or does not answer, is no failed test.
-twice() {
-    timeout 180 "$@" || { echo "again in 5 s: $*"; sleep 5; timeout 180 "$@"; }
-}
 # Node does not know the roots that this machine trusts besides the usual ones, such as that of a company's proxy.
 roots=/etc/ssl/certs/ca-certificates.crt
 if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$roots" ]; then export NODE_EXTRA_CA_CERTS="$roots"; fi
-as_root=(env DEBIAN_FRONTEND=noninteractive)
-[ "$(id -u)" = 0 ] || as_root=(sudo -n "${as_root[@]}")
-
+# shellcheck source=tests/fetch.sh
+. tests/fetch.sh
 missing=()
-python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv python3-pip)
 command -v npm >/dev/null || missing+=(nodejs npm)
 for tool in curl wget; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-# Unpacked and not installed, since the installed package starts a service.
-if ! command -v prometheus >/dev/null && [ ! -x "$work/prometheus/usr/bin/promtool" ]; then missing+=(prometheus); fi
-if ((${#missing[@]})); then
-    echo "== fetching ${missing[*]}"
-    # A list that cannot be renewed may still be good enough.
-    "${as_root[@]}" apt-get -qq -o Acquire::Retries=5 update || true
-    for package in "${missing[@]}"; do
-        if [ "$package" = prometheus ]; then
-            rm -rf "$work/packages" "$work/prometheus"
-            mkdir "$work/packages"
-            (cd "$work/packages" && twice apt-get -qq -o APT::Sandbox::User=root download prometheus)
-            dpkg-deb -x "$work"/packages/prometheus_*.deb "$work/prometheus"
-            rm -r "$work/packages"
-        else
-            "${as_root[@]}" apt-get -qq install -y "$package" >/dev/null
-        fi
-    done
-fi
-[ ! -d "$work/prometheus" ] || PATH="$work/prometheus/usr/bin:$PATH"
+install_packages "${missing[@]}"
+need_python
+need_prometheus
 
 [ -n "${SERIN:-}" ] || cargo build --quiet --locked --bin serin
 export SERIN="${SERIN:-$target/debug/serin}" EXAMPLES_WORK="$work"

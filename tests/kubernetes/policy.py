@@ -1,5 +1,7 @@
 """The restricted Pod Security Standard, and what kube-score and checkov ask besides, as findings about objects."""
 
+import re
+
 RESTRICTED_VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
 }
@@ -90,6 +92,26 @@ def scanned(pod, only=None):
             for what in ("cpu", "memory", "ephemeral-storage"):
                 rules[f"no {kind} of {what}"] = what not in resources.get(kind, {})
         found += [f"container {name}: {rule}" for rule, broken in rules.items() if broken]
+    return found
+
+
+def named(objects):
+    """Names and labels that the API server, or the controller of a StatefulSet, refuses."""
+    found = []
+    for item in objects:
+        kind, name = item["kind"], item["metadata"].get("name", "generated")
+        # What a controller makes of it is a label of its pods: the name, a dash and ten characters.
+        longest = {"Service": 63, "StatefulSet": 52}.get(kind, 253)
+        letters = r"[a-z]([-a-z0-9]*[a-z0-9])?" if kind == "Service" else r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?"
+        if len(str(name)) > longest or not re.fullmatch(letters, str(name)):
+            found.append(f"{kind}: {name} is no name for it ({len(str(name))} characters)")
+        template = template_of(item) if kind != "Pod" else None
+        selector = item.get("spec", {}).get("selector", {})
+        maps = [item["metadata"].get("labels"), template and template["metadata"].get("labels"),
+                selector.get("matchLabels", selector if kind == "Service" else {})]
+        for key, value in [pair for labels in maps for pair in (labels or {}).items()]:
+            if not isinstance(value, str) or not re.fullmatch(r"([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?", value):
+                found.append(f"{kind}/{name}: label {key}: {value!r}")
     return found
 
 

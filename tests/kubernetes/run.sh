@@ -8,20 +8,14 @@ target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 work="$target/kubernetes"
 mkdir -p "$work"
 
-if ! command -v promtool >/dev/null; then
-    as_root=(env DEBIAN_FRONTEND=noninteractive)
-    [ "$(id -u)" = 0 ] || as_root=(sudo -n "${as_root[@]}")
-    "${as_root[@]}" apt-get -qq -o Acquire::Retries=5 update
-    "${as_root[@]}" apt-get -qq -o Acquire::Retries=5 install -y --no-install-recommends prometheus >/dev/null
-fi
+# shellcheck source=tests/fetch.sh
+. tests/fetch.sh
+need_python
+need_prometheus
 
 [ -n "${SERIN:-}" ] || cargo build --quiet --locked --bin serin
 export SERIN="${SERIN:-$target/debug/serin}" KUBERNETES_WORK="$work" PYTHONDONTWRITEBYTECODE=1
 
-# A registry that stumbles once is no failed test.
-stubborn() {
-    timeout 180 "$@" || { echo "again in 5 s: $*"; sleep 5; timeout 180 "$@"; }
-}
 # The copy beside the installation is written last, so that half an installation is done again.
 python="$work/venv/bin/python"
 if ! "$python" -m pip --version >/dev/null 2>&1; then
@@ -29,7 +23,7 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
     rm -f "$work/requirements.txt"
 fi
 if ! cmp -s tests/kubernetes/requirements.txt "$work/requirements.txt"; then
-    stubborn "$python" -m pip install --quiet --disable-pip-version-check --no-input --retries 5 \
+    twice "$python" -m pip install --quiet --disable-pip-version-check --no-input --retries 5 \
         -r tests/kubernetes/requirements.txt
     cp tests/kubernetes/requirements.txt "$work/requirements.txt"
 fi

@@ -1,27 +1,38 @@
 {{- define "serin.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | regexFind ".*[^-._]" }}
 {{- end }}
 
+{{/*
+At most 52 characters: `-headless` and the hash that a StatefulSet puts behind its name have to fit into the 63 of a
+Service and of a label.
+*/}}
 {{- define "serin.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
-{{- else if contains (include "serin.name" .) .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "serin.name" .) | trunc 63 | trimSuffix "-" }}
-{{- end }}
+{{- $name := include "serin.name" . }}
+{{- $usual := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $usual .Values.fullnameOverride | trunc 52 | regexFind ".*[^-._]" }}
 {{- end }}
 
 {{- define "serin.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "serin.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "serin.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* The labels of the pod of `helm test`, which is none of those that serve. */}}
+{{- define "serin.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "serin.name" . | trunc 58 | regexFind ".*[^-._]") | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "serin.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "serin.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+{{- end }}
+
+{{/* The labels, and those of a value, which replace labels of the chart. */}}
+{{- define "serin.labelsWith" -}}
+{{- toYaml (mergeOverwrite (include "serin.labels" (index . 0) | fromYaml) (index . 1 | default dict)) }}
 {{- end }}
 
 {{- define "serin.configMap" -}}
@@ -58,20 +69,51 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.flagsFile }}
 {{- else if eq .Values.mode "gateway" }}
 {{- $needed := dict "listen" "0.0.0.0:7171" "probe" (dict "listen" "0.0.0.0:7173") "drain" "2m" }}
-{{- toYaml (merge (deepCopy .Values.flags) $needed) }}
+{{- toYaml (merge (default dict .Values.flags | deepCopy) $needed) }}
 {{- else }}
-{{- toYaml .Values.flags }}
+{{- default dict .Values.flags | toYaml }}
 {{- end }}
 {{- end }}
 
-{{/* The ports of flags.yaml. */}}
+{{/* The addresses of flags.yaml, as text whatever they are, and their ports. */}}
+{{- define "serin.listen" -}}
+{{- get (include "serin.flags" . | fromYaml) "listen" | default "127.0.0.1:7171" | toString }}
+{{- end }}
+{{- define "serin.probe" -}}
+{{- $probe := get (include "serin.flags" . | fromYaml) "probe" }}
+{{- if kindIs "map" $probe }}{{ get $probe "listen" | toString }}{{ end }}
+{{- end }}
 {{- define "serin.listenPort" -}}
-{{- $flags := include "serin.flags" . | fromYaml }}
-{{- default "0.0.0.0:7171" $flags.listen | regexFind "[0-9]+$" }}
+{{- include "serin.listen" . | regexFind "[0-9]+$" | default "7171" }}
 {{- end }}
 {{- define "serin.probePort" -}}
-{{- $flags := include "serin.flags" . | fromYaml }}
-{{- dig "probe" "listen" "0.0.0.0:7173" $flags | regexFind "[0-9]+$" }}
+{{- include "serin.probe" . | regexFind "[0-9]+$" | default "7173" }}
+{{- end }}
+
+{{/* `drain` in seconds. That of a ConfigMap of one's own is not known: Serin's default is taken. */}}
+{{- define "serin.drainSeconds" -}}
+{{- $flags := ternary dict (include "serin.flags" . | fromYaml) (not (empty .Values.existingConfigMap)) }}
+{{- $drain := get $flags "drain" | default "10m" | toString }}
+{{- if not (regexMatch "^([0-9]+(ms|s|m|h|d))+$" $drain) }}
+{{- fail (printf "flags: drain is %s, which is no length of time. Write a number and its unit: 2m." $drain) }}
+{{- end }}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 }}
+{{- $sum := 999 }}
+{{- range regexFindAll "[0-9]+[a-z]+" $drain -1 }}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- div $sum 1000 }}
+{{- end }}
+
+{{/* How long a pod may take to end: preStop, drain, and some time to write its state. */}}
+{{- define "serin.graceSeconds" -}}
+{{- $set := int64 .Values.terminationGracePeriodSeconds }}
+{{- $needed := include "serin.drainSeconds" . | int64 | add (int64 .Values.preStopSeconds) }}
+{{- if and $set (le $set $needed) (not .Values.existingConfigMap) }}
+{{- $long := printf "%d is not more than the %d seconds of preStopSeconds and drain (10m by default)" $set $needed }}
+{{- fail (printf "terminationGracePeriodSeconds: %s. Lower drain in flags.yaml, or set 0, which adds them up." $long) }}
+{{- end }}
+{{- $set | default (add $needed 25) }}
 {{- end }}
 
 {{/* What both forms of the container have. */}}
@@ -115,11 +157,11 @@ volumeMounts:
 {{- define "serin.configVolumes" -}}
 - name: serin-flags
   configMap:
-    name: {{ include "serin.configMap" . }}
+    name: {{ include "serin.configMap" . | quote }}
 {{- if include "serin.hasSecret" . }}
 - name: serin-keys
   secret:
-    secretName: {{ include "serin.secret" . }}
+    secretName: {{ include "serin.secret" . | quote }}
 {{- end }}
 {{- end }}
 
@@ -192,6 +234,7 @@ A native sidecar for a pod of one's own, as an item of `initContainers`, with th
 {{- end }}
 {{- end }}
 {{- if eq .Values.mode "gateway" }}
+{{- include "serin.checkNames" . }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas is more than maxReplicas." }}
 {{- end }}
@@ -201,10 +244,27 @@ A native sidecar for a pod of one's own, as an item of `initContainers`, with th
 {{- end }}
 {{- end }}
 
+{{/* Names of the gateway that the API server would refuse, or that select no pod. */}}
+{{- define "serin.checkNames" -}}
+{{- $name := include "serin.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- $rule := "which is no name for a Service: lower-case letters, digits and dashes, with a letter first" }}
+{{- fail (printf "fullnameOverride: the name is %s, %s. Set another, such as serin." $name $rule) }}
+{{- end }}
+{{- range $label, $_ := include "serin.selectorLabels" . | fromYaml }}
+{{- if hasKey (default dict $.Values.podLabels) $label }}
+{{- fail (printf "podLabels: %s is a label that selects the pods. Remove it; nameOverride sets the name." $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "serin.checkGateway" -}}
 {{- $values := (index . 0).Values }}
 {{- $flags := index . 1 }}
 {{- $auto := list }}
+{{- if not (kindIs "slice" (default list $flags.rollouts)) }}
+{{- fail "flags: rollouts is no list. Write rollouts: [{name: chat, stable: openai}], and check it with `serin check`." }}
+{{- end }}
 {{- range $flags.rollouts }}
 {{- if eq (toString .percent) "auto" }}
 {{- $auto = append $auto .name }}
@@ -219,11 +279,19 @@ A native sidecar for a pod of one's own, as an item of `initContainers`, with th
 {{- fail (printf "replicaCount: rollout %s has percent: auto, %s, or set replicaCount: 1." $names $why) }}
 {{- end }}
 {{- end }}
-{{- if not (dig "probe" "listen" "" $flags) }}
-{{- fail "flags: probe.listen is missing, which the kubelet and Prometheus need. Set 0.0.0.0:7173." }}
+{{- $probe := include "serin.probe" (index . 0) }}
+{{- if not $probe }}
+{{- fail "flags: probe.listen is missing, which the kubelet and Prometheus need. Set probe: {listen: 0.0.0.0:7173}." }}
 {{- end }}
-{{- if regexMatch "^(127\\.|localhost|\\[::1\\])" (default "127.0.0.1" $flags.listen) }}
-{{- fail "flags: listen is loopback, which no other pod reaches. Set 0.0.0.0:7171." }}
+{{- range $key, $address := dict "listen" (include "serin.listen" (index . 0)) "probe.listen" $probe }}
+{{- $port := regexFind "[0-9]+$" $address | default (ternary "7171" "7173" (eq $key "listen")) }}
+{{- if not (regexMatch "^.+:[0-9]+$" $address) }}
+{{- fail (printf "flags: %s is %s, which is no address. Set 0.0.0.0:%s." $key $address $port) }}
+{{- end }}
+{{- if regexMatch "^(127\\.|localhost:|\\[::1\\]|\\[::ffff:127\\.)" $address }}
+{{- $who := ternary "no other pod reaches" "neither the kubelet nor Prometheus reaches" (eq $key "listen") }}
+{{- fail (printf "flags: %s is loopback, which %s. Set 0.0.0.0:%s." $key $who $port) }}
+{{- end }}
 {{- end }}
 {{- if not (or $flags.clients $flags.open) }}
 {{- fail "flags: clients is missing. Without it everyone in the cluster may spend the keys: add clients, or open: true." }}
