@@ -160,8 +160,8 @@ fn limits() -> Schema {
             .says("How long an idle client connection is kept, and how long a client may pause while it sends a body."),
         key("connections", whole(1, 1_000_000)).default(8192).says(
             "Maximum open client connections. Further connections wait. The longest idle connection \
-                 is closed for them, after a second at least. The limit is never more than somewhat less \
-                 than half of the files that the process may open; `serin status` shows a lower limit.",
+                 is closed for them, after a second at least. The limit is always below half of the \
+                 limit of open files; `serin status` shows a lower limit.",
         ),
         key("replay_body", size()).default("8MiB").says(
             "Largest JSON body or form that is buffered, for the user's id, the model and retries. Also the largest \

@@ -21,7 +21,7 @@ pub(super) const SECTIONS: &[Section] = &[
         file: "top-level",
         title: "Top level",
         roots: &[],
-        intro: "The keys at the left edge of flags.yaml. [How the file is read](index.md) is the same for all of them.",
+        intro: "The top-level keys of flags.yaml. [How the file is read](index.md) is the same for all of them.",
         example: include_str!("examples/top-level.yaml"),
     },
     Section {

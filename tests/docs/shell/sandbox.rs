@@ -5,9 +5,11 @@
 //! failure, by its own file of options.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serin::demo::provider::{Behaviour, Provider};
 
@@ -15,6 +17,9 @@ use crate::texts::{Page, package};
 
 /// Long enough to be a token anywhere.
 const SECRET: &str = "test-0123456789-0123456789";
+
+/// How long a start may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The reader's application, for the pages on Kubernetes.
 const DEPLOYMENT: &str = "\
@@ -98,15 +103,16 @@ impl Sandbox {
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(dir.path().join("serin.log")).unwrap())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(sidecar.stdout.take().unwrap()).lines();
+        let log = log_of(&mut sidecar, &dir.path().join("serin.log"));
         let mut sandbox = Sandbox { dir, places, variables, sidecar, _providers: providers };
-        sandbox.learn_addresses(page, &mut lines);
+        sandbox.learn_addresses(page, &mut lines, &log);
         // Whatever it still says is read, so that it never waits for its reader.
         std::thread::spawn(move || lines.for_each(drop));
-        sandbox.wait_for_the_ramp();
+        wait_for_the_ramp(page, &log);
         if page.blocks("sh").iter().any(|block| block.text.contains("/locks")) {
             // The folder of the locks is there once a rollout was rolled back.
             sandbox.run("serin rollback >home/told; serin resume chat >home/told").unwrap();
@@ -118,7 +124,12 @@ impl Sandbox {
     }
 
     /// The sidecar says its addresses when it is ready.
-    fn learn_addresses(&mut self, page: &Page, lines: &mut impl Iterator<Item = std::io::Result<String>>) {
+    fn learn_addresses(
+        &mut self,
+        page: &Page,
+        lines: &mut impl Iterator<Item = std::io::Result<String>>,
+        log: &Receiver<String>,
+    ) {
         for line in lines {
             let line = line.unwrap();
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -132,26 +143,20 @@ impl Sandbox {
                 return;
             }
         }
-        let log = std::fs::read_to_string(self.dir.path().join("serin.log")).unwrap_or_default();
-        panic!("{}: the sidecar with the page's file does not start:\n{log}", page.path);
+        let log: Vec<String> = log.iter().collect();
+        panic!("{}: the sidecar with the page's file does not start:\n{}", page.path, log.join("\n"));
     }
 
-    /// Commands on the ramp need a canary that has answered its probe.
-    fn wait_for_the_ramp(&self) {
-        let ready =
-            "until serin status --json | jq -e 'all(.[].rollouts[]; .phase != \"probing\")' >home/phase; do :; done";
-        self.run(ready).unwrap();
-    }
-
-    /// A page that exports the guard's recording needs one with a second of traffic.
+    /// A page that exports the guard's recording needs one with a second of traffic. The loop asks the admin port: a
+    /// process of serin for each question would keep a loaded machine from recording anything.
     fn record_traffic(&self) {
         let script = "
             for user in $(seq 40); do
                 curl --silent http://127.0.0.1:7171/v1/chat/completions -H \"x-user-id: user-$user\" \
                     -H 'content-type: application/json' -d '{\"model\": \"gpt-4o\", \"messages\": []}' >home/answer
             done
-            until grep -q share_percent home/trace; do serin history chat --trace >home/trace; done";
-        self.run(&format!("touch home/trace\n{script}")).unwrap();
+            until curl --silent http://127.0.0.1:7172/api/v1/rollouts/chat/trace | grep share_percent >home/trace; do :; done";
+        self.run(script).unwrap();
     }
 
     /// Runs a script; what it said if it does not end with 0.
@@ -180,6 +185,36 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = self.sidecar.kill();
         let _ = self.sidecar.wait();
+    }
+}
+
+/// The lines of the sidecar's log as they are written, which are kept in a file as well.
+fn log_of(sidecar: &mut Child, kept: &Path) -> Receiver<String> {
+    let mut kept = std::fs::File::create(kept).unwrap();
+    let lines = BufReader::new(sidecar.stderr.take().unwrap()).lines();
+    let (told, log) = channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let _ = writeln!(kept, "{line}");
+            // It is read to its end even if nobody waits for a line any more.
+            let _ = told.send(line);
+        }
+    });
+    log
+}
+
+/// Commands on the ramp need a canary that has answered its probe. The log of the start names the phases.
+fn wait_for_the_ramp(page: &Page, log: &Receiver<String>) {
+    let next =
+        || log.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{}: no probe was answered: {error}", page.path));
+    let mut probing = loop {
+        let line = next();
+        if line.contains(" started, with state in ") {
+            break line.matches("(probing)").count();
+        }
+    };
+    while probing > 0 {
+        probing -= usize::from(next().contains("the canary answered a probe"));
     }
 }
 
