@@ -406,7 +406,7 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
     let said = status();
     other.kill().unwrap();
     other.wait().unwrap();
-    assert!(said.contains("entries of the user 61002 are not used"), "{said}");
+    assert!(said.contains("those of the user 61002 are not used"), "{said}");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody was asked");
     assert!(TcpStream::connect(at).is_ok());
