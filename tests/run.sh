@@ -61,6 +61,16 @@ add() {
     summary+=("$(printf '%-14s %5d passed %5d failed %5d s' "$1" "$ok" "$bad" "$((SECONDS - began))")")
     began=$SECONDS
 }
+# A name, the folder of its `run.sh` below tests, and the word that begins its line of passed and failed tests.
+part() {
+    local log="$target/$2-test.log" status ok bad
+    echo "== $1"
+    "tests/$2/run.sh" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    read -r ok bad < <(awk -v line="^$3: [0-9]+ passed, [0-9]+ failed\$" \
+        '$0 ~ line { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
+    add "$1" "$status" "$ok" "$bad"
+}
 began=$SECONDS
 # What tests write belongs into directories of their own. New files that git does not ignore may be somebody's work.
 export PYTHONDONTWRITEBYTECODE=1
@@ -87,26 +97,9 @@ if [ -n "${RELEASE:-}" ]; then
     [ "$status" != 0 ] || export SERIN="${SERIN:-$target/release/serin}"
 fi
 
-echo "== official SDKs"
-log="$target/sdk-test.log"
-tests/sdk/run.sh </dev/null 2>&1 | tee "$log"
-status=${PIPESTATUS[0]}
-read -r ok bad < <(awk '/^SDKs: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
-add "official SDKs" "$status" "$ok" "$bad"
-
-echo "== examples"
-log="$target/examples-test.log"
-tests/examples/run.sh </dev/null 2>&1 | tee "$log"
-status=${PIPESTATUS[0]}
-read -r ok bad < <(awk '/^examples: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
-add "examples" "$status" "$ok" "$bad"
-
-echo "== Kubernetes"
-log="$target/kubernetes-test.log"
-tests/kubernetes/run.sh </dev/null 2>&1 | tee "$log"
-status=${PIPESTATUS[0]}
-read -r ok bad < <(awk '/^kubernetes: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
-add "Kubernetes" "$status" "$ok" "$bad"
+part "official SDKs" sdk SDKs
+part examples examples examples
+part Kubernetes kubernetes kubernetes
 
 echo "== the book and its links"
 docs/build.sh </dev/null
