@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod auth;
+mod body;
 pub mod change;
 pub mod dto;
 mod ofrep;
@@ -21,8 +22,10 @@ mod percent;
 mod reply;
 pub mod route;
 mod serve;
+pub mod sse;
 mod start;
 pub mod users;
+mod write_deadline;
 
 pub use start::{Running, Setup, start};
 

@@ -7,16 +7,16 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
 use super::auth::AccessDenied;
+use super::body::ReplyBody;
 use super::dto::{ErrorBody, ErrorReply};
 use super::route::NoRoute;
 use crate::state::inbox::CommandError;
 
 /// What goes back.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<ReplyBody>;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,12 @@ pub enum ApiError {
     /// Control did not answer in time.
     #[error("the control loop did not answer within {0} s; the change may still be carried out: see `serin status`")]
     Unanswered(u64),
+    /// As many streams as there may be.
+    #[error("{0} event streams are open, the most that one process serves: close some, or try again later")]
+    Streams(usize),
+    /// The process is stopping.
+    #[error("the process is draining and serves no new event stream: connect to the one that takes its place")]
+    Draining,
     /// The store failed.
     #[error("the history cannot be read: {0}")]
     Store(String),
@@ -67,6 +73,8 @@ impl ApiError {
             ApiError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ApiError::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             ApiError::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
+            ApiError::Streams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }
@@ -102,7 +110,7 @@ pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -
 }
 
 fn with(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    let mut reply = Response::new(ReplyBody::whole(Bytes::from(body)));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, media_type);
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
