@@ -6,6 +6,7 @@
 mod cause;
 mod guard;
 mod history;
+mod notify;
 mod recent;
 mod rollout;
 
@@ -19,6 +20,7 @@ use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
 pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
 pub use history::{HistoryEntry, HistoryReply};
+pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 
@@ -54,6 +56,9 @@ pub struct StatusReply {
     /// In the file's order.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Targets of notifications, by name; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyTarget>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -177,6 +182,7 @@ impl StatusReply {
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
+            notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
         }
     }
 }

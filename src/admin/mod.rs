@@ -6,6 +6,7 @@
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
@@ -17,6 +18,7 @@ pub mod auth;
 mod body;
 pub mod change;
 pub mod dto;
+mod notify;
 mod ofrep;
 mod percent;
 mod reply;

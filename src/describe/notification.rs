@@ -12,6 +12,7 @@ pub mod standard;
 
 use super::cause::in_short;
 use super::event::reason;
+use super::format::shortened;
 use crate::decide::event::{Action, Event};
 use crate::decide::notification::{Notification, Pair, Subject, Transition, Turn};
 use crate::decide::policy::NotifyEvent;
@@ -48,7 +49,7 @@ impl Letter<'_> {
     /// Where to read on.
     fn links(&self) -> Vec<(&'static str, String)> {
         let incident = self.transition().and_then(|transition| transition.incident.as_ref());
-        let incident = incident.map(|id| ("incident", format!("{}/api/v1/incidents/{id}?format=html", self.base)));
+        let incident = incident.map(|id| ("incident", format!("{}/#/incidents/{id}", self.base)));
         incident.into_iter().chain([("dashboard", format!("{}/", self.base))]).collect()
     }
 }
@@ -156,15 +157,6 @@ pub fn command(notification: &Notification) -> String {
         (Some(NotifyEvent::ReloadFailed), _) => "serin check".to_owned(),
         (_, Some(name)) => format!("serin why {name}"),
         (_, None) => "serin status".to_owned(),
-    }
-}
-
-/// The first characters of a text.
-#[must_use]
-pub fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most.saturating_sub(3)) {
-        Some((end, _)) if text.chars().count() > most => format!("{}...", &text[..end]),
-        _ => text.to_owned(),
     }
 }
 

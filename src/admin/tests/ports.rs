@@ -25,7 +25,7 @@ use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Percent, UnixMillis};
-use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -57,6 +57,11 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 };
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
+            }
+            Input::TestNotify { target, reply } => {
+                let answer = Ok((200, String::new()));
+                let answers = vec![NotifyTestResult { target: target.unwrap_or_else(|| "ops".into()), answer }];
+                let _ = reply.send(Ok(answers));
             }
             Input::History { rollout, limit, reply } => {
                 let answer = match rollout.as_deref() {

@@ -6,7 +6,7 @@
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
 //! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands. [`dispatch`]
 //! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
-//! rollouts share.
+//! rollouts share. [`notifications`] takes the answers of those who are notified.
 
 mod apply_policy;
 mod availability;
@@ -20,6 +20,7 @@ pub(super) mod entry;
 mod forecast;
 mod identity;
 pub(super) mod input;
+mod notifications;
 pub(super) mod providers;
 mod reload;
 pub(super) mod rollout;

@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::shortened;
 use crate::decide::notification::{Digest, RolloutDigest};
 use crate::decide::timestamp::Timestamp;
+use crate::describe::format::shortened;
 use crate::describe::format::{grouped, percent};
 
 /// Rollouts that are described.

@@ -6,10 +6,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Letter, affected, causes, command, kind, shortened, title, why};
+use super::{Letter, affected, causes, command, kind, title, why};
 use crate::decide::notification::Turn;
 use crate::decide::policy::NotifyEvent;
 use crate::decide::timestamp::Timestamp;
+use crate::describe::format::shortened;
 
 const LONGEST_SUMMARY: usize = 1024;
 const LONGEST_KEY: usize = 255;

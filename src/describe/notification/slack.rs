@@ -6,7 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Letter, affected, causes, command, shortened, title, why};
+use super::{Letter, affected, causes, command, title, why};
+use crate::describe::format::shortened;
 
 const LONGEST_HEADER: usize = 150;
 const LONGEST_SECTION: usize = 2900;

@@ -45,7 +45,7 @@ fn the_standard_body_says_what_why_and_how_to_undo_it() {
     assert_eq!(data["summary"], "chat: rolled back from 10% to 0% by guard");
     assert_eq!((&data["reason"], &data["command"]), (&"14 of 68 failed".into(), &"serin resume chat".into()));
     assert_eq!((&data["from"], &data["to"], &data["attempt"]), (&10.0.into(), &0.0.into(), &2.into()));
-    assert_eq!(data["links"]["incident"], "https://serin.example.com/api/v1/incidents/chat-1?format=html");
+    assert_eq!(data["links"]["incident"], "https://serin.example.com/#/incidents/chat-1");
     assert_eq!(data["links"]["dashboard"], "https://serin.example.com/");
 }
 

@@ -65,6 +65,10 @@ fn address(at: &At, format: NotifyFormat, findings: &mut Findings<'_>) -> Option
         }
         return None;
     }
+    if here.text().is_some_and(|text| !text.contains("${") && (format == NotifyFormat::Slack || text.contains('@'))) {
+        findings
+            .warn(&here, "the file contains a secret; keep it in a variable (`${NAME}`) or a file (`${file:/path}`)");
+    }
     let text = findings.hidden(&here, |text| fitting(text.trim(), format).map(|_| text.trim().to_owned()))?;
     fitting(&text, format).ok()
 }
