@@ -1,11 +1,11 @@
-//! Answers of the operators' ports: JSON and text, and the one shape that every error has.
+//! Answers of the operators' ports: JSON, text and event streams, and the one shape that every error has.
 //!
 //! The only place where an [`ApiError`] becomes a status. Its code word is for programs and does not change; its
 //! message is for people and says what to do. Every answer made here is `no-store`, since it is true only for its
 //! moment.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::auth::AccessDenied;
 use super::body::ReplyBody;
 use super::dto::{ErrorBody, ErrorReply};
 use super::route::NoRoute;
+use super::sse::{EventSender, EventStream, StreamSlot, TooManyStreams};
 use crate::state::inbox::CommandError;
 
 /// What goes back.
@@ -46,8 +47,8 @@ pub enum ApiError {
     #[error("the control loop did not answer within {0} s; the change may still be carried out: see `serin status`")]
     Unanswered(u64),
     /// As many streams as there may be.
-    #[error("{0} event streams are open, the most that one process serves: close some, or try again later")]
-    Streams(usize),
+    #[error(transparent)]
+    Streams(#[from] TooManyStreams),
     /// The process is stopping.
     #[error("the process is draining and serves no new event stream: connect to the one that takes its place")]
     Draining,
@@ -107,6 +108,26 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
 /// A text answer.
 pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -> Reply {
     with(status, HeaderValue::from_static(media_type), body.into_bytes())
+}
+
+/// An answer that streams what `source` sends, until that ends or the listener leaves.
+pub(super) fn stream<F: Future<Output = ()> + 'static>(
+    slot: StreamSlot,
+    source: impl FnOnce(EventSender) -> F,
+) -> Reply {
+    let mut reply = Response::new(ReplyBody::Stream(Box::new(EventStream::new(slot, source))));
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        // The connection carries nothing else afterwards: its place among the ordinary ones is given back.
+        (CONNECTION, "close"),
+        // nginx holds an answer back otherwise.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    for (name, value) in headers {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    reply
 }
 
 fn with(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Reply {

@@ -13,13 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-
-use super::body::ReplyBody;
-use super::reply::{ApiError, Reply};
 
 /// Open streams of the whole process.
 pub(super) const STREAMS: usize = 256;
@@ -40,11 +35,15 @@ impl Default for StreamLimit {
 
 impl StreamLimit {
     /// The place of one more stream.
-    pub(super) fn open(&self) -> Result<StreamSlot, ApiError> {
-        let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map(StreamSlot).map_err(|_| ApiError::Streams(STREAMS))
+    pub(super) fn open(&self) -> Result<StreamSlot, TooManyStreams> {
+        Arc::clone(&self.0).try_acquire_owned().map(StreamSlot).map_err(|_| TooManyStreams)
     }
 }
+
+/// As many are open as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{STREAMS} event streams are open, the most that one process serves: close some, or try again later")]
+pub struct TooManyStreams;
 
 /// The place of one stream, free again when this is dropped.
 #[derive(Debug)]
@@ -99,6 +98,18 @@ impl fmt::Debug for EventStream {
 }
 
 impl EventStream {
+    /// Carries what `source` sends, until that ends or the listener leaves.
+    pub(super) fn new<F: Future<Output = ()> + 'static>(
+        slot: StreamSlot,
+        source: impl FnOnce(EventSender) -> F,
+    ) -> EventStream {
+        let (sender, frames) = mpsc::channel(WAITING);
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        EventStream { source: Some(Box::pin(source(EventSender(sender)))), frames, heartbeat, _slot: slot }
+    }
+
     /// The next bytes; `None`: the source has ended.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.source.as_mut().is_some_and(|source| source.as_mut().poll(cx).is_ready()) {
@@ -111,33 +122,6 @@ impl EventStream {
         }
         self.heartbeat.poll_tick(cx).map(|_| Some(Bytes::from_static(b": \n\n")))
     }
-}
-
-/// The answer that streams what `source` sends, until that ends or the listener leaves.
-pub(super) fn stream<F: Future<Output = ()> + 'static>(
-    slot: StreamSlot,
-    source: impl FnOnce(EventSender) -> F,
-) -> Reply {
-    let (sender, frames) = mpsc::channel(WAITING);
-    let mut heartbeat = interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeat.reset();
-    let source: Pin<Box<dyn Future<Output = ()>>> = Box::pin(source(EventSender(sender)));
-    let stream = EventStream { source: Some(source), frames, heartbeat, _slot: slot };
-    let mut reply = Response::new(ReplyBody::Stream(Box::new(stream)));
-    *reply.status_mut() = StatusCode::OK;
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-store"),
-        // The connection carries nothing else afterwards: its place among the ordinary ones is given back.
-        (CONNECTION, "close"),
-        // nginx holds an answer back otherwise.
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    for (name, value) in headers {
-        reply.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    reply
 }
 
 #[cfg(test)]

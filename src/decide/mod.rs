@@ -16,6 +16,7 @@ pub mod file_error;
 pub mod finish_kind;
 pub mod flag;
 pub mod guard;
+pub mod incident;
 pub mod incompatibility;
 pub mod notification;
 pub mod outcome;

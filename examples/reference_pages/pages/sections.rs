@@ -57,6 +57,14 @@ pub(super) const SECTIONS: &[Section] = &[
         example: include_str!("examples/access-log.yaml"),
     },
     Section {
+        file: "notify",
+        title: "Notify",
+        roots: &["notify[]."],
+        intro: "Who is notified when a rollout is promoted, held or rolled back. [Notifications](../notifications.md) \
+                describes what is sent, how it is signed, and what happens if a target does not answer.",
+        example: include_str!("examples/notify.yaml"),
+    },
+    Section {
         file: "providers",
         title: "Providers",
         roots: &["providers.NAME."],

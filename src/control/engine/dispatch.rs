@@ -245,11 +245,12 @@ impl Engine {
         } else if rollout.proposed().is_none() {
             self.notifier.withdraw(identity, changes);
         }
-        committed_events.iter().for_each(events::log);
+        let feed = &self.shared.history;
+        committed_events.iter().for_each(|event| events::tell(event, feed));
         for event in events {
             let pair = rollout.pair(rollout.state().attempt);
             self.notifier.tell(&event, Some(&pair), None, &mut self.outbox.notifications);
-            events::emit(event, &mut self.outbox);
+            events::emit(event, &mut self.outbox, feed);
         }
         self.emit_alerts(alerts, now);
         result
@@ -259,7 +260,7 @@ impl Engine {
     pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
         self.notifier.tell(&event, None, None, &mut self.outbox.notifications);
-        events::emit(event, &mut self.outbox);
+        events::emit(event, &mut self.outbox, &self.shared.history);
     }
 
     pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>, now: Now) {

@@ -26,7 +26,7 @@ impl Engine {
         let rollout = index.and_then(|index| self.entries[index].rollout.as_ref());
         let share = rollout.map_or(Percent::ZERO, |rollout| rollout.share_in_force(&self.context).percent);
         let event = notifier::event(result, share, self.context.flags.generation, now);
-        events::emit(event, &mut self.outbox);
+        events::emit(event, &mut self.outbox, &self.shared.history);
         self.report(now);
     }
 }
