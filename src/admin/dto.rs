@@ -6,6 +6,7 @@
 mod cause;
 mod guard;
 mod history;
+mod incident;
 mod notify;
 mod recent;
 mod rollout;
@@ -20,6 +21,7 @@ use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
 pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
 pub use history::{HistoryEntry, HistoryReply};
+pub use incident::{IncidentReply, IncidentSummary, IncidentsReply};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};

@@ -7,6 +7,7 @@
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `GET /api/v1/incidents[/{id}]` | read | reports of rollbacks, as JSON, Markdown or HTML |
 //! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
@@ -20,6 +21,8 @@ mod body;
 pub mod change;
 pub mod dto;
 pub mod events;
+mod incident_page;
+mod incidents;
 mod notify;
 mod ofrep;
 mod percent;

@@ -52,6 +52,9 @@ pub enum ApiError {
     /// The process is stopping.
     #[error("the process is draining and serves no new event stream: connect to the one that takes its place")]
     Draining,
+    /// No such report.
+    #[error("there is no incident report `{0}`; `serin incident` lists them")]
+    NoIncident(String),
     /// The store failed.
     #[error("the history cannot be read: {0}")]
     Store(String),
@@ -76,6 +79,7 @@ impl ApiError {
             ApiError::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
             ApiError::Streams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
             ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            ApiError::NoIncident(_) => (StatusCode::NOT_FOUND, "unknown_incident"),
             ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }

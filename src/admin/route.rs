@@ -23,6 +23,8 @@ pub enum Route {
     Change(Option<String>, Change),
     /// Sends a test to targets of notifications.
     TestNotify,
+    /// One incident report, or (`None`) all of them.
+    Incidents(Option<String>),
     Metrics,
     /// The process lives.
     Health,
@@ -70,11 +72,12 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 13] = [
+const OPERATORS: [&str; 14] = [
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
     "GET /api/v1/config",
+    "GET /api/v1/incidents[/{id}]",
     "GET /api/v1/rollouts/{name}/trace",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
@@ -119,6 +122,8 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
+        ["api", "v1", "incidents"] => Route::Incidents(None),
+        ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),
         ["api", "v1", "notify", "test"] => Route::TestNotify,
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
@@ -150,7 +155,7 @@ mod tests {
     fn every_listed_route_is_found_by_its_method_only() {
         for listed in HEALTH.into_iter().chain(OPERATORS) {
             let (method, path) = listed.split_once(' ').unwrap();
-            let path = path.replace("[/{name}]", "").replace("{name}", "chat");
+            let path = path.replace("[/{name}]", "").replace("[/{id}]", "").replace("{name}", "chat");
             let method: Method = method.parse().unwrap();
             let other = if method == Method::GET { Method::POST } else { Method::GET };
             assert!(find(&admin(), &method, &path).is_ok(), "{listed}");

@@ -16,6 +16,7 @@ mod fixtures;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;
+pub mod incident;
 pub mod inject;
 mod locate;
 pub mod notify;

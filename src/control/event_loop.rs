@@ -26,7 +26,7 @@ use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
 use super::persist::proposals::ProposalResults;
-use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
 use crate::decide::rollout::command_result::CommandObstacle;
@@ -217,6 +217,13 @@ impl EventLoop {
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
+                });
+            }
+            Input::Incidents { id, reply } => {
+                let (waiting, kept) = self.queue.incidents(id.as_ref());
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge_incidents(waiting, kept)));
                 });
             }
             // The sender may be gone.

@@ -174,6 +174,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         waiting_for: String::new(),
         attempt: 0,
         lock: None,
+        incident: None,
         paused: false,
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),

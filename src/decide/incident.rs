@@ -198,10 +198,12 @@ mod tests {
 
     #[test]
     fn a_run_begins_after_the_last_long_pause_without_failures() {
-        let lines: Vec<_> = (0..600).map(|second| {
-            let failed = second == 5 || (400..=450).contains(&second) || second >= 500;
-            line(1_000_000 + second * 1000, 5.0, if failed { 1.0 } else { 0.0 })
-        }).collect();
+        let lines: Vec<_> = (0..600)
+            .map(|second| {
+                let failed = second == 5 || (400..=450).contains(&second) || second >= 500;
+                line(1_000_000 + second * 1000, 5.0, if failed { 1.0 } else { 0.0 })
+            })
+            .collect();
         let incident = Incident::new(rollback(1_520_000), pair(), Vec::new(), 3, &lines);
         assert_eq!(incident.began, Some(UnixMillis(1_400_000)), "a pause of less than a minute does not end a run");
         assert_eq!(incident.id, "chat-19700101T002520000Z");

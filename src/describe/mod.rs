@@ -14,6 +14,7 @@ pub mod event;
 pub mod exposure;
 pub mod format;
 pub mod in_force;
+pub mod incident;
 pub mod incompatibility;
 pub mod notification;
 pub mod numbers;

@@ -133,6 +133,8 @@ pub struct RolloutStatus {
     pub attempt: u32,
     /// The human's rollback that overrides it.
     pub lock: Option<Lock>,
+    /// The id of the report about its rollback, while that holds it.
+    pub incident: Option<String>,
     /// Whether a human holds the ramp.
     pub paused: bool,
     /// Each arm over the guard's window, stable first.
@@ -186,6 +188,7 @@ impl RolloutStatus {
             waiting_for: String::new(),
             attempt: 1,
             lock: None,
+            incident: None,
             paused: false,
             window: [ArmWindow::default(); 2],
             window_length: Millis(1000),

@@ -14,6 +14,7 @@ use super::providers::Providers;
 use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::evidence::user_pauses::UserPauses;
+use crate::control::incidents::Incidents;
 use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
@@ -48,6 +49,8 @@ pub struct Bootstrap {
     pub states: Vec<(Identity, RolloutState)>,
     /// Notifications that an earlier process left.
     pub notifications: Vec<QueuedNotification>,
+    /// The newest incident report of each rollout: the rollout's name and the report's id.
+    pub incidents: Vec<(String, String)>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -107,6 +110,7 @@ impl Engine {
             unused_evidence,
             unsplit: Box::default(),
             notifier: Notifier::restored(bootstrap.notifications),
+            incidents: Incidents::restored(bootstrap.incidents),
             revision: 0,
         };
         let ProcessContext { disk, locks, .. } = &engine.context;

@@ -19,6 +19,7 @@ pub(super) mod effects;
 pub(super) mod entry;
 mod forecast;
 mod identity;
+mod incidents;
 pub(super) mod input;
 mod notifications;
 pub(super) mod providers;
