@@ -47,3 +47,21 @@ need_prometheus() {
     fi
     PATH="$at/usr/bin:$PATH"
 }
+
+# prometheus-alertmanager and amtool, unpacked as prometheus is.
+need_alertmanager() {
+    local at="$target/tools/alertmanager"
+    if command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null; then return; fi
+    if [ ! -x "$at/usr/bin/amtool" ]; then
+        echo "== fetching prometheus-alertmanager"
+        renew_lists
+        rm -rf "$at" "$at.draft"
+        mkdir -p "$at.draft"
+        (cd "$at.draft" && twice apt-get -qq -o APT::Sandbox::User=root download prometheus-alertmanager)
+        dpkg-deb -x "$at.draft"/prometheus-alertmanager_*.deb "$at.draft/unpacked"
+        # Moved last, so that half of it is fetched again.
+        mv "$at.draft/unpacked" "$at"
+        rm -r "$at.draft"
+    fi
+    PATH="$at/usr/bin:$PATH"
+}
