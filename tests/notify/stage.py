@@ -165,8 +165,10 @@ notify:
 
     def back_and_on(self, rollout="chat", times=1):
         for _ in range(times):
-            self.serin("rollback", rollout, "--reason", "test")
-            self.serin("resume", rollout, "--reason", "test")
+            for verb in ("rollback", "resume"):
+                done = self.serin(verb, rollout, "--reason", "test", check=False)
+                # On a loaded machine a core may take longer than the command waits for it.
+                assert done.returncode in (0, 75), (done, self.log())
 
     def log(self):
         return (self.dir / "log").read_text()

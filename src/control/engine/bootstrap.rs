@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
@@ -111,6 +112,7 @@ impl Engine {
             unsplit: Box::default(),
             notifier: Notifier::restored(bootstrap.notifications),
             incidents: Incidents::restored(bootstrap.incidents),
+            digest: DigestState::starting(now.unix),
             revision: 0,
         };
         let ProcessContext { disk, locks, .. } = &engine.context;

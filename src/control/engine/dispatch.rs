@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
@@ -56,6 +57,7 @@ pub struct Engine {
     pub(super) unsplit: Box<[Arc<Series>]>,
     pub(in crate::control) notifier: Notifier,
     pub(super) incidents: Incidents,
+    pub(super) digest: DigestState,
     pub(super) revision: u64,
 }
 

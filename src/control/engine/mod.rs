@@ -14,6 +14,7 @@ pub mod bootstrap;
 pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;
+mod digest;
 pub mod dispatch;
 pub(super) mod effects;
 pub(super) mod entry;
