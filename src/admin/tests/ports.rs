@@ -17,6 +17,8 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
+use crate::admin::events::LiveEvents;
+use crate::admin::sse::StreamLimit;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
@@ -35,6 +37,7 @@ pub(super) struct Ports {
     pub(super) socket: std::path::PathBuf,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shared: Arc<SnapshotCell>,
+    pub(super) status: Arc<StatusCell>,
     /// What the test's control loop was asked, by the latest first.
     pub(super) asked: Arc<std::sync::Mutex<Vec<Command>>>,
     _dir: tempfile::TempDir,
@@ -85,7 +88,7 @@ fn receipt(at_once: bool) -> Receipt {
     }
 }
 
-fn event(rollout: Option<String>, limit: u32) -> Event {
+pub(super) fn event(rollout: Option<String>, limit: u32) -> Event {
     Event {
         at: UnixMillis(0),
         rollout,
@@ -123,12 +126,21 @@ impl Ports {
             probe: None,
             draining: false,
         };
-        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        let view = ApiContext {
+            process,
+            status: Arc::clone(&status),
+            shared: Arc::clone(&shared),
+            inbox,
+            draining: Arc::clone(&draining),
+            streams: StreamLimit::default(),
+            live: LiveEvents::default(),
+        };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),
             draining,
             shared,
+            status,
             asked,
             _running: start(Setup {
                 listener: admin,
