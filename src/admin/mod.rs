@@ -16,6 +16,7 @@ pub mod api;
 pub mod auth;
 pub mod change;
 pub mod dto;
+mod history_query;
 mod ofrep;
 mod percent;
 mod reply;
