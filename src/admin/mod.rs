@@ -19,6 +19,7 @@ mod body;
 pub mod change;
 pub mod dto;
 pub mod events;
+mod history_query;
 mod ofrep;
 mod percent;
 mod reply;
