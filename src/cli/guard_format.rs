@@ -36,10 +36,27 @@ pub(super) fn evidence(guard: &Guard) -> String {
             text.push_str(&format!(", {evidence} of {bound} that more of its responses {what}"));
         }
     }
+    if let Some(compared) = &guard.feedback {
+        text.push_str(&format!("; {}", feedback(compared, guard.bound)));
+    }
     if guard.failures_in_a_row >= RUN {
         text.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
     }
     text
+}
+
+/// `feedback: 6.1% bad on the canary, 3% on stable, evidence 120 of 2000`; without rates while nothing speaks against it.
+fn feedback(compared: &AspectComparison, bound: f64) -> String {
+    let (evidence, bound) = (number(compared.evidence), number(bound));
+    let BothArms { stable, canary, .. } = &compared.since_well;
+    match (canary.percent, stable.percent) {
+        (Some(canary), Some(stable)) if compared.evidence > 1.0 => format!(
+            "feedback: {} bad on the canary, {} on stable, evidence {evidence} of {bound}",
+            percent(canary / 100.0),
+            percent(stable / 100.0)
+        ),
+        _ => format!("feedback: evidence {evidence} of {bound} that more of its responses are called bad"),
+    }
 }
 
 /// What is compared of answers that no status calls bad, and what such answers do.
@@ -67,7 +84,7 @@ pub(super) fn answers(arm: &ArmAnswers) -> Option<String> {
 /// Whether anything speaks against the canary.
 pub(super) fn has_evidence(guard: &Guard) -> bool {
     let all = [Some(&guard.failing), guard.slow.as_ref(), guard.refusing.as_ref()];
-    let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared));
+    let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared)).chain([guard.feedback.as_ref()]);
     all.flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor) || guard.failures_in_a_row >= RUN
 }
 

@@ -17,6 +17,7 @@ use super::ambiguous_closes::AmbiguousCloses;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::provider::ProviderState;
+use super::request_seal::RequestSeal;
 use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
@@ -96,6 +97,8 @@ pub struct SnapshotCell {
     published: tokio::sync::watch::Sender<u64>,
     /// Where requests come from.
     pub sources: Arc<SourceTable>,
+    /// What verdicts on requests are found by.
+    pub seal: Arc<RequestSeal>,
     /// Where their lines go.
     pub access_log: Arc<AccessLogQueue>,
     /// Clients that closed their side and could not be asked whether they have left.
@@ -112,6 +115,7 @@ impl SnapshotCell {
             seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             published: tokio::sync::watch::Sender::new(revision),
             sources: Arc::default(),
+            seal: Arc::default(),
             access_log: Arc::default(),
             ambiguous_closes: Arc::default(),
         }

@@ -4,7 +4,8 @@
 //! outbox, the snapshot and the status. Does no I/O and reads no clock.
 //!
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
-//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands. [`dispatch`]
+//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, [`feedback`]
+//! the application's verdicts. [`dispatch`]
 //! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
 //! rollouts share.
 
@@ -17,6 +18,7 @@ pub(super) mod context;
 pub mod dispatch;
 pub(super) mod effects;
 pub(super) mod entry;
+mod feedback;
 mod forecast;
 mod identity;
 pub(super) mod input;

@@ -15,6 +15,8 @@ use crate::decide::units::{Arm, Millis, Slot};
 
 /// The first pause.
 pub const FIRST_PAUSE: Millis = Millis(10_000);
+/// The longest pause between two verdicts of a user that count, whatever they are.
+pub const LONGEST_BETWEEN_VERDICTS: Millis = Millis(600_000);
 /// The longest pause.
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
 /// Each pause is this many times as long as the one before.
@@ -168,19 +170,45 @@ impl UserCap {
 
     /// Something happened to a user: until when it pauses them; `None`: they are paused already, and it does not count.
     pub fn event(&mut self, user: Slot, now: Millis) -> Option<Millis> {
+        self.event_within(user, now, LONGEST_PAUSE)
+    }
+
+    /// The same with a longest pause of its own, after which without events the pauses begin anew.
+    pub fn event_within(&mut self, user: Slot, now: Millis, longest: Millis) -> Option<Millis> {
         let pause = self.pause_mut(user);
         let (before, mut strikes) = (pause.until(), pause.strikes());
         if now < before {
             return None;
         }
-        if strikes > 0 && (now.since(before) > LONGEST_PAUSE || pause.requests() >= MANY) {
+        if strikes > 0 && (now.since(before) > longest || pause.requests() >= MANY) {
             strikes = 0;
         }
-        let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(LONGEST_PAUSE.0);
+        let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(longest.0);
         let until = Millis(now.0 + length);
-        *pause = Pause::new(until, if length < LONGEST_PAUSE.0 { strikes + 1 } else { strikes });
+        *pause = Pause::new(until, if length < longest.0 { strikes + 1 } else { strikes });
         Some(until)
     }
+}
+
+/// Whether a verdict of this user counts; `None`: the user is paused. Each one that counts pauses the user in `said`,
+/// whatever it is, so that who gives many counts as one user and which ones count does not depend on what they are. Bad
+/// ones are events in `bad` besides, whose pauses grow to a day: until when is told.
+pub fn counts_verdict(
+    said: &mut UserCap,
+    bad: &mut UserCap,
+    user: Slot,
+    good: bool,
+    now: Millis,
+) -> Option<Option<Millis>> {
+    if !bad.counts(user, now) {
+        return None;
+    }
+    said.event_within(user, now, LONGEST_BETWEEN_VERDICTS)?;
+    if good {
+        bad.request(user, now);
+        return Some(None);
+    }
+    bad.event(user, now).map(Some)
 }
 
 #[cfg(test)]
