@@ -151,7 +151,7 @@ fn a_change_among_users_is_found_as_well() {
 
 #[test]
 fn a_canary_like_stable_is_not_touched() {
-    let days = if std::env::var("SERIN_BARS").as_deref() == Ok("full") { 7.0 } else { 1.0 };
+    let days = if std::env::var("SERIN_BARS").as_deref() == Ok("full") { 3.0 } else { 1.0 };
     let count = runs(2000, 40, 4);
     for rate in [0.03, 0.15] {
         let fixed = each(count / 2, |seed| acts(bad(rate, rate), at_share(0.1), days * DAY, seed));

@@ -206,3 +206,30 @@ fn rate(rate: &Rate) -> String {
         None => "no request".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixtures::rollout;
+
+    #[test]
+    fn verdicts_are_told_where_they_are_compared_and_with_rates_where_they_speak_against_the_canary() {
+        let guard = rollout().guard.unwrap();
+        assert!(!evidence(&guard).contains("feedback"));
+        let well = &guard.failing.since_well;
+        let rate = |percent| Rate { percent: Some(percent), ..well.stable.clone() };
+        let since_well = BothArms { stable: rate(3.0), canary: rate(6.1), ..well.clone() };
+        let worse = AspectComparison { evidence: 120.0, above_floor: true, since_well };
+        let quiet = AspectComparison { evidence: 0.5, above_floor: false, ..worse.clone() };
+        let told = |feedback| {
+            let guard = Guard { feedback: Some(feedback), ..guard.clone() };
+            (evidence(&guard), has_evidence(&guard))
+        };
+        let (text, speaks) = told(worse);
+        assert!(text.ends_with("; feedback: 6.1% bad on the canary, 3% on stable, evidence 120 of 2000"), "{text}");
+        assert!(speaks);
+        let (text, speaks) = told(quiet);
+        assert!(text.ends_with("; feedback: evidence 0.5 of 2000 that more of its responses are called bad"), "{text}");
+        assert!(!speaks);
+    }
+}

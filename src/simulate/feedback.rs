@@ -8,7 +8,7 @@ use super::excess::some_of;
 use super::pauses::{millis, slot};
 use super::rule::{SimulatedArm, TickCounts, TickSource, VerdictMarks};
 use super::traffic::seeded;
-use crate::decide::guard::user_cap::{UserCap, counts_verdict};
+use crate::decide::guard::user_cap::UserCap;
 use crate::decide::units::Arm;
 
 /// How often users say what they think of an answer, and what.
@@ -45,8 +45,8 @@ pub struct FeedbackMarker {
     at: f64,
     // On the canary while the share lies above it, by user.
     places: Vec<f64>,
-    // By arm: who gave any verdict of late, and who a bad one.
-    pauses: [(UserCap, UserCap); 2],
+    // By arm.
+    pauses: [UserCap; 2],
     insisted: f64,
 }
 
@@ -94,8 +94,8 @@ impl FeedbackMarker {
     }
 
     fn verdict(&mut self, counts: &mut SimulatedArm, arm: Arm, user: Option<u32>, good: bool) {
-        let (said, bad) = &mut self.pauses[arm as usize];
-        let counted = user.is_none_or(|user| counts_verdict(said, bad, slot(user), good, millis(self.at)).is_some());
+        let (pauses, now) = (&mut self.pauses[arm as usize], millis(self.at));
+        let counted = user.is_none_or(|user| pauses.verdict(slot(user), good, now).is_some());
         if counted {
             counts.verdicts.all += 1;
             counts.verdicts.bad += u32::from(!good);
@@ -163,7 +163,7 @@ mod tests {
             sums(Feedback { insistent, ..quiet }, 86_400)[1]
         };
         // A million verdicts each: good ones every ten minutes, bad ones after pauses that grow to a day.
-        assert_eq!(insists(true), VerdictMarks { all: 147, bad: 0 });
+        assert_eq!(insists(true), VerdictMarks { all: 144, bad: 0 });
         let bad = insists(false);
         assert!(bad.all == bad.bad && bad.all < 10, "{bad:?}");
     }

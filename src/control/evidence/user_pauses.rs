@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
-use crate::decide::guard::user_cap::{SavedPause, UserCap, counts_verdict};
+use crate::decide::guard::user_cap::{SavedPause, UserCap};
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::state::pause_masks::{Attribution, PauseMasks};
 
@@ -27,8 +27,6 @@ pub(in crate::control) struct UserPauses {
     masks: Arc<PauseMasks>,
     // By aspect, arm and source.
     caps: [[[Option<Box<UserCap>>; GROUPS]; 2]; ASPECTS],
-    // Who has given a verdict of late, by arm and source.
-    said: [[Option<Box<UserCap>>; GROUPS]; 2],
     ends: BinaryHeap<Reverse<(Millis, User, Aspect)>>,
 }
 
@@ -103,13 +101,10 @@ impl UserPauses {
     /// Returns whether a verdict of a user counts. One without a user always counts.
     pub(in crate::control) fn verdict(&mut self, whose: Attribution, good: bool, now: Millis) -> bool {
         let Some(user @ (arm, source, slot)) = user(whose) else { return true };
-        let said = self.said[arm as usize][source.index()].get_or_insert_default();
-        let bad = self.caps[Aspect::Feedback as usize][arm as usize][source.index()].get_or_insert_default();
-        let counted = counts_verdict(said, bad, slot, good, now);
-        if let Some(Some(until)) = counted {
-            self.ends.push(Reverse((until, user, Aspect::Feedback)));
-        }
-        counted.is_some()
+        let cap = self.caps[Aspect::Feedback as usize][arm as usize][source.index()].get_or_insert_default();
+        let Some(until) = cap.verdict(slot, good, now) else { return false };
+        self.ends.push(Reverse((until, user, Aspect::Feedback)));
+        true
     }
 
     /// A request of this user was sent.

@@ -299,7 +299,7 @@ mod tests {
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
             text,
-            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
+            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5,"verdicts":4.2,"bad_verdicts":1.05},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
         );
         let read: TraceLine = serde_json::from_str(&text).unwrap();
         assert_eq!((read.tick(), read.share(), read.problem()), (tick, 0.1, None));

@@ -50,10 +50,9 @@ pub(super) fn guard() -> Schema {
              empty, cut off, filtered or slowly streamed, although their status is a success. `hold`: the ramp is \
              paused for review. `rollback`: as for any other regression. `ignore`: nothing.",
         ),
-        key("feedback", or_off(feedback())).says(
+        key("feedback", or_off(feedback())).default("off").examples(json!([{"then": "hold"}, "off"])).says(
             "Compares the share of bad verdicts that the application reports on the canary's responses with that on \
-             stable's. Without this key, or with `off`, verdicts are not compared, and request ids cannot be judged. \
-             `{}` takes the defaults.",
+             stable's. With `off` verdicts are not compared, and request ids cannot be judged. `{}` takes the defaults.",
         ),
         key("ceiling", share_or(1, "off")).default("off").examples(json!(["20%", "off"])).says(
             "Above this failure rate, over `window`, the canary is rolled back as soon as any evidence shows it worse \
