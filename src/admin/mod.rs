@@ -8,6 +8,7 @@
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `GET /api/v1/incidents[/{id}]` | read | reports of rollbacks, as JSON, Markdown or HTML |
+//! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
@@ -21,6 +22,8 @@ mod body;
 pub mod change;
 pub mod dto;
 pub mod events;
+mod feedback;
+mod history_query;
 mod incident_page;
 mod incidents;
 mod notify;

@@ -19,6 +19,8 @@ pub enum Route {
     Config,
     /// What the guard saw of a rollout.
     Trace(String),
+    /// Verdicts of the application.
+    Feedback,
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
     /// Sends a test to targets of notifications.
@@ -72,7 +74,7 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 14] = [
+const OPERATORS: &[&str] = &[
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
@@ -85,6 +87,7 @@ const OPERATORS: [&str; 14] = [
     "POST /api/v1/rollouts/{name}/promote",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "POST /api/v1/feedback",
     "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
 ];
@@ -104,7 +107,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -121,6 +124,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "history"] => Route::History,
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
+        ["api", "v1", "feedback"] => Route::Feedback,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "incidents"] => Route::Incidents(None),
         ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_listed_route_is_found_by_its_method_only() {
-        for listed in HEALTH.into_iter().chain(OPERATORS) {
+        for listed in HEALTH.into_iter().chain(OPERATORS.iter().copied()) {
             let (method, path) = listed.split_once(' ').unwrap();
             let path = path.replace("[/{name}]", "").replace("[/{id}]", "").replace("{name}", "chat");
             let method: Method = method.parse().unwrap();

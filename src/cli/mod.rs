@@ -22,6 +22,7 @@ mod locate;
 pub mod notify;
 mod outcome;
 mod output;
+mod past;
 pub mod rollback;
 pub mod run;
 pub mod schema;

@@ -29,7 +29,7 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::{Millis, UnixMillis};
@@ -156,7 +156,8 @@ impl EventLoop {
             });
         }
         if let Some(week) = self.engine.digest_due(now) {
-            let (waiting, kept) = self.queue.history(None, DIGEST_EVENTS);
+            let (waiting, kept) =
+                self.queue.history(&HistoryFilter { since: Some(week.0), ..HistoryFilter::default() }, DIGEST_EVENTS);
             let results = self.results.clone();
             spawn_local(async move {
                 // Without the history the digest has no decisions, and is sent all the same.
@@ -227,8 +228,8 @@ impl EventLoop {
                 RolloutCommand::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
-            Input::History { rollout, limit, reply } => {
-                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
+            Input::History { filter, limit, reply } => {
+                let (waiting, kept) = self.queue.history(&filter, limit);
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
@@ -242,7 +243,9 @@ impl EventLoop {
                 });
             }
             // The sender may be gone.
+            Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
             Input::TestNotify { target, reply } => self.test_targets(target.as_deref(), reply),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),

@@ -27,10 +27,12 @@ pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod stable_fault;
+pub mod suggest;
 pub mod timestamp;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;
+pub mod verdict;
 pub mod warning;
 pub mod window;
 

@@ -17,7 +17,7 @@ use crate::control::event_loop::Outside;
 use crate::control::now::Now;
 use crate::control::prober;
 use crate::control::{Answer, Deliver, Post};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::guard::constants::Constants;
 use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
@@ -168,10 +168,10 @@ impl Store for Disk {
         receiver
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         let (sender, receiver) = oneshot::channel();
         let events = self.0.lock().unwrap().events.clone().into_iter().rev();
-        let events = events.filter(|event| rollout.is_none() || event.rollout == rollout);
+        let events = events.filter(|event| filter.fits(event));
         sender.send(Ok(events.take(usize::try_from(limit).unwrap()).collect())).unwrap();
         receiver
     }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::contents::{history, save};
 use super::incidents;
 use super::schema::{FILE, VERSION};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::incident::Incident;
 use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
@@ -27,7 +27,7 @@ const QUEUE: usize = 64;
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
     Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
-    History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
 }
 
 /// The database behind its thread.
@@ -63,15 +63,15 @@ impl Database {
             .map_or(Ok(Vec::new()), |connection| incidents::read(connection, id).map_err(|error| error.to_string()))
     }
 
-    fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
+    fn history(&self, filter: &HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let connection = match self {
             Database::Open(connection) => connection,
             Database::Late(late) => match late.opened() {
                 Some(connection) => connection,
-                None => return Ok(late.history(rollout, limit)),
+                None => return Ok(late.history(filter, limit)),
             },
         };
-        history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
+        history(connection, VERSION, filter, limit).map_err(|error| error.to_string())
     }
 }
 
@@ -117,7 +117,7 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
             StoreRequest::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
-            StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
+            StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
         }
     }
 }
@@ -140,8 +140,8 @@ impl Store for Sqlite {
         self.hand_over(|reply| StoreRequest::Save(batch, reply))
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
     }
 
     fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
