@@ -27,7 +27,7 @@ pub use guard::{
     Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
 };
 pub use history::{HistoryEntry, HistoryReply};
-pub use incident::{IncidentReply, IncidentSummary, IncidentsReply};
+pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};

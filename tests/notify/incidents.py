@@ -28,8 +28,9 @@ def test_a_rollback_has_one_report_in_every_form():
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy, policy
         assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page
+        assert "export function chart" in page and page.count('type="module"') == 1
         for tag in ("style", "script"):
-            for content in re.findall(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", page, re.S):
+            for content in re.findall(rf'<{tag}(?: type="module")?>(.*?)</{tag}>', page, re.S):
                 wanted = "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
                 assert wanted in policy, (tag, wanted, policy)
         sidecar.kill()
