@@ -13,12 +13,13 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::change;
+use super::dto::{ChangeReply, ConfigReply, FlagsReply, HistoryReply, Process, StatusReply};
 use super::events::LiveEvents;
+use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -48,6 +49,8 @@ pub struct ApiContext {
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
     pub streams: StreamLimit,
+    /// The version of the flags, for those who are told of changes.
+    pub flag_versions: Arc<FlagVersions>,
     /// What is pushed to those who listen.
     pub live: LiveEvents,
 }
@@ -56,7 +59,7 @@ pub struct ApiContext {
 pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
     match respond(view, listener, head, body).await {
         Ok(reply) => reply,
-        Err(problem) => problem.reply(),
+        Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
     }
 }
 
@@ -70,15 +73,29 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         _ => {}
     }
     let snapshot = view.shared.load();
-    let caller = identify(listener, head, &snapshot.policy.tokens)?;
+    let policy = &snapshot.policy;
+    let has_ticket = || Ticket::of_request(head, &policy.tokens).is_some_and(|ticket| ticket.is_good(&policy.tokens));
+    if route == Route::FlagChanges && has_ticket() {
+        return ofrep::open_changes(view, listener, head, &snapshot);
+    }
+    let caller = identify(listener, head, &policy.tokens, origins::is_listed(head, policy))?;
     match route {
+        Route::FlagChanges => {
+            caller.may(Role::Flags)?;
+            return ofrep::open_changes(view, listener, head, &snapshot);
+        }
+        Route::FlagList => {
+            caller.may(Role::Flags).or_else(|_| caller.may(Role::Read))?;
+            return Ok(json(StatusCode::OK, &FlagsReply::new(policy)));
+        }
         Route::Flag(name) => {
             caller.may(Role::Flags)?;
             return Ok(ofrep::one(&snapshot, &name, body));
         }
         Route::Flags => {
             caller.may(Role::Flags)?;
-            return Ok(ofrep::all(&snapshot, head, body));
+            let ticket = Ticket::of_token(head, &policy.tokens);
+            return Ok(ofrep::all(&snapshot, head, body, ticket.as_ref()));
         }
         Route::Change(rollout, change) => {
             may_change_from(head)?;

@@ -9,7 +9,8 @@
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
-//! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
+//! | `GET /api/v1/flags` | flags or read | what flags there are |
+//! | `POST /ofrep/v1/evaluate/flags[/{name}]`, `GET /ofrep/v1/changes` | flags | OpenFeature |
 //!
 //! Served on a thread of its own, never on a data core. It only reads reports and puts wishes in the inbox.
 
@@ -19,7 +20,7 @@ mod body;
 pub mod change;
 pub mod dto;
 pub mod events;
-mod ofrep;
+pub mod ofrep;
 mod percent;
 mod reply;
 pub mod route;

@@ -30,6 +30,10 @@ pub enum Route {
     Flag(String),
     /// Every flag for the application.
     Flags,
+    /// The stream that tells the application of changes.
+    FlagChanges,
+    /// What flags there are, for people.
+    FlagList,
 }
 
 /// The changes that the API knows.
@@ -68,7 +72,7 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 12] = [
+const OPERATORS: [&str; 14] = [
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
@@ -80,7 +84,9 @@ const OPERATORS: [&str; 12] = [
     "POST /api/v1/rollouts/{name}/promote",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "GET /api/v1/flags",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
+    "GET /ofrep/v1/changes",
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
@@ -128,6 +134,8 @@ fn at(path: &str) -> Option<Route> {
             };
             Route::Change(Some(name.to_owned()), change)
         }
+        ["api", "v1", "flags"] => Route::FlagList,
+        ["ofrep", "v1", "changes"] => Route::FlagChanges,
         ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
         ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
         _ => return None,

@@ -2,6 +2,7 @@
 
 mod changes;
 mod events;
+mod flag_changes;
 mod flags;
 mod ports;
 mod samples;

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod ephemeral;
 pub mod event;
 pub mod exposure;
+pub mod flag;
 pub mod format;
 pub mod in_force;
 pub mod incompatibility;

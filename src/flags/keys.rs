@@ -8,9 +8,10 @@
 
 use serde_json::json;
 
-use super::bounds::MOST_ENTRIES;
+use super::bounds::{MOST_ENTRIES, MOST_ORIGINS};
 use kinds::{described, entries, key, length, list, map, share, size, some_length, switch, text, texts, whole, word};
 
+mod flag;
 mod guard;
 mod kinds;
 mod provider;
@@ -75,7 +76,7 @@ pub(super) fn file() -> Schema {
             key("rollouts", list(MOST_ENTRIES, rollout::rollout()))
                 .examples(json!([[{"name": "chat", "stable": "openai"}]]))
                 .says("The rollouts. The first that matches takes the request."),
-            key("flags", entries(flag()))
+            key("flags", entries(flag::flag()))
                 .examples(json!([{"new-prompt": {"follows": "chat"}}]))
                 .says("Flags that the application reads over OFREP, by name."),
         ],
@@ -90,7 +91,16 @@ fn admin() -> Schema {
         key("tokens", list(MOST_ENTRIES, token()))
             .examples(json!([[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))
             .says("Tokens for the admin port. Without any, every process on this machine may use it."),
+        key("cors", with_most_items(MOST_ORIGINS, texts())).examples(json!([["https://app.example.com"]])).says(
+            "Origins whose web pages may read flags; `*` is every one. Default: pages on loopback; with `tokens`, \
+                 pages of every origin. The rest of the admin port is never for pages of other origins.",
+        ),
     ])
+}
+
+fn with_most_items(most: usize, mut list: Schema) -> Schema {
+    list.insert("maxItems".to_owned(), most.into());
+    list
 }
 
 fn token() -> Schema {
@@ -103,7 +113,7 @@ fn token() -> Schema {
                  warning on it.",
             ),
             key("may", texts()).required().examples(json!([["read", "rollback"]])).says(
-                "A list of `read` (status, history, metrics), `flags` (evaluation), `rollback` (and pause), `change` \
+                "A list of `read` (status, history, metrics), `flags` (evaluation, changes of flags), `rollback` (and pause), `change` \
                  (everything).",
             ),
         ],
@@ -169,14 +179,4 @@ fn limits() -> Schema {
         ),
         key("replay_memory", size()).default("256MiB").says("Memory for all buffered requests and responses."),
     ])
-}
-
-fn flag() -> Schema {
-    described(
-        "A flag that the application reads over OFREP.",
-        [key("follows", text())
-            .required()
-            .examples(json!(["chat"]))
-            .says("The flag is true for exactly the users that this rollout sends to the canary.")],
-    )
 }
