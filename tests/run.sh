@@ -98,6 +98,7 @@ if [ -n "${RELEASE:-}" ]; then
 fi
 
 part "official SDKs" sdk SDKs
+part OpenFeature ofrep OFREP
 part examples examples examples
 part Kubernetes kubernetes kubernetes
 

@@ -19,6 +19,7 @@ mod drain;
 mod faults;
 mod file_owners;
 mod first_start;
+mod flags;
 mod guard;
 mod health;
 mod inject;
