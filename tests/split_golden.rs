@@ -348,9 +348,7 @@ fn of_key(key: Option<&str>) -> Attributes {
     key.map(|key| (flag::TARGETING_KEY.to_owned(), key.into())).into_iter().collect()
 }
 
-fn is_on(found: &flag::FlagEvaluation<'_>) -> bool {
-    found.variant.value == FlagValue::Boolean(true)
-}
+const ON: FlagValue = FlagValue::Boolean(true);
 
 #[test]
 fn a_flag_says_what_the_split_does() {
@@ -361,14 +359,14 @@ fn a_flag_says_what_the_split_does() {
         let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
         let in_force = |_| RouteShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
         let evaluation = flag::evaluate(&policy, &flag, in_force, &of_key(case.key.as_deref()), UnixMillis(0));
-        let result =
-            evaluation.map(|found| (is_on(&found), found.reason().as_str())).map_err(|error| error.to_string());
+        let result = evaluation.map(|found| (found.variant.value == ON, found.reason().as_str()));
         let expected = match (&case.error, case.value, case.reason.as_deref()) {
             (Some(error), _, _) => Err(error.clone()),
             (None, Some(value), Some(reason)) => Ok((value, reason)),
             _ => panic!("a case without an outcome"),
         };
-        assert_eq!(result, expected, "{} at {}", case.key.as_deref().unwrap_or("nobody"), case.rollout.percent);
+        let user = case.key.as_deref().unwrap_or("nobody");
+        assert_eq!(result.map_err(|error| error.to_string()), expected, "{user} at {}", case.rollout.percent);
     }
 }
 
@@ -445,7 +443,7 @@ proptest! {
         let planned = plan(&policy, in_force, &facts, || 0).unwrap();
         let flag = plain::following(0);
         match flag::evaluate(&policy, &flag, in_force, &of_key(Some(&user)), UnixMillis(0)) {
-            Ok(found) => prop_assert_eq!(is_on(&found), planned.arm == Some(Arm::Canary)),
+            Ok(found) => prop_assert_eq!(found.variant.value == ON, planned.arm == Some(Arm::Canary)),
             Err(_) => prop_assert_eq!(planned.reason, RouteReason::Anonymous),
         }
     }

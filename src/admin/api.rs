@@ -76,13 +76,13 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     let policy = &snapshot.policy;
     let has_ticket = || Ticket::of_request(head, &policy.tokens).is_some_and(|ticket| ticket.is_good(&policy.tokens));
     if route == Route::FlagChanges && has_ticket() {
-        return ofrep::open_changes(view, listener, head, &snapshot);
+        return changes(view, listener, head);
     }
     let caller = identify(listener, head, &policy.tokens, origins::is_listed(head, policy))?;
     match route {
         Route::FlagChanges => {
             caller.may(Role::Flags)?;
-            return ofrep::open_changes(view, listener, head, &snapshot);
+            return changes(view, listener, head);
         }
         Route::FlagList => {
             caller.may(Role::Flags).or_else(|_| caller.may(Role::Read))?;
@@ -130,6 +130,11 @@ fn ready(view: &ApiContext) -> Reply {
     let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
+}
+
+fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {
+    let read = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
+    ofrep::open_changes(&view.streams, read, listener, head)
 }
 
 fn status(view: &ApiContext) -> StatusReply {

@@ -8,6 +8,7 @@
 mod changes;
 mod context;
 pub(super) mod origins;
+mod paths;
 mod problem;
 mod ticket;
 mod version;
@@ -31,14 +32,11 @@ use crate::describe;
 use crate::state::snapshot::Snapshot;
 
 pub(super) use changes::open as open_changes;
+use paths::CHANGES;
 pub(super) use problem::in_its_shape;
 pub(super) use ticket::Ticket;
 pub use version::FlagVersions;
 
-/// Every path of the protocol.
-pub(super) const ROOT: &str = "/ofrep/v1/";
-/// The stream that tells of changes.
-pub(super) const CHANGES: &str = "/ofrep/v1/changes";
 /// How long a page that nobody looks at keeps its stream.
 const INACTIVITY_SECONDS: u32 = 120;
 /// So many flags are named where one is not found.

@@ -30,7 +30,9 @@ pub(super) fn file() -> Schema {
                  the socket, including an inherited one, is bound off loopback and there are keys, \
                  `clients` or `open` is required. A change needs a restart.",
             ),
-            key("admin", admin()).says("The admin port: API, metrics, flags for the application."),
+            key("admin", admin())
+                .examples(json!([{"listen": "127.0.0.1:7172"}]))
+                .says("The admin port: API, metrics, flags for the application."),
             key("mount", text()).default("/v1").says(
                 "Path prefix that each provider's `base_url` replaces. A path outside of it gets 404. `/` takes every \
                  path.",

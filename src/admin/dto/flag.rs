@@ -1,6 +1,7 @@
 //! What flags there are, for the dashboard and `serin flag`.
 //!
-//! Says what the file has, after defaults: the value for a user is OFREP's to tell. Values are as clients get them.
+//! Says what the file has, after defaults: the value for a user is OFREP's to tell. Values are as clients get them. All
+//! of them are there, which the size of the file bounds.
 
 use std::collections::BTreeMap;
 

@@ -13,10 +13,9 @@ use http::request::Parts;
 
 use super::ticket::Ticket;
 use super::version::FlagVersions;
-use crate::admin::api::ApiContext;
 use crate::admin::auth::AdminListener;
 use crate::admin::reply::{ApiError, Reply, stream};
-use crate::admin::sse::{self, EventSender, ListenerGone};
+use crate::admin::sse::{self, EventSender, ListenerGone, StreamLimit};
 use crate::clock;
 use crate::state::snapshot::{Snapshot, SnapshotCell};
 
@@ -39,18 +38,18 @@ impl Access {
 
 /// Opens a stream for a caller who was let in.
 pub(in crate::admin) fn open(
-    view: &ApiContext,
+    streams: &StreamLimit,
+    (shared, versions): (Arc<SnapshotCell>, Arc<FlagVersions>),
     listener: &AdminListener,
     head: &Parts,
-    snapshot: &Snapshot,
 ) -> Result<Reply, ApiError> {
+    let snapshot = shared.load();
     if snapshot.draining {
         return Err(ApiError::Draining);
     }
-    let slot = view.streams.open()?;
+    let slot = streams.open()?;
     let ticket = Ticket::of_request(head, &snapshot.policy.tokens);
     let access = Access { socket: matches!(listener, AdminListener::Socket(_)), ticket };
-    let (shared, versions) = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
     Ok(stream(slot, |events| async move {
         // Its listener is gone: there is nobody to tell.
         let _ = tell(&events, &shared, &versions, &access).await;

@@ -11,7 +11,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::ROOT;
+use super::paths::ROOT;
 use crate::admin::auth::{AdminListener, is_loopback_origin};
 use crate::admin::reply::{Reply, text};
 use crate::decide::policy::Policy;

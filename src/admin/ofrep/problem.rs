@@ -6,7 +6,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::ROOT;
+use super::paths::ROOT;
 use crate::admin::dto::ErrorBody;
 use crate::admin::reply::{ApiError, Reply, json};
 

@@ -9,6 +9,12 @@ use super::super::bounds::{MOST_RULES, MOST_VARIANTS};
 use super::kinds::{Key, Schema, anything, described, entries, key, list, nested, share, switch, text, texts, word};
 
 pub(super) fn flag() -> Schema {
+    let mut flag = keys();
+    flag.insert("examples".to_owned(), json!([{"follows": "chat"}]));
+    flag
+}
+
+fn keys() -> Schema {
     described(
         "A flag that the application reads over OFREP.",
         [

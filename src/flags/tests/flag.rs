@@ -137,7 +137,7 @@ fn what_cannot_be_meant_is_refused_at_its_place() {
         ),
         ("split: { on: 10%, off: 89% }", "flags.f.split: the shares sum to 99%; write shares that sum to 100%"),
         ("split: { on: 90%, off: 10.5% }", "flags.f.split: the shares sum to 100.50%; write shares that sum to 100%"),
-        ("split: { on: 10%, of: 90% }", "flags.f.split.of: `of` is not a variant; did you mean `off`?"),
+        ("split: { on: 10%, offf: 90% }", "flags.f.split.offf: `offf` is not a variant; did you mean `off`?"),
         (
             "split: { on: 0.1, off: 99.9% }",
             "flags.f.split.on: `0.1` can be read in two ways; write `0.1%` or `10%`, whichever was meant",
