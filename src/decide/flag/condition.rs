@@ -49,7 +49,7 @@ fn equals(value: &Scalar, attribute: &Value) -> bool {
     match (value, attribute) {
         (Scalar::Text(text), Value::String(attribute)) => text == attribute,
         (Scalar::Boolean(value), Value::Bool(attribute)) => value == attribute,
-        #[expect(clippy::float_cmp, reason = "both were written as decimals: equal decimals are equal floats")]
+        // Both were written as decimals, and equal decimals are equal floats.
         (Scalar::Number(number), Value::Number(attribute)) => attribute.as_f64() == Some(*number),
         _ => false,
     }
