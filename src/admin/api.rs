@@ -13,13 +13,17 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::change;
-use super::dto::{ChangeReply, ConfigReply, FlagsReply, HistoryReply, Process, StatusReply};
+use super::change::ChangeRequest;
+use super::dto::{
+    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, StatusReply,
+};
 use super::events::LiveEvents;
+use super::history_query::{self, HistoryQuery};
 use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
+use super::{change, feedback as verdicts, notify};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -31,8 +35,6 @@ use crate::telemetry::metrics;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Lines of history where none was said, and at most.
-const HISTORY: (u32, u32) = (50, 1000);
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
@@ -97,9 +99,19 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
             let ticket = Ticket::of_token(head, &policy.tokens);
             return Ok(ofrep::all(&snapshot, head, body, ticket.as_ref()));
         }
+        Route::Feedback => {
+            may_change_from(head)?;
+            caller.may(Role::Feedback)?;
+            return Ok(json(StatusCode::OK, &feedback(view, body).await?));
+        }
         Route::Change(rollout, change) => {
             may_change_from(head)?;
             return make(view, &caller, rollout, change, body).await;
+        }
+        Route::TestNotify => {
+            may_change_from(head)?;
+            caller.may(Role::Change)?;
+            return notify::test(&view.inbox, body).await;
         }
         _ => caller.may(Role::Read)?,
     }
@@ -159,12 +171,20 @@ fn config(view: &ApiContext) -> ConfigReply {
 }
 
 async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiError> {
-    let (rollout, limit) = history_query(query)?;
-    let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
+    let HistoryQuery { filter, limit } = history_query::read(query)?;
+    let events = tokio::time::timeout(PATIENCE, view.inbox.history(filter, limit))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+async fn feedback(view: &ApiContext, body: &[u8]) -> Result<FeedbackReply, ApiError> {
+    let verdicts = verdicts::read(body)?;
+    let results = tokio::time::timeout(PATIENCE, view.inbox.feedback(verdicts))
+        .await
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    Ok(FeedbackReply::from(results))
 }
 
 /// A line of JSON for each, oldest first.
@@ -177,23 +197,6 @@ async fn trace(view: &ApiContext, rollout: String) -> Result<String, ApiError> {
     Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
-fn history_query(query: &str) -> Result<(Option<String>, u32), ApiError> {
-    let (mut rollout, mut limit) = (None, HISTORY.0);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "rollout" => rollout = Some(value.to_owned()),
-            "limit" => {
-                limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
-                    ApiError::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
-                })?;
-            }
-            _ => return Err(ApiError::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
-        }
-    }
-    Ok((rollout, limit))
-}
-
 async fn make(
     view: &ApiContext,
     caller: &AdminCaller,
@@ -203,7 +206,7 @@ async fn make(
 ) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
-    let (verb, reason) = change::read(asked, body)?;
+    let ChangeRequest { verb, reason, dry_run } = change::read(asked, body)?;
     if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
@@ -212,6 +215,12 @@ async fn make(
         caller.may(if raises { Role::Change } else { Role::Rollback })?;
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
+    if dry_run {
+        let runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
+            .await
+            .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+        return Ok(json(StatusCode::OK, &DryRunReply::from(&runs[..])));
+    }
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;

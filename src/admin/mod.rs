@@ -7,6 +7,8 @@
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `POST /api/v1/feedback` | feedback | the application's verdicts |
+//! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
 //! | `GET /api/v1/flags` | flags or read | what flags there are |
@@ -20,6 +22,9 @@ mod body;
 pub mod change;
 pub mod dto;
 pub mod events;
+mod feedback;
+mod history_query;
+mod notify;
 pub mod ofrep;
 mod percent;
 mod reply;

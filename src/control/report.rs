@@ -44,6 +44,7 @@ pub(super) fn empty() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        notify: Vec::new(),
         ambiguous_closes: [0; 4],
         draining: false,
     }
@@ -131,7 +132,7 @@ fn with_canary(
         epoch: state.epoch,
         answered: whole(state.analysis.answered),
         needed: u64::from(canary.guard.min_requests),
-        guard: Some(guard::guard_status(rollout, &view, observation.users)),
+        guard: Some(guard::guard_status(rollout, &view, observation.users, entry.by_name.verdicts)),
         findings: rollout.incompatibilities(),
         causes: rollout.causes(now),
         stable_fault: entry.stable_fault(effective.percent),

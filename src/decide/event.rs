@@ -7,17 +7,20 @@
 mod action;
 mod actor;
 pub mod decision;
+mod filter;
 
 use serde::{Deserialize, Serialize};
 
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
+use super::policy::NotifyEvent;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
 pub use action::Action;
 pub use actor::Actor;
 pub use decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression, SHOWN_Z, finite};
+pub use filter::HistoryFilter;
 
 /// Something that changed what is in force, or tried to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +139,19 @@ pub enum Reason {
     },
     /// Something is not as it should be, or is so again.
     Noticed(Alert),
+    /// A notification was delivered, or given up.
+    Notification {
+        /// To which target.
+        target: String,
+        /// Of what; `None`: of the end of a problem.
+        on: Option<NotifyEvent>,
+        /// Its id.
+        id: String,
+        /// How many tries it took.
+        tries: u32,
+        /// Why it was given up, in the words of the target or of the system; `None`: it was delivered.
+        error: Option<String>,
+    },
 }
 
 impl Reason {

@@ -8,6 +8,7 @@ mod access_log;
 mod canary;
 mod flag;
 pub(super) mod guard;
+mod notify;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
@@ -26,7 +27,8 @@ pub use canary::{Canary, Hours, Intent, Ramp};
 pub use flag::{
     Attributes, Comparison, Condition, Flag, FlagRule, FlagType, FlagValue, Scalar, Serve, Variant, VariantId,
 };
-pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
+pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
+pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -70,6 +72,10 @@ pub struct Policy {
     pub response_headers: bool,
     /// Which requests are written down, and where.
     pub access_log: Option<AccessLog>,
+    /// Who is notified of what.
+    pub notify: Vec<NotifyTarget>,
+    /// Where people reach the admin port, without a trailing slash; `None`: at its address.
+    pub admin_url: Option<String>,
 }
 
 impl Policy {
@@ -77,6 +83,13 @@ impl Policy {
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Arc<Provider> {
         &self.providers[usize::from(id.0)]
+    }
+
+    /// Whether the ids of split requests say what a verdict on them is charged to.
+    #[must_use]
+    pub fn seals_request_ids(&self) -> bool {
+        let mut canaries = self.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref());
+        canaries.any(|canary| canary.guard.feedback.is_some())
     }
 
     #[must_use]
@@ -149,6 +162,8 @@ pub enum Role {
     Read,
     /// Flag evaluation.
     Flags,
+    /// Verdicts of the application.
+    Feedback,
     /// Rollback and pause: what makes things safer.
     Rollback,
     /// Every change.

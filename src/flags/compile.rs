@@ -12,6 +12,7 @@ mod flag;
 mod flag_variants;
 mod guard;
 mod names;
+mod notify;
 mod provider;
 mod ramp;
 mod recovery;
@@ -160,6 +161,8 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         egress: egress(&root.key("proxy"), findings),
         response_headers: findings.value(&root.key("response_headers"), switch),
         access_log: access_log::access_log(&root.key("access_log"), findings),
+        notify: notify::notify(&root.key("notify"), findings),
+        admin_url: findings.given(&root.key("admin").key("url"), url::public_url),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
@@ -235,8 +238,13 @@ fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
 }
 
 fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
-    const ROLES: [(&str, Role); 4] =
-        [("read", Role::Read), ("flags", Role::Flags), ("rollback", Role::Rollback), ("change", Role::Change)];
+    const ROLES: [(&str, Role); 5] = [
+        ("read", Role::Read),
+        ("flags", Role::Flags),
+        ("feedback", Role::Feedback),
+        ("rollback", Role::Rollback),
+        ("change", Role::Change),
+    ];
     let (mut holders, mut secrets) = (Vec::new(), Vec::new());
     for at in root.key("admin").key("tokens").items() {
         let given = findings.given(&at.key("name"), name);
@@ -245,7 +253,11 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         let role = |text: &str| choose(text, "is not a permission", &ROLES);
         let may: BTreeSet<Role> = allowed.items().iter().filter_map(|at| findings.given(at, role)).collect();
         if allowed.fits() && allowed.texts().is_empty() {
-            findings.error(&allowed, "this token allows nothing", "name at least one of read, flags, rollback, change");
+            findings.error(
+                &allowed,
+                "this token allows nothing",
+                "name at least one of read, flags, feedback, rollback, change",
+            );
         }
         let (Some(name), Some(secret)) = (given, secret) else { continue };
         holders.push((name, at.key("name"), may));

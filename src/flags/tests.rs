@@ -5,6 +5,7 @@ mod arbitrary;
 mod flag;
 mod golden;
 mod kept;
+mod notify;
 mod one_mistake;
 mod scalars;
 mod schema;

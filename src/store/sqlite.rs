@@ -8,9 +8,11 @@
 //! takes another line; the history itself, which is large, is [looked through](super::history_check) afterwards. It is
 //! append-only by a trigger. Where the directory cannot be written at the start, every write tries to open it anew.
 
+mod columns;
 pub(super) mod connection;
 pub(super) mod contents;
 pub(super) mod problem;
+mod queued;
 pub(super) mod schema;
 mod thread;
 
@@ -22,7 +24,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::dir_handle::DirHandle;
 use super::opened::OpenedStore;
 use super::retrying::RetryingDatabase;
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::units::UnixMillis;
 use connection::{checked, open_for_writing};
 use contents::{Contents, contents, history};
@@ -50,7 +52,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -58,6 +60,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     store,
                     notes,
                     states,
+                    notifications,
                     last_good,
                     error,
                     state_lost,
@@ -87,7 +90,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         let contents = contents(&connection)?;
-        let events = history(&connection, contents.version, None, 1000)?;
+        let events = history(&connection, contents.version, &HistoryFilter::default(), 1000)?;
         Ok((contents, events))
     };
     match if holds_something(dir) { read().map(Some) } else { Ok(None) } {
@@ -95,6 +98,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         Ok(Some((contents, kept))) => {
             events = kept;
             opened.states = contents.states;
+            opened.notifications = contents.notifications;
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }

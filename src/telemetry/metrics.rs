@@ -64,6 +64,10 @@ metrics_list! {
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable is in an incident: there is no promotion, and the step's time is paused.";
+    FEEDBACK "serin_feedback_total" Counter ["rollout" "arm" "verdict"]
+        "Verdicts of the application on responses, good or bad, including those that are no evidence for the guard.";
+    FEEDBACK_EVIDENCE "serin_guard_feedback_evidence" Gauge ["rollout"]
+        "Evidence that the canary has more bad verdicts than stable tolerates: a likelihood ratio, compared with serin_guard_bound. Only with guard.feedback.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
         "Evidence, in nats, that the canary accepts requests and never answers while stable answers. The guard acts at 23, once the first request has waited long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
@@ -74,6 +78,10 @@ metrics_list! {
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
+    NOTIFICATIONS "serin_notifications_total" Counter ["target" "result"]
+        "Notifications by their end: delivered, given_up (refused, or tried for three days), dropped (more than 1,000 waited, or the target left the file); and retried: tries that failed and were followed by others.";
+    NOTIFICATIONS_QUEUED "serin_notifications_queued" Gauge ["target"]
+        "Notifications that wait to be delivered.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1. `serin status` also shows that of the last five minutes, and a remedy if it is above 20%.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -132,6 +140,18 @@ pub fn render(status: &Status) -> String {
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
     }
+    for target in &status.notify {
+        let counts = [
+            ("delivered", target.delivered),
+            ("retried", target.retried),
+            ("given_up", target.given_up),
+            ("dropped", target.dropped),
+        ];
+        for (result, count) in counts {
+            exposition.add(&NOTIFICATIONS, &[&target.name, result], count);
+        }
+        exposition.add(&NOTIFICATIONS_QUEUED, &[&target.name], target.queued);
+    }
     let flags = &status.flags;
     exposition.add(&GENERATION, &[], flags.generation);
     exposition.add(&RELOAD_FAILURES, &[], flags.failures);
@@ -187,6 +207,18 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
         exposition.add(&BOUND, &[name], guard.bound);
         exposition.add(&INCIDENT, &[name], flag(guard.incident));
         exposition.add(&SILENCE, &[name], guard.silence.evidence);
+        let feedback = &guard.aspects[Aspect::Feedback as usize];
+        if feedback.watched {
+            exposition.add(&FEEDBACK_EVIDENCE, &[name], feedback.evidence);
+        }
+        // A file without feedback has no verdicts, and no lines of them.
+        if feedback.watched || guard.verdicts != [[0; 2]; 2] {
+            for (arm, counts) in ["stable", "canary"].into_iter().zip(guard.verdicts) {
+                for (verdict, count) in ["good", "bad"].into_iter().zip(counts) {
+                    exposition.add(&FEEDBACK, &[name, arm, verdict], count);
+                }
+            }
+        }
     }
     if let Some(intent) = rollout.intent {
         exposition.add(&INTENT, &[name], intent.as_f64());

@@ -4,12 +4,13 @@
 //! that one condition says one thing, and that every value has the type that its comparison needs.
 
 use crate::decide::policy::{Comparison, Condition, Scalar};
+use crate::decide::suggest;
 
 use super::super::bounds::DEEPEST_CONDITION;
+use super::super::mask;
 use super::super::place::At;
 use super::super::scalar::{Wrong, json, moment, wrong};
 use super::super::tree::Kind;
-use super::super::{mask, suggest};
 use super::findings::Findings;
 
 const JOINS: [&str; 3] = ["all", "any", "not"];
