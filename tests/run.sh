@@ -120,6 +120,7 @@ if [ -n "${RELEASE:-}" ]; then
 fi
 
 suite "official SDKs" sdk SDKs
+suite OpenFeature ofrep OFREP
 suite examples examples examples
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify

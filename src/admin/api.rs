@@ -14,9 +14,12 @@ use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::change::ChangeRequest;
-use super::dto::{ChangeReply, ConfigReply, DryRunReply, FeedbackReply, HistoryReply, Process, StatusReply};
+use super::dto::{
+    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, StatusReply,
+};
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
+use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
@@ -48,6 +51,8 @@ pub struct ApiContext {
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
     pub streams: StreamLimit,
+    /// The version of the flags, for those who are told of changes.
+    pub flag_versions: Arc<FlagVersions>,
     /// What is pushed to those who listen.
     pub live: LiveEvents,
 }
@@ -56,7 +61,7 @@ pub struct ApiContext {
 pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
     match respond(view, listener, head, body).await {
         Ok(reply) => reply,
-        Err(problem) => problem.reply(),
+        Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
     }
 }
 
@@ -70,15 +75,29 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         _ => {}
     }
     let snapshot = view.shared.load();
-    let caller = identify(listener, head, &snapshot.policy.tokens)?;
+    let policy = &snapshot.policy;
+    let has_ticket = || Ticket::of_request(head, &policy.tokens).is_some_and(|ticket| ticket.is_good(&policy.tokens));
+    if route == Route::FlagChanges && has_ticket() {
+        return changes(view, listener, head);
+    }
+    let caller = identify(listener, head, &policy.tokens, origins::is_listed(head, policy))?;
     match route {
+        Route::FlagChanges => {
+            caller.may(Role::Flags)?;
+            return changes(view, listener, head);
+        }
+        Route::FlagList => {
+            caller.may(Role::Flags).or_else(|_| caller.may(Role::Read))?;
+            return Ok(json(StatusCode::OK, &FlagsReply::new(policy)));
+        }
         Route::Flag(name) => {
             caller.may(Role::Flags)?;
             return Ok(ofrep::one(&snapshot, &name, body));
         }
         Route::Flags => {
             caller.may(Role::Flags)?;
-            return Ok(ofrep::all(&snapshot, head, body));
+            let ticket = Ticket::of_token(head, &policy.tokens);
+            return Ok(ofrep::all(&snapshot, head, body, ticket.as_ref()));
         }
         Route::Feedback => {
             may_change_from(head)?;
@@ -124,6 +143,11 @@ fn ready(view: &ApiContext) -> Reply {
     let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
+}
+
+fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {
+    let read = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
+    ofrep::open_changes(&view.streams, read, listener, head)
 }
 
 fn status(view: &ApiContext) -> StatusReply {

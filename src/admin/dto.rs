@@ -6,6 +6,7 @@
 mod cause;
 mod dry_run;
 mod feedback;
+mod flag;
 mod guard;
 mod history;
 mod incident;
@@ -23,6 +24,7 @@ use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
 pub use dry_run::{DryRunReply, DryRunRollout};
 pub use feedback::{FeedbackReply, FeedbackResult};
+pub use flag::{FlagReply, FlagsReply};
 pub use guard::{
     Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
 };

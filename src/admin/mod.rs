@@ -12,7 +12,8 @@
 //! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
-//! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
+//! | `GET /api/v1/flags` | flags or read | what flags there are |
+//! | `POST /ofrep/v1/evaluate/flags[/{name}]`, `GET /ofrep/v1/changes` | flags | OpenFeature |
 //!
 //! Served on a thread of its own, never on a data core. It only reads reports and puts wishes in the inbox.
 
@@ -27,7 +28,7 @@ mod history_query;
 mod incident_page;
 mod incidents;
 mod notify;
-mod ofrep;
+pub mod ofrep;
 mod percent;
 mod reply;
 pub mod route;

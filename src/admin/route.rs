@@ -36,6 +36,10 @@ pub enum Route {
     Flag(String),
     /// Every flag for the application.
     Flags,
+    /// The stream that tells the application of changes.
+    FlagChanges,
+    /// What flags there are, for people.
+    FlagList,
 }
 
 /// The changes that the API knows.
@@ -87,9 +91,11 @@ const OPERATORS: &[&str] = &[
     "POST /api/v1/rollouts/{name}/promote",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "GET /api/v1/flags",
     "POST /api/v1/feedback",
     "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
+    "GET /ofrep/v1/changes",
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
@@ -141,6 +147,8 @@ fn at(path: &str) -> Option<Route> {
             };
             Route::Change(Some(name.to_owned()), change)
         }
+        ["api", "v1", "flags"] => Route::FlagList,
+        ["ofrep", "v1", "changes"] => Route::FlagChanges,
         ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
         ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
         _ => return None,

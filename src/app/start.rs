@@ -251,6 +251,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         inbox: inbox.clone(),
         draining: Arc::clone(&draining),
         streams: StreamLimit::default(),
+        flag_versions: Arc::default(),
         live: LiveEvents::default(),
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })

@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, healthcheck, history, incident, inject, notify, rollback, run,
-    schema, simulate, sleep, status, version, why,
+    Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, rollback,
+    run, schema, simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -56,6 +56,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the bucket and the arm of users.
     Bucket(bucket::BucketArgs),
+    /// Show the value of a flag for a user, and why; without a name, the flags.
+    Flag(flag::FlagArgs),
     /// Test a flags.yaml on simulated or recorded traffic: what its guard does, how soon, and how often it is wrong.
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the JSON Schema of flags.yaml, or every default.
@@ -91,6 +93,7 @@ impl Cli {
             Command::Notify(args) => notify::run(args),
             Command::Check(args) => check::run(args, app::probe_all),
             Command::Bucket(args) => bucket::run(args),
+            Command::Flag(args) => flag::run(args),
             Command::Simulate(args) => simulate::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),

@@ -13,6 +13,7 @@ pub mod completions;
 pub mod demo;
 #[cfg(test)]
 mod fixtures;
+pub mod flag;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;

@@ -13,6 +13,7 @@ pub mod dry_run;
 pub mod ephemeral;
 pub mod event;
 pub mod exposure;
+pub mod flag;
 pub mod format;
 pub mod in_force;
 pub mod incident;

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod arbitrary;
+mod flag;
 mod golden;
 mod kept;
 mod notify;

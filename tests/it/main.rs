@@ -20,6 +20,7 @@ mod faults;
 mod feedback;
 mod file_owners;
 mod first_start;
+mod flags;
 mod guard;
 mod health;
 mod inject;

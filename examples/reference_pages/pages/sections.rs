@@ -143,8 +143,8 @@ pub(super) const SECTIONS: &[Section] = &[
         file: "flags",
         title: "Flags",
         roots: &["flags.NAME."],
-        intro: "Flags that the application reads over OFREP. \
-                [A flag that follows a rollout](../flags-for-apps.md) shows how.",
+        intro: "Flags that the application reads over OFREP. [Flags for the application](../flags-for-apps.md) shows \
+                how to read them, and how rules, splits and rollouts decide.",
         example: include_str!("examples/flags.yaml"),
     },
 ];

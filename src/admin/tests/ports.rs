@@ -170,6 +170,7 @@ impl Ports {
             inbox,
             draining: Arc::clone(&draining),
             streams: StreamLimit::default(),
+            flag_versions: Arc::default(),
             live: LiveEvents::default(),
         };
         Ports {
