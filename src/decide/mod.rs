@@ -26,6 +26,7 @@ pub mod rollout;
 pub mod route;
 pub mod stable_fault;
 pub mod timestamp;
+pub mod trace;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;

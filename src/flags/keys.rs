@@ -67,6 +67,10 @@ pub(super) fn file() -> Schema {
             key("response_headers", switch()).default(true).says("Whether responses carry the `x-serin-*` headers."),
             key("access_log", access_log())
                 .says("Which requests are logged, as lines of JSON. Without this key no access log is written."),
+            key("otlp", otlp()).says(
+                "Where traces of requests are sent, by OTLP over HTTP. Without this key there are no traces, and \
+                 `traceparent` and `tracestate` pass unchanged.",
+            ),
             key("providers", entries(provider::provider()))
                 .required()
                 .examples(json!([{"openai": {"base_url": "https://api.openai.com/v1"}}]))
@@ -139,6 +143,22 @@ fn access_log() -> Schema {
         key("max_bytes", size())
             .default("100MiB")
             .says("A file of this size is renamed to `FILE.1`, replaces the previous one, and a new file is started."),
+    ])
+}
+
+fn otlp() -> Schema {
+    map([
+        key("endpoint", text())
+            .required()
+            .examples(json!(["http://127.0.0.1:4318"]))
+            .says("Address of the collector, by OTLP/HTTP with protobuf. `/v1/traces` is added if it is not there."),
+        key("sample", share(0, 100)).default("100%").says(
+            "Random share of the requests without a valid `traceparent` that is traced. A request that has one is \
+             traced if its `sampled` flag is set.",
+        ),
+        key("headers", entries(text()))
+            .examples(json!([{"authorization": "Bearer ${OTLP_TOKEN}"}]))
+            .says("Headers of each export, by name. Values are masked wherever the file is shown."),
     ])
 }
 

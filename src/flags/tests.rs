@@ -5,6 +5,8 @@ mod arbitrary;
 mod golden;
 mod kept;
 mod one_mistake;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod scalars;
 mod schema;
 mod second_reader;

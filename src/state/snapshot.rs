@@ -20,6 +20,7 @@ use super::provider::ProviderState;
 use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
+use super::spans::SpanQueues;
 use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
@@ -98,6 +99,8 @@ pub struct SnapshotCell {
     pub sources: Arc<SourceTable>,
     /// Where their lines go.
     pub access_log: Arc<AccessLogQueue>,
+    /// Where their spans go.
+    pub spans: Arc<SpanQueues>,
     /// Clients that closed their side and could not be asked whether they have left.
     pub ambiguous_closes: Arc<AmbiguousCloses>,
 }
@@ -113,6 +116,7 @@ impl SnapshotCell {
             published: tokio::sync::watch::Sender::new(revision),
             sources: Arc::default(),
             access_log: Arc::default(),
+            spans: Arc::new(SpanQueues::new(cores)),
             ambiguous_closes: Arc::default(),
         }
     }

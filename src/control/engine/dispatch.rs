@@ -288,6 +288,7 @@ impl Engine {
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
+            spans: self.shared.spans.fates(),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
             draining: self.process.draining,
         };

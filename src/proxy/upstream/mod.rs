@@ -5,7 +5,8 @@
 //! [`reaper`] and [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`],
 //! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`exchange`] (one request on a
 //! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
-//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic. Refuses
+//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic, and [`post`]
+//! sends what is for no provider. Refuses
 //! to choose a provider, to retry, and to count.
 
 mod age;
@@ -22,6 +23,7 @@ mod no_proxy;
 mod owner;
 mod pool;
 mod pool_key;
+mod post;
 mod probe;
 mod queue;
 mod reaper;
@@ -34,4 +36,5 @@ mod timer;
 mod tls;
 pub(crate) mod upstreams;
 
+pub use post::PostClient;
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
