@@ -4,6 +4,7 @@
 //! Reading never waits for control; only history and traces do, which lie
 //! in the store and with control.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,10 +14,14 @@ use http::header::{ACCEPT, HeaderValue, VARY};
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::change::ChangeRequest;
+use super::dto::{ChangeReply, ConfigReply, DryRunReply, FeedbackReply, HistoryReply, Process, StatusReply};
+use super::events::LiveEvents;
+use super::history_query::{self, HistoryQuery};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
-use super::{change, ofrep};
+use super::sse::StreamLimit;
+use super::{change, feedback as verdicts, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -30,8 +35,6 @@ use crate::wire::accept;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Lines of history where none was said, and at most.
-const HISTORY: (u32, u32) = (50, 1000);
 const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Everything that the operators' ports show and reach.
@@ -47,6 +50,10 @@ pub struct ApiContext {
     pub inbox: Inbox,
     /// Set once the process is stopping: it wants no more traffic.
     pub draining: Arc<AtomicBool>,
+    /// How many event streams may still be opened.
+    pub streams: StreamLimit,
+    /// What is pushed to those who listen.
+    pub live: LiveEvents,
 }
 
 /// Answers one request whose body was read.
@@ -77,6 +84,11 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
             caller.may(Role::Flags)?;
             return Ok(ofrep::all(&snapshot, head, body));
         }
+        Route::Feedback => {
+            may_change_from(head)?;
+            caller.may(Role::Feedback)?;
+            return Ok(json(StatusCode::OK, &feedback(view, body).await?));
+        }
         Route::Change(rollout, change) => {
             may_change_from(head)?;
             return make(view, &caller, rollout, change, body).await;
@@ -85,6 +97,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     }
     Ok(match route {
         Route::Metrics => scrape(view, head),
+        Route::Events => view.live.listen(&view.streams, || status(view))?,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Config => json(StatusCode::OK, &config(view)),
@@ -130,6 +143,11 @@ fn status(view: &ApiContext) -> StatusReply {
     StatusReply::new(Process { draining, ..view.process.clone() }, &status)
 }
 
+/// Feeds the event streams for as long as it is polled.
+pub(super) async fn feed_event_streams(view: Rc<ApiContext>) {
+    view.live.run(view.shared.history.subscribe(), || status(&view)).await;
+}
+
 fn config(view: &ApiContext) -> ConfigReply {
     let status = view.status.load();
     ConfigReply {
@@ -141,12 +159,20 @@ fn config(view: &ApiContext) -> ConfigReply {
 }
 
 async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiError> {
-    let (rollout, limit) = history_query(query)?;
-    let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
+    let HistoryQuery { filter, limit } = history_query::read(query)?;
+    let events = tokio::time::timeout(PATIENCE, view.inbox.history(filter, limit))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+async fn feedback(view: &ApiContext, body: &[u8]) -> Result<FeedbackReply, ApiError> {
+    let verdicts = verdicts::read(body)?;
+    let results = tokio::time::timeout(PATIENCE, view.inbox.feedback(verdicts))
+        .await
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    Ok(FeedbackReply::from(results))
 }
 
 /// A line of JSON for each, oldest first.
@@ -159,23 +185,6 @@ async fn trace(view: &ApiContext, rollout: String) -> Result<String, ApiError> {
     Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
-fn history_query(query: &str) -> Result<(Option<String>, u32), ApiError> {
-    let (mut rollout, mut limit) = (None, HISTORY.0);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "rollout" => rollout = Some(value.to_owned()),
-            "limit" => {
-                limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
-                    ApiError::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
-                })?;
-            }
-            _ => return Err(ApiError::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
-        }
-    }
-    Ok((rollout, limit))
-}
-
 async fn make(
     view: &ApiContext,
     caller: &AdminCaller,
@@ -185,7 +194,7 @@ async fn make(
 ) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
-    let (verb, reason) = change::read(asked, body)?;
+    let ChangeRequest { verb, reason, dry_run } = change::read(asked, body)?;
     if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
@@ -194,6 +203,12 @@ async fn make(
         caller.may(if raises { Role::Change } else { Role::Rollback })?;
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
+    if dry_run {
+        let runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
+            .await
+            .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+        return Ok(json(StatusCode::OK, &DryRunReply::from(&runs[..])));
+    }
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;

@@ -4,6 +4,8 @@
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
 mod cause;
+mod dry_run;
+mod feedback;
 mod guard;
 mod history;
 mod recent;
@@ -17,7 +19,11 @@ use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
-pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
+pub use dry_run::{DryRunReply, DryRunRollout};
+pub use feedback::{FeedbackReply, FeedbackResult};
+pub use guard::{
+    Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
+};
 pub use history::{HistoryEntry, HistoryReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};

@@ -3,9 +3,11 @@
 //! | route | role | what |
 //! |---|---|---|
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
+//! | `GET /api/v1/events` | read | the status and the history, pushed as server-sent events |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
@@ -14,15 +16,21 @@
 
 pub mod api;
 pub mod auth;
+mod body;
 pub mod change;
 pub mod dto;
+pub mod events;
+mod feedback;
+mod history_query;
 mod ofrep;
 mod percent;
 mod reply;
 pub mod route;
 mod serve;
+pub mod sse;
 mod start;
 pub mod users;
+mod write_deadline;
 
 pub use start::{Running, Setup, start};
 

@@ -1,6 +1,8 @@
 //! The ports over real sockets, with a control loop that the test plays.
 
 mod changes;
+mod events;
+mod feedback;
 mod flags;
 mod ports;
 mod samples;
@@ -47,6 +49,8 @@ fn status_history_and_config_are_read() {
             "length": null,
             "filtered": null,
             "pace": null,
+            "feedback": null,
+            "verdicts": {"stable": {"good": 0, "bad": 0}, "canary": {"good": 0, "bad": 0}},
             "answers_bound": 0.0,
             "answers": {
                 "stable": {"percent_by_finish": {}, "mean_gap_seconds": null},
@@ -126,7 +130,7 @@ fn a_wrong_query_path_or_method_is_told_what_is_right() {
     assert_eq!(error("/api/v1/history?limit=0"), (400, "`limit=0`: the limit is a number from 1 to 1000".to_owned()));
     assert_eq!(
         error("/api/v1/history?max=3"),
-        (400, "unknown parameter `max`; history takes rollout and limit".to_owned())
+        (400, "unknown parameter `max`; history takes rollout, since, action, actor and limit".to_owned())
     );
     assert_eq!(
         error("/api/v1/history?rollout=lost"),

@@ -19,6 +19,7 @@ use super::engine::commands::{CommandResult, ResumeLocks, barred};
 use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
+use super::events;
 use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
@@ -167,7 +168,8 @@ impl EventLoop {
     }
 
     fn batch_finished(&mut self, upto: u64, result: Result<(), String>, now: Now) {
-        let ProposalResults { written, failed } = self.queue.batch_finished(upto, &result, now.mono);
+        let ProposalResults { written, failed, withdrawn } = self.queue.batch_finished(upto, &result, now.mono);
+        withdrawn.iter().for_each(|event| events::tell(event, &self.engine.shared.history));
         self.engine.batch_finished(&result, now);
         for rollout in self.engine.proposals_written(&written, now) {
             self.answer_pending(&rollout);
@@ -186,15 +188,17 @@ impl EventLoop {
                 RolloutCommand::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
-            Input::History { rollout, limit, reply } => {
-                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
+            Input::History { filter, limit, reply } => {
+                let (waiting, kept) = self.queue.history(&filter, limit);
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
                 });
             }
             // The sender may be gone.
+            Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),

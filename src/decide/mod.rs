@@ -25,11 +25,13 @@ pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod stable_fault;
+pub mod suggest;
 pub mod timestamp;
 pub mod trace;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;
+pub mod verdict;
 pub mod warning;
 pub mod window;
 

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Policy;
+use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::UnixMillis;
+use crate::decide::verdict::{Verdict, VerdictResult};
 
 /// Something that control should look at.
 #[derive(Debug)]
@@ -25,10 +27,16 @@ pub enum Input {
         /// Where the answer goes, once it is in force.
         reply: oneshot::Sender<Result<Receipt, CommandError>>,
     },
+    /// What a command would do, without doing it.
+    DryRun {
+        command: Command,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<DryRun>, CommandError>>,
+    },
     /// What happened so far, newest first.
     History {
-        /// Only this rollout's; `None`: all.
-        rollout: Option<String>,
+        /// Which of it.
+        filter: HistoryFilter,
         /// At most this many.
         limit: u32,
         /// Where it goes; an error is the store's, as text.
@@ -39,6 +47,12 @@ pub enum Input {
         rollout: String,
         /// Where it goes.
         reply: oneshot::Sender<Result<Vec<TraceLine>, CommandError>>,
+    },
+    /// What the application says of answers.
+    Feedback {
+        verdicts: Vec<Verdict>,
+        /// What became of each, in their order.
+        reply: oneshot::Sender<Vec<VerdictResult>>,
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
@@ -150,11 +164,18 @@ impl Inbox {
         answer.await.map_err(|_| CommandError::Busy)?
     }
 
+    /// What a command would do to each rollout that it is for.
+    pub async fn dry_run(&self, command: Command) -> Result<Vec<DryRun>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::DryRun { command, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
+    }
+
     /// What happened so far, newest first.
-    pub async fn history(&self, rollout: Option<String>, limit: u32) -> Result<Vec<Event>, String> {
+    pub async fn history(&self, filter: HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
-        self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
+        self.0.try_send(Input::History { filter, limit, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 
@@ -163,6 +184,16 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| CommandError::Busy)?;
         answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// Hands over verdicts of the application. Commands of humans come first: when the inbox is half full they are
+    /// refused.
+    pub async fn feedback(&self, verdicts: Vec<Verdict>) -> Result<Vec<VerdictResult>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.capacity() <= CAPACITY / 2 || !self.put(Input::Feedback { verdicts, reply }) {
+            return Err(CommandError::Busy);
+        }
+        answer.await.map_err(|_| CommandError::Busy)
     }
 
     /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is

@@ -17,13 +17,18 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
-use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::admin::events::LiveEvents;
+use crate::admin::sse::StreamLimit;
+use crate::decide::event::{Action, Event, Figure, HistoryFilter, Reason};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{Role, Secret, Token};
-use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::rollout::dry_run::DryRun;
+use crate::decide::rollout::in_force::EffectiveShare;
+use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::timestamp::Timestamp;
-use crate::decide::units::{Percent, UnixMillis};
+use crate::decide::units::{Arm, Percent, UnixMillis};
+use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
 use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
@@ -35,6 +40,7 @@ pub(super) struct Ports {
     pub(super) socket: std::path::PathBuf,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shared: Arc<SnapshotCell>,
+    pub(super) status: Arc<StatusCell>,
     /// What the test's control loop was asked, by the latest first.
     pub(super) asked: Arc<std::sync::Mutex<Vec<Command>>>,
     _dir: tempfile::TempDir,
@@ -57,7 +63,10 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
-            Input::History { rollout, limit, reply } => {
+            Input::DryRun { command, reply } => {
+                let _ = reply.send(dry_run(&command));
+            }
+            Input::History { filter: HistoryFilter { rollout, .. }, limit, reply } => {
                 let answer = match rollout.as_deref() {
                     Some("lost") => Err("the database is gone".to_owned()),
                     _ => Ok(vec![event(rollout, limit)]),
@@ -70,9 +79,29 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
             }
+            Input::Feedback { verdicts, reply } => {
+                // A word for each, whatever it is on.
+                let result = |verdict: &Verdict| match (&verdict.on, verdict.good) {
+                    (Judged::User(_), _) => VerdictResult::Unknown(NotCharged::NoUser),
+                    (Judged::Request(_), true) => VerdictResult::Duplicate,
+                    (Judged::Request(_), false) => VerdictResult::Late { rollout: "chat".into(), arm: Arm::Canary },
+                };
+                let _ = reply.send(verdicts.iter().map(result).collect());
+            }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
+    if command.rollout.as_deref().is_some_and(|name| name != "chat") {
+        return Err(CommandError::Unknown { name: command.rollout.clone().unwrap(), known: "chat".into() });
+    }
+    let [from, to] = [(percent(1000), OverallPhase::Ramping), (Percent::ZERO, OverallPhase::Locked)]
+        .map(|(percent, phase)| EffectiveShare { percent, phase, buckets_only: phase == OverallPhase::Locked });
+    let [rollout, stable, canary] = ["chat", "openai", "holysheep"].map(str::to_owned);
+    let verb = command.verb.clone();
+    Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
 }
 
 fn receipt(at_once: bool) -> Receipt {
@@ -85,7 +114,7 @@ fn receipt(at_once: bool) -> Receipt {
     }
 }
 
-fn event(rollout: Option<String>, limit: u32) -> Event {
+pub(super) fn event(rollout: Option<String>, limit: u32) -> Event {
     Event {
         at: UnixMillis(0),
         rollout,
@@ -123,12 +152,21 @@ impl Ports {
             probe: None,
             draining: false,
         };
-        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        let view = ApiContext {
+            process,
+            status: Arc::clone(&status),
+            shared: Arc::clone(&shared),
+            inbox,
+            draining: Arc::clone(&draining),
+            streams: StreamLimit::default(),
+            live: LiveEvents::default(),
+        };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),
             draining,
             shared,
+            status,
             asked,
             _running: start(Setup {
                 listener: admin,

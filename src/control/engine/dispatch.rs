@@ -14,6 +14,7 @@ use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
+use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) series: SeriesRegistry,
     pub(super) providers: Providers,
     pub(super) sampling: Sampling,
+    pub(super) judged: JudgedRequests,
     // Evidence of plain routes, which is never read.
     pub(super) unused_evidence: Arc<Evidence>,
     pub(super) unsplit: Box<[Arc<Series>]>,
@@ -236,8 +238,9 @@ impl Engine {
         if let Some(proposal) = proposal {
             self.outbox.proposals.insert(identity.clone(), proposal);
         }
-        committed_events.iter().for_each(events::log);
-        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox));
+        let feed = &self.shared.history;
+        committed_events.iter().for_each(|event| events::tell(event, feed));
+        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox, feed));
         self.emit_alerts(alerts, now);
         result
     }
@@ -245,7 +248,7 @@ impl Engine {
     /// Emits an event of the file or of the process.
     pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
-        events::emit(event, &mut self.outbox);
+        events::emit(event, &mut self.outbox, &self.shared.history);
     }
 
     pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>, now: Now) {

@@ -33,8 +33,10 @@ use crate::decide::rollout::in_force::{EffectiveShare, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
 use crate::decide::units::{Millis, UnixMillis};
+use crate::decide::verdict::Verdict;
 use crate::describe::in_force as words;
 use crate::state::inbox::{Command, Rejection};
+use crate::state::pause_masks::Attribution;
 use crate::state::series_table::SeriesTable;
 use crate::state::status::IncompatibilityStatus;
 
@@ -181,6 +183,11 @@ impl Rollout {
         }
     }
 
+    /// Gives the guard a verdict; false: its user is paused.
+    pub(super) fn verdict(&mut self, whose: Attribution, verdict: &Verdict, now: Millis) -> bool {
+        self.collector.verdict(whose, verdict.good, verdict.weight, now)
+    }
+
     /// Runs an input through the state machine. Requests that wait for an abandoned canary are released here.
     pub(super) fn apply(&mut self, input: Input<'_>, context: &ProcessContext, now: Now) -> Effects {
         let mut effects = self.effects_of(input, context, now);
@@ -267,9 +274,10 @@ impl Rollout {
         }
     }
 
-    /// Why a command would be denied now.
-    pub(super) fn would_deny(&self, command: &Command, context: &ProcessContext, now: Now) -> Option<Denied> {
-        denied(&self.command_step(command, context, now), context)
+    /// The step that a command would be now, or why it would be denied. Changes nothing.
+    pub(super) fn preview(&self, command: &Command, context: &ProcessContext, now: Now) -> Result<Step, Denied> {
+        let step = self.command_step(command, context, now);
+        denied(&step, context).map_or(Ok(step), Err)
     }
 
     fn command_step(&self, command: &Command, context: &ProcessContext, now: Now) -> Step {
