@@ -125,6 +125,8 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
         egress: None,
         response_headers: true,
         access_log: None,
+        notify: Vec::new(),
+        admin_url: None,
         otlp: None,
     }
 }

@@ -46,6 +46,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         access_log: (0, [0; 3]),
         spans: [0; 4],
         ambiguous_closes: [0, 0, 7, 0],
+        notify: Vec::new(),
         draining: false,
     }
 }
