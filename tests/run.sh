@@ -124,6 +124,7 @@ suite OpenFeature ofrep OFREP
 suite examples examples examples
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
+suite telemetry telemetry telemetry
 collect_suites
 
 echo "== the book and its links"

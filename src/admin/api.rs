@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::{ACCEPT, HeaderValue, VARY};
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
@@ -31,10 +32,13 @@ use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
+use crate::telemetry::exposition::Format;
 use crate::telemetry::metrics;
+use crate::wire::accept;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
+const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
@@ -116,9 +120,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         _ => caller.may(Role::Read)?,
     }
     Ok(match route {
-        Route::Metrics => {
-            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics::render(&view.status.load()))
-        }
+        Route::Metrics => scrape(view, head),
         Route::Events => view.live.listen(&view.streams, || status(view))?,
         Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
@@ -148,6 +150,21 @@ fn ready(view: &ApiContext) -> Reply {
 fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {
     let read = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
     ofrep::open_changes(&view.streams, read, listener, head)
+}
+
+/// The metrics, as OpenMetrics for those who would rather have that.
+fn scrape(view: &ApiContext, head: &Parts) -> Reply {
+    let accepts = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accept = accepts.collect::<Vec<_>>().join(",");
+    // Whoever takes anything has not asked for it.
+    let named = accept.to_ascii_lowercase().contains(OPENMETRICS);
+    let open = accept::weight(&accept, OPENMETRICS, |version| version == "1.0.0").filter(|_| named);
+    let plain = accept::weight(&accept, "text/plain", |version| version == "0.0.4").unwrap_or_default();
+    let open = open.is_some_and(|open| open > 0 && open >= plain);
+    let format = if open { Format::OpenMetrics } else { Format::Prometheus };
+    let mut reply = text(StatusCode::OK, format.media_type(), metrics::render(&view.status.load(), format));
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    reply
 }
 
 fn status(view: &ApiContext) -> StatusReply {

@@ -29,6 +29,7 @@ pub mod route;
 pub mod stable_fault;
 pub mod suggest;
 pub mod timestamp;
+pub mod trace;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;

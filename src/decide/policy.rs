@@ -9,6 +9,7 @@ mod canary;
 mod flag;
 pub(super) mod guard;
 mod notify;
+mod otlp;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
@@ -29,6 +30,7 @@ pub use flag::{
 };
 pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
+pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -76,6 +78,8 @@ pub struct Policy {
     pub notify: Vec<NotifyTarget>,
     /// Where people reach the admin port, without a trailing slash; `None`: at its address.
     pub admin_url: Option<String>,
+    /// Where traces go.
+    pub otlp: Option<Otlp>,
 }
 
 impl Policy {

@@ -13,6 +13,7 @@ mod flag_variants;
 mod guard;
 mod names;
 mod notify;
+mod otlp;
 mod provider;
 mod ramp;
 mod recovery;
@@ -163,6 +164,7 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         access_log: access_log::access_log(&root.key("access_log"), findings),
         notify: notify::notify(&root.key("notify"), findings),
         admin_url: findings.given(&root.key("admin").key("url"), url::public_url),
+        otlp: otlp::otlp(&root.key("otlp"), findings),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };

@@ -75,6 +75,10 @@ pub(super) fn file() -> Schema {
             key("notify", list(MOST_NOTIFY_TARGETS, notify::target()))
                 .examples(json!([[{"name": "ops", "url": "https://ops.example.com/serin", "secret": "${OPS_SECRET}"}]]))
                 .says("Targets of notifications. Without any, nothing is sent."),
+            key("otlp", otlp()).says(
+                "Where traces of requests are sent, by OTLP over HTTP. Without this key there are no traces, and \
+                 `traceparent` and `tracestate` pass unchanged.",
+            ),
             key("providers", entries(provider::provider()))
                 .required()
                 .examples(json!([{"openai": {"base_url": "https://api.openai.com/v1"}}]))
@@ -160,6 +164,22 @@ fn access_log() -> Schema {
         key("max_bytes", size())
             .default("100MiB")
             .says("A file of this size is renamed to `FILE.1`, replaces the previous one, and a new file is started."),
+    ])
+}
+
+fn otlp() -> Schema {
+    map([
+        key("endpoint", text())
+            .required()
+            .examples(json!(["http://127.0.0.1:4318"]))
+            .says("Address of the collector, by OTLP/HTTP with protobuf. `/v1/traces` is added if it is not there."),
+        key("sample", share(0, 100)).default("100%").says(
+            "Random share of the requests without a valid `traceparent` that is traced. A request that has one is \
+             traced if its `sampled` flag is set.",
+        ),
+        key("headers", entries(text()))
+            .examples(json!([{"authorization": "Bearer ${OTLP_TOKEN}"}]))
+            .says("Headers of each export, by name. Values are masked wherever the file is shown."),
     ])
 }
 

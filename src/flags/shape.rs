@@ -49,7 +49,11 @@ impl Trail<'_> {
 
     fn may_hold_secret(&self) -> bool {
         matches!(self.step, Step::Key { name, .. } if mask::may_hold_secret(name))
-            || self.up.is_some_and(Trail::may_hold_secret)
+            || self.up.is_some_and(|up| up.is_map_of_headers() || up.may_hold_secret())
+    }
+
+    fn is_map_of_headers(&self) -> bool {
+        matches!(self.step, Step::Key { name, .. } if name == mask::HEADERS)
     }
 
     fn is_in(&self, key: &str) -> bool {

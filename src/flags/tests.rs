@@ -7,6 +7,8 @@ mod golden;
 mod kept;
 mod notify;
 mod one_mistake;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod scalars;
 mod schema;
 mod second_reader;

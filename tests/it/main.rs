@@ -37,5 +37,7 @@ mod schedule;
 mod simulate;
 mod split;
 mod stream;
+#[cfg(feature = "otlp")]
+mod traces;
 mod unusable_stable;
 mod upgrade;

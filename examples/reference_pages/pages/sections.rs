@@ -65,6 +65,14 @@ pub(super) const SECTIONS: &[Section] = &[
         example: include_str!("examples/notify.yaml"),
     },
     Section {
+        file: "traces",
+        title: "Traces",
+        roots: &["otlp."],
+        intro: "Where traces of requests are sent. [Traces](../tracing.md) describes what a trace holds, and \
+                [Security](../security.md#traces) what leaves the machine.",
+        example: include_str!("examples/traces.yaml"),
+    },
+    Section {
         file: "providers",
         title: "Providers",
         roots: &["providers.NAME."],

@@ -129,6 +129,7 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
         access_log: None,
         notify: Vec::new(),
         admin_url: None,
+        otlp: None,
     }
 }
 
