@@ -15,7 +15,7 @@ use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
-use super::{change, ofrep};
+use super::{change, dashboard, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -60,6 +60,8 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     match route {
         Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
         Route::Ready => return Ok(ready(view)),
+        // A page without data: what it shows it asks for, with the caller's own token.
+        Route::Dashboard(asset) => return Ok(dashboard::serve(asset, head)),
         _ => {}
     }
     let snapshot = view.shared.load();

@@ -2,6 +2,7 @@
 //!
 //! | route | role | what |
 //! |---|---|---|
+//! | `GET /`, `/dashboard/{file}` | none | the dashboard, a page that asks these routes |
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
@@ -15,6 +16,7 @@
 pub mod api;
 pub mod auth;
 pub mod change;
+mod dashboard;
 pub mod dto;
 mod ofrep;
 mod percent;

@@ -7,10 +7,13 @@
 use http::Method;
 
 use super::auth::AdminListener;
+use super::dashboard::{self, Asset};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// A file of the dashboard.
+    Dashboard(&'static Asset),
     Status,
     History,
     /// The file in force.
@@ -66,7 +69,8 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 11] = [
+const OPERATORS: [&str; 12] = [
+    "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/config",
@@ -103,6 +107,9 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
 }
 
 fn at(path: &str) -> Option<Route> {
+    if let Some(asset) = dashboard::find(path) {
+        return Some(Route::Dashboard(asset));
+    }
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     Some(match parts[..] {
         ["healthz"] => Route::Health,

@@ -132,9 +132,9 @@ fn a_wrong_query_path_or_method_is_told_what_is_right() {
         error("/api/v1/history?rollout=lost"),
         (500, "the history cannot be read: the database is gone".to_owned())
     );
-    let (status, message) = error("/");
+    let (status, message) = error("/api");
     assert_eq!(status, 404);
-    assert!(message.starts_with("there is nothing at `/`; there are: GET /healthz"), "{message}");
+    assert!(message.starts_with("there is nothing at `/api`; there are: GET /healthz"), "{message}");
     let wrong = ports.send("DELETE", "/api/v1/status", &[], "");
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET")));
     assert_eq!(wrong.error(), ("method_not_allowed".into(), "`/api/v1/status` takes GET, not DELETE".into()));
