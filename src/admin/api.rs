@@ -15,6 +15,7 @@ use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
+use super::sse::StreamLimit;
 use super::{change, dashboard, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
@@ -43,6 +44,8 @@ pub struct ApiContext {
     pub inbox: Inbox,
     /// Set once the process is stopping: it wants no more traffic.
     pub draining: Arc<AtomicBool>,
+    /// How many event streams may still be opened.
+    pub streams: StreamLimit,
 }
 
 /// Answers one request whose body was read.

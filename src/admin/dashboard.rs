@@ -15,9 +15,9 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use md5::{Digest, Md5};
 
+use super::body::ReplyBody;
 use super::reply::Reply;
 
 /// Scripts and styles are these files; the pictures are text that one named policy lets in.
@@ -96,7 +96,7 @@ pub(super) fn serve(asset: &Asset, head: &Parts) -> Reply {
         (false, true) => Bytes::from_static(asset.compressed),
         (false, false) => Bytes::from(asset.text()),
     };
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(ReplyBody::whole(body));
     *reply.status_mut() = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut set = |name: HeaderName, value: &'static str| {
         reply.headers_mut().insert(name, HeaderValue::from_static(value));

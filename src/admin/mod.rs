@@ -15,6 +15,7 @@
 
 pub mod api;
 pub mod auth;
+mod body;
 pub mod change;
 mod dashboard;
 pub mod dto;
@@ -23,8 +24,10 @@ mod percent;
 mod reply;
 pub mod route;
 mod serve;
+pub mod sse;
 mod start;
 pub mod users;
+mod write_deadline;
 
 pub use start::{Running, Setup, start};
 

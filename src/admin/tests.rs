@@ -64,6 +64,7 @@ fn status_history_and_config_are_read() {
             "needed": 100,
             "requests_per_second": 50.0,
             "stable_failure_percent": 0.5,
+            "max_error_percent": 5.0,
             "slow_above_seconds": 1.5,
             "forecast": [
                 {"error_percent": 100.0, "seen_after_seconds": 3.0},

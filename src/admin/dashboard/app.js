@@ -110,7 +110,14 @@ function draw() {
   patch(byId("banners"), state.status === null || shown !== visit.screen ? [] : banners(state));
   patch(byId("main"), h("div.screen", { key: shown === visit.screen ? visit.path : shown.title(visit) }, shown.view({ ...visit, submit })));
   patch(byId("footer"), footer());
-  if (!performance.getEntriesByName("drawn").length && state.status) performance.mark("drawn");
+  measure();
+}
+
+/** How long the first screen with data took, and the first pictures from their numbers to the document. */
+function measure() {
+  const is = (name) => performance.getEntriesByName(name).length > 0;
+  if (state.status && !is("drawn")) performance.mark("drawn");
+  if (visit.data.curves && is("series-received") && !is("series-drawn")) performance.measure("series-drawn", "series-received");
 }
 
 const CONNECTIONS = { connecting: ["○", "connecting"], live: ["●", "live"], lost: ["✕", "lost"],

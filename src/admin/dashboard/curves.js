@@ -71,10 +71,10 @@ function shares(series, rollout, marks, make) {
 
 function failing(series, rollout, make) {
   const { x, each, stable, canary } = rates(series);
-  const limit = rollout.guard?.max_failure_percent;
+  const limit = rollout.guard?.max_error_percent;
   const bounds = typeof limit === "number" ? [{ value: limit, label: `promotion stops at ${share(limit)}` }] : [];
   const seconds = each * (series.step_seconds ?? 1);
-  const where = bounds.length ? ` Above ${share(limit)} no share is raised, unless stable fails as often.` : "";
+  const where = bounds.length ? ` Above ${share(limit)} no share is raised, unless stable fails half as often.` : "";
   return make("failing", "Failure rate", `The part of each arm's requests that failed, in ${count(seconds)} s each, with the interval in which the rate lies by 95%.${where}`,
     { x, bounds, unit: "%", lines: [{ name: "stable", class: "stable", ...stable }, { name: "canary", class: "canary", ...canary }] });
 }

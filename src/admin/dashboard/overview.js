@@ -6,9 +6,9 @@
 import { get } from "./api.js";
 import { confirm } from "./actions.js";
 import { h, svg } from "./dom.js";
-import { badge, command, heading } from "./parts.js";
+import { badge, command, heading, prose, reason } from "./parts.js";
 import { sparkline } from "./sparkline.js";
-import { count, lately, needs, percent, phaseName, phaseOf, share, waitsFor } from "./words.js";
+import { count, lately, percent, phaseName, phaseOf, share, waitsFor } from "./words.js";
 
 const CHANGES = 1000;
 
@@ -55,15 +55,15 @@ function card(rollout, visit) {
     return h("li.card", { key: rollout.name }, h("div.head", null, h("h3", null, h("a", { href }, rollout.name)), h("span.soft", null, rollout.stable)),
       rollout.stable_fault && h("p.problem", null, rollout.stable_fault), h("p.soft", null, traffic("stable", rollout.recent?.stable, rollout.recent)));
   }
-  const waits = needs(rollout) ?? waitsFor(rollout);
+  const waits = waitsFor(rollout);
   return h("li.card", { key: rollout.name },
     h("div.head", null, h("h3", null, h("a", { href }, rollout.name)), badge(rollout), h("span.soft", null, `${rollout.stable} → ${rollout.canary}`)),
     h("div.columns", null,
       h("div.share", null, h("strong.big", null, share(rollout.percent)), h("span.soft", null, "of users on the canary")),
       h("div.story", null,
-        h("p.reason", null, rollout.reason),
+        reason(rollout.reason, { brief: true }),
         rollout.stable_fault && h("p.problem", null, `Stable: ${rollout.stable_fault}`),
-        waits && h("p.soft", null, `Waits: ${waits}`),
+        waits && h("p.soft", null, prose(`Waits for: ${waits}`)),
         rollout.recent && h("p.arms", null, traffic("stable", rollout.recent.stable, rollout.recent), h("br"), traffic("canary", rollout.recent.canary, rollout.recent))),
       visit.data.changes && svg(sparkline(rollout, visit.data.changes, Math.floor(visit.state.now() / 5000) * 5000))));
 }

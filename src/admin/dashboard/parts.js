@@ -29,6 +29,15 @@ export const facts = (list) => h("dl.facts", null, list.filter(([, value]) => va
 
 export const time = (at, now) => h("time", { datetime: String(at), title: moment(at) }, distance(at, now));
 
+/** A sentence; what stands between backticks is code. */
+export const prose = (text) => String(text ?? "").split("`").map((part, index) => (index % 2 === 1 ? h("code", null, part) : part));
+
+/** The reason of a state: its first clause as the headline, and what it rests on below. */
+export function reason(text, { brief = false } = {}) {
+  const [first, ...rest] = String(text ?? "").split("; ");
+  return [h("p.reason", null, prose(first)), !brief && rest.length > 0 && h("p.more", null, prose(rest.join("; ")))];
+}
+
 /** A command line with a button that copies it. */
 export function command(text) {
   const copy = async (event) => {
@@ -54,7 +63,7 @@ export function entry(event, now, { withRollout = true } = {}) {
     h("p.what", null, h(`span.sign.${tone}`, { "aria-hidden": "true" }, sign), h("strong", null, phaseName(event.action)), " ",
       withRollout && event.rollout && [h("a", { href: `#/rollouts/${encodeURIComponent(event.rollout)}` }, event.rollout), " "],
       moved && h("span.moved", null, moved), h("span.soft", null, ` by ${event.actor}, `, h("time", { datetime: String(event.at), title: distance(event.at, now) }, moment(event.at)))),
-    event.reason && h("p.why", null, event.reason));
+    event.reason && h("p.why", null, prose(event.reason)));
 }
 
 export const problem = (error) => h("p.problem", { role: "alert" }, error.status === 404

@@ -7,9 +7,9 @@ import { askAll, buttons } from "./actions.js";
 import { curves } from "./curves.js";
 import { h } from "./dom.js";
 import { figure } from "./figure.js";
-import { badge, entry, facts, heading, problem, time } from "./parts.js";
+import { badge, entry, facts, heading, problem, prose, reason, time } from "./parts.js";
 import { causes, comparisons, flight, refusals, traffic } from "./tables.js";
-import { breaker, distance, lately, moment, needs, share, span, waitsFor } from "./words.js";
+import { breaker, distance, lately, moment, needs, plural, share, span, waitsFor } from "./words.js";
 
 const RANGES = { "1h": ["1 h", 3600e3], "2h": ["2 h", 2 * 3600e3], "2d": ["2 d", 2 * 86400e3], "90d": ["90 d", 90 * 86400e3] };
 const [USUAL, LISTED] = ["2h", 20];
@@ -95,7 +95,7 @@ function moving(known, visit) {
       h("div.columns", null,
         h("div.share", null, h("strong.big", null, share(known.percent)), h("span.soft", null, "of users on the canary"),
           h("span.soft", null, `the file has percent: ${known.intent}`)),
-        h("div.story", null, h("p.reason", null, known.reason), known.stable_fault && h("p.problem", null, `Stable: ${known.stable_fault}`),
+        h("div.story", null, reason(known.reason), known.stable_fault && h("p.problem", null, `Stable: ${known.stable_fault}`),
           known.incident && h("p", null, h("a", { href: `#/incidents/${encodeURIComponent(known.incident)}` }, "Read the incident: what failed, when, and for whom")),
           standing(known, now))),
       buttons(visit, known)),
@@ -103,9 +103,8 @@ function moving(known, visit) {
     quiet(known),
     h("div.grid", null,
       h("section.card", null, h("h2", null, "Traffic"), traffic(known), flight(known), anonymous(known)),
-      h("section.card", null, h("h2", null, "What the guard compares"), comparisons(known)),
-      h("section.card", null, h("h2", null, "Why requests failed"), causes(known, now)),
-      providersOf([known.stable, known.canary], state)),
+      h("div.stack", null, h("section.card", null, h("h2", null, "Why requests failed"), causes(known, now)), providersOf([known.stable, known.canary], state))),
+    h("section.card", null, h("h2", null, "What the guard compares"), comparisons(known)),
     refusals(known, now),
     h("section.card", null, h("h2", null, "History"),
       data.historyProblem ? problem(data.historyProblem)
@@ -126,7 +125,7 @@ function standing(known, now) {
     ["Paused", known.paused && "no promotion until it is resumed"],
     ["Next", next && `${share(next.percent)}, ${due}`],
     ["Promotion", needs(known)],
-    ["Waits for", waitsFor(known)],
+    ["Waits for", waitsFor(known) && h("span", null, prose(waitsFor(known)))],
     ["Incident of stable", guard?.incident && "stable fails far more than usual: there is no promotion, and the step's time is paused"],
     ["Watched", guard && known.percent > 0 && `${span(guard.watched_seconds * 1000)} at this share`],
     ["Seen in", guard && known.percent > 0 && seenIn(guard)],
@@ -157,7 +156,7 @@ function anonymous(known) {
 function providersOf(names, state) {
   const known = names.map((name) => state.status.providers.find((one) => one.name === name)).filter(Boolean);
   return h("section.card", null, h("h2", null, "Breakers"), facts(known.map((one) => [one.name,
-    `${breaker(one, state.now())}${one.failures > 0 ? `, after ${one.failures} failures in a row` : ""}`])), h("p", null, h("a", { href: "#/providers" }, "All providers")));
+    `${breaker(one, state.now())}${one.failures > 0 ? `, ${plural(one.failures, "failure")} in a row` : ""}`])), h("p", null, h("a", { href: "#/providers" }, "All providers")));
 }
 
 function pictures(known, visit) {
@@ -171,9 +170,5 @@ function pictures(known, visit) {
   let body = h("p.soft", null, "Loading.");
   if (data.curves) body = h("div.grid", null, data.curves.map((one) => figure(visit, one, width)));
   else if (data.seriesProblem) body = problem(data.seriesProblem);
-  if (data.curves && !data.measured) {
-    data.measured = true;
-    requestAnimationFrame(() => performance.measure("series-drawn", "series-received"));
-  }
   return h("section", { key: "pictures", "aria-label": "Over time" }, h("div.title", null, h("h2", null, "Over time"), ranges), body);
 }

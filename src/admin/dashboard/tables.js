@@ -15,10 +15,16 @@ export function traffic(rollout) {
   if (!recent) return h("p", null, "This process does not tell it.");
   const arms = [["stable", recent.stable], ["canary", recent.canary]].filter(([, arm]) => arm);
   const all = arms.reduce((sum, [, arm]) => sum + arm.requests, 0);
-  const row = ([name, arm]) => [name, n(count(arm.requests)), n(rate(arm.requests, all)), n(count(arm.failed)), n(rate(arm.failed, arm.requests)),
-    n(count(arm.refused)), n(count(arm.elsewhere)), n(count(arm.in_flight)), n(arm.waiting === null ? "–" : count(arm.waiting))];
+  const measures = [
+    ["Requests", (arm) => `${count(arm.requests)}${all > 0 && arms.length > 1 ? ` (${rate(arm.requests, all)})` : ""}`],
+    ["Failed for the application", (arm) => (arm.requests > 0 ? `${count(arm.failed)} (${rate(arm.failed, arm.requests)})` : count(arm.failed))],
+    ["Refused as the client's error", (arm) => count(arm.refused)],
+    ["Answered by another provider", (arm) => count(arm.elsewhere)],
+    ["In flight now", (arm) => count(arm.in_flight)],
+    ["Of these without output", (arm) => count(arm.waiting)],
+  ];
   return [
-    table(`Traffic of the ${lately(recent)}`, ["Arm", "Requests", "Share", "Failed", "Rate", "Refused", "Elsewhere", "In flight", "Waiting"], arms.map(row)),
+    table(`In the ${lately(recent)}`, ["", ...arms.map(([name]) => name)], measures.map(([name, of]) => [name, ...arms.map(([, arm]) => n(of(arm)))])),
     all === 0 && h("p", null, `There were no requests in the ${lately(recent)}.`),
     arms.length > 1 && all > 0 && h("p.soft", null, `${percent(rollout.percent)} of users are on the canary, and ${rate(recent.canary.requests, all)} of these requests. `
       + "The share of users has changed in this time, or users differ in how much they send, if these are far apart."),

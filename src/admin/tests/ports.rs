@@ -17,6 +17,7 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
+use crate::admin::sse::StreamLimit;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
@@ -123,7 +124,14 @@ impl Ports {
             probe: None,
             draining: false,
         };
-        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        let view = ApiContext {
+            process,
+            status,
+            shared: Arc::clone(&shared),
+            inbox,
+            draining: Arc::clone(&draining),
+            streams: StreamLimit::default(),
+        };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),

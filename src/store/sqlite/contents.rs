@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::problem::DatabaseError;
-use super::schema::{EARLIEST, VERSION};
+use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
@@ -98,7 +98,11 @@ pub(super) fn history(
     while let Some(row) = rows.next()? {
         let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
-        events.extend(if version < VERSION { first_version::event(&text) } else { serde_json::from_str(&text).ok() });
+        events.extend(if version < TYPED_HISTORY {
+            first_version::event(&text)
+        } else {
+            serde_json::from_str(&text).ok()
+        });
     }
     Ok(events)
 }
