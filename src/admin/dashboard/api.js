@@ -76,10 +76,10 @@ async function* frames(answer, alive) {
 }
 
 /**
- * Follows the process until `signal` ends it: `status` and `history` with each value, `lost` with the reason when the
- * stream has ended (it is tried again by itself), `refused` when it is no use to try again.
+ * Follows the process until `signal` ends it: `status` and `history` with each value, `missed` when entries were left
+ * out, `lost` with the reason when the stream has ended (it is tried again by itself), `refused` when that is no use.
  */
-export async function follow({ status, history, lost, refused, clock }, signal) {
+export async function follow({ status, history, missed, lost, refused, clock }, signal) {
   let wait = FIRST_WAIT;
   while (!signal.aborted) {
     const ends = new AbortController();
@@ -95,6 +95,7 @@ export async function follow({ status, history, lost, refused, clock }, signal) 
         wait = FIRST_WAIT;
         if (event === "status") status(JSON.parse(data));
         if (event === "history") history(JSON.parse(data));
+        if (event === "missed") missed();
       }
       throw new ApiError(UNREACHABLE, "unreachable", "the process has ended the connection");
     } catch (error) {

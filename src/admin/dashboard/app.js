@@ -197,13 +197,17 @@ function connect() {
     }),
     status: current((status) => {
       const said = changes(state.status, status);
-      if (state.connection === "lost") said.unshift("Connected again.");
+      const back = state.connection === "lost" && state.status !== null;
+      if (back) said.unshift("Connected again.");
       Object.assign(state, { status, connection: "live", lostAt: null, receivedAt: state.now() });
       if (said.length) announce(said.join(" "));
+      // What happened meanwhile is asked for.
+      if (back) navigate();
       enter();
       visit?.screen.update?.(visit);
       refresh();
     }),
+    missed: current(navigate),
     history: current((entry) => {
       state.events = [entry, ...state.events].slice(0, 200);
       visit?.screen.happened?.(visit, entry);

@@ -72,9 +72,9 @@ function shares(series, rollout, marks, make) {
 function failing(series, rollout, make) {
   const { x, each, stable, canary } = rates(series);
   const limit = rollout.guard?.max_error_percent;
-  const bounds = typeof limit === "number" ? [{ value: limit, label: `promotion stops at ${share(limit)}` }] : [];
+  const bounds = typeof limit === "number" ? [{ value: limit, label: `no promotion above ${share(limit)}` }] : [];
   const seconds = each * (series.step_seconds ?? 1);
-  const where = bounds.length ? ` Above ${share(limit)} no share is raised, unless stable fails half as often.` : "";
+  const where = bounds.length ? ` No share is raised while the canary may fail more than ${share(limit)}, or than twice stable's rate if that is higher.` : "";
   return make("failing", "Failure rate", `The part of each arm's requests that failed, in ${count(seconds)} s each, with the interval in which the rate lies by 95%.${where}`,
     { x, bounds, unit: "%", lines: [{ name: "stable", class: "stable", ...stable }, { name: "canary", class: "canary", ...canary }] });
 }

@@ -24,7 +24,7 @@ export function traffic(rollout) {
     ["Of these without output", (arm) => count(arm.waiting)],
   ];
   return [
-    table(`In the ${lately(recent)}`, ["", ...arms.map(([name]) => name)], measures.map(([name, of]) => [name, ...arms.map(([, arm]) => n(of(arm)))])),
+    table(`In the ${lately(recent)}`, ["Counts", ...arms.map(([name]) => name)], measures.map(([name, of]) => [name, ...arms.map(([, arm]) => n(of(arm)))])),
     all === 0 && h("p", null, `There were no requests in the ${lately(recent)}.`),
     arms.length > 1 && all > 0 && h("p.soft", null, `${percent(rollout.percent)} of users are on the canary, and ${rate(recent.canary.requests, all)} of these requests. `
       + "The share of users has changed in this time, or users differ in how much they send, if these are far apart."),

@@ -69,8 +69,8 @@ pub struct Guard {
     pub requests_per_second: f64,
     /// Percent of stable's requests that failed lately.
     pub stable_failure_percent: f64,
-    /// `guard.max_error_rate`: no share is raised from this percentage of the canary's failures on, unless stable fails
-    /// half as often; absent: an older process.
+    /// `guard.max_error_rate`: no share is raised while the canary's failure rate may be above it, or above twice
+    /// stable's if that is higher; absent: an older process.
     #[serde(default)]
     pub max_error_percent: Option<f64>,
     /// Above which time to the first output an answer is slow; absent: not looked at, or not known yet.
