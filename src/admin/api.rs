@@ -4,6 +4,7 @@
 //! Reading never waits for control; only history and traces do, which lie
 //! in the store and with control.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::events::LiveEvents;
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
@@ -46,6 +48,8 @@ pub struct ApiContext {
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
     pub streams: StreamLimit,
+    /// What is pushed to those who listen.
+    pub live: LiveEvents,
 }
 
 /// Answers one request whose body was read.
@@ -88,6 +92,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Metrics => {
             text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics::render(&view.status.load()))
         }
+        Route::Events => view.live.listen(&view.streams, || status(view))?,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Config => json(StatusCode::OK, &config(view)),
@@ -116,6 +121,11 @@ fn status(view: &ApiContext) -> StatusReply {
     let status = view.status.load();
     let draining = status.draining || view.draining.load(Ordering::Relaxed);
     StatusReply::new(Process { draining, ..view.process.clone() }, &status)
+}
+
+/// Feeds the event streams for as long as it is polled.
+pub(super) async fn feed_event_streams(view: Rc<ApiContext>) {
+    view.live.run(view.shared.history.subscribe(), || status(&view)).await;
 }
 
 fn config(view: &ApiContext) -> ConfigReply {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /`, `/dashboard/{file}` | none | the dashboard, a page that asks these routes |
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
+//! | `GET /api/v1/events` | read | the status and the history, pushed as server-sent events |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
@@ -19,6 +20,7 @@ mod body;
 pub mod change;
 mod dashboard;
 pub mod dto;
+pub mod events;
 mod ofrep;
 mod percent;
 mod reply;

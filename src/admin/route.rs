@@ -16,6 +16,8 @@ pub enum Route {
     Dashboard(&'static Asset),
     Status,
     History,
+    /// The status and the history, pushed.
+    Events,
     /// The file in force.
     Config,
     /// What the guard saw of a rollout.
@@ -69,10 +71,11 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 12] = [
+const OPERATORS: [&str; 13] = [
     "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
+    "GET /api/v1/events",
     "GET /api/v1/config",
     "GET /api/v1/rollouts/{name}/trace",
     "POST /api/v1/rollouts/{name}/rollback",
@@ -117,6 +120,7 @@ fn at(path: &str) -> Option<Route> {
         ["metrics"] => Route::Metrics,
         ["api", "v1", "status"] => Route::Status,
         ["api", "v1", "history"] => Route::History,
+        ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),

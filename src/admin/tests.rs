@@ -1,6 +1,7 @@
 //! The ports over real sockets, with a control loop that the test plays.
 
 mod changes;
+mod events;
 mod flags;
 mod ports;
 mod samples;

@@ -19,6 +19,7 @@ use super::start_error::StartError;
 use super::{in_force_file, initial_flags, socket};
 use crate::admin::api::ApiContext;
 use crate::admin::dto::Process;
+use crate::admin::events::LiveEvents;
 use crate::admin::sse::StreamLimit;
 use crate::decide::exposure::{BoundAddresses, Sockets};
 use crate::decide::policy::{Fixed, Policy};
@@ -249,6 +250,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         inbox: inbox.clone(),
         draining: Arc::clone(&draining),
         streams: StreamLimit::default(),
+        live: LiveEvents::default(),
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })
         .map_err(system("the admin port"))?;

@@ -19,6 +19,7 @@ use super::engine::commands::{CommandResult, ResumeLocks, barred};
 use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
+use super::events;
 use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
@@ -167,7 +168,8 @@ impl EventLoop {
     }
 
     fn batch_finished(&mut self, upto: u64, result: Result<(), String>, now: Now) {
-        let ProposalResults { written, failed } = self.queue.batch_finished(upto, &result, now.mono);
+        let ProposalResults { written, failed, withdrawn } = self.queue.batch_finished(upto, &result, now.mono);
+        withdrawn.iter().for_each(|event| events::tell(event, &self.engine.shared.history));
         self.engine.batch_finished(&result, now);
         for rollout in self.engine.proposals_written(&written, now) {
             self.answer_pending(&rollout);

@@ -11,6 +11,7 @@ pub mod causes;
 pub mod count;
 pub mod counters;
 pub mod evidence;
+pub mod history_feed;
 pub mod inbox;
 pub mod latency;
 pub mod pause_masks;

@@ -16,6 +16,7 @@ use super::access_log::AccessLogQueue;
 use super::ambiguous_closes::AmbiguousCloses;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
+use super::history_feed::HistoryFeed;
 use super::provider::ProviderState;
 use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
@@ -100,6 +101,8 @@ pub struct SnapshotCell {
     pub access_log: Arc<AccessLogQueue>,
     /// Clients that closed their side and could not be asked whether they have left.
     pub ambiguous_closes: Arc<AmbiguousCloses>,
+    /// What happens, for those who listen.
+    pub history: HistoryFeed,
 }
 
 impl SnapshotCell {
@@ -114,6 +117,7 @@ impl SnapshotCell {
             sources: Arc::default(),
             access_log: Arc::default(),
             ambiguous_closes: Arc::default(),
+            history: HistoryFeed::default(),
         }
     }
 

@@ -17,6 +17,7 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
+use crate::admin::events::LiveEvents;
 use crate::admin::sse::StreamLimit;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::tick::Tick;
@@ -36,6 +37,7 @@ pub(super) struct Ports {
     pub(super) socket: std::path::PathBuf,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shared: Arc<SnapshotCell>,
+    pub(super) status: Arc<StatusCell>,
     /// What the test's control loop was asked, by the latest first.
     pub(super) asked: Arc<std::sync::Mutex<Vec<Command>>>,
     _dir: tempfile::TempDir,
@@ -86,7 +88,7 @@ fn receipt(at_once: bool) -> Receipt {
     }
 }
 
-fn event(rollout: Option<String>, limit: u32) -> Event {
+pub(super) fn event(rollout: Option<String>, limit: u32) -> Event {
     Event {
         at: UnixMillis(0),
         rollout,
@@ -126,17 +128,19 @@ impl Ports {
         };
         let view = ApiContext {
             process,
-            status,
+            status: Arc::clone(&status),
             shared: Arc::clone(&shared),
             inbox,
             draining: Arc::clone(&draining),
             streams: StreamLimit::default(),
+            live: LiveEvents::default(),
         };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),
             draining,
             shared,
+            status,
             asked,
             _running: start(Setup {
                 listener: admin,

@@ -236,8 +236,9 @@ impl Engine {
         if let Some(proposal) = proposal {
             self.outbox.proposals.insert(identity.clone(), proposal);
         }
-        committed_events.iter().for_each(events::log);
-        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox));
+        let feed = &self.shared.history;
+        committed_events.iter().for_each(|event| events::tell(event, feed));
+        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox, feed));
         self.emit_alerts(alerts, now);
         result
     }
@@ -245,7 +246,7 @@ impl Engine {
     /// Emits an event of the file or of the process.
     pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
-        events::emit(event, &mut self.outbox);
+        events::emit(event, &mut self.outbox, &self.shared.history);
     }
 
     pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>, now: Now) {

@@ -13,7 +13,6 @@ use tokio::sync::{oneshot, watch};
 
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
-use crate::control::events;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
@@ -120,15 +119,14 @@ impl WriteQueue {
         now: Millis,
     ) -> ProposalResults {
         self.in_flight = false;
-        let (results, withdrawals) = self.proposals.batch_finished(upto, result.is_ok());
+        let results = self.proposals.batch_finished(upto, result.is_ok());
         match result {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
-                for withdrawal in withdrawals {
-                    events::log(&withdrawal);
-                    self.events.push_front((self.newest, withdrawal));
+                for withdrawal in &results.withdrawn {
+                    self.events.push_front((self.newest, withdrawal.clone()));
                 }
                 self.progress.send_modify(|progress| progress.upto = upto);
             }
@@ -246,7 +244,7 @@ mod tests {
         for result in [Ok(()), Err("disk full".to_owned())] {
             queue.enqueue(&mut proposing("promote").1);
             let batch = queue.start_batch(Millis(0)).unwrap();
-            let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &result, Millis(0));
+            let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &result, Millis(0));
             assert_eq!((written.len(), failed.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
             assert!(queue.start_batch(Millis(9999)).is_none(), "nothing of it is left");
         }
@@ -264,12 +262,12 @@ mod tests {
         queue.enqueue(&mut proposed);
         queue.enqueue(&mut newer(identity.clone()));
         let batch = queue.start_batch(Millis(0)).unwrap();
-        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
         assert!(written.is_empty() && failed.is_empty() && queue.events.is_empty(), "it was not being written");
         queue.enqueue(&mut proposing("promote").1);
         let batch = queue.start_batch(Millis(0)).unwrap();
         queue.enqueue(&mut newer(identity));
-        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
         assert!(written.is_empty() && failed.is_empty());
         let actions: Vec<_> = queue.events.iter().map(|(_, event)| event.action.as_str()).collect();
         assert_eq!(actions, ["withdraw", "rollback"], "it was being written, and the history says so");
