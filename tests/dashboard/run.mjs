@@ -5,16 +5,22 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { Stage, endAll, freePort, provider, until } from "./stage.mjs";
+import { Stage, endAll, killAll, freePort, provider, until } from "./stage.mjs";
 
 const work = process.env.DASHBOARD_WORK;
 const require = createRequire(join(work, "package.json"));
-const load = (name) => import(pathToFileURL(require.resolve(name)));
+const load = async (name) => {
+  const found = await import(pathToFileURL(require.resolve(name)));
+  return found.default ?? found;
+};
 const { chromium } = await load("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const pictures = join(work, "pictures");
 mkdirSync(pictures, { recursive: true });
 
+// Whatever ends the tests, nothing that they started stays.
+process.on("exit", killAll);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 let [passed, failed] = [0, 0];
 async function test(name, act) {
   const began = Date.now();
@@ -308,7 +314,7 @@ try {
   });
 
   await test("Lighthouse finds no fault with its accessibility", async () => {
-    const lighthouse = (await load("lighthouse")).default;
+    const lighthouse = await load("lighthouse");
     for (const hash of ["#/", "#/rollouts/ramping"]) {
       const { lhr } = await lighthouse(`${stage.admin}/${hash}`, { port: debugPort, onlyCategories: ["accessibility"], throttlingMethod: "provided", logLevel: "error" });
       const faults = Object.values(lhr.audits).filter((audit) => audit.score !== null && audit.score < 1).map((audit) => `${audit.id}: ${audit.title}`);

@@ -23,7 +23,7 @@ if ((${#missing[@]})); then
     as_root=(env DEBIAN_FRONTEND=noninteractive)
     [ "$(id -u)" = 0 ] || as_root=(sudo -n "${as_root[@]}")
     "${as_root[@]}" apt-get -qq update
-    "${as_root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+    "${as_root[@]}" apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "${missing[@]}" >/dev/null
 fi
 # The copy beside the installation is written last, so that half an installation is done again.
 if ! cmp -s tests/dashboard/package.json "$work/installed.json"; then

@@ -40,6 +40,11 @@ const gone = (child) => new Promise((resolve) => {
   else child.once("exit", resolve);
 });
 
+export function killAll() {
+  for (const child of running) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
 export async function endAll() {
   for (const stage of [...stages]) stage.quiet();
   for (const child of running) child.kill("SIGKILL");
