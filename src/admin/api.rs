@@ -13,8 +13,10 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::change::ChangeRequest;
+use super::dto::{ChangeReply, ConfigReply, DryRunReply, HistoryReply, Process, StatusReply};
 use super::events::LiveEvents;
+use super::history_query::{self, HistoryQuery};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
@@ -30,8 +32,6 @@ use crate::telemetry::metrics;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Lines of history where none was said, and at most.
-const HISTORY: (u32, u32) = (50, 1000);
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
@@ -139,8 +139,8 @@ fn config(view: &ApiContext) -> ConfigReply {
 }
 
 async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiError> {
-    let (rollout, limit) = history_query(query)?;
-    let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
+    let HistoryQuery { filter, limit } = history_query::read(query)?;
+    let events = tokio::time::timeout(PATIENCE, view.inbox.history(filter, limit))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
@@ -157,23 +157,6 @@ async fn trace(view: &ApiContext, rollout: String) -> Result<String, ApiError> {
     Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
-fn history_query(query: &str) -> Result<(Option<String>, u32), ApiError> {
-    let (mut rollout, mut limit) = (None, HISTORY.0);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "rollout" => rollout = Some(value.to_owned()),
-            "limit" => {
-                limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
-                    ApiError::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
-                })?;
-            }
-            _ => return Err(ApiError::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
-        }
-    }
-    Ok((rollout, limit))
-}
-
 async fn make(
     view: &ApiContext,
     caller: &AdminCaller,
@@ -183,7 +166,7 @@ async fn make(
 ) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
-    let (verb, reason) = change::read(asked, body)?;
+    let ChangeRequest { verb, reason, dry_run } = change::read(asked, body)?;
     if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
@@ -192,6 +175,12 @@ async fn make(
         caller.may(if raises { Role::Change } else { Role::Rollback })?;
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
+    if dry_run {
+        let runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
+            .await
+            .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+        return Ok(json(StatusCode::OK, &DryRunReply::from(&runs[..])));
+    }
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;

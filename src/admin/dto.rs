@@ -4,6 +4,7 @@
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
 mod cause;
+mod dry_run;
 mod guard;
 mod history;
 mod recent;
@@ -17,6 +18,7 @@ use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
+pub use dry_run::{DryRunReply, DryRunRollout};
 pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
 pub use history::{HistoryEntry, HistoryReply};
 pub use recent::{Anonymous, Recent, RecentArm};

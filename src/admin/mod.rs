@@ -21,6 +21,7 @@ pub mod change;
 mod dashboard;
 pub mod dto;
 pub mod events;
+mod history_query;
 mod ofrep;
 mod percent;
 mod reply;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Method;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api_call::by_any;
@@ -14,7 +15,7 @@ use super::locate::{AdminEndpoint, LocateArgs};
 use super::output::{self, Style, one_line};
 use super::rollback::{reason, segment};
 use super::{Exit, Failure, Outcome};
-use crate::app::api::{ChangeReply, Changed};
+use crate::app::api::{ChangeReply, Changed, DryRunReply};
 use crate::decide::units::Percent;
 
 /// Control waits for the disk before it calls a change durable.
@@ -26,6 +27,9 @@ struct CommonArgs {
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
+    /// Print what the command would do, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -116,7 +120,18 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     if let Some((key, share)) = share {
         body[key] = json!(share.to_string());
     }
-    let reply = post(&also.reach.find_one()?, rollout, verb, &body)?;
+    let target = also.reach.find_one()?;
+    if also.dry_run {
+        body["dry_run"] = json!(true);
+        let reply: DryRunReply = post(&target, rollout, verb, &body)?;
+        if also.json {
+            output::print_json(&reply)
+        } else {
+            output::print(&tried(&reply))
+        }
+        return Ok(Exit::Done);
+    }
+    let reply: ChangeReply = post(&target, rollout, verb, &body)?;
     if also.json {
         output::print_json(&reply);
     } else {
@@ -125,17 +140,22 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }
 
-pub(super) fn post(
+pub(super) fn post<T: DeserializeOwned>(
     target: &AdminEndpoint,
     rollout: Option<&str>,
     verb: &str,
     body: &Value,
-) -> Result<ChangeReply, Failure> {
+) -> Result<T, Failure> {
     let path = match rollout {
         Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
         None => format!("/api/v1/{verb}"),
     };
     by_any(&target.vias, &Method::POST, &path, Some(body), PATIENCE).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// What a dry run says: a paragraph for each rollout.
+pub(super) fn tried(reply: &DryRunReply) -> String {
+    reply.would.lines().map(|line| format!("{}\n", one_line(line))).collect::<String>() + "Nothing was changed.\n"
 }
 
 pub(super) fn render(reply: &ChangeReply, verb: &str, style: Style) -> String {

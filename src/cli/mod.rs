@@ -20,6 +20,7 @@ pub mod inject;
 mod locate;
 mod outcome;
 mod output;
+mod past;
 pub mod rollback;
 pub mod run;
 pub mod schema;

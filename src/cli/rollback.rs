@@ -4,6 +4,8 @@
 //! obeys although its flags.yaml is broken, its port blocked or its disk full for the database. The first
 //! acknowledgement ends the wait. Nothing is claimed that was not acknowledged.
 
+mod dry_run;
+
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -49,7 +51,10 @@ pub struct RollbackArgs {
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
-    /// Print JSON.
+    /// Print what the rollback would do, and change nothing. Fails if no process answers.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON. With --dry-run: a list with one entry for each process.
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -77,11 +82,18 @@ pub fn run(args: &RollbackArgs) -> Outcome {
                     state.display()
                 )));
             }
-            return at_rest(args, &state, &flags, &found);
+            return if args.dry_run {
+                dry_run::at_rest(args, &state, &found)
+            } else {
+                at_rest(args, &state, &flags, &found)
+            };
         }
     };
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
+    }
+    if args.dry_run {
+        return dry_run::run(args, &targets);
     }
     let mut report = roll_back(args, &targets, PATIENCE);
     let replies = targets.iter().filter_map(|target| status::get(target, LOOK_AT_STABLE).ok());

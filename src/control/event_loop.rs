@@ -188,14 +188,15 @@ impl EventLoop {
                 RolloutCommand::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
-            Input::History { rollout, limit, reply } => {
-                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
+            Input::History { filter, limit, reply } => {
+                let (waiting, kept) = self.queue.history(&filter, limit);
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
                 });
             }
             // The sender may be gone.
+            Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),

@@ -1,6 +1,7 @@
 //! Control with a store that can fail, a scripted prober and virtual time. No sockets.
 
 mod committed;
+mod dry_run;
 mod earlier;
 mod evidence;
 mod fixture_dirs;

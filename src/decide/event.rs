@@ -7,6 +7,7 @@
 mod action;
 mod actor;
 pub mod decision;
+mod filter;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use super::units::{Millis, Percent, UnixMillis};
 pub use action::Action;
 pub use actor::Actor;
 pub use decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression, SHOWN_Z, finite};
+pub use filter::HistoryFilter;
 
 /// Something that changed what is in force, or tried to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod stable_fault;
+pub mod suggest;
 pub mod timestamp;
 pub mod units;
 pub mod unusable_stable;

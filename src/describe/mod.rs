@@ -9,6 +9,7 @@ pub mod anonymous;
 pub mod cause;
 pub mod command;
 pub mod decision;
+pub mod dry_run;
 pub mod ephemeral;
 pub mod event;
 pub mod exposure;

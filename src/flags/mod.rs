@@ -23,7 +23,6 @@ mod reference;
 mod scalar;
 pub mod schema;
 mod shape;
-mod suggest;
 mod syntax;
 mod text;
 mod tree;

@@ -14,7 +14,8 @@ use super::error::FlagsError;
 use super::place::push_key;
 use super::text::Spot;
 use super::tree::{Entry, Kind, Node};
-use super::{later, mask, schema, suggest};
+use super::{later, mask, schema};
+use crate::decide::suggest;
 use expected::{allows, expected, takes_anything, write};
 use roles::{Role, place_of, roles};
 

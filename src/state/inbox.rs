@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Policy;
+use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::UnixMillis;
 
@@ -25,10 +26,16 @@ pub enum Input {
         /// Where the answer goes, once it is in force.
         reply: oneshot::Sender<Result<Receipt, CommandError>>,
     },
+    /// What a command would do, without doing it.
+    DryRun {
+        command: Command,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<DryRun>, CommandError>>,
+    },
     /// What happened so far, newest first.
     History {
-        /// Only this rollout's; `None`: all.
-        rollout: Option<String>,
+        /// Which of it.
+        filter: HistoryFilter,
         /// At most this many.
         limit: u32,
         /// Where it goes; an error is the store's, as text.
@@ -150,11 +157,18 @@ impl Inbox {
         answer.await.map_err(|_| CommandError::Busy)?
     }
 
+    /// What a command would do to each rollout that it is for.
+    pub async fn dry_run(&self, command: Command) -> Result<Vec<DryRun>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::DryRun { command, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
+    }
+
     /// What happened so far, newest first.
-    pub async fn history(&self, rollout: Option<String>, limit: u32) -> Result<Vec<Event>, String> {
+    pub async fn history(&self, filter: HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
-        self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
+        self.0.try_send(Input::History { filter, limit, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 

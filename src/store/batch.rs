@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::rollout::state::{Identity, RolloutState};
 
 /// What is written together.
@@ -26,6 +26,6 @@ pub trait Store: Send {
     /// Hands a batch over; the answer comes when it is on the disk, or why it is not.
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>>;
 
-    /// The history, newest first, of one rollout or of all, at most `limit` events.
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+    /// The events of the history that fit, newest first, at most `limit` of them.
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
 }

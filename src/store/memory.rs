@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::batch::{Batch, Store};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 
 /// How many events are kept.
 const KEPT: usize = 1000;
@@ -44,9 +44,9 @@ impl Store for MemoryStore {
         answered(self.error.clone().map_or(Ok(()), Err))
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = history.iter().rev().filter(|event| rollout.is_none() || event.rollout == rollout);
+        let wanted = history.iter().rev().filter(|event| filter.fits(event));
         answered(Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()))
     }
 }

@@ -22,7 +22,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::dir_handle::DirHandle;
 use super::opened::OpenedStore;
 use super::retrying::RetryingDatabase;
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::units::UnixMillis;
 use connection::{checked, open_for_writing};
 use contents::{Contents, contents, history};
@@ -87,7 +87,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         let contents = contents(&connection)?;
-        let events = history(&connection, contents.version, None, 1000)?;
+        let events = history(&connection, contents.version, &HistoryFilter::default(), 1000)?;
         Ok((contents, events))
     };
     match if holds_something(dir) { read().map(Some) } else { Ok(None) } {

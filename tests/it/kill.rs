@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use serin::clock;
-use serin::decide::event::{Event, Reason};
+use serin::decide::event::{Event, HistoryFilter, Reason};
 use serin::decide::rollout::state::{Identity, Phase, RolloutState};
 use serin::decide::units::{Percent, UnixMillis};
 use serin::store::{self, Batch};
@@ -197,7 +197,12 @@ fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
 
     let opened = store::open(&workspace.state(), clock::unix()).unwrap();
     assert!(opened.notes.is_empty() && !opened.state_lost && opened.states.len() == 50, "{:?}", opened.notes);
-    let mut kept = opened.store.history(Some("chat".to_owned()), u32::MAX).blocking_recv().unwrap().unwrap();
+    let mut kept = opened
+        .store
+        .history(HistoryFilter::of_rollout(Some("chat".to_owned())), u32::MAX)
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
     kept.reverse();
     assert_eq!(kept[..lines.len()], lines);
 }

@@ -55,7 +55,8 @@ function card(rollout, visit) {
     return h("li.card", { key: rollout.name }, h("div.head", null, h("h3", null, h("a", { href }, rollout.name)), h("span.soft", null, rollout.stable)),
       rollout.stable_fault && h("p.problem", null, rollout.stable_fault), h("p.soft", null, traffic("stable", rollout.recent?.stable, rollout.recent)));
   }
-  const waits = waitsFor(rollout);
+  // A reason that names it already is enough.
+  const waits = rollout.reason.includes(rollout.waiting_for || "\n") ? "" : waitsFor(rollout);
   return h("li.card", { key: rollout.name },
     h("div.head", null, h("h3", null, h("a", { href }, rollout.name)), badge(rollout), h("span.soft", null, `${rollout.stable} → ${rollout.canary}`)),
     h("div.columns", null,

@@ -19,11 +19,13 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
 use crate::admin::sse::StreamLimit;
-use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::decide::event::{Action, Event, Figure, HistoryFilter, Reason};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{Role, Secret, Token};
-use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::rollout::dry_run::DryRun;
+use crate::decide::rollout::in_force::EffectiveShare;
+use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
@@ -60,7 +62,10 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
-            Input::History { rollout, limit, reply } => {
+            Input::DryRun { command, reply } => {
+                let _ = reply.send(dry_run(&command));
+            }
+            Input::History { filter: HistoryFilter { rollout, .. }, limit, reply } => {
                 let answer = match rollout.as_deref() {
                     Some("lost") => Err("the database is gone".to_owned()),
                     _ => Ok(vec![event(rollout, limit)]),
@@ -76,6 +81,17 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
+    if command.rollout.as_deref().is_some_and(|name| name != "chat") {
+        return Err(CommandError::Unknown { name: command.rollout.clone().unwrap(), known: "chat".into() });
+    }
+    let [from, to] = [(percent(1000), OverallPhase::Ramping), (Percent::ZERO, OverallPhase::Locked)]
+        .map(|(percent, phase)| EffectiveShare { percent, phase, buckets_only: phase == OverallPhase::Locked });
+    let [rollout, stable, canary] = ["chat", "openai", "holysheep"].map(str::to_owned);
+    let verb = command.verb.clone();
+    Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
 }
 
 fn receipt(at_once: bool) -> Receipt {

@@ -4,7 +4,8 @@
 //! outbox, the snapshot and the status. Does no I/O and reads no clock.
 //!
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
-//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands. [`dispatch`]
+//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, and
+//! [`dry_run`] says what they would do. [`dispatch`]
 //! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
 //! rollouts share.
 
@@ -15,6 +16,7 @@ pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;
 pub mod dispatch;
+mod dry_run;
 pub(super) mod effects;
 pub(super) mod entry;
 mod forecast;

@@ -267,9 +267,10 @@ impl Rollout {
         }
     }
 
-    /// Why a command would be denied now.
-    pub(super) fn would_deny(&self, command: &Command, context: &ProcessContext, now: Now) -> Option<Denied> {
-        denied(&self.command_step(command, context, now), context)
+    /// The step that a command would be now, or why it would be denied. Changes nothing.
+    pub(super) fn preview(&self, command: &Command, context: &ProcessContext, now: Now) -> Result<Step, Denied> {
+        let step = self.command_step(command, context, now);
+        denied(&step, context).map_or(Ok(step), Err)
     }
 
     fn command_step(&self, command: &Command, context: &ProcessContext, now: Now) -> Step {

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
@@ -149,12 +149,12 @@ impl WriteQueue {
     /// The events that are still to be written, and those in the store: two parts for [`merge_history`].
     pub(in crate::control) fn history(
         &self,
-        rollout: Option<&String>,
+        filter: &HistoryFilter,
         limit: u32,
     ) -> (Vec<Event>, oneshot::Receiver<Result<Vec<Event>, String>>) {
         let waiting = self.events.iter().rev().map(|(_, event)| event);
-        let waiting = waiting.filter(|event| rollout.is_none() || event.rollout.as_ref() == rollout).cloned();
-        (waiting.collect(), self.store.history(rollout.cloned(), limit))
+        let waiting = waiting.filter(|event| filter.fits(event)).cloned();
+        (waiting.collect(), self.store.history(filter.clone(), limit))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::control::engine::dispatch::Engine;
 use crate::control::event_loop;
 use crate::control::now::Now;
 use crate::control::prober;
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::guard::constants::Constants;
 pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
@@ -149,10 +149,10 @@ impl Store for Disk {
         receiver
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         let (sender, receiver) = oneshot::channel();
         let events = self.0.lock().unwrap().events.clone().into_iter().rev();
-        let events = events.filter(|event| rollout.is_none() || event.rollout == rollout);
+        let events = events.filter(|event| filter.fits(event));
         sender.send(Ok(events.take(usize::try_from(limit).unwrap()).collect())).unwrap();
         receiver
     }

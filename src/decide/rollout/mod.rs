@@ -11,6 +11,7 @@
 mod command;
 pub mod command_result;
 pub mod context;
+pub mod dry_run;
 mod guard_step;
 pub mod in_force;
 pub mod promotion;

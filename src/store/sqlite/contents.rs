@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::problem::DatabaseError;
 use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
@@ -84,25 +84,40 @@ pub(in crate::store) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite
         .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
+/// Which lines are read at all: by the time that a line begins with, and by words that it has somewhere. Each that is
+/// read is held against the filter afterwards, so that these conditions may let too many pass.
+const CONDITIONS: &str = "(?2 IS NULL OR event NOT LIKE '{\"at\":%' OR CAST(substr(event, 7, 20) AS INTEGER) >= ?2) \
+    AND (?3 IS NULL OR instr(event, ?3) > 0) AND (?4 IS NULL OR instr(event, ?4) > 0)";
+
 pub(super) fn history(
     connection: &Connection,
     version: i64,
-    rollout: Option<&str>,
+    filter: &HistoryFilter,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event>> {
     let mut events = Vec::new();
-    let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
-    let all = "SELECT event FROM history WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2";
-    let mut rows = connection.prepare(if rollout.is_some() { by_name } else { all })?;
-    let mut rows = rows.query(params![rollout, limit])?;
-    while let Some(row) = rows.next()? {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let current = version >= TYPED_HISTORY;
+    // Of several words each line has to be looked at.
+    let word = |key: &str, values: &[String]| match values {
+        [value] if current => serde_json::to_string(value).ok().map(|value| format!("\"{key}\":{value}")),
+        _ => None,
+    };
+    let actions: Vec<String> = filter.actions.iter().map(ToString::to_string).collect();
+    let actors: Vec<String> = filter.actors.iter().map(ToString::to_string).collect();
+    let since = filter.since.filter(|_| current).map(|since| i64::try_from(since.0).unwrap_or(i64::MAX));
+    let whose = if filter.rollout.is_some() { "rollout = ?1" } else { "?1 IS NULL" };
+    let lines = format!("SELECT event FROM history WHERE {whose} AND {CONDITIONS} ORDER BY id DESC");
+    let mut rows = connection.prepare(&lines)?;
+    let mut rows = rows.query(params![filter.rollout, since, word("action", &actions), word("actor", &actors)])?;
+    while events.len() < limit
+        && let Some(row) = rows.next()?
+    {
         let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
-        events.extend(if version < TYPED_HISTORY {
-            first_version::event(&text)
-        } else {
-            serde_json::from_str(&text).ok()
-        });
+        let event =
+            if version < TYPED_HISTORY { first_version::event(&text) } else { serde_json::from_str(&text).ok() };
+        events.extend(event.filter(|event| filter.fits(event)));
     }
     Ok(events)
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::contents::{history, save};
 use super::schema::{FILE, VERSION};
-use crate::decide::event::Event;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::memory::answered;
@@ -24,7 +24,7 @@ const QUEUE: usize = 64;
 
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
-    History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
 }
 
 /// The database behind its thread.
@@ -50,15 +50,15 @@ impl Database {
         }
     }
 
-    fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
+    fn history(&self, filter: &HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let connection = match self {
             Database::Open(connection) => connection,
             Database::Late(late) => match late.opened() {
                 Some(connection) => connection,
-                None => return Ok(late.history(rollout, limit)),
+                None => return Ok(late.history(filter, limit)),
             },
         };
-        history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
+        history(connection, VERSION, filter, limit).map_err(|error| error.to_string())
     }
 }
 
@@ -103,7 +103,7 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         // Whoever asked may have given up waiting.
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
-            StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
+            StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
         }
     }
 }
@@ -126,8 +126,8 @@ impl Store for Sqlite {
         self.hand_over(|reply| StoreRequest::Save(batch, reply))
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
     }
 }
 

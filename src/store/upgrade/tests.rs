@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::first_version::figure;
 use super::*;
-use crate::decide::event::{Action, Event, Figure};
+use crate::decide::event::{Action, Event, Figure, HistoryFilter};
 use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
 use crate::store::dir_handle::own_uid;
@@ -46,7 +46,7 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn history(opened: &OpenedStore) -> Vec<Event> {
-    opened.store.history(None, 1000).blocking_recv().unwrap().unwrap()
+    opened.store.history(HistoryFilter::default(), 1000).blocking_recv().unwrap().unwrap()
 }
 
 fn save(opened: &OpenedStore) -> Result<(), String> {
