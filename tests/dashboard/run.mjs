@@ -121,21 +121,23 @@ try {
     const shown = await page.locator("li.card").filter({ has: page.getByRole("link", { name: "failing", exact: true }) }).innerText();
     assert.match(shown, /of the canary's requests failed/);
     assert.match(await page.locator("li.card").filter({ has: page.getByRole("link", { name: "silent", exact: true }) }).innerText(), /no requests in the last/);
-    await shot(page, "overview");
+    await page.screenshot({ path: join(pictures, "dashboard.png"), clip: { x: 0, y: 0, width: 1280, height: 860 } });
   });
 
   await test("every screen has no violation of axe, in both themes, and fits a phone", async () => {
     const screens = [["#/", "Rollouts"], ["#/rollouts/ramping", "ramping"], ["#/rollouts/failing", "failing"], ["#/rollouts/silent", "silent"], ["#/rollouts/plain", "plain"],
       ["#/rollouts/none", "none"], ["#/providers", "Providers"], ["#/flags", "Flags"], ["#/history", "History"], ["#/incidents", "Incidents"], ["#/config", "Config"], ["#/nowhere", "Not found"]];
-    for (const theme of ["light", "dark"]) {
-      const wide = await open(stage, "#/", { theme });
-      for (const [hash, title] of screens) {
-        await go(wide, hash, title);
-        await accessible(wide, `${hash} ${theme}`);
-        await shot(wide, `${title.toLowerCase().replace(" ", "-")}-${theme}`);
+    const wide = await open(stage, "#/");
+    for (const [hash, title] of screens) {
+      await go(wide, hash, title);
+      await until("all of it", async () => !/Loading\./.test(await wide.locator("main").innerText()));
+      for (const colorScheme of ["light", "dark"]) {
+        await wide.emulateMedia({ colorScheme });
+        await accessible(wide, `${hash} ${colorScheme}`);
+        await shot(wide, `${title.toLowerCase().replace(" ", "-")}-${colorScheme}`);
       }
-      await wide.context().close();
     }
+    await wide.context().close();
     for (const [width, height] of [[320, 640], [3840, 2160]]) {
       const small = await open(stage, "#/", { width, height });
       for (const [hash, title] of screens) {
@@ -154,12 +156,22 @@ try {
       const cold = await open(stage, "#/rollouts/ramping?range=2h");
       await until("the pictures", () => cold.evaluate(() => performance.getEntriesByName("series-drawn").length > 0));
       assert.equal(await cold.locator("svg.chart").count(), 6);
+      if (n === 0) await shot(cold, "series");
       times.push(await cold.evaluate(() => performance.getEntriesByName("series-drawn")[0].duration));
       await cold.context().close();
     }
     console.log(`        drawn in ${times.map(Math.round).join(", ")} ms`);
     // The machine runs the providers and their users meanwhile.
     assert.ok(Math.min(...times) < 100, times.join(", "));
+  });
+
+  await test("the rollback is on one screen: reason, buttons, decisions, rates, evidence", async () => {
+    const tall = await open(stage, "#/rollouts/failing", { height: 1240 });
+    await tall.locator("svg.chart").first().waitFor();
+    assert.match(await tall.locator(".reason").innerText(), /rolled it back/i);
+    assert.ok(await tall.locator(".mark.down").count() > 0, "the rollback is not marked");
+    await tall.screenshot({ path: join(pictures, "dashboard-rollout.png") });
+    await tall.context().close();
   });
 
   await test("a picture has a sentence, its numbers as a table, and values under the pointer", async () => {
@@ -192,7 +204,7 @@ try {
       await until("what will happen", async () => { const text = await dialog.locator(".would").innerText(); return text && !text.startsWith("Asking"); });
       const would = await dialog.locator(".would").innerText();
       await accessible(page, `the dialog of ${button}`);
-      await shot(page, `dialog-${button.toLowerCase().replace(" ", "-")}`);
+      if (button === "Roll back") await page.screenshot({ path: join(pictures, "dashboard-rollback.png"), clip: { x: 240, y: 150, width: 800, height: 560 } });
       if (share) await dialog.locator("#share").fill(share);
       await dialog.getByLabel("Reason").fill(reason);
       await until("it may be sent", async () => (await dialog.locator("button[type=submit]").getAttribute("aria-disabled")) === null);

@@ -35,4 +35,14 @@ fi
 [ -n "${SERIN:-}" ] || cargo build --quiet --locked --bin serin
 export SERIN="${SERIN:-$target/debug/serin}" DASHBOARD_WORK="$work"
 
-exec timeout "${DASHBOARD_PATIENCE:-200}" node tests/dashboard/run.mjs
+if [ -z "${PICTURES:-}" ]; then exec timeout "${DASHBOARD_PATIENCE:-200}" node tests/dashboard/run.mjs; fi
+
+timeout "${DASHBOARD_PATIENCE:-200}" node tests/dashboard/run.mjs
+python="$target/pictures/venv/bin/python"
+if ! "$python" -c 'import PIL' 2>/dev/null; then
+    python3 -m venv --clear "$target/pictures/venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-input pillow==12.3.0
+fi
+for name in dashboard dashboard-rollout dashboard-rollback; do
+    "$python" docs/images/shrink.py "$work/pictures/$name.png" "$PICTURES/$name.png"
+done

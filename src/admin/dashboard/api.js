@@ -50,8 +50,7 @@ export async function get(path) {
 }
 
 export async function post(path, value) {
-  const body = typeof value === "string" ? value : JSON.stringify(value);
-  const answer = await request(path, { method: "POST", body, signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await request(path, { method: "POST", body: JSON.stringify(value), signal: AbortSignal.timeout(PATIENCE) });
   if (!answer.ok) throw await failure(answer);
   return answer.json();
 }

@@ -5,7 +5,7 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { command, facts, heading, problem } from "./parts.js";
+import { command, facts, heading, problem, prose } from "./parts.js";
 import { distance, fault, moment, plural, quoted } from "./words.js";
 
 function load(visit) {
@@ -30,7 +30,7 @@ export const config = {
       file.warnings.length > 0 && [h("h2", null, "Warnings"), h("ul", null, file.warnings.map((warning) => h("li", null, warning)))],
       h("p.soft", null, "Check the file before it is taken: ", command(`serin check ${quoted(file.path)}`))),
       file.errors.length > 0 && h("section.card", null, h("h2", null, "The file on disk is not in force"),
-        h("ol.errors", null, file.errors.map((error) => h("li", null, h("p", null, fault(error)), error.remedy && h("p", null, h("strong", null, "Fix: "), error.remedy))))),
+        faults(file.errors)),
       h("section.card", null, h("h2", null, "The version in force"), data.problem ? problem(data.problem) : !data.config ? h("p.soft", null, "Loading.") : text(data.config.text, file.errors)),
       trial(visit)];
   },
@@ -64,5 +64,19 @@ function trial(visit) {
     h("p.soft", null, "Paste a flags.yaml to see what it would do to users. Nothing is changed."),
     h("form", { onsubmit: send, autocomplete: "off" }, h("label", { for: "edit" }, "flags.yaml"), h("textarea", { id: "edit", name: "edit", rows: 8, required: true, spellcheck: "false" }),
       h("button.primary", { type: "submit" }, "What would it do?")),
-    h("div", { "aria-live": "polite" }, plan && (plan.error ? (plan.error.status === 404 ? problem(plan.error) : h("p.problem", null, `${plan.error.message}.`)) : h("pre.scroll", { tabindex: "0" }, JSON.stringify(plan.answer, null, 2)))));
+    h("div", { "aria-live": "polite" }, plan && (plan.error ? (plan.error.status === 404 ? problem(plan.error) : h("p.problem", null, `${plan.error.message}.`)) : effect(plan.answer))));
 }
+
+const sentences = (title, list) => list?.length > 0 && [h("h3", null, title), h("ul", null, list.map((one) => h("li", null, prose(one))))];
+
+/** What the edit would do, in the server's sentences. */
+function effect({ valid, errors = [], refused, warnings, sentences: effects = [], restart }) {
+  if (!valid) return [h("p.problem", null, "This file would not be taken."), faults(errors)];
+  return [
+    refused && h("p.problem", null, `A reload would refuse it: ${refused}.`),
+    effects.length > 0 ? sentences("It would do this", effects) : h("p", null, "It would change nothing."),
+    sentences("Only after a restart", restart), sentences("Warnings", warnings),
+  ];
+}
+
+const faults = (errors) => h("ol.errors", null, errors.map((error) => h("li", null, h("p", null, fault(error)), error.remedy && h("p", null, h("strong", null, "Fix: "), error.remedy))));

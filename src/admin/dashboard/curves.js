@@ -6,19 +6,31 @@
 import { number } from "./chart.js";
 import { count, evidence, phaseName, share, wilson } from "./words.js";
 
-/** So many points of a rate over the whole time. */
-const POINTS = 120;
+/** So many points of a rate over the whole time, and at least so many seconds a point. */
+const [POINTS, SHORTEST] = [120, 5];
+
+/** Samples that began so recently fill the picture. */
+export const YOUNG = 15 * 60_000;
 
 const last = (values) => values.findLast((value) => typeof value === "number") ?? null;
 const most = (values) => values.reduce((high, value) => (typeof value === "number" && value > high ? value : high), -Infinity);
 const list = (values) => (Array.isArray(values) ? values : []);
 
+/** The index of the first step with a sample, or -1. */
+export const firstSample = (series) => list(series.percent).findIndex((value) => typeof value === "number");
+
 /** Neighbouring steps together: the time of each group's end, and each arm's rate with its interval. */
 function rates(series) {
   const at = list(series.at);
-  const each = Math.max(1, Math.ceil(at.length / POINTS));
+  const step = series.step_seconds > 0 ? series.step_seconds : 1;
+  const each = Math.max(1, Math.ceil(at.length / POINTS), Math.ceil(SHORTEST / step));
+  // By the clock, so that a point stays what it was when the next step comes.
+  const group = (index) => Math.floor(at[index] / (each * step * 1000));
   const groups = [];
-  for (let from = 0; from < at.length; from += each) groups.push([from, Math.min(at.length, from + each)]);
+  for (let from = 0, to = 0; from < at.length; from = to) {
+    while (to < at.length && group(to) === group(from)) to += 1;
+    groups.push([from, to]);
+  }
   const arm = (counts) => {
     const values = { values: [], low: [], high: [], requests: [] };
     for (const [from, to] of groups) {
@@ -43,7 +55,10 @@ const direction = (event) => (event.to > event.from ? "up" : event.to < event.fr
 /** The pictures of a rollout, as `{ id, title, sentence, spec }`. */
 export function curves(series, rollout) {
   const at = list(series.at);
-  const [from, to] = [new Date(series.from).getTime(), new Date(series.to).getTime()];
+  const first = firstSample(series);
+  const to = new Date(series.to).getTime();
+  // A young process has no two hours: the pictures begin where the samples do.
+  const from = first > 0 && at[first] > to - YOUNG ? at[first] : new Date(series.from).getTime();
   const base = { x: at, from: Number.isFinite(from) ? from : undefined, to: Number.isFinite(to) ? to : undefined, bounds: [], marks: [], scale: "linear" };
   const make = (id, title, sentence, spec) => ({ id, title, sentence, spec: { ...base, ...spec, title, description: sentence } });
   const marks = list(series.events).map((event) => ({ at: new Date(event.at).getTime(), class: direction(event),

@@ -23,10 +23,10 @@ function list({ flags: all, problem: why }) {
   if (!all) return h("p.soft", null, "Loading.");
   if (all.length === 0) return h("p", null, "The file in force has no flags. ", h("code", null, "flags:"), " in flags.yaml defines them.");
   const text = (value) => (value === undefined || value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value));
-  const decides = (flag) => [flag.follows && `follows ${flag.follows}`, flag.rules > 0 && `${flag.rules} ${flag.rules === 1 ? "rule" : "rules"}`,
-    flag.from && `from ${moment(flag.from)}`, flag.until && `until ${moment(flag.until)}`, flag.off && "off"].filter(Boolean).join(", ") || "always the default";
-  return table("Flags", ["Flag", "Type", "Variants", "Default", "Decided by"], all.map((flag) => [flag.name, text(flag.type),
-    Array.isArray(flag.variants) ? flag.variants.join(", ") : text(flag.variants && Object.keys(flag.variants).join(", ")), text(flag.default), decides(flag)]), { hidden: true });
+  const times = (flag) => [flag.from && `from ${moment(flag.from)}`, flag.until && `until ${moment(flag.until)}`].filter(Boolean).join(" ");
+  const values = (flag) => h("ul.plain", null, (flag.variants ?? []).map((name) => h("li", null, `${name}: `, h("code", null, text(flag.values?.[name])))));
+  return table("Flags", ["Flag", "Type", "Variants", "Default", "Serves"], all.map((flag) => [flag.name, text(flag.type), values(flag), text(flag.default),
+    h("span", null, flag.off ? "off" : text(flag.summary), times(flag) && h("span.soft", null, ` ${times(flag)}`))]), { hidden: true });
 }
 
 /** `key=value`, a line each; a value that is a number, true, false, or JSON is taken as such. */

@@ -4,7 +4,7 @@
 
 import { ApiError, get } from "./api.js";
 import { askAll, buttons } from "./actions.js";
-import { curves } from "./curves.js";
+import { YOUNG, curves, firstSample } from "./curves.js";
 import { h } from "./dom.js";
 import { figure } from "./figure.js";
 import { badge, entry, facts, heading, problem, prose, reason, time } from "./parts.js";
@@ -12,7 +12,7 @@ import { causes, comparisons, flight, refusals, traffic } from "./tables.js";
 import { breaker, distance, lately, moment, needs, plural, share, span, waitsFor } from "./words.js";
 
 const RANGES = { "1h": ["1 h", 3600e3], "2h": ["2 h", 2 * 3600e3], "2d": ["2 d", 2 * 86400e3], "90d": ["90 d", 90 * 86400e3] };
-const [USUAL, LISTED] = ["2h", 20];
+const [USUAL, LISTED, LEAST] = ["2h", 20, 60e3];
 /** Two columns of pictures from this width on. */
 const WIDE = 900;
 
@@ -24,8 +24,13 @@ async function load(visit) {
   const path = `api/v1/rollouts/${encodeURIComponent(name)}/series`;
   const to = Math.round(state.now());
   const [, length] = RANGES[rangeOf(visit)];
+  const between = (from) => get(`${path}?from=${from}&to=${to}`);
   try {
-    const series = await get(`${path}?from=${to - length}&to=${to}`);
+    let series = await between(data.young ?? to - length);
+    const first = series.at[firstSample(series)];
+    // What is younger than the step is worth seeing second by second.
+    data.young = first > to - YOUNG ? Math.min(first, to - LEAST) : undefined;
+    if (data.young && series.step_seconds > 1) series = await between(data.young);
     performance.mark("series-received");
     const known = find(visit);
     if (known) data.curves = curves(series, known);

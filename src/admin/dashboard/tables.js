@@ -56,7 +56,10 @@ export function comparisons(rollout) {
 
 export function causes(rollout, now) {
   const seen = rollout.seen ?? [];
-  if (seen.length === 0) return h("p", null, "No request has failed at this share.");
+  return seen.length === 0 ? h("p", null, "No request has failed at this share.") : causeTable(seen, now);
+}
+
+export function causeTable(seen, now) {
   return table("Causes, the commonest first", ["Cause", "Arm", "Requests", "Last", "Then"], seen.map((cause) => [
     h("span", null, `${cause.outcome}: ${cause.what}`, cause.request_id && h("span.soft", null, ` request ${cause.request_id}`)),
     cause.arm, n(`${count(cause.count)} of ${count(cause.of)}`), time(cause.last, now), `${answeredBy(cause)}; users who saw an error: ${count(cause.users_failed)}`]));
