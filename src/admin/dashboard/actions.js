@@ -5,7 +5,7 @@
 
 import { post } from "./api.js";
 import { h, patch } from "./dom.js";
-import { command } from "./parts.js";
+import { command, prose } from "./parts.js";
 import { plural, quoted, share } from "./words.js";
 
 const LONGEST_REASON = 500;
@@ -64,7 +64,7 @@ export function buttons(visit, rollout) {
         "aria-disabled": refused ? "true" : null, "aria-describedby": refused ? `why-${action}` : null }, label);
     })),
     off.length > 0 && h("ul.reasons", null, off.map((action) => h("li", { key: action, id: `why-${action}` },
-      h("strong", null, ACTIONS[action].label), `: ${may[action].refused}.`))),
+      h("strong", null, ACTIONS[action].label), ": ", prose(`${may[action].refused}.`)))),
     h("details.commands", null, h("summary", null, "The same on the command line"),
       Object.keys(ACTIONS).map((action) => command(commandOf(action, rollout.name)))));
 }
@@ -111,10 +111,10 @@ export function confirm(visit, action, name) {
   const content = () => h("form", { key: `${action} ${name}`, onsubmit: form.result ? (event) => { event.preventDefault(); close(); } : send, autocomplete: "off" },
     h("h2", { id: "dialog-title" }, form.result ? done : `${label} ${whom}?`),
     form.result ? outcome(form.result) : [
-      h("p.would", { role: "status" }, form.refused ? "" : form.unknown ? "This version of Serin cannot tell beforehand what will happen." : form.would ?? "Asking what will happen."),
-      form.refused && h("p.problem", { role: "alert" }, `This is not possible now: ${form.refused}.`),
-      form.failed && h("p.problem", { role: "alert" }, `Not done: ${form.failed}.`),
-      field && [h("label", { for: "share" }, question), h("input", { id: "share", oninput: typed(field), placeholder: hint, inputmode: "decimal", "aria-describedby": "share-hint" }),
+      h("p.would", { role: "status" }, prose(form.refused ? "" : form.unknown ? "This version of Serin cannot tell beforehand what will happen." : form.would ?? "Asking what will happen.")),
+      form.refused && h("p.problem", { role: "alert" }, prose(`This is not possible now: ${form.refused}.`)),
+      form.failed && h("p.problem", { role: "alert" }, prose(`Not done: ${form.failed}.`)),
+      field && [h("label", { for: "share" }, question), h("input", { id: "share", oninput: typed(field), inputmode: "decimal", "aria-describedby": "share-hint" }),
         h("p.soft", { id: "share-hint" }, `${hint}.`)],
       h("label", { for: "reason" }, "Reason, for the history"),
       h("input", { id: "reason", oninput: typed("reason"), maxlength: LONGEST_REASON, autofocus: true }),
@@ -137,5 +137,5 @@ function outcome({ rollouts = [], in_force: inForce, durable, durability_error: 
     h("p", null, inForce ? "It is in force on every core" : "It is not yet confirmed by every core", durable ? ", and is kept across a restart." : "."),
     !durable && h("p.problem", null, `It does not survive a restart: ${why ?? "it could not be written"}.`),
     open > 0 && h("p", null, `${plural(open, "request")} of before ${open === 1 ? "is" : "are"} still open on the canary.`),
-    notes.map((note) => h("p", null, note)));
+    notes.map((note) => h("p", null, prose(note))));
 }

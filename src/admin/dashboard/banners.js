@@ -3,10 +3,11 @@
 // Pure: the state in, boxes out. Each says what is wrong, since when, and what to do; none can be hidden.
 
 import { h } from "./dom.js";
+import { prose } from "./parts.js";
 import { distance, fault, moment, plural, quoted } from "./words.js";
 
 const box = (tone, key, title, ...rest) => h(`section.banner.${tone}`, { key },
-  h("p", null, h("span.sign", { "aria-hidden": "true" }, tone === "bad" ? "✕" : "▲"), h("strong", null, title), " ", rest));
+  h("p", null, h("span.sign", { "aria-hidden": "true" }, tone === "bad" ? "✕" : "▲"), h("strong", null, title), " ", rest.map((part) => (typeof part === "string" ? prose(part) : part))));
 
 const EPHEMERAL = { memory: "in memory", container_layer: "in the container's own layer", empty_dir: "in an emptyDir" };
 

@@ -129,7 +129,7 @@ function standing(known, now) {
     ["Lock", lock && `at ${share(lock.to)} by ${lock.actor}, ${moment(lock.at)}${lock.reason ? `: ${lock.reason}` : ""}`],
     ["Paused", known.paused && "no promotion until it is resumed"],
     ["Next", next && `${share(next.percent)}, ${due}`],
-    ["Promotion", needs(known)],
+    ["Promotion", !known.waiting_for.includes("answered canary requests") && needs(known)],
     ["Waits for", waitsFor(known) && h("span", null, prose(waitsFor(known)))],
     ["Incident of stable", guard?.incident && "stable fails far more than usual: there is no promotion, and the step's time is paused"],
     ["Watched", guard && known.percent > 0 && `${span(guard.watched_seconds * 1000)} at this share`],
@@ -173,7 +173,7 @@ function pictures(known, visit) {
   const ranges = h("nav.ranges", { "aria-label": "Time range" }, Object.entries(RANGES).map(([key, [label]]) => h("a", {
     href: `#/rollouts/${encodeURIComponent(known.name)}?range=${key}`, "aria-current": key === chosen ? "true" : null }, label)));
   let body = h("p.soft", null, "Loading.");
-  if (data.curves) body = h("div.grid", null, data.curves.map((one) => figure(visit, one, width)));
+  if (data.curves) body = h("div.grid.pictures", null, data.curves.map((one) => figure(visit, one, width)));
   else if (data.seriesProblem) body = problem(data.seriesProblem);
   return h("section", { key: "pictures", "aria-label": "Over time" }, h("div.title", null, h("h2", null, "Over time"), ranges), body);
 }
