@@ -14,13 +14,13 @@ use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::change::ChangeRequest;
-use super::dto::{ChangeReply, ConfigReply, DryRunReply, HistoryReply, Process, StatusReply};
+use super::dto::{ChangeReply, ConfigReply, DryRunReply, FeedbackReply, HistoryReply, Process, StatusReply};
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, dashboard, ofrep};
+use super::{change, dashboard, feedback as verdicts, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -81,6 +81,11 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Flags => {
             caller.may(Role::Flags)?;
             return Ok(ofrep::all(&snapshot, head, body));
+        }
+        Route::Feedback => {
+            may_change_from(head)?;
+            caller.may(Role::Feedback)?;
+            return Ok(json(StatusCode::OK, &feedback(view, body).await?));
         }
         Route::Change(rollout, change) => {
             may_change_from(head)?;
@@ -145,6 +150,14 @@ async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiErro
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+async fn feedback(view: &ApiContext, body: &[u8]) -> Result<FeedbackReply, ApiError> {
+    let verdicts = verdicts::read(body)?;
+    let results = tokio::time::timeout(PATIENCE, view.inbox.feedback(verdicts))
+        .await
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    Ok(FeedbackReply::from(results))
 }
 
 /// A line of JSON for each, oldest first.

@@ -129,6 +129,7 @@ const fn word(role: Role) -> &'static str {
     match role {
         Role::Read => "read",
         Role::Flags => "flags",
+        Role::Feedback => "feedback",
         Role::Rollback => "rollback",
         Role::Change => "change",
     }

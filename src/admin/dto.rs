@@ -5,6 +5,7 @@
 
 mod cause;
 mod dry_run;
+mod feedback;
 mod guard;
 mod history;
 mod recent;
@@ -19,7 +20,10 @@ use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
 pub use dry_run::{DryRunReply, DryRunRollout};
-pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
+pub use feedback::{FeedbackReply, FeedbackResult};
+pub use guard::{
+    Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
+};
 pub use history::{HistoryEntry, HistoryReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};

@@ -8,6 +8,7 @@
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /healthz`, `/readyz` | none | for probes |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
@@ -21,6 +22,7 @@ pub mod change;
 mod dashboard;
 pub mod dto;
 pub mod events;
+mod feedback;
 mod history_query;
 mod ofrep;
 mod percent;

@@ -22,6 +22,8 @@ pub enum Route {
     Config,
     /// What the guard saw of a rollout.
     Trace(String),
+    /// Verdicts of the application.
+    Feedback,
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
     Metrics,
@@ -71,7 +73,7 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 13] = [
+const OPERATORS: &[&str] = &[
     "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
@@ -84,6 +86,7 @@ const OPERATORS: [&str; 13] = [
     "POST /api/v1/rollouts/{name}/promote",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "POST /api/v1/feedback",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
 ];
 
@@ -102,7 +105,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -122,6 +125,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "history"] => Route::History,
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
+        ["api", "v1", "feedback"] => Route::Feedback,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_listed_route_is_found_by_its_method_only() {
-        for listed in HEALTH.into_iter().chain(OPERATORS) {
+        for listed in HEALTH.into_iter().chain(OPERATORS.iter().copied()) {
             let (method, path) = listed.split_once(' ').unwrap();
             let path = path.replace("[/{name}]", "").replace("{name}", "chat");
             let method: Method = method.parse().unwrap();

@@ -2,6 +2,7 @@
 
 mod changes;
 mod events;
+mod feedback;
 mod flags;
 mod ports;
 mod samples;
@@ -48,6 +49,8 @@ fn status_history_and_config_are_read() {
             "length": null,
             "filtered": null,
             "pace": null,
+            "feedback": null,
+            "verdicts": {"stable": {"good": 0, "bad": 0}, "canary": {"good": 0, "bad": 0}},
             "answers_bound": 0.0,
             "answers": {
                 "stable": {"percent_by_finish": {}, "mean_gap_seconds": null},

@@ -2,7 +2,7 @@
 
 use crate::app::api::{
     Anonymous, Answers, Arm, AspectComparison, BothArms, Forecast, Guard, InFlight, Next, Rate, Recent, RecentArm,
-    Rollout, Timestamp, Users, Window,
+    Rollout, Timestamp, Users, Verdicts, Window,
 };
 use crate::decide::units::UnixMillis;
 
@@ -75,6 +75,8 @@ fn guard() -> Guard {
         length: None,
         filtered: None,
         pace: None,
+        feedback: None,
+        verdicts: Verdicts::default(),
         answers_bound: 8000.0,
         answers: Answers::default(),
         pace_above_seconds: None,

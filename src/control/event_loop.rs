@@ -198,6 +198,7 @@ impl EventLoop {
             // The sender may be gone.
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),

@@ -131,7 +131,7 @@ fn with_canary(
         epoch: state.epoch,
         answered: whole(state.analysis.answered),
         needed: u64::from(canary.guard.min_requests),
-        guard: Some(guard::guard_status(rollout, &view, observation.users)),
+        guard: Some(guard::guard_status(rollout, &view, observation.users, entry.by_name.verdicts)),
         findings: rollout.incompatibilities(),
         causes: rollout.causes(now),
         stable_fault: entry.stable_fault(effective.percent),

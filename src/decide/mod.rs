@@ -30,6 +30,7 @@ pub mod timestamp;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;
+pub mod verdict;
 pub mod warning;
 pub mod window;
 

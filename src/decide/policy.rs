@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::units::{Millis, ProviderId};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use canary::{Canary, Hours, Intent, Ramp};
-pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
+pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -71,6 +71,13 @@ impl Policy {
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Arc<Provider> {
         &self.providers[usize::from(id.0)]
+    }
+
+    /// Whether the ids of split requests say what a verdict on them is charged to.
+    #[must_use]
+    pub fn seals_request_ids(&self) -> bool {
+        let mut canaries = self.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref());
+        canaries.any(|canary| canary.guard.feedback.is_some())
     }
 
     #[must_use]
@@ -150,6 +157,8 @@ pub enum Role {
     Read,
     /// Flag evaluation.
     Flags,
+    /// Verdicts of the application.
+    Feedback,
     /// Rollback and pause: what makes things safer.
     Rollback,
     /// Every change.

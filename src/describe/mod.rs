@@ -21,4 +21,5 @@ pub mod promotion;
 pub mod silent;
 pub mod stable_fault;
 pub mod unusable_stable;
+pub mod verdict;
 pub mod warning;

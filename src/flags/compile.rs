@@ -258,8 +258,13 @@ fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
 }
 
 fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
-    const ROLES: [(&str, Role); 4] =
-        [("read", Role::Read), ("flags", Role::Flags), ("rollback", Role::Rollback), ("change", Role::Change)];
+    const ROLES: [(&str, Role); 5] = [
+        ("read", Role::Read),
+        ("flags", Role::Flags),
+        ("feedback", Role::Feedback),
+        ("rollback", Role::Rollback),
+        ("change", Role::Change),
+    ];
     let (mut holders, mut secrets) = (Vec::new(), Vec::new());
     for at in root.key("admin").key("tokens").items() {
         let given = findings.given(&at.key("name"), name);
@@ -268,7 +273,11 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         let role = |text: &str| choose(text, "is not a permission", &ROLES);
         let may: BTreeSet<Role> = allowed.items().iter().filter_map(|at| findings.given(at, role)).collect();
         if allowed.fits() && allowed.texts().is_empty() {
-            findings.error(&allowed, "this token allows nothing", "name at least one of read, flags, rollback, change");
+            findings.error(
+                &allowed,
+                "this token allows nothing",
+                "name at least one of read, flags, feedback, rollback, change",
+            );
         }
         let (Some(name), Some(secret)) = (given, secret) else { continue };
         holders.push((name, at.key("name"), may));

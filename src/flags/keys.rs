@@ -103,8 +103,8 @@ fn token() -> Schema {
                  warning on it.",
             ),
             key("may", texts()).required().examples(json!([["read", "rollback"]])).says(
-                "A list of `read` (status, history, metrics), `flags` (evaluation), `rollback` (and pause), `change` \
-                 (everything).",
+                "A list of `read` (status, history, metrics), `flags` (evaluation), `feedback` (verdicts of the \
+                 application), `rollback` (and pause), `change` (everything).",
             ),
         ],
     )

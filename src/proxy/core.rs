@@ -26,6 +26,7 @@ use crate::state::access_log::AccessLogQueue;
 use crate::state::ambiguous_closes::AmbiguousCloses;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Rejection};
+use crate::state::request_seal::RequestSeal;
 use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
 use crate::state::source_table::{SourceHandle, SourceTable};
 
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     /// Where clients are counted that cannot be asked whether they have left.
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     pub(crate) request_ids: RequestIds,
+    /// What the ids of split requests are completed with.
+    pub(crate) seal: Arc<RequestSeal>,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) load: Arc<Load>,
     /// Its share of the memory for held requests and answers.
@@ -95,6 +98,7 @@ impl Core {
             access_log: Arc::clone(&shared.access_log),
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             request_ids: RequestIds::new(chance.u64(..)),
+            seal: Arc::clone(&shared.seal),
             upstreams: Upstreams::new(cores),
             load,
             replay: Rc::new(CoreShare::of(budget)),

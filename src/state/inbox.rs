@@ -15,6 +15,7 @@ use crate::decide::policy::Policy;
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::UnixMillis;
+use crate::decide::verdict::{Verdict, VerdictResult};
 
 /// Something that control should look at.
 #[derive(Debug)]
@@ -46,6 +47,12 @@ pub enum Input {
         rollout: String,
         /// Where it goes.
         reply: oneshot::Sender<Result<Vec<TraceLine>, CommandError>>,
+    },
+    /// What the application says of answers.
+    Feedback {
+        verdicts: Vec<Verdict>,
+        /// What became of each, in their order.
+        reply: oneshot::Sender<Vec<VerdictResult>>,
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
@@ -177,6 +184,16 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| CommandError::Busy)?;
         answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// Hands over verdicts of the application. Commands of humans come first: when the inbox is half full they are
+    /// refused.
+    pub async fn feedback(&self, verdicts: Vec<Verdict>) -> Result<Vec<VerdictResult>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.capacity() <= CAPACITY / 2 || !self.put(Input::Feedback { verdicts, reply }) {
+            return Err(CommandError::Busy);
+        }
+        answer.await.map_err(|_| CommandError::Busy)
     }
 
     /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is

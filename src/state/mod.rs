@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod latency;
 pub mod pause_masks;
 pub mod provider;
+pub mod request_seal;
 pub mod retry_budget;
 pub mod samples;
 pub mod series_table;

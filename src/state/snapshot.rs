@@ -18,6 +18,7 @@ use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::history_feed::HistoryFeed;
 use super::provider::ProviderState;
+use super::request_seal::RequestSeal;
 use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
@@ -97,6 +98,8 @@ pub struct SnapshotCell {
     published: tokio::sync::watch::Sender<u64>,
     /// Where requests come from.
     pub sources: Arc<SourceTable>,
+    /// What verdicts on requests are found by.
+    pub seal: Arc<RequestSeal>,
     /// Where their lines go.
     pub access_log: Arc<AccessLogQueue>,
     /// Clients that closed their side and could not be asked whether they have left.
@@ -115,6 +118,7 @@ impl SnapshotCell {
             seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             published: tokio::sync::watch::Sender::new(revision),
             sources: Arc::default(),
+            seal: Arc::default(),
             access_log: Arc::default(),
             ambiguous_closes: Arc::default(),
             history: HistoryFeed::default(),

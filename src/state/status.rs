@@ -205,6 +205,8 @@ pub struct GuardStatus {
     pub retries: u32,
     /// Whether stable is in an incident: then the step's time stands still.
     pub incident: bool,
+    /// Verdicts of the application since the start, good and bad ones, by arm.
+    pub verdicts: [[u64; 2]; 2],
     /// The canary's failures in a row.
     pub failures_in_a_row: f64,
     /// Users behind the failures of stable and canary at this share.

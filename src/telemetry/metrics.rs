@@ -64,6 +64,10 @@ metrics_list! {
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable is in an incident: there is no promotion, and the step's time is paused.";
+    FEEDBACK "serin_feedback_total" Counter ["rollout" "arm" "verdict"]
+        "Verdicts of the application on responses, good or bad, including those that are no evidence for the guard.";
+    FEEDBACK_EVIDENCE "serin_guard_feedback_evidence" Gauge ["rollout"]
+        "Evidence that the canary has more bad verdicts than stable tolerates: a likelihood ratio, compared with serin_guard_bound. Only with guard.feedback.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
         "Evidence, in nats, that the canary accepts requests and never answers while stable answers. The guard acts at 23, once the first request has waited long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
@@ -187,6 +191,18 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
         exposition.add(&BOUND, &[name], guard.bound);
         exposition.add(&INCIDENT, &[name], flag(guard.incident));
         exposition.add(&SILENCE, &[name], guard.silence.evidence);
+        let feedback = &guard.aspects[Aspect::Feedback as usize];
+        if feedback.watched {
+            exposition.add(&FEEDBACK_EVIDENCE, &[name], feedback.evidence);
+        }
+        // A file without feedback has no verdicts, and no lines of them.
+        if feedback.watched || guard.verdicts != [[0; 2]; 2] {
+            for (arm, counts) in ["stable", "canary"].into_iter().zip(guard.verdicts) {
+                for (verdict, count) in ["good", "bad"].into_iter().zip(counts) {
+                    exposition.add(&FEEDBACK, &[name, arm, verdict], count);
+                }
+            }
+        }
     }
     if let Some(intent) = rollout.intent {
         exposition.add(&INTENT, &[name], intent.as_f64());

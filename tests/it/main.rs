@@ -17,6 +17,7 @@ mod connections;
 mod demo;
 mod drain;
 mod faults;
+mod feedback;
 mod file_owners;
 mod first_start;
 mod guard;

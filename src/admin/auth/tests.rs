@@ -116,12 +116,13 @@ fn with_tokens_the_token_decides_whatever_the_name() {
 fn a_role_allows_what_it_implies_and_no_more() {
     let allowed = |held: Role| {
         let caller = AdminCaller { actor: "t".into(), roles: Roles::Of([held].into()) };
-        [Role::Read, Role::Flags, Role::Rollback, Role::Change].map(|asked| caller.may(asked).is_ok())
+        [Role::Read, Role::Flags, Role::Feedback, Role::Rollback, Role::Change].map(|asked| caller.may(asked).is_ok())
     };
-    assert_eq!(allowed(Role::Read), [true, false, false, false]);
-    assert_eq!(allowed(Role::Flags), [false, true, false, false]);
-    assert_eq!(allowed(Role::Rollback), [true, false, true, false]);
-    assert_eq!(allowed(Role::Change), [true, true, true, true]);
+    assert_eq!(allowed(Role::Read), [true, false, false, false, false]);
+    assert_eq!(allowed(Role::Flags), [false, true, false, false, false]);
+    assert_eq!(allowed(Role::Feedback), [false, false, true, false, false]);
+    assert_eq!(allowed(Role::Rollback), [true, false, false, true, false]);
+    assert_eq!(allowed(Role::Change), [true; 5]);
     let caller = AdminCaller { actor: "grafana".into(), roles: Roles::Of([Role::Read].into()) };
     assert_eq!(
         caller.may(Role::Rollback).unwrap_err().to_string(),

@@ -20,7 +20,7 @@ use crate::state::status::{AnswersStatus, AspectStatus, ForecastStatus, GuardSta
 /// What the guard knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
-    /// The evidence at which it acts on failures, slow answers and refusals.
+    /// The evidence at which it acts on failures, slow answers, refusals and bad verdicts.
     pub bound: f64,
     /// Failures of the provider.
     pub failing: AspectComparison,
@@ -40,7 +40,13 @@ pub struct Guard {
     /// Streams that came slowly after their first output; absent where they are not looked at.
     #[serde(default)]
     pub pace: Option<AspectComparison>,
-    /// The evidence at which it acts on any of these four.
+    /// Bad verdicts of the application; absent where they are not compared.
+    #[serde(default)]
+    pub feedback: Option<AspectComparison>,
+    /// Verdicts since the start, whether or not they are evidence.
+    #[serde(default)]
+    pub verdicts: Verdicts,
+    /// The evidence at which it acts on empty, cut, filtered or slowly streamed answers.
     #[serde(default)]
     pub answers_bound: f64,
     /// How answers ended lately.
@@ -139,6 +145,26 @@ pub struct ArmAnswers {
     pub mean_gap_seconds: Option<f64>,
 }
 
+/// Verdicts of the application, by arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    pub stable: VerdictCounts,
+    pub canary: VerdictCounts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictCounts {
+    pub good: u64,
+    pub bad: u64,
+}
+
+impl From<[[u64; 2]; 2]> for Verdicts {
+    fn from(verdicts: [[u64; 2]; 2]) -> Verdicts {
+        let [stable, canary] = verdicts.map(|[good, bad]| VerdictCounts { good, bad });
+        Verdicts { stable, canary }
+    }
+}
+
 /// How many users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
@@ -172,6 +198,8 @@ impl Guard {
             length: aspect(Aspect::Length),
             filtered: aspect(Aspect::Filtered),
             pace: aspect(Aspect::Pace),
+            feedback: aspect(Aspect::Feedback),
+            verdicts: Verdicts::from(guard.verdicts),
             answers_bound: guard.aspects[Aspect::Empty as usize].bound,
             answers: Answers {
                 stable: ArmAnswers::from(&guard.answers[0]),

@@ -27,7 +27,8 @@ use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::in_force::EffectiveShare;
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::timestamp::Timestamp;
-use crate::decide::units::{Percent, UnixMillis};
+use crate::decide::units::{Arm, Percent, UnixMillis};
+use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
 use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
@@ -77,6 +78,15 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let unknown = || CommandError::Unknown { name: rollout.clone(), known: "chat".into() };
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
+            }
+            Input::Feedback { verdicts, reply } => {
+                // A word for each, whatever it is on.
+                let result = |verdict: &Verdict| match (&verdict.on, verdict.good) {
+                    (Judged::User(_), _) => VerdictResult::Unknown(NotCharged::NoUser),
+                    (Judged::Request(_), true) => VerdictResult::Duplicate,
+                    (Judged::Request(_), false) => VerdictResult::Late { rollout: "chat".into(), arm: Arm::Canary },
+                };
+                let _ = reply.send(verdicts.iter().map(result).collect());
             }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }

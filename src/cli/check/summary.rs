@@ -124,6 +124,13 @@ fn guarded(canary: &Canary) -> Vec<String> {
             sentences.push(format!("above {ratio} times stable's {others}{and}{last} responses: {text}"));
         }
     }
+    if let Some(feedback) = canary.guard.feedback {
+        let then = match feedback.then {
+            OnExcess::Rollback => "as for failures",
+            _ => "the ramp is paused",
+        };
+        sentences.push(format!("above {} times stable's share of bad verdicts: {then}", feedback.tolerated_ratio));
+    }
     if canary.percent == Intent::Auto {
         let text = format!(
             "promoted from {min_requests} answered requests on, while failures stay below {max_error_rate} or twice stable's"
@@ -237,6 +244,10 @@ fn guard(guard: &Guard) -> Value {
             "filtered": guard.answers.filtered.as_str(),
             "pace": guard.answers.pace.as_str(),
         },
+        "feedback": guard.feedback.map(|feedback| json!({
+            "tolerated_ratio": feedback.tolerated_ratio,
+            "then": feedback.then.as_str(),
+        })),
         "ceiling": guard.ceiling.map(|ceiling| ceiling.to_string()),
         "window": guard.window.to_string(),
         "throttled": counts(guard.counting.throttled),

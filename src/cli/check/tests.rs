@@ -135,6 +135,7 @@ fn json_tells_the_same() {
         "slow": {"quantile": 0.95, "tolerance": 1.5, "tolerated_ratio": 2.5},
         "client_errors": "hold",
         "answers": {"empty": "hold", "length": "hold", "filtered": "hold", "pace": "hold"},
+        "feedback": null,
         "ceiling": null,
         "window": "30m",
         "throttled": "failure",

@@ -98,6 +98,7 @@ impl Engine {
             retry: Arc::new(RetryBudget::full(self.shared.cores())),
             recent: RecentTraffic::start(&spec.name, &self.series, now.mono),
             stable_health: StableHealth::default(),
+            verdicts: Default::default(),
         });
         Entry { spec: Arc::clone(spec), stable, series, by_name, rollout }
     }

@@ -12,6 +12,7 @@ use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
 use crate::control::evidence::blocks::EvidenceBlocks;
+use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::evidence::user_pauses::UserPauses;
 use crate::control::now::Now;
@@ -100,6 +101,7 @@ impl Engine {
             series: SeriesRegistry::new(cores),
             providers: Providers::default(),
             sampling: Sampling::default(),
+            judged: JudgedRequests::default(),
             unused_evidence,
             unsplit: Box::default(),
             revision: 0,

@@ -14,6 +14,7 @@ use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
+use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) series: SeriesRegistry,
     pub(super) providers: Providers,
     pub(super) sampling: Sampling,
+    pub(super) judged: JudgedRequests,
     // Evidence of plain routes, which is never read.
     pub(super) unused_evidence: Arc<Evidence>,
     pub(super) unsplit: Box<[Arc<Series>]>,

@@ -5,9 +5,8 @@
 //!
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
 //! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, and
-//! [`dry_run`] says what they would do. [`dispatch`]
-//! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
-//! rollouts share.
+//! [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts. [`dispatch`] hands each
+//! [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what rollouts share.
 
 mod apply_policy;
 mod availability;
@@ -19,6 +18,7 @@ pub mod dispatch;
 mod dry_run;
 pub(super) mod effects;
 pub(super) mod entry;
+mod feedback;
 mod forecast;
 mod identity;
 pub(super) mod input;

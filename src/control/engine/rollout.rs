@@ -33,8 +33,10 @@ use crate::decide::rollout::in_force::{EffectiveShare, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
 use crate::decide::units::{Millis, UnixMillis};
+use crate::decide::verdict::Verdict;
 use crate::describe::in_force as words;
 use crate::state::inbox::{Command, Rejection};
+use crate::state::pause_masks::Attribution;
 use crate::state::series_table::SeriesTable;
 use crate::state::status::IncompatibilityStatus;
 
@@ -179,6 +181,11 @@ impl Rollout {
                 }
             }
         }
+    }
+
+    /// Gives the guard a verdict; false: its user is paused.
+    pub(super) fn verdict(&mut self, whose: Attribution, verdict: &Verdict, now: Millis) -> bool {
+        self.collector.verdict(whose, verdict.good, verdict.weight, now)
     }
 
     /// Runs an input through the state machine. Requests that wait for an abandoned canary are released here.

@@ -7,6 +7,9 @@
 //! those of stable's users. Invariant: counters only rise, so each answer is counted once.
 
 mod samples;
+mod verdicts;
+
+pub(in crate::control) use verdicts::RequestEpoch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

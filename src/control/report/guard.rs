@@ -15,7 +15,13 @@ use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
 
-pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: [u32; 2]) -> GuardStatus {
+/// `verdicts`: of the application since the start, by arm.
+pub(super) fn guard_status(
+    rollout: &Rollout,
+    view: &RolloutContext<'_>,
+    users: [u32; 2],
+    verdicts: [[u64; 2]; 2],
+) -> GuardStatus {
     let (guard, state) = (&view.canary.guard, rollout.state());
     let (judge, reading) = (&state.analysis, state.analysis.result(guard, state.tries()));
     // Then nothing is compared. The guard keeps its evidence for a resume of the same attempt, but it is not shown.
@@ -44,6 +50,7 @@ pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: 
         bound: reading.of(Aspect::Failing).bound,
         retries: state.tries(),
         incident: reading.incident,
+        verdicts,
         failures_in_a_row: if is_empty { 0.0 } else { judge.canary_run().failures() },
         users,
         step: judge.step,

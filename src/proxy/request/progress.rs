@@ -13,8 +13,10 @@ use http::{Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 
 use super::headers::RareHeaders;
+use super::read::ReadRequest;
 use super::request_id::RequestId;
 use crate::clock;
+use crate::decide::route::Plan;
 use crate::proxy::attempt::earlier_plans::EarlierPlans;
 use crate::proxy::attempt::sinks;
 use crate::proxy::core::{Core, InUse};
@@ -26,7 +28,7 @@ use crate::proxy::response::reply::ReplyBody;
 /// How far a request has come.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
-    pub(super) id: RequestId,
+    pub(super) id: Cell<RequestId>,
     /// When the request arrived.
     pub(super) arrived: Instant,
     pub(super) version: Version,
@@ -48,7 +50,7 @@ impl<'a> Progress<'a> {
         let (id, arrived) = (core.request_ids.next(), clock::instant());
         let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
         Progress {
-            id,
+            id: Cell::new(id),
             arrived,
             version: request.version(),
             rare_headers,
@@ -57,6 +59,18 @@ impl<'a> Progress<'a> {
             earlier: RefCell::default(),
             unplanned: Unplanned::of(core, in_use, request, (id, arrived)),
             error_shape: ErrorShape::of(mount, request.uri().path(), rare_headers.grpc),
+        }
+    }
+
+    /// Where verdicts are taken, the id of a request that is split brings back what one is charged to.
+    pub(super) fn seal(&self, core: &Core, in_use: &InUse, plan: &Plan, request: &ReadRequest) {
+        if in_use.prepared.seals_request_ids {
+            let id = self.id.get().sealed(&core.seal, &in_use.snapshot, plan);
+            self.id.set(id);
+            request.id.set(id);
+            if let Some(unplanned) = &self.unplanned {
+                unplanned.set_id(id);
+            }
         }
     }
 

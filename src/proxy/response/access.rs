@@ -57,7 +57,7 @@ impl PendingEntry {
         let line = RequestLine {
             model: client_request.model().map(|model| printable_start(model, LONGEST)),
             stream: client_request.streaming,
-            ..begun(request.id, &request.parts.method, &request.parts.uri)
+            ..begun(request.id.get(), &request.parts.method, &request.parts.uri)
         };
         Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request.grpc, line }))
     }
@@ -142,7 +142,7 @@ pub(crate) struct Unplanned<'a> {
     /// Whether it has a plan by now, and so a [`PendingEntry`].
     planned: Cell<bool>,
     written: bool,
-    id: RequestId,
+    id: Cell<RequestId>,
     method: Method,
     uri: Uri,
     arrived: Instant,
@@ -158,12 +158,16 @@ impl<'a> Unplanned<'a> {
     ) -> Option<Unplanned<'a>> {
         in_use.snapshot.policy.access_log.as_ref()?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Some(Unplanned { core, planned: Cell::new(false), written: false, id, method, uri, arrived })
+        Some(Unplanned { core, planned: Cell::new(false), written: false, id: Cell::new(id), method, uri, arrived })
     }
 
     /// Whether it has a plan by now.
     pub(crate) fn set_planned(&self, planned: bool) {
         self.planned.set(planned);
+    }
+
+    pub(crate) fn set_id(&self, id: RequestId) {
+        self.id.set(id);
     }
 
     /// Serin answers it, after these attempts by plans that no longer stand.
@@ -175,7 +179,7 @@ impl<'a> Unplanned<'a> {
 
     fn line(&self) -> RequestLine {
         let duration_ms = in_ms(clock::instant().saturating_duration_since(self.arrived));
-        RequestLine { duration_ms, ..begun(self.id, &self.method, &self.uri) }
+        RequestLine { duration_ms, ..begun(self.id.get(), &self.method, &self.uri) }
     }
 
     fn offer(&self, line: RequestLine) {

@@ -18,6 +18,9 @@ fn status(series: Vec<Arc<Series>>) -> Status {
     let mut guard = GuardStatus { bound: 2000.0, incident: true, ..GuardStatus::default() };
     guard.aspects[Aspect::Failing as usize].evidence = 12.5;
     guard.aspects[Aspect::Slow as usize].evidence = 99.0;
+    let feedback = &mut guard.aspects[Aspect::Feedback as usize];
+    (feedback.watched, feedback.evidence) = (true, 7.5);
+    guard.verdicts = [[900, 27], [94, 6]];
     let rollout = RolloutStatus {
         phase: OverallPhase::Locked,
         percent: Percent::ZERO,
@@ -129,6 +132,26 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
     unique.dedup();
     assert_eq!(types, unique);
     assert_eq!(types.len(), ALL.len());
+}
+
+#[test]
+fn verdicts_are_counted_by_arm_and_word_and_only_where_there_are_some() {
+    let mut status = status(Vec::new());
+    let text = render(&status);
+    for line in [
+        r#"serin_feedback_total{rollout="chat",arm="stable",verdict="good"} 900"#,
+        r#"serin_feedback_total{rollout="chat",arm="stable",verdict="bad"} 27"#,
+        r#"serin_feedback_total{rollout="chat",arm="canary",verdict="good"} 94"#,
+        r#"serin_feedback_total{rollout="chat",arm="canary",verdict="bad"} 6"#,
+        r#"serin_guard_feedback_evidence{rollout="chat"} 7.5"#,
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
+    }
+    let guard = status.rollouts[0].guard.as_mut().unwrap();
+    guard.aspects[Aspect::Feedback as usize].watched = false;
+    assert!(render(&status).contains("serin_feedback_total{"), "they were counted");
+    status.rollouts[0].guard.as_mut().unwrap().verdicts = [[0; 2]; 2];
+    assert!(!render(&status).contains("feedback"));
 }
 
 #[test]
