@@ -5,10 +5,7 @@
 //! these files, no frame, no form that goes elsewhere. Invariant: each answer is revalidated by its strong `ETag`, so
 //! that a page never runs with the modules of another version for longer than one load.
 
-use std::io::Read;
-
 use bytes::Bytes;
-use flate2::read::GzDecoder;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -17,72 +14,16 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use md5::{Digest, Md5};
 
+use self::assets::Asset;
 use super::body::ReplyBody;
 use super::reply::Reply;
+
+pub(super) mod assets;
 
 /// Scripts and styles are these files; the pictures are text that one named policy lets in.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
                       trusted-types chart";
-
-/// A file, compressed by `build/dashboard.rs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asset {
-    name: &'static str,
-    media_type: &'static str,
-    compressed: &'static [u8],
-}
-
-macro_rules! assets {
-    ($($name:literal: $media_type:expr),+ $(,)?) => {
-        [$(Asset {
-            name: $name,
-            media_type: $media_type,
-            compressed: include_bytes!(concat!(env!("OUT_DIR"), "/dashboard/", $name, ".gz")),
-        }),+]
-    };
-}
-
-const HTML: &str = "text/html; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// The page first.
-static ASSETS: [Asset; 24] = assets![
-    "index.html": HTML,
-    "icon.svg": "image/svg+xml",
-    "app.css": STYLE,
-    "chart.css": STYLE,
-    "actions.js": SCRIPT,
-    "api.js": SCRIPT,
-    "app.js": SCRIPT,
-    "banners.js": SCRIPT,
-    "chart.js": SCRIPT,
-    "config.js": SCRIPT,
-    "curves.js": SCRIPT,
-    "dom.js": SCRIPT,
-    "figure.js": SCRIPT,
-    "flags.js": SCRIPT,
-    "history.js": SCRIPT,
-    "incidents.js": SCRIPT,
-    "login.js": SCRIPT,
-    "overview.js": SCRIPT,
-    "parts.js": SCRIPT,
-    "providers.js": SCRIPT,
-    "rollout.js": SCRIPT,
-    "sparkline.js": SCRIPT,
-    "tables.js": SCRIPT,
-    "words.js": SCRIPT,
-];
-
-/// The page at `/`, or a file that it names below `/dashboard/`.
-pub(super) fn find(path: &str) -> Option<&'static Asset> {
-    let name = match path {
-        "/" => ASSETS[0].name,
-        path => path.strip_prefix("/dashboard/").filter(|name| *name != ASSETS[0].name)?,
-    };
-    ASSETS.iter().find(|asset| asset.name == name)
-}
 
 /// The file, or that the browser has it already.
 pub(super) fn serve(asset: &Asset, head: &Parts) -> Reply {
@@ -117,16 +58,6 @@ pub(super) fn serve(asset: &Asset, head: &Parts) -> Reply {
         reply.headers_mut().insert(ETAG, etag);
     }
     reply
-}
-
-impl Asset {
-    /// As it lies in the folder.
-    fn text(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        // It was compressed while building: reading it from memory cannot fail.
-        let _ = GzDecoder::new(self.compressed).read_to_end(&mut text);
-        text
-    }
 }
 
 /// Both forms of a file are two representations, so each has a tag of its own.

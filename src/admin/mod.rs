@@ -2,7 +2,6 @@
 //!
 //! | route | role | what |
 //! |---|---|---|
-//! | `GET /`, `/dashboard/{file}` | none | the dashboard, a page that asks these routes |
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
 //! | `GET /api/v1/events` | read | the status and the history, pushed as server-sent events |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
@@ -10,7 +9,7 @@
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `GET /metrics` | read | Prometheus |
-//! | `GET /healthz`, `/readyz` | none | for probes |
+//! | `GET /`, `/healthz`, `/readyz` | none | the dashboard's page; for probes |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
 //!
 //! Served on a thread of its own, never on a data core. It only reads reports and puts wishes in the inbox.

@@ -7,7 +7,7 @@
 use http::Method;
 
 use super::auth::AdminListener;
-use super::dashboard::{self, Asset};
+use super::dashboard::assets::{self, Asset};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
 }
 
 fn at(path: &str) -> Option<Route> {
-    if let Some(asset) = dashboard::find(path) {
+    if let Some(asset) = assets::find(path) {
         return Some(Route::Dashboard(asset));
     }
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

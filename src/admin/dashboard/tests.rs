@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use http::Request;
 use http_body_util::BodyExt;
 
+use super::assets::{ASSETS, find};
 use super::*;
 
 fn ask(path: &str, headers: &[(&str, &str)]) -> Reply {
