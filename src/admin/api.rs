@@ -20,7 +20,7 @@ use super::history_query::{self, HistoryQuery};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, dashboard, feedback as verdicts, ofrep};
+use super::{change, dashboard, feedback as verdicts, notify, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -90,6 +90,11 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Change(rollout, change) => {
             may_change_from(head)?;
             return make(view, &caller, rollout, change, body).await;
+        }
+        Route::TestNotify => {
+            may_change_from(head)?;
+            caller.may(Role::Change)?;
+            return notify::test(&view.inbox, body).await;
         }
         _ => caller.may(Role::Read)?,
     }

@@ -8,6 +8,7 @@ mod dry_run;
 mod feedback;
 mod guard;
 mod history;
+mod notify;
 mod recent;
 mod rollout;
 
@@ -25,6 +26,7 @@ pub use guard::{
     Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
 };
 pub use history::{HistoryEntry, HistoryReply};
+pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 
@@ -60,6 +62,9 @@ pub struct StatusReply {
     /// In the file's order.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Targets of notifications, by name; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyTarget>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -183,6 +188,7 @@ impl StatusReply {
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
+            notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
         }
     }
 }

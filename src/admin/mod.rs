@@ -8,6 +8,7 @@
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `POST /api/v1/feedback` | feedback | the application's verdicts |
+//! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /`, `/healthz`, `/readyz` | none | the dashboard's page; for probes |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
@@ -23,6 +24,7 @@ pub mod dto;
 pub mod events;
 mod feedback;
 mod history_query;
+mod notify;
 mod ofrep;
 mod percent;
 mod reply;

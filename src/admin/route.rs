@@ -26,6 +26,8 @@ pub enum Route {
     Feedback,
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
+    /// Sends a test to targets of notifications.
+    TestNotify,
     Metrics,
     /// The process lives.
     Health,
@@ -87,6 +89,7 @@ const OPERATORS: &[&str] = &[
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
     "POST /api/v1/feedback",
+    "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
 ];
 
@@ -105,7 +108,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Feedback | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -127,6 +130,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "feedback"] => Route::Feedback,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
+        ["api", "v1", "notify", "test"] => Route::TestNotify,
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
         ["api", "v1", "rollouts", name, change] if !name.is_empty() => {

@@ -209,6 +209,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         cores,
         most_connections,
         prober: Box::new(prober),
+        deliver: Box::new(deliver),
     })
     .map_err(system("the control loop"))?;
     access_log::start(&started.shared.access_log).map_err(system("the access log"))?;
@@ -320,6 +321,16 @@ fn prober() -> control::Prober {
         answers: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
         connects: Box::new(|provider, egress| Box::pin(proxy::connects(provider, egress))),
     }
+}
+
+fn deliver() -> control::Deliver {
+    Box::new(|control::Post { url, headers, body }, egress| {
+        Box::pin(async move {
+            let answer = proxy::post_webhook(url, headers, body, egress).await?;
+            let proxy::WebhookAnswer { status, retry_after, said } = answer;
+            Ok(control::Answer { status, retry_after, said })
+        })
+    })
 }
 
 /// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a

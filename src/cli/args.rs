@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, healthcheck, history, inject, rollback, run, schema, simulate,
-    sleep, status, version, why,
+    Outcome, bucket, change, check, completions, demo, healthcheck, history, inject, notify, rollback, run, schema,
+    simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -48,6 +48,8 @@ enum Command {
     Promote(change::PromoteArgs),
     /// Show what changed, when, by whom and why, newest first.
     History(history::HistoryArgs),
+    /// Show the targets of notifications, or send them a test.
+    Notify(notify::NotifyArgs),
     /// Check flags.yaml: print every error with its place and its remedy.
     Check(check::CheckArgs),
     /// Print the bucket and the arm of users.
@@ -83,6 +85,7 @@ impl Cli {
             Command::Pause(args) => change::pause(args),
             Command::Promote(args) => change::promote(args),
             Command::History(args) => history::run(args),
+            Command::Notify(args) => notify::run(args),
             Command::Check(args) => check::run(args, app::probe_all),
             Command::Bucket(args) => bucket::run(args),
             Command::Simulate(args) => simulate::run(args),

@@ -18,6 +18,7 @@ pub mod healthcheck;
 pub mod history;
 pub mod inject;
 mod locate;
+pub mod notify;
 mod outcome;
 mod output;
 mod past;

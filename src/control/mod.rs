@@ -13,6 +13,7 @@ pub mod engine;
 mod event_loop;
 mod events;
 mod evidence;
+mod notify;
 pub mod now;
 mod pending_commands;
 mod persist;
@@ -23,6 +24,7 @@ mod series;
 mod start;
 
 pub use engine::unusable_stable::rollouts_without_stable_at_start;
+pub use notify::{Answer, Deliver, Post};
 pub use prober::{Ask, Prober};
 pub use start::{FirstFlags, Setup, Started, start};
 

@@ -17,6 +17,7 @@ pub mod finish_kind;
 pub mod flag;
 pub mod guard;
 pub mod incompatibility;
+pub mod notification;
 pub mod outcome;
 pub mod pattern;
 pub mod policy;

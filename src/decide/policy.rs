@@ -7,6 +7,7 @@
 mod access_log;
 mod canary;
 pub(super) mod guard;
+mod notify;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
@@ -23,6 +24,7 @@ use super::units::{Millis, ProviderId};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use canary::{Canary, Hours, Intent, Ramp};
 pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
+pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -64,6 +66,10 @@ pub struct Policy {
     pub response_headers: bool,
     /// Which requests are written down, and where.
     pub access_log: Option<AccessLog>,
+    /// Who is notified of what.
+    pub notify: Vec<NotifyTarget>,
+    /// Where people reach the admin port, without a trailing slash; `None`: at its address.
+    pub admin_url: Option<String>,
 }
 
 impl Policy {

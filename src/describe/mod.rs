@@ -16,6 +16,7 @@ pub mod exposure;
 pub mod format;
 pub mod in_force;
 pub mod incompatibility;
+pub mod notification;
 pub mod numbers;
 pub mod promotion;
 pub mod silent;

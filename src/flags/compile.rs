@@ -9,6 +9,7 @@ mod fields;
 mod findings;
 mod guard;
 mod names;
+mod notify;
 mod provider;
 mod ramp;
 mod recovery;
@@ -156,6 +157,8 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         egress: egress(&root.key("proxy"), findings),
         response_headers: findings.value(&root.key("response_headers"), switch),
         access_log: access_log::access_log(&root.key("access_log"), findings),
+        notify: notify::notify(&root.key("notify"), findings),
+        admin_url: findings.given(&root.key("admin").key("url"), url::public_url),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };

@@ -9,10 +9,12 @@
 use serde_json::json;
 
 use super::bounds::MOST_ENTRIES;
+use crate::decide::policy::MOST_NOTIFY_TARGETS;
 use kinds::{described, entries, key, length, list, map, share, size, some_length, switch, text, texts, whole, word};
 
 mod guard;
 mod kinds;
+mod notify;
 mod provider;
 mod rollout;
 
@@ -67,6 +69,9 @@ pub(super) fn file() -> Schema {
             key("response_headers", switch()).default(true).says("Whether responses carry the `x-serin-*` headers."),
             key("access_log", access_log())
                 .says("Which requests are logged, as lines of JSON. Without this key no access log is written."),
+            key("notify", list(MOST_NOTIFY_TARGETS, notify::target()))
+                .examples(json!([[{"name": "ops", "url": "https://ops.example.com/serin", "secret": "${OPS_SECRET}"}]]))
+                .says("Targets of notifications. Without any, nothing is sent."),
             key("providers", entries(provider::provider()))
                 .required()
                 .examples(json!([{"openai": {"base_url": "https://api.openai.com/v1"}}]))
@@ -87,6 +92,10 @@ fn admin() -> Schema {
         key("listen", text())
             .default("127.0.0.1:7172")
             .says("Address of the admin port. Off loopback it needs `tokens`. A change needs a restart."),
+        key("url", text()).examples(json!(["https://serin.example.com"])).says(
+            "Base URL at which people reach the admin port, for links in notifications. Default: `http://` and \
+             `listen`.",
+        ),
         key("tokens", list(MOST_ENTRIES, token()))
             .examples(json!([[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))
             .says("Tokens for the admin port. Without any, every process on this machine may use it."),

@@ -207,7 +207,11 @@ pub(super) fn may_hold_secret(key: &str) -> bool {
 fn names_secret(key: &str) -> bool {
     let word = key.rsplit(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
     let word = word.to_ascii_lowercase();
-    ["key", "keys", "token", "secret", "password", "passwd", "authorization"].iter().any(|end| word.ends_with(end))
+    // The address of a webhook lets everybody who knows it post there.
+    word == "url"
+        || ["key", "keys", "token", "secret", "password", "passwd", "authorization"]
+            .iter()
+            .any(|end| word.ends_with(end))
 }
 
 /// Stars for every value behind a key that tells of a secret, references excepted; `inside`: from the beginning on.

@@ -4,6 +4,7 @@ mod accepted;
 mod arbitrary;
 mod golden;
 mod kept;
+mod notify;
 mod one_mistake;
 mod scalars;
 mod schema;

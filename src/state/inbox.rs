@@ -54,6 +54,12 @@ pub enum Input {
         /// What became of each, in their order.
         reply: oneshot::Sender<Vec<VerdictResult>>,
     },
+    /// Sends a test to a target of notifications, or to all.
+    TestNotify {
+        target: Option<String>,
+        /// Where it goes; an error is that there is no such target.
+        reply: oneshot::Sender<Result<Vec<NotifyTestResult>, String>>,
+    },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
     /// A canary refused a request.
@@ -73,6 +79,14 @@ pub struct Command {
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
+}
+
+/// What a target made of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTestResult {
+    pub target: String,
+    /// Its status and the beginning of its answer, or why there is none.
+    pub answer: Result<(u16, String), String>,
 }
 
 /// A canary refused a request.
@@ -194,6 +208,13 @@ impl Inbox {
             return Err(CommandError::Busy);
         }
         answer.await.map_err(|_| CommandError::Busy)
+    }
+
+    /// Sends a test to a target of notifications, or to all.
+    pub async fn test_notify(&self, target: Option<String>) -> Result<Vec<NotifyTestResult>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::TestNotify { target, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?.map_err(CommandError::NotNow)
     }
 
     /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is

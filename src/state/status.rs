@@ -19,6 +19,7 @@ use crate::decide::guard::silent::SilentRun;
 use crate::decide::guard::tick::EventSums;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::incompatibility::Incompatibility;
+use crate::decide::policy::NotifyFormat;
 use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
@@ -44,8 +45,31 @@ pub struct Status {
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
+    /// Targets of notifications, by name; those of earlier files too.
+    pub notify: Vec<NotifyTargetStatus>,
     /// Whether the process is stopping.
     pub draining: bool,
+}
+
+/// A target of notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTargetStatus {
+    pub name: String,
+    /// `None`: the file in force does not have it.
+    pub format: Option<NotifyFormat>,
+    /// Notifications that wait.
+    pub queued: u64,
+    pub delivered: u64,
+    /// Tries that failed and were followed by others.
+    pub retried: u64,
+    pub given_up: u64,
+    /// Notifications that were never tried: too many waited, or the target left the file.
+    pub dropped: u64,
+    pub last_delivered: Option<UnixMillis>,
+    /// Why the last try failed; `None`: it did not.
+    pub last_error: Option<String>,
+    /// Whether it said that it is gone.
+    pub ended: bool,
 }
 
 /// flags.yaml, as it is and as it is in force.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
 /// What is written together.
@@ -17,6 +18,8 @@ pub struct Batch {
     pub states: Vec<(Identity, RolloutState)>,
     /// Added to the history, in this order.
     pub events: Vec<Event>,
+    /// Notifications by number: as they are now, or that they are gone.
+    pub notifications: Vec<(u64, Option<QueuedNotification>)>,
     /// The text of the flags.yaml that was accepted last.
     pub last_good: Option<Arc<str>>,
 }

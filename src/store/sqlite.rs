@@ -8,9 +8,11 @@
 //! takes another line; the history itself, which is large, is [looked through](super::history_check) afterwards. It is
 //! append-only by a trigger. Where the directory cannot be written at the start, every write tries to open it anew.
 
+mod columns;
 pub(super) mod connection;
 pub(super) mod contents;
 pub(super) mod problem;
+mod queued;
 pub(super) mod schema;
 mod thread;
 
@@ -50,7 +52,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -58,6 +60,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     store,
                     notes,
                     states,
+                    notifications,
                     last_good,
                     error,
                     state_lost,
@@ -95,6 +98,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         Ok(Some((contents, kept))) => {
             events = kept;
             opened.states = contents.states;
+            opened.notifications = contents.notifications;
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }

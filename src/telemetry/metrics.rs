@@ -78,6 +78,10 @@ metrics_list! {
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
+    NOTIFICATIONS "serin_notifications_total" Counter ["target" "result"]
+        "Notifications by their end: delivered, given_up (refused, or tried for three days), dropped (more than 1,000 waited, or the target left the file); and retried: tries that failed and were followed by others.";
+    NOTIFICATIONS_QUEUED "serin_notifications_queued" Gauge ["target"]
+        "Notifications that wait to be delivered.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1. `serin status` also shows that of the last five minutes, and a remedy if it is above 20%.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -135,6 +139,18 @@ pub fn render(status: &Status) -> String {
     }
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
+    }
+    for target in &status.notify {
+        let counts = [
+            ("delivered", target.delivered),
+            ("retried", target.retried),
+            ("given_up", target.given_up),
+            ("dropped", target.dropped),
+        ];
+        for (result, count) in counts {
+            exposition.add(&NOTIFICATIONS, &[&target.name, result], count);
+        }
+        exposition.add(&NOTIFICATIONS_QUEUED, &[&target.name], target.queued);
     }
     let flags = &status.flags;
     exposition.add(&GENERATION, &[], flags.generation);

@@ -70,6 +70,7 @@ const wrong = [];
 /** A new window of a new profile; every error of its console is kept. */
 async function open(stage, hash = "#/", { theme = "light", width = 1280, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
+  context.setDefaultTimeout(15_000);
   const page = await context.newPage();
   page.on("pageerror", (error) => wrong.push(`${hash}: ${error.stack}`));
   page.on("console", (message) => {
@@ -210,7 +211,7 @@ try {
       await until("it may be sent", async () => (await dialog.locator("button[type=submit]").getAttribute("aria-disabled")) === null);
       await dialog.locator("button[type=submit]").click();
       await dialog.getByRole("button", { name: "Close" }).waitFor();
-      assert.match(await dialog.innerText(), /in force on every core/);
+      assert.match(await dialog.innerText(), /% of users on the canary now\.\s+It is (in force on every core|not yet confirmed)/);
       await dialog.getByRole("button", { name: "Close" }).click();
       return would;
     };

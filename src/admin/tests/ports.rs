@@ -29,7 +29,7 @@ use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Arm, Percent, UnixMillis};
 use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
-use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -65,6 +65,11 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
             }
             Input::DryRun { command, reply } => {
                 let _ = reply.send(dry_run(&command));
+            }
+            Input::TestNotify { target, reply } => {
+                let answer = Ok((200, String::new()));
+                let answers = vec![NotifyTestResult { target: target.unwrap_or_else(|| "ops".into()), answer }];
+                let _ = reply.send(Ok(answers));
             }
             Input::History { filter: HistoryFilter { rollout, .. }, limit, reply } => {
                 let answer = match rollout.as_deref() {

@@ -14,6 +14,7 @@ fn status() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        notify: Vec::new(),
         ambiguous_closes: [0; 4],
         draining: false,
     }

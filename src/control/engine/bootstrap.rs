@@ -15,6 +15,7 @@ use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::evidence::user_pauses::UserPauses;
+use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
@@ -23,6 +24,7 @@ use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Alert, Reason};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::warning::{RolledBackStable, Warning};
@@ -45,6 +47,8 @@ pub struct Bootstrap {
     pub keep: Option<Arc<str>>,
     /// All states in the store.
     pub states: Vec<(Identity, RolloutState)>,
+    /// Notifications that an earlier process left.
+    pub notifications: Vec<QueuedNotification>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -104,6 +108,7 @@ impl Engine {
             judged: JudgedRequests::default(),
             unused_evidence,
             unsplit: Box::default(),
+            notifier: Notifier::restored(bootstrap.notifications),
             revision: 0,
         };
         let ProcessContext { disk, locks, .. } = &engine.context;

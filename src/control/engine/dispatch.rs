@@ -16,6 +16,7 @@ use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
+use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
 use crate::control::persist::outbox::{Outbox, Proposal};
@@ -54,6 +55,7 @@ pub struct Engine {
     // Evidence of plain routes, which is never read.
     pub(super) unused_evidence: Arc<Evidence>,
     pub(super) unsplit: Box<[Arc<Series>]>,
+    pub(in crate::control) notifier: Notifier,
     pub(super) revision: u64,
 }
 
@@ -235,12 +237,23 @@ impl Engine {
         if let Some(state) = state {
             self.outbox.write(identity, state);
         }
+        let changes = &mut self.outbox.notifications;
         if let Some(proposal) = proposal {
+            let pair = rollout.pair(proposal.state.attempt);
+            self.notifier.propose(identity, &proposal.events, &pair, changes);
             self.outbox.proposals.insert(identity.clone(), proposal);
+        } else if !committed_events.is_empty() {
+            self.notifier.commit(identity, changes);
+        } else if rollout.proposed().is_none() {
+            self.notifier.withdraw(identity, changes);
         }
         let feed = &self.shared.history;
         committed_events.iter().for_each(|event| events::tell(event, feed));
-        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox, feed));
+        for event in events {
+            let pair = rollout.pair(rollout.state().attempt);
+            self.notifier.tell(&event, Some(&pair), None, &mut self.outbox.notifications);
+            events::emit(event, &mut self.outbox, feed);
+        }
         self.emit_alerts(alerts, now);
         result
     }
@@ -248,6 +261,7 @@ impl Engine {
     /// Emits an event of the file or of the process.
     pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
+        self.notifier.tell(&event, None, None, &mut self.outbox.notifications);
         events::emit(event, &mut self.outbox, &self.shared.history);
     }
 
@@ -292,6 +306,7 @@ impl Engine {
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
+            notify: self.notifier.report(),
             draining: self.process.draining,
         };
         self.status.store(Arc::new(status));

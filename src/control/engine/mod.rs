@@ -5,8 +5,9 @@
 //!
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
 //! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, and
-//! [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts. [`dispatch`] hands each
-//! [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what rollouts share.
+//! [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts, and [`notifications`] the answers
+//! of those who are notified. [`dispatch`] hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers
+//! with [`effects`]. [`context`] is what rollouts share.
 
 mod apply_policy;
 mod availability;
@@ -22,6 +23,7 @@ mod feedback;
 mod forecast;
 mod identity;
 pub(super) mod input;
+mod notifications;
 pub(super) mod providers;
 mod reload;
 pub(super) mod rollout;

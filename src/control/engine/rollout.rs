@@ -27,6 +27,7 @@ use crate::control::persist::outbox::Proposal;
 use crate::decide::cause::CauseCount;
 use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::notification::Pair;
 use crate::decide::policy::{self, Canary, Provider};
 use crate::decide::rollout::context::{Blocked, Observation, RolloutContext, blocked};
 use crate::decide::rollout::in_force::{EffectiveShare, in_force};
@@ -109,6 +110,12 @@ impl Rollout {
 
     pub(in crate::control) const fn config(&self) -> &RolloutConfig {
         &self.config
+    }
+
+    /// What a notification says of it, given the attempt that it is about.
+    pub(super) fn pair(&self, attempt: u32) -> Pair {
+        let RolloutConfig { stable, provider, .. } = &self.config;
+        Pair { stable: stable.name.clone(), canary: provider.name.clone(), attempt }
     }
 
     /// The state in force.

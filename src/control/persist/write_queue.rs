@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
@@ -35,6 +36,7 @@ pub(in crate::control) struct WriteQueue {
     states: BTreeMap<Identity, (u64, RolloutState)>,
     proposals: ProposalQueue,
     events: VecDeque<(u64, Event)>,
+    notifications: BTreeMap<u64, (u64, Option<QueuedNotification>)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
@@ -55,6 +57,7 @@ impl WriteQueue {
             states: BTreeMap::new(),
             proposals: ProposalQueue::default(),
             events: VecDeque::new(),
+            notifications: BTreeMap::new(),
             last_good: None,
             newest: 0,
             in_flight: false,
@@ -76,6 +79,8 @@ impl WriteQueue {
         self.proposals.enqueue(number, &outbox.states, proposals, in_flight);
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
+        let notifications = std::mem::take(&mut outbox.notifications);
+        self.notifications.extend(notifications.into_iter().map(|(of, row)| (of, (number, row))));
         if let Some(text) = outbox.last_good.take() {
             self.last_good = Some((number, text));
         }
@@ -92,6 +97,7 @@ impl WriteQueue {
         let pending = !self.states.is_empty()
             || !self.proposals.is_empty()
             || !self.events.is_empty()
+            || !self.notifications.is_empty()
             || self.last_good.is_some();
         let has_news = self.newest > self.tried;
         if self.in_flight || !pending || (!has_news && now < self.not_before) {
@@ -106,6 +112,7 @@ impl WriteQueue {
             // In this order: of two states of a rollout the later one is kept.
             states: states.chain(proposed).collect(),
             events: self.events.iter().map(|(_, event)| event).chain(next_events).cloned().collect(),
+            notifications: self.notifications.iter().map(|(of, (_, row))| (*of, row.clone())).collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
@@ -124,6 +131,7 @@ impl WriteQueue {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
+                self.notifications.retain(|_, (number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
                 for withdrawal in &results.withdrawn {
                     self.events.push_front((self.newest, withdrawal.clone()));

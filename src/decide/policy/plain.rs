@@ -125,5 +125,7 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
         egress: None,
         response_headers: true,
         access_log: None,
+        notify: Vec::new(),
+        admin_url: None,
     }
 }

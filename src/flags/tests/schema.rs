@@ -114,6 +114,7 @@ fn is_beyond(error: &FlagsError, quoted: bool) -> bool {
         "is not between 1KiB and 1MiB",
         "is too large for one body",
         "is less than 64KiB",
+        "is more than 1d",
         "is too large",
         "is less than that for a single one",
         "moves no user",

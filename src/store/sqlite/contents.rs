@@ -6,9 +6,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub(in crate::store) use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
@@ -19,16 +21,10 @@ const MOST_FIELDS: usize = 8;
 pub(in crate::store) struct Contents {
     pub(in crate::store) version: i64,
     pub(in crate::store) states: Vec<(Identity, RolloutState)>,
+    pub(super) notifications: Vec<QueuedNotification>,
     pub(super) last_good: Option<String>,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
-}
-
-/// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.
-pub(in crate::store) fn check(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
-    let which = if table.is_empty() { "1" } else { table };
-    let sound: String = connection.query_row(&format!("PRAGMA quick_check({which})"), [], |row| row.get(0))?;
-    if sound == "ok" { Ok(()) } else { Err(DatabaseError::Unreadable(sound)) }
 }
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -60,7 +56,8 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
     }
     let last_good =
         connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
-    Ok(Contents { version, states, last_good, notes })
+    let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
+    Ok(Contents { version, states, notifications, last_good, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
@@ -72,16 +69,6 @@ fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
             "the kept state of `{rollout}` has fields that this version does not read and will not keep: {fields}{more}"
         )
     })
-}
-
-/// A column as text, whatever became of it on the disk: a damaged line must not take the others with it.
-pub(in crate::store) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
-    let value = row.get_ref(column)?;
-    Ok(value
-        .as_bytes_or_null()
-        .ok()
-        .flatten()
-        .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// Which lines are read at all: by the time that a line begins with, and by words that it has somewhere. Each that is
@@ -133,6 +120,7 @@ pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), Str
                 .prepare("INSERT INTO history (rollout, event) VALUES (?1, ?2)")?
                 .execute(params![event.rollout, as_json(event)?])?;
         }
+        super::queued::save(&writing, &batch.notifications)?;
         if let Some(text) = &batch.last_good {
             writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
         }
@@ -150,8 +138,4 @@ pub(in crate::store) fn put_state(
     let mut row = writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?;
     row.execute(params![rollout, stable, canary, salt, as_json(state)?])?;
     Ok(())
-}
-
-pub(in crate::store) fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

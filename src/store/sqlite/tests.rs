@@ -51,6 +51,7 @@ fn batch(share: u16, action: &str) -> Batch {
         states: vec![(identity("chat"), state(share))],
         events: vec![event(Some("chat"), action)],
         last_good: Some(format!("percent: {share}%\n").into()),
+        ..Batch::default()
     }
 }
 
@@ -141,7 +142,7 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
     let decided = Event { reason: Reason::Decided(decision), ..event(Some("chat"), "rollback") };
     let events = [vec![decided], [back, locked, paused, ShareReason::Probing].iter().map(by).collect()].concat();
     let states = vec![(identity("chat"), state)];
-    saved(&opened, Batch { states: states.clone(), events: events.clone(), last_good: None }).unwrap();
+    saved(&opened, Batch { states: states.clone(), events: events.clone(), ..Batch::default() }).unwrap();
     drop(opened);
     let opened = open(dir.path(), UnixMillis(2));
     assert_eq!((&opened.states, &opened.notes), (&states, &Vec::new()));

@@ -43,6 +43,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         samples_lost: 5,
         access_log: (0, [0; 3]),
         ambiguous_closes: [0, 0, 7, 0],
+        notify: Vec::new(),
         draining: false,
     }
 }
