@@ -44,11 +44,13 @@ console.log(unit.status === 0 ? `ok      ${counted("pass")} tests of chart.js` :
 const HOSTILE = `<img src=x onerror="window.ran=1"><script>window.ran=1</script>'"&`;
 const [good, other, bad] = await Promise.all([provider("openai"), provider("holysheep"), provider("illcorp", "--fail", "60%")]);
 
+const closed = await freePort();
 const FLAGS = (more = "") => `admin: { listen: "ADMIN" }
 providers:
   openai: { base_url: "${good}", auth: none }
   holysheep: { base_url: "${other}", auth: none }
   illcorp: { base_url: "${bad}", auth: none, breaker: off }
+  dead: { base_url: "http://127.0.0.1:${closed}/v1", auth: none }
   nokey: { base_url: "${other}", api_keys: ["\${SERIN_DASHBOARD_UNSET}"] }
 rollouts:
   - { name: ramping, stable: openai, canary: holysheep, percent: auto, match: { model: ramping }, ramp: { start: 10%, hold_start: 1h, step: 15%, every: 1h }, guard: { min_requests: 100000 } }
@@ -242,7 +244,8 @@ try {
     await button.waitFor();
     const why = await page.locator(`#${await button.getAttribute("aria-describedby")}`).innerText();
     assert.ok(why.length > 15, why);
-    await button.click();
+    await button.focus();
+    await page.keyboard.press("Enter");
     assert.equal(await page.getByRole("dialog").count(), 0);
   });
 
@@ -305,7 +308,7 @@ try {
   });
 
   await test("a stable that does not serve is told on every screen", async () => {
-    stage.write(FLAGS().replace("name: plain, stable: openai", "name: plain, stable: nokey"));
+    stage.write(FLAGS().replace("name: plain, stable: openai", "name: plain, stable: dead"));
     await page.locator("#banners").getByText("Stable of plain does not serve").waitFor();
     await accessible(page, "stable down");
     await shot(page, "stable-down");

@@ -76,6 +76,7 @@ function navigate() {
   }
   const before = visit;
   before?.ends.abort();
+  byId("dialog").close();
   const asked = parse(location.hash);
   visit = { ...asked, hash: location.hash || "#/", data: {}, ends: new AbortController(), refresh, state };
   if (before && before.screen === visit.screen && before.name === visit.name) visit.data = { ...before.data, entered: true };
