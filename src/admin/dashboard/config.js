@@ -79,4 +79,4 @@ function effect({ valid, errors = [], refused, warnings, sentences: effects = []
   ];
 }
 
-const faults = (errors) => h("ol.errors", null, errors.map((error) => h("li", null, h("p", null, fault(error)), error.remedy && h("p", null, h("strong", null, "Fix: "), error.remedy))));
+const faults = (errors) => h("ol.errors", null, errors.map((error) => h("li", null, h("p", null, prose(fault(error))), error.remedy && h("p", null, h("strong", null, "Fix: "), prose(error.remedy)))));

@@ -45,6 +45,11 @@ export function attributes(text) {
   return found;
 }
 
+function commandOf({ name, context: { targetingKey: user, ...rest } }) {
+  const pairs = Object.entries(rest).map(([key, value]) => ` --context ${quoted(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)}`);
+  return `serin flag ${quoted(name)}${user === undefined ? "" : ` --user ${quoted(user)}`}${pairs.join("")}`;
+}
+
 function trial(visit) {
   const { data } = visit;
   const send = async (event) => {
@@ -70,5 +75,5 @@ function trial(visit) {
     h("div", { "aria-live": "polite" }, tried && (tried.error ? h("p.problem", null, `${tried.error}.`) : [
       facts([["Value", h("code", null, JSON.stringify(tried.answer.value))], ["Variant", tried.answer.variant], ["Reason", tried.answer.reason],
         ["Details", tried.answer.metadata && Object.entries(tried.answer.metadata).map(([key, value]) => `${key}: ${value}`).join(", ")]]),
-      command(`serin flag ${quoted(tried.name)}${Object.entries(tried.context).map(([key, value]) => ` --context ${quoted(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)}`).join("")}`)])));
+      command(commandOf(tried))])));
 }

@@ -66,5 +66,5 @@ export function entry(event, now, { withRollout = true } = {}) {
     event.reason && h("p.why", null, prose(event.reason)));
 }
 
-export const problem = (error) => h("p.problem", { role: "alert" }, error.status === 404
-  ? "This version of Serin does not have this yet." : `It cannot be shown: ${error.message}.`);
+export const problem = (error) => (error.status === 404
+  ? h("p.soft", null, "This process does not have it.") : h("p.problem", { role: "alert" }, prose(`It cannot be shown: ${error.message}.`)));
