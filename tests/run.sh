@@ -125,6 +125,7 @@ suite examples examples examples
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
 suite telemetry telemetry telemetry
+suite dashboard dashboard dashboard
 collect_suites
 
 echo "== the book and its links"

@@ -24,7 +24,7 @@ use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, feedback as verdicts, incidents, notify, ofrep};
+use super::{change, dashboard, feedback as verdicts, incidents, notify, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -76,6 +76,8 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     match route {
         Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
         Route::Ready => return Ok(ready(view)),
+        // A page without data: what it shows it asks for, with the caller's own token.
+        Route::Dashboard(asset) => return Ok(dashboard::serve(asset, head)),
         _ => {}
     }
     let snapshot = view.shared.load();

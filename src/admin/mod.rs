@@ -11,7 +11,7 @@
 //! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
-//! | `GET /healthz`, `/readyz` | none | for probes |
+//! | `GET /`, `/healthz`, `/readyz` | none | the dashboard's page; for probes |
 //! | `GET /api/v1/flags` | flags or read | what flags there are |
 //! | `POST /ofrep/v1/evaluate/flags[/{name}]`, `GET /ofrep/v1/changes` | flags | OpenFeature |
 //!
@@ -21,6 +21,7 @@ pub mod api;
 pub mod auth;
 mod body;
 pub mod change;
+mod dashboard;
 pub mod dto;
 pub mod events;
 mod feedback;

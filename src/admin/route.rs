@@ -7,10 +7,13 @@
 use http::Method;
 
 use super::auth::AdminListener;
+use super::dashboard::assets::{self, Asset};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// A file of the dashboard.
+    Dashboard(&'static Asset),
     Status,
     History,
     /// The status and the history, pushed.
@@ -79,6 +82,7 @@ pub enum NoRoute {
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
 const OPERATORS: &[&str] = &[
+    "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
@@ -121,6 +125,9 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
 }
 
 fn at(path: &str) -> Option<Route> {
+    if let Some(asset) = assets::find(path) {
+        return Some(Route::Dashboard(asset));
+    }
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     Some(match parts[..] {
         ["healthz"] => Route::Health,

@@ -251,6 +251,8 @@ pub struct GuardStatus {
     pub per_second: f64,
     /// Stable's failure rate lately, 0 to 1.
     pub stable_rate: f64,
+    /// No share is raised while the canary's failure rate may be above it, or above twice stable's if that is higher.
+    pub max_error_rate: Percent,
     /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
     pub slow_above: Option<Millis>,
     /// How answers ended lately, stable first.

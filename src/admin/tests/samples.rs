@@ -74,6 +74,7 @@ pub(super) fn guarded() -> GuardStatus {
         left: Some(Millis(3_600_000)),
         per_second: 50.0,
         stable_rate: 0.005,
+        max_error_rate: percent(500),
         slow_above: Some(Millis(1500)),
         pace_above: Some(Millis(45)),
         answers: [
