@@ -100,6 +100,7 @@ fi
 part "official SDKs" sdk SDKs
 part examples examples examples
 part Kubernetes kubernetes kubernetes
+part "shells and man pages" cli cli
 
 echo "== the book and its links"
 docs/build.sh </dev/null

@@ -7,6 +7,7 @@ mod cause;
 mod dry_run;
 mod guard;
 mod history;
+mod plan;
 mod recent;
 mod rollout;
 
@@ -21,6 +22,7 @@ pub use cause::CauseReply;
 pub use dry_run::{DryRunReply, DryRunRollout};
 pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
 pub use history::{HistoryEntry, HistoryReply};
+pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 

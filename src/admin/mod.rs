@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
+//! | `POST /api/v1/plan` | read | what a flags.yaml would do |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `GET /metrics` | read | Prometheus |
@@ -19,6 +20,7 @@ pub mod dto;
 mod history_query;
 mod ofrep;
 mod percent;
+pub mod plan;
 mod reply;
 pub mod route;
 mod serve;

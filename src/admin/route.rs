@@ -15,6 +15,8 @@ pub enum Route {
     History,
     /// The file in force.
     Config,
+    /// What a file would do.
+    Plan,
     /// What the guard saw of a rollout.
     Trace(String),
     /// A change of one rollout, or (`None`) of all.
@@ -66,7 +68,7 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 11] = [
+const OPERATORS: [&str; 12] = [
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/config",
@@ -75,6 +77,7 @@ const OPERATORS: [&str; 11] = [
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
     "POST /api/v1/rollouts/{name}/promote",
+    "POST /api/v1/plan",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
@@ -95,7 +98,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Plan | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -111,6 +114,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "status"] => Route::Status,
         ["api", "v1", "history"] => Route::History,
         ["api", "v1", "config"] => Route::Config,
+        ["api", "v1", "plan"] => Route::Plan,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),

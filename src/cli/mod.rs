@@ -9,8 +9,10 @@ pub mod args;
 pub mod bucket;
 pub mod change;
 pub mod check;
+pub mod complete;
 pub mod completions;
 pub mod demo;
+mod dry_run;
 #[cfg(test)]
 mod fixtures;
 mod guard_format;
@@ -21,6 +23,7 @@ mod locate;
 mod outcome;
 mod output;
 mod past;
+pub mod plan;
 pub mod rollback;
 pub mod run;
 pub mod schema;

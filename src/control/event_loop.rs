@@ -195,6 +195,7 @@ impl EventLoop {
             }
             // The sender may be gone.
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
+            Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),

@@ -17,6 +17,7 @@ pub mod format;
 pub mod in_force;
 pub mod incompatibility;
 pub mod numbers;
+pub mod plan;
 pub mod promotion;
 pub mod silent;
 pub mod stable_fault;

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::batch::{Batch, Store};
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 
 /// How many events are kept.
 const KEPT: usize = 1000;

@@ -17,16 +17,20 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
-use crate::decide::event::{Action, Event, Figure, HistoryFilter, Reason};
+use crate::admin::plan::PlanReader;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::decide::file_error::FileError;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::plan::Plan;
 use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::in_force::EffectiveShare;
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Percent, UnixMillis};
-use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::state::inbox::{Command, CommandError, FlagsRead, Input, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -59,6 +63,10 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
+            Input::Plan { policy, reply } => {
+                let settings = policy.providers.iter().map(|provider| provider.name.clone()).collect();
+                let _ = reply.send(Plan { settings, ..Plan::default() });
+            }
             Input::DryRun { command, reply } => {
                 let _ = reply.send(dry_run(&command));
             }
@@ -78,6 +86,21 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+/// The test's file is the name of a provider, or `wrong`.
+fn read_plan(text: &str, in_force: &str) -> FlagsRead {
+    let result = match text {
+        "wrong" => Err(vec![FileError::whole("it is wrong".to_owned())]),
+        name => {
+            let mut policy = policy(Vec::new());
+            policy.providers.truncate(1);
+            Arc::make_mut(&mut policy.providers[0]).name = name.to_owned();
+            Ok(Arc::new(policy))
+        }
+    };
+    let warnings = vec![in_force.trim().to_owned()];
+    FlagsRead { result, text: "".into(), shown: "".into(), warnings, hash: 0, modified: None }
 }
 
 fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
@@ -139,7 +162,14 @@ impl Ports {
             probe: None,
             draining: false,
         };
-        let view = ApiContext { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
+        let view = ApiContext {
+            process,
+            status,
+            shared: Arc::clone(&shared),
+            inbox,
+            plans: PlanReader::new(read_plan),
+            draining: Arc::clone(&draining),
+        };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::problem::DatabaseError;
 use super::schema::{EARLIEST, VERSION};
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};

@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use super::contents::{history, save};
 use super::schema::{FILE, VERSION};
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::memory::answered;
