@@ -59,6 +59,7 @@ impl SealedRequest {
         bits << 1 | u64::from(self.counted)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "each part has as many bits as it is taken from")]
     fn from_bits(bits: u64) -> SealedRequest {
         let part = |from: u32, count: u32| bits >> from & ((1 << count) - 1);
         let slot = (part(5, 1) == 1).then(|| Slot::of(part(6, SLOT_BITS) as u16));
