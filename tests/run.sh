@@ -120,9 +120,13 @@ if [ -n "${RELEASE:-}" ]; then
 fi
 
 suite "official SDKs" sdk SDKs
+suite OpenFeature ofrep OFREP
 suite examples examples examples
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
+suite telemetry telemetry telemetry
+suite dashboard dashboard dashboard
+suite "shells and man pages" cli cli
 collect_suites
 
 echo "== the book and its links"

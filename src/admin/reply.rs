@@ -84,10 +84,13 @@ impl ApiError {
         }
     }
 
+    /// The word for programs and the sentence for people.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.kind().1.to_owned(), message: self.to_string() }
+    }
+
     pub(super) fn reply(&self) -> Reply {
-        let (status, code) = self.kind();
-        let body = ErrorReply { error: ErrorBody { code: code.to_owned(), message: self.to_string() } };
-        let mut reply = json(status, &body);
+        let mut reply = json(self.kind().0, &ErrorReply { error: self.body() });
         match self {
             ApiError::Route(NoRoute::Method { takes, .. }) => {
                 reply.headers_mut().insert(ALLOW, HeaderValue::from_static(takes));

@@ -7,16 +7,21 @@
 use http::Method;
 
 use super::auth::AdminListener;
+use super::dashboard::assets::{self, Asset};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// A file of the dashboard.
+    Dashboard(&'static Asset),
     Status,
     History,
     /// The status and the history, pushed.
     Events,
     /// The file in force.
     Config,
+    /// What a file would do.
+    Plan,
     /// What the guard saw of a rollout.
     Trace(String),
     /// Verdicts of the application.
@@ -36,6 +41,10 @@ pub enum Route {
     Flag(String),
     /// Every flag for the application.
     Flags,
+    /// The stream that tells the application of changes.
+    FlagChanges,
+    /// What flags there are, for people.
+    FlagList,
 }
 
 /// The changes that the API knows.
@@ -75,6 +84,7 @@ pub enum NoRoute {
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
 const OPERATORS: &[&str] = &[
+    "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
@@ -85,11 +95,14 @@ const OPERATORS: &[&str] = &[
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
     "POST /api/v1/rollouts/{name}/promote",
+    "POST /api/v1/plan",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "GET /api/v1/flags",
     "POST /api/v1/feedback",
     "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
+    "GET /ofrep/v1/changes",
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
@@ -107,7 +120,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Feedback | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::Plan | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -115,6 +128,9 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
 }
 
 fn at(path: &str) -> Option<Route> {
+    if let Some(asset) = assets::find(path) {
+        return Some(Route::Dashboard(asset));
+    }
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     Some(match parts[..] {
         ["healthz"] => Route::Health,
@@ -125,6 +141,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "feedback"] => Route::Feedback,
+        ["api", "v1", "plan"] => Route::Plan,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "incidents"] => Route::Incidents(None),
         ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),
@@ -141,6 +158,8 @@ fn at(path: &str) -> Option<Route> {
             };
             Route::Change(Some(name.to_owned()), change)
         }
+        ["api", "v1", "flags"] => Route::FlagList,
+        ["ofrep", "v1", "changes"] => Route::FlagChanges,
         ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
         ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
         _ => return None,

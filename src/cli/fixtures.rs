@@ -91,6 +91,7 @@ fn guard() -> Guard {
         needed: 100,
         requests_per_second: 50.0,
         stable_failure_percent: 0.4,
+        max_error_percent: Some(5.0),
         slow_above_seconds: Some(1.5),
         forecast: vec![forecast(100.0, Some(3.0)), forecast(20.0, Some(14.0)), forecast(5.0, Some(80.0))],
         silent_seen_after_seconds: Some(14.0),

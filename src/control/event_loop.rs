@@ -29,7 +29,8 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::units::{Millis, UnixMillis};
@@ -244,6 +245,7 @@ impl EventLoop {
             }
             // The sender may be gone.
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
+            Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
             Input::TestNotify { target, reply } => self.test_targets(target.as_deref(), reply),

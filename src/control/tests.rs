@@ -10,6 +10,7 @@ mod health;
 mod kept_over_reloads;
 mod locks;
 mod notify;
+mod plan;
 mod proposals;
 mod recent_traffic;
 mod reloads;

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
+use super::spans::SpanFate;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
@@ -43,6 +44,8 @@ pub struct Status {
     pub samples_lost: u64,
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
+    /// Spans by what became of them.
+    pub spans: [u64; SpanFate::ALL.len()],
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
     /// Targets of notifications, by name; those of earlier files too.
@@ -248,6 +251,8 @@ pub struct GuardStatus {
     pub per_second: f64,
     /// Stable's failure rate lately, 0 to 1.
     pub stable_rate: f64,
+    /// No share is raised while the canary's failure rate may be above it, or above twice stable's if that is higher.
+    pub max_error_rate: Percent,
     /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
     pub slow_above: Option<Millis>,
     /// How answers ended lately, stable first.

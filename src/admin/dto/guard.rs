@@ -75,6 +75,10 @@ pub struct Guard {
     pub requests_per_second: f64,
     /// Percent of stable's requests that failed lately.
     pub stable_failure_percent: f64,
+    /// `guard.max_error_rate`: no share is raised while the canary's failure rate may be above it, or above twice
+    /// stable's if that is higher; absent: an older process.
+    #[serde(default)]
+    pub max_error_percent: Option<f64>,
     /// Above which time to the first output an answer is slow; absent: not looked at, or not known yet.
     pub slow_above_seconds: Option<f64>,
     /// How long faults of the canary would take to be seen at this traffic.
@@ -212,6 +216,7 @@ impl Guard {
             needed,
             requests_per_second: guard.per_second,
             stable_failure_percent: guard.stable_rate * 100.0,
+            max_error_percent: Some(guard.max_error_rate.as_f64()),
             slow_above_seconds: guard.slow_above.map(seconds),
             forecast: guard.forecast.iter().map(Forecast::from).collect(),
             silent_seen_after_seconds: guard.silent_after.map(seconds),

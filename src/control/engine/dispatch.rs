@@ -323,6 +323,7 @@ impl Engine {
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
+            spans: self.shared.spans.fates(),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
             notify: self.notifier.report(),
             draining: self.process.draining,

@@ -58,6 +58,7 @@ pub(super) fn guard_status(
         left: time_left(view, state),
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
+        max_error_rate: guard.max_error_rate,
         slow_above: guard.slow.as_ref().and_then(learned),
         answers: [Arm::Stable, Arm::Canary].map(|arm| rollout.collector().answer_stats().status(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
