@@ -25,7 +25,7 @@ use super::plan::{self, PlanReader};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, dashboard, feedback as verdicts, incidents, notify, ofrep};
+use super::{change, dashboard, feedback as verdicts, incidents, notify};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -75,7 +75,7 @@ pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &P
 /// The longest body that is read of this request: a file for a plan is long, and only those who may ask for one send it.
 pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
     let route = find(listener, &head.method, head.uri.path()).ok()?;
-    let caller = identify(listener, head, &view.shared.load().policy.tokens).ok()?;
+    let caller = identify(listener, head, &view.shared.load().policy.tokens, false).ok()?;
     (route == Route::Plan && caller.may(Role::Read).is_ok()).then_some(plan::BODY)
 }
 

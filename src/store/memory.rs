@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::batch::{Batch, Store};
-use crate::decide::event::{Event, HistoryFilter};
-use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::{Incident, MOST_INCIDENTS};
 
 /// How many events are kept.
 const KEPT: usize = 1000;
