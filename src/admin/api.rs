@@ -1,7 +1,7 @@
 //! What each route does: read the report, ask control, write the answer.
 //!
 //! Nothing is decided or changed here: a change is a [`Command`] in the inbox, and its answer says what is in force.
-//! Reading never waits for control; only history and traces do, which lie
+//! Reading never waits for control; only history, series and traces do, which lie
 //! in the store and with control.
 
 use std::rc::Rc;
@@ -13,17 +13,19 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, SeriesReply, StatusReply};
 use super::events::LiveEvents;
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
+use super::series::{self, Range};
 use super::sse::StreamLimit;
 use super::{change, ofrep};
+use crate::clock;
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
 use crate::describe::stable_fault;
-use crate::state::inbox::{Command, Inbox};
+use crate::state::inbox::{Command, CommandError, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 use crate::telemetry::metrics;
@@ -92,6 +94,9 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         }
         Route::Events => view.live.listen(&view.streams, || status(view))?,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
+        Route::Series(rollout) => {
+            json(StatusCode::OK, &series(view, rollout, head.uri.query().unwrap_or_default()).await?)
+        }
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Config => json(StatusCode::OK, &config(view)),
         _ => json(StatusCode::OK, &status(view)),
@@ -143,6 +148,28 @@ async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiErro
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<SeriesReply, ApiError> {
+    let range = Range::read(query, clock::unix())?;
+    let Range { from, to, step } = range;
+    let asked = async {
+        let points = view.inbox.series(rollout.clone(), step, from, to).await.map_err(ApiError::Store)?;
+        let events = view.inbox.history(Some(rollout.clone()), HISTORY.1).await.map_err(ApiError::Store)?;
+        Ok::<_, ApiError>((points, events))
+    };
+    let (points, events) =
+        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    let status = view.status.load();
+    let known = status.rollouts.iter().find(|known| known.name == rollout);
+    // One that has left the file is still told of, as long as anything is kept of it.
+    if known.is_none() && points.is_empty() {
+        let known: Vec<&str> = status.rollouts.iter().map(|known| known.name.as_str()).collect();
+        return Err(CommandError::Unknown { name: rollout, known: known.join(", ") }.into());
+    }
+    let bound = known.and_then(|known| known.guard.as_ref()).map(|guard| guard.bound);
+    let events = events.into_iter().filter(|event| (from..to).contains(&event.at)).map(Into::into).collect();
+    Ok(series::reply(rollout, range, &points, bound, events))
 }
 
 /// A line of JSON for each, oldest first.

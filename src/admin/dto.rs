@@ -8,6 +8,7 @@ mod guard;
 mod history;
 mod recent;
 mod rollout;
+mod series;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard
 pub use history::{HistoryEntry, HistoryReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
+pub use series::{ArmSeries, SeriesReply};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,6 +19,8 @@ pub enum Route {
     Config,
     /// What the guard saw of a rollout.
     Trace(String),
+    /// What a rollout was, step by step.
+    Series(String),
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
     Metrics,
@@ -68,12 +70,13 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 12] = [
+const OPERATORS: [&str; 13] = [
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
     "GET /api/v1/config",
     "GET /api/v1/rollouts/{name}/trace",
+    "GET /api/v1/rollouts/{name}/series",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
@@ -118,6 +121,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
+        ["api", "v1", "rollouts", name, "series"] if !name.is_empty() => Route::Series(name.to_owned()),
         ["api", "v1", "rollouts", name, change] if !name.is_empty() => {
             let change = match change {
                 "rollback" => Change::Rollback,

@@ -24,6 +24,7 @@ pub mod reachability;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod series;
 pub mod stable_fault;
 pub mod timestamp;
 pub mod units;

@@ -13,6 +13,7 @@ use crate::decide::guard::trace::TraceLine;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::series::{Points, Step};
 use crate::decide::units::UnixMillis;
 
 /// Something that control should look at.
@@ -33,6 +34,17 @@ pub enum Input {
         limit: u32,
         /// Where it goes; an error is the store's, as text.
         reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    },
+    /// The series of a rollout.
+    Series {
+        rollout: String,
+        step: Step,
+        /// From this moment on.
+        from: UnixMillis,
+        /// Up to this one.
+        to: UnixMillis,
+        /// Where they go; an error is the store's, as text.
+        reply: oneshot::Sender<Result<Points, String>>,
     },
     /// What the guard saw of a rollout lately, oldest first.
     Trace {
@@ -155,6 +167,20 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
         self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
+
+    /// The series of a rollout from one moment to another.
+    pub async fn series(
+        &self,
+        rollout: String,
+        step: Step,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Points, String> {
+        let (reply, answer) = oneshot::channel();
+        let busy = || CommandError::Busy.to_string();
+        self.0.try_send(Input::Series { rollout, step, from, to, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::batch::{Batch, Store};
+use super::batch::{Batch, Store, answered};
 use crate::decide::event::Event;
 
 /// How many events are kept.
@@ -49,12 +49,4 @@ impl Store for MemoryStore {
         let wanted = history.iter().rev().filter(|event| rollout.is_none() || event.rollout == rollout);
         answered(Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()))
     }
-}
-
-/// An answer that is there already.
-pub(super) fn answered<T>(answer: T) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    // The receiver is right here.
-    let _ = sender.send(answer);
-    receiver
 }

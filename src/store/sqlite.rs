@@ -12,6 +12,7 @@ pub(super) mod connection;
 pub(super) mod contents;
 pub(super) mod problem;
 pub(super) mod schema;
+mod series;
 mod thread;
 
 use std::io;

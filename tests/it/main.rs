@@ -32,6 +32,7 @@ mod restart;
 mod rewrite;
 mod rollback;
 mod schedule;
+mod series;
 mod simulate;
 mod split;
 mod stream;

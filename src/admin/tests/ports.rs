@@ -24,6 +24,7 @@ use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::series::{Point, Points, Step};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
@@ -73,9 +74,20 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
             }
+            Input::Series { rollout, step, from, to, reply } => {
+                let _ = reply.send(Ok(points(&rollout, step, from, to)));
+            }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+/// A point a step, that says by its share which it is; of the rollout `gone` none.
+fn points(rollout: &str, step: Step, from: UnixMillis, to: UnixMillis) -> Points {
+    let at = (from.0..to.0).step_by(usize::try_from(step.millis()).unwrap());
+    let point =
+        |at: u64| Point { percent: percent(u16::try_from(at / step.millis() % 10_000).unwrap()), ..Point::default() };
+    if rollout == "gone" { Points::new() } else { at.map(|at| (UnixMillis(at), point(at))).collect() }
 }
 
 fn receipt(at_once: bool) -> Receipt {

@@ -18,6 +18,7 @@ use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
 use crate::control::persist::outbox::Outbox;
+use crate::control::recorder::Recorder;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::ephemeral::Ephemeral;
@@ -103,6 +104,7 @@ impl Engine {
             unused_evidence,
             unsplit: Box::default(),
             revision: 0,
+            recorder: Recorder::default(),
         };
         let ProcessContext { disk, locks, .. } = &engine.context;
         let texts = engine.process.notes.iter().map(|text| Alert::Text { text: text.clone() });

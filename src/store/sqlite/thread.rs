@@ -13,11 +13,13 @@ use tokio::sync::oneshot;
 
 use super::contents::{history, save};
 use super::schema::{FILE, VERSION};
+use super::series::{record, series};
 use crate::decide::event::Event;
-use crate::store::batch::{Batch, Store};
+use crate::decide::series::Points;
+use crate::store::batch::{Batch, Store, answered};
 use crate::store::history_check::{HistoryCheck, PAUSE};
-use crate::store::memory::answered;
 use crate::store::retrying::RetryingDatabase;
+use crate::store::series::{SeriesBlock, SeriesQuery};
 
 /// How many batches may wait.
 const QUEUE: usize = 64;
@@ -25,6 +27,8 @@ const QUEUE: usize = 64;
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
     History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
+    Series(SeriesQuery, oneshot::Sender<Result<Points, String>>),
 }
 
 /// The database behind its thread.
@@ -59,6 +63,27 @@ impl Database {
             },
         };
         history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
+    }
+
+    // Not a reason to open one that could not be written: what matters more does that.
+    fn record(&mut self, blocks: &[SeriesBlock]) -> Result<(), String> {
+        match self {
+            Database::Open(connection) => record(connection, blocks),
+            Database::Late(late) => match late.opened_to_write() {
+                Some(connection) => record(connection, blocks),
+                None => Err("the database cannot be written".to_owned()),
+            },
+        }
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Result<Points, String> {
+        let connection = match self {
+            Database::Open(connection) => Some(connection),
+            Database::Late(late) => late.opened(),
+        };
+        connection
+            .map_or_else(|| Ok(Points::new()), |connection| series(connection, query))
+            .map_err(|error: rusqlite::Error| error.to_string())
     }
 }
 
@@ -103,6 +128,8 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         // Whoever asked may have given up waiting.
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            StoreRequest::Record(blocks, reply) => drop(reply.send(place.record(&blocks))),
+            StoreRequest::Series(query, reply) => drop(reply.send(place.series(&query))),
             StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
         }
     }
@@ -128,6 +155,14 @@ impl Store for Sqlite {
 
     fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
+    }
+
+    fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
+        self.hand_over(|reply| StoreRequest::Record(blocks, reply))
+    }
+
+    fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
+        self.hand_over(|reply| StoreRequest::Series(query, reply))
     }
 }
 
