@@ -61,3 +61,11 @@ need_prometheus() {
     release
     PATH="$at/usr/bin:$PATH"
 }
+
+# prometheus-alertmanager and amtool. Installed, since the server reads its templates from /usr/share; the service is
+# not started.
+need_alertmanager() {
+    if command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null; then return; fi
+    local as_root=("${as_root[@]}" RUNLEVEL=1)
+    install_packages prometheus-alertmanager
+}

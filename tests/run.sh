@@ -120,8 +120,11 @@ if [ -n "${RELEASE:-}" ]; then
 fi
 
 suite "official SDKs" sdk SDKs
+suite OpenFeature ofrep OFREP
 suite examples examples examples
 suite Kubernetes kubernetes kubernetes
+suite notifications notify notify
+suite telemetry telemetry telemetry
 suite dashboard dashboard dashboard
 collect_suites
 

@@ -10,17 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::{ACCEPT, HeaderValue, VARY};
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::change::ChangeRequest;
-use super::dto::{ChangeReply, ConfigReply, DryRunReply, FeedbackReply, HistoryReply, Process, StatusReply};
+use super::dto::{
+    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, StatusReply,
+};
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
+use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, dashboard, feedback as verdicts, notify, ofrep};
+use super::{change, dashboard, feedback as verdicts, incidents, notify, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -28,10 +32,13 @@ use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
+use crate::telemetry::exposition::Format;
 use crate::telemetry::metrics;
+use crate::wire::accept;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
+const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
@@ -48,6 +55,8 @@ pub struct ApiContext {
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
     pub streams: StreamLimit,
+    /// The version of the flags, for those who are told of changes.
+    pub flag_versions: Arc<FlagVersions>,
     /// What is pushed to those who listen.
     pub live: LiveEvents,
 }
@@ -56,7 +65,7 @@ pub struct ApiContext {
 pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
     match respond(view, listener, head, body).await {
         Ok(reply) => reply,
-        Err(problem) => problem.reply(),
+        Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
     }
 }
 
@@ -72,15 +81,29 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         _ => {}
     }
     let snapshot = view.shared.load();
-    let caller = identify(listener, head, &snapshot.policy.tokens)?;
+    let policy = &snapshot.policy;
+    let has_ticket = || Ticket::of_request(head, &policy.tokens).is_some_and(|ticket| ticket.is_good(&policy.tokens));
+    if route == Route::FlagChanges && has_ticket() {
+        return changes(view, listener, head);
+    }
+    let caller = identify(listener, head, &policy.tokens, origins::is_listed(head, policy))?;
     match route {
+        Route::FlagChanges => {
+            caller.may(Role::Flags)?;
+            return changes(view, listener, head);
+        }
+        Route::FlagList => {
+            caller.may(Role::Flags).or_else(|_| caller.may(Role::Read))?;
+            return Ok(json(StatusCode::OK, &FlagsReply::new(policy)));
+        }
         Route::Flag(name) => {
             caller.may(Role::Flags)?;
             return Ok(ofrep::one(&snapshot, &name, body));
         }
         Route::Flags => {
             caller.may(Role::Flags)?;
-            return Ok(ofrep::all(&snapshot, head, body));
+            let ticket = Ticket::of_token(head, &policy.tokens);
+            return Ok(ofrep::all(&snapshot, head, body, ticket.as_ref()));
         }
         Route::Feedback => {
             may_change_from(head)?;
@@ -99,10 +122,9 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         _ => caller.may(Role::Read)?,
     }
     Ok(match route {
-        Route::Metrics => {
-            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics::render(&view.status.load()))
-        }
+        Route::Metrics => scrape(view, head),
         Route::Events => view.live.listen(&view.streams, || status(view))?,
+        Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Config => json(StatusCode::OK, &config(view)),
@@ -125,6 +147,26 @@ fn ready(view: &ApiContext) -> Reply {
     let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
+}
+
+fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {
+    let read = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
+    ofrep::open_changes(&view.streams, read, listener, head)
+}
+
+/// The metrics, as OpenMetrics for those who would rather have that.
+fn scrape(view: &ApiContext, head: &Parts) -> Reply {
+    let accepts = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accept = accepts.collect::<Vec<_>>().join(",");
+    // Whoever takes anything has not asked for it.
+    let named = accept.to_ascii_lowercase().contains(OPENMETRICS);
+    let open = accept::weight(&accept, OPENMETRICS, |version| version == "1.0.0").filter(|_| named);
+    let plain = accept::weight(&accept, "text/plain", |version| version == "0.0.4").unwrap_or_default();
+    let open = open.is_some_and(|open| open > 0 && open >= plain);
+    let format = if open { Format::OpenMetrics } else { Format::Prometheus };
+    let mut reply = text(StatusCode::OK, format.media_type(), metrics::render(&view.status.load(), format));
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    reply
 }
 
 fn status(view: &ApiContext) -> StatusReply {

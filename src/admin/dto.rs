@@ -6,8 +6,10 @@
 mod cause;
 mod dry_run;
 mod feedback;
+mod flag;
 mod guard;
 mod history;
+mod incident;
 mod notify;
 mod recent;
 mod rollout;
@@ -22,10 +24,12 @@ use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
 pub use dry_run::{DryRunReply, DryRunRollout};
 pub use feedback::{FeedbackReply, FeedbackResult};
+pub use flag::{FlagReply, FlagsReply};
 pub use guard::{
     Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
 };
 pub use history::{HistoryEntry, HistoryReply};
+pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};

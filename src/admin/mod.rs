@@ -7,11 +7,13 @@
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
+//! | `GET /api/v1/incidents[/{id}]` | read | reports of rollbacks, as JSON, Markdown or HTML |
 //! | `POST /api/v1/feedback` | feedback | the application's verdicts |
 //! | `POST /api/v1/notify/test` | change | a test message to targets of notifications |
 //! | `GET /metrics` | read | Prometheus |
 //! | `GET /`, `/healthz`, `/readyz` | none | the dashboard's page; for probes |
-//! | `POST /ofrep/v1/evaluate/flags[/{name}]` | flags | OpenFeature |
+//! | `GET /api/v1/flags` | flags or read | what flags there are |
+//! | `POST /ofrep/v1/evaluate/flags[/{name}]`, `GET /ofrep/v1/changes` | flags | OpenFeature |
 //!
 //! Served on a thread of its own, never on a data core. It only reads reports and puts wishes in the inbox.
 
@@ -24,8 +26,10 @@ pub mod dto;
 pub mod events;
 mod feedback;
 mod history_query;
+mod incident_page;
+mod incidents;
 mod notify;
-mod ofrep;
+pub mod ofrep;
 mod percent;
 mod reply;
 pub mod route;

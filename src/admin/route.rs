@@ -28,6 +28,8 @@ pub enum Route {
     Change(Option<String>, Change),
     /// Sends a test to targets of notifications.
     TestNotify,
+    /// One incident report, or (`None`) all of them.
+    Incidents(Option<String>),
     Metrics,
     /// The process lives.
     Health,
@@ -37,6 +39,10 @@ pub enum Route {
     Flag(String),
     /// Every flag for the application.
     Flags,
+    /// The stream that tells the application of changes.
+    FlagChanges,
+    /// What flags there are, for people.
+    FlagList,
 }
 
 /// The changes that the API knows.
@@ -81,6 +87,7 @@ const OPERATORS: &[&str] = &[
     "GET /api/v1/history",
     "GET /api/v1/events",
     "GET /api/v1/config",
+    "GET /api/v1/incidents[/{id}]",
     "GET /api/v1/rollouts/{name}/trace",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
@@ -88,9 +95,11 @@ const OPERATORS: &[&str] = &[
     "POST /api/v1/rollouts/{name}/promote",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "GET /api/v1/flags",
     "POST /api/v1/feedback",
     "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
+    "GET /ofrep/v1/changes",
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
@@ -130,6 +139,8 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "feedback"] => Route::Feedback,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
+        ["api", "v1", "incidents"] => Route::Incidents(None),
+        ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),
         ["api", "v1", "notify", "test"] => Route::TestNotify,
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
@@ -143,6 +154,8 @@ fn at(path: &str) -> Option<Route> {
             };
             Route::Change(Some(name.to_owned()), change)
         }
+        ["api", "v1", "flags"] => Route::FlagList,
+        ["ofrep", "v1", "changes"] => Route::FlagChanges,
         ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
         ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
         _ => return None,
@@ -161,7 +174,7 @@ mod tests {
     fn every_listed_route_is_found_by_its_method_only() {
         for listed in HEALTH.into_iter().chain(OPERATORS.iter().copied()) {
             let (method, path) = listed.split_once(' ').unwrap();
-            let path = path.replace("[/{name}]", "").replace("{name}", "chat");
+            let path = path.replace("[/{name}]", "").replace("[/{id}]", "").replace("{name}", "chat");
             let method: Method = method.parse().unwrap();
             let other = if method == Method::GET { Method::POST } else { Method::GET };
             assert!(find(&admin(), &method, &path).is_ok(), "{listed}");

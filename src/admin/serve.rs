@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{self, ApiContext};
 use super::auth::AdminListener;
-use super::ofrep;
+use super::ofrep::{self, origins};
 use super::reply::{ApiError, Reply};
 use super::write_deadline::WriteDeadline;
 use crate::wire::media;
@@ -108,14 +108,14 @@ fn connection(
 
 async fn request_of(view: &ApiContext, listener: &AdminListener, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let mut reply = match ofrep::preflight(listener, &head) {
+    let mut reply = match origins::preflight(listener, &head) {
         Some(reply) => reply,
         None => match read(&head, body).await {
             Ok(body) => api::answer(view, listener, &head, &body).await,
-            Err(problem) => problem.reply(),
+            Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
         },
     };
-    ofrep::share_with_page(&head, !view.shared.load().policy.tokens.is_empty(), &mut reply);
+    origins::share_with_page(&head, &view.shared.load().policy, &mut reply);
     reply
 }
 

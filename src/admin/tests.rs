@@ -3,6 +3,7 @@
 mod changes;
 mod events;
 mod feedback;
+mod flag_changes;
 mod flags;
 mod ports;
 mod samples;

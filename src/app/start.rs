@@ -16,7 +16,7 @@ use super::bind::{BoundPorts, InheritedSockets, RequestedPorts, bind};
 use super::drain::{self, Ended, RunningParts, ShutdownEvent, Stopper};
 use super::registry::{Registration, Registry, RegistryEntry, process_identity};
 use super::start_error::StartError;
-use super::{in_force_file, initial_flags, socket};
+use super::{in_force_file, initial_flags, socket, traces};
 use crate::admin::api::ApiContext;
 use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
@@ -149,12 +149,13 @@ impl Running {
     /// Where it ended without having been asked to.
     pub fn wait(self) -> Result<(), Ended> {
         let Running { shared, inbox, plane, words, word, draining, handed_over, held, .. } = self;
-        let lines = Arc::clone(&shared.access_log);
+        let (lines, spans) = (Arc::clone(&shared.access_log), Arc::clone(&shared.spans));
         let ended =
             drain::wait(RunningParts { draining, inbox: &inbox, shared, plane, handed_over, words: &words, word });
         // The last inboxes close with these, and with them the control loop.
         drop((held, inbox));
         access_log::finish(&lines);
+        traces::finish(&spans);
         if ended.is_ok() {
             drain::wait_for_control(&words);
         }
@@ -175,7 +176,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let flags_read = flags::read(&path, &environment);
     let state = state_dir(&options, &flags_read);
     let state = std::path::absolute(&state).unwrap_or(state);
-    let traces = CreatedFiles::look(&state);
+    let created = CreatedFiles::look(&state);
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
@@ -188,7 +189,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
     });
     // Here most starts fail that do, and the directory is still ours.
-    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| traces.remove())?;
+    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| created.remove())?;
     let fixed = first.policy.fixed.clone();
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
@@ -213,6 +214,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     })
     .map_err(system("the control loop"))?;
     access_log::start(&started.shared.access_log).map_err(system("the access log"))?;
+    traces::start(&started.shared).map_err(system("the exporter of traces"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
     let plane = proxy::start(proxy::Setup {
@@ -251,6 +253,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         inbox: inbox.clone(),
         draining: Arc::clone(&draining),
         streams: StreamLimit::default(),
+        flag_versions: Arc::default(),
         live: LiveEvents::default(),
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })

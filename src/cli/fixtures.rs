@@ -27,6 +27,7 @@ pub(super) fn rollout() -> Rollout {
         waiting_for: "66 more answered canary requests (34 of 100)".into(),
         attempt: 1,
         lock: None,
+        incident: None,
         paused: false,
         window: Window {
             seconds: 1800.0,

@@ -13,9 +13,11 @@ pub mod completions;
 pub mod demo;
 #[cfg(test)]
 mod fixtures;
+pub mod flag;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;
+pub mod incident;
 pub mod inject;
 mod locate;
 pub mod notify;

@@ -26,12 +26,13 @@ use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
 use super::persist::proposals::ProposalResults;
-use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
+use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
-use crate::decide::units::Millis;
+use crate::decide::units::{Millis, UnixMillis};
 use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult};
 use crate::store::Store;
 
@@ -41,11 +42,15 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
 /// Other commands can wait for a slow disk.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Events of the history that a digest is made of.
+const DIGEST_EVENTS: u32 = 1000;
+
 enum TaskResult {
     BatchFinished(u64, Result<(), String>),
     ProbeFinished(Probe, Result<(), String>),
     ReachabilityChecked(ReachabilityCheck, Result<(), String>),
     LockFiles(LockReport),
+    WeekRead((UnixMillis, UnixMillis), Vec<Event>),
     Notified { number: u64, target: String, answer: Result<Answer, String> },
 }
 
@@ -150,6 +155,16 @@ impl EventLoop {
                 let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
             });
         }
+        if let Some(week) = self.engine.digest_due(now) {
+            let (waiting, kept) =
+                self.queue.history(&HistoryFilter { since: Some(week.0), ..HistoryFilter::default() }, DIGEST_EVENTS);
+            let results = self.results.clone();
+            spawn_local(async move {
+                // Without the history the digest has no decisions, and is sent all the same.
+                let kept = kept.await.ok().and_then(Result::ok).unwrap_or_default();
+                let _ = results.send(TaskResult::WeekRead(week, merge_history(waiting, kept, DIGEST_EVENTS)));
+            });
+        }
         for Try { number, target, post } in self.engine.notifier.due(now) {
             let (results, deliver) = (self.results.clone(), Rc::clone(&self.deliver));
             let answer = (deliver)(post, self.engine.egress());
@@ -184,6 +199,7 @@ impl EventLoop {
                 }
             }
             TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
+            TaskResult::WeekRead(week, events) => self.engine.send_digest(week, &events),
             TaskResult::Notified { number, target, answer } => {
                 self.engine.notification_answered(number, &target, &answer, now);
             }
@@ -217,6 +233,13 @@ impl EventLoop {
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
+                });
+            }
+            Input::Incidents { id, reply } => {
+                let (waiting, kept) = self.queue.incidents(id.as_ref());
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge_incidents(waiting, kept)));
                 });
             }
             // The sender may be gone.

@@ -13,6 +13,7 @@ pub mod engine;
 mod event_loop;
 mod events;
 mod evidence;
+mod incidents;
 mod notify;
 pub mod now;
 mod pending_commands;

@@ -45,6 +45,7 @@ pub(super) fn empty() -> Status {
         samples_lost: 0,
         access_log: (0, [0; 3]),
         notify: Vec::new(),
+        spans: [0; 4],
         ambiguous_closes: [0; 4],
         draining: false,
     }
@@ -174,6 +175,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         waiting_for: String::new(),
         attempt: 0,
         lock: None,
+        incident: None,
         paused: false,
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),

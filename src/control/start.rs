@@ -74,7 +74,7 @@ pub struct Started {
 /// accepted, or if the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, deliver } = setup;
-    let OpenedStore { store, notes, states, notifications, error, state_lost, ephemeral, claim, .. } = store;
+    let OpenedStore { store, notes, states, notifications, incidents, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let join = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -95,6 +95,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         keep: (!from_last_good).then_some(read.text),
         states,
         notifications,
+        incidents,
         state_lost,
         notes,
         locks,

@@ -61,6 +61,8 @@ pub struct Pair {
 pub struct Digest {
     pub from: UnixMillis,
     pub to: UnixMillis,
+    /// Since when requests are counted: the start of the process, if that is later.
+    pub counted_from: UnixMillis,
     pub rollouts: Vec<RolloutDigest>,
     /// Rollouts that are left out.
     pub more: usize,

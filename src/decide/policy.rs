@@ -6,8 +6,10 @@
 
 mod access_log;
 mod canary;
+mod flag;
 pub(super) mod guard;
 mod notify;
+mod otlp;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
@@ -23,8 +25,12 @@ use std::sync::Arc;
 use super::units::{Millis, ProviderId};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use canary::{Canary, Hours, Intent, Ramp};
+pub use flag::{
+    Attributes, Comparison, Condition, Flag, FlagRule, FlagType, FlagValue, Scalar, Serve, Variant, VariantId,
+};
 pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
+pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -56,6 +62,8 @@ pub struct Policy {
     pub open: bool,
     /// Who may use the admin port; empty: everybody on loopback.
     pub tokens: Vec<Token>,
+    /// Origins whose web pages may read flags; `None`: those on loopback, and with tokens every one.
+    pub cors: Option<Vec<String>>,
     /// What a client may cost.
     pub limits: Limits,
     /// How long a stopping process waits for what is in flight.
@@ -70,6 +78,8 @@ pub struct Policy {
     pub notify: Vec<NotifyTarget>,
     /// Where people reach the admin port, without a trailing slash; `None`: at its address.
     pub admin_url: Option<String>,
+    /// Where traces go.
+    pub otlp: Option<Otlp>,
 }
 
 impl Policy {
@@ -127,13 +137,6 @@ impl Unmatched {
             Unmatched::Reject => None,
         }
     }
-}
-
-/// A flag that the application reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// True for exactly the users whom this rollout sends to the canary.
-    pub follows: String,
 }
 
 /// A client of the proxy port.

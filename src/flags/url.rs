@@ -24,6 +24,34 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
+/// The origin of web pages, as browsers send it: `https://app.example.com`; or `*` for every one.
+pub(super) fn origin(text: &str) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "write scheme and host as browsers send them, such as `https://app.example.com`, or `*`";
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let Some((scheme, authority)) = text.split_once("://") else { return wrong("is not an origin", EXAMPLE) };
+    if authority.contains('*') {
+        return wrong("has a pattern, which is not read here", "name each origin, or write `*` for every one");
+    }
+    if let Some((host, _)) = authority.split_once('/') {
+        return wrong("has a path, which no origin has", format!("write `{scheme}://{host}`"));
+    }
+    let good = |text: &str, more: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    if !good(scheme, "+.-") || !good(authority, "-._:[]") {
+        return wrong("is not an origin", EXAMPLE);
+    }
+    let text = text.to_ascii_lowercase();
+    let usual = [("http://", ":80"), ("https://", ":443")];
+    let usual = usual.iter().find(|(scheme, port)| text.starts_with(scheme) && text.ends_with(port));
+    match usual.and_then(|(_, port)| text.strip_suffix(port)) {
+        Some(bare) => wrong("has the usual port, which browsers leave out", format!("write `{bare}`")),
+        None => Ok(text),
+    }
+}
+
 /// The prefix that providers' base URLs replace; the empty text stands for every path.
 pub(super) fn mount(text: &str) -> Result<String, Wrong> {
     let trimmed = text.strip_suffix('/').unwrap_or(text);

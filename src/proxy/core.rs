@@ -16,6 +16,7 @@ use tokio::sync::futures::Notified;
 
 use super::upstream::upstreams::Upstreams;
 use crate::clock;
+use crate::decide::trace::{SpanId, TraceId};
 use crate::decide::units::Millis;
 use crate::proxy::downstream::load::Load;
 use crate::proxy::downstream::open_connections::OpenConnections;
@@ -29,6 +30,7 @@ use crate::state::inbox::{Inbox, Rejection};
 use crate::state::request_seal::RequestSeal;
 use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
 use crate::state::source_table::{SourceHandle, SourceTable};
+use crate::state::spans::SpanQueues;
 
 /// The least time between two reports to control.
 const BETWEEN_REPORTS: Millis = Millis(100);
@@ -49,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) id: counters::Core,
     sources: Arc<SourceTable>,
     pub(crate) access_log: Arc<AccessLogQueue>,
+    pub(crate) spans: Arc<SpanQueues>,
     /// Where clients are counted that cannot be asked whether they have left.
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     pub(crate) request_ids: RequestIds,
@@ -96,6 +99,7 @@ impl Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
             access_log: Arc::clone(&shared.access_log),
+            spans: Arc::clone(&shared.spans),
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             request_ids: RequestIds::new(chance.u64(..)),
             seal: Arc::clone(&shared.seal),
@@ -242,6 +246,16 @@ impl Core {
     /// A random number for requests without a user: 0..=9999.
     pub(crate) fn draw(&self) -> u16 {
         self.chance.borrow_mut().u16(0..10_000)
+    }
+
+    /// The id of a new trace.
+    pub(crate) fn new_trace(&self) -> TraceId {
+        TraceId::new(self.chance.borrow_mut().u128(..))
+    }
+
+    /// The id of a new span.
+    pub(crate) fn new_span(&self) -> SpanId {
+        SpanId::new(self.chance.borrow_mut().u64(..))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::incident::Incident;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::dry_run::DryRun;
@@ -41,6 +42,13 @@ pub enum Input {
         limit: u32,
         /// Where it goes; an error is the store's, as text.
         reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    },
+    /// Incident reports, newest first.
+    Incidents {
+        /// Only the one with this id; `None`: all.
+        id: Option<String>,
+        /// Where they go; an error is the store's, as text.
+        reply: oneshot::Sender<Result<Vec<Incident>, String>>,
     },
     /// What the guard saw of a rollout lately, oldest first.
     Trace {
@@ -190,6 +198,14 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
         self.0.try_send(Input::History { filter, limit, reply }).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
+
+    /// The incident report with this id, or all of them, newest first.
+    pub async fn incidents(&self, id: Option<String>) -> Result<Vec<Incident>, String> {
+        let (reply, answer) = oneshot::channel();
+        let busy = || CommandError::Busy.to_string();
+        self.0.try_send(Input::Incidents { id, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 

@@ -22,6 +22,7 @@ use super::request_seal::RequestSeal;
 use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
+use super::spans::SpanQueues;
 use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
@@ -102,6 +103,8 @@ pub struct SnapshotCell {
     pub seal: Arc<RequestSeal>,
     /// Where their lines go.
     pub access_log: Arc<AccessLogQueue>,
+    /// Where their spans go.
+    pub spans: Arc<SpanQueues>,
     /// Clients that closed their side and could not be asked whether they have left.
     pub ambiguous_closes: Arc<AmbiguousCloses>,
     /// What happens, for those who listen.
@@ -120,6 +123,7 @@ impl SnapshotCell {
             sources: Arc::default(),
             seal: Arc::default(),
             access_log: Arc::default(),
+            spans: Arc::new(SpanQueues::new(cores)),
             ambiguous_closes: Arc::default(),
             history: HistoryFeed::default(),
         }

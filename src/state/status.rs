@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
+use super::spans::SpanFate;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
@@ -43,6 +44,8 @@ pub struct Status {
     pub samples_lost: u64,
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
+    /// Spans by what became of them.
+    pub spans: [u64; SpanFate::ALL.len()],
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
     /// Targets of notifications, by name; those of earlier files too.
@@ -133,6 +136,8 @@ pub struct RolloutStatus {
     pub attempt: u32,
     /// The human's rollback that overrides it.
     pub lock: Option<Lock>,
+    /// The id of the report about its rollback, while that holds it.
+    pub incident: Option<String>,
     /// Whether a human holds the ramp.
     pub paused: bool,
     /// Each arm over the guard's window, stable first.
@@ -186,6 +191,7 @@ impl RolloutStatus {
             waiting_for: String::new(),
             attempt: 1,
             lock: None,
+            incident: None,
             paused: false,
             window: [ArmWindow::default(); 2],
             window_length: Millis(1000),

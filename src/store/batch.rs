@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
@@ -20,6 +21,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Notifications by number: as they are now, or that they are gone.
     pub notifications: Vec<(u64, Option<QueuedNotification>)>,
+    /// Incident reports, new or completed.
+    pub incidents: Vec<Arc<Incident>>,
     /// The text of the flags.yaml that was accepted last.
     pub last_good: Option<Arc<str>>,
 }
@@ -31,4 +34,7 @@ pub trait Store: Send {
 
     /// The events of the history that fit, newest first, at most `limit` of them.
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+
+    /// The incident report with this id, or all of them, newest first.
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>>;
 }

@@ -25,6 +25,8 @@ pub struct OpenedStore {
     pub states: Vec<(Identity, RolloutState)>,
     /// Notifications that an earlier process left.
     pub notifications: Vec<QueuedNotification>,
+    /// The newest incident report of each rollout: the rollout's name and the report's id.
+    pub incidents: Vec<(String, String)>,
     /// The last good flags.yaml, as it was read.
     pub last_good: Option<String>,
     /// Why nothing can be written; `None`: it can.
@@ -47,6 +49,7 @@ impl OpenedStore {
             notes: Vec::new(),
             states: Vec::new(),
             notifications: Vec::new(),
+            incidents: Vec::new(),
             last_good: None,
             error,
             state_lost: false,

@@ -11,6 +11,7 @@
 mod columns;
 pub(super) mod connection;
 pub(super) mod contents;
+mod incidents;
 pub(super) mod problem;
 mod queued;
 pub(super) mod schema;
@@ -52,7 +53,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, notifications, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, incidents, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -61,6 +62,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     notes,
                     states,
                     notifications,
+                    incidents,
                     last_good,
                     error,
                     state_lost,
@@ -99,6 +101,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
             events = kept;
             opened.states = contents.states;
             opened.notifications = contents.notifications;
+            opened.incidents = contents.incidents;
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exposition::Exposition;
+use super::exposition::{Exposition, Format};
 use super::metric::{Metric, MetricKind};
+use crate::clock;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
@@ -20,6 +21,7 @@ use crate::decide::rollout::state::OverallPhase;
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
+use crate::state::spans::SpanFate;
 use crate::state::status::{RolloutStatus, Status};
 
 macro_rules! metrics_list {
@@ -58,6 +60,8 @@ metrics_list! {
         "Share that flags.yaml pins, 0 to 100; absent with percent: auto.";
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
         "1 for the phase of a rollout, 0 for every other phase: probing, ramping, confirming, completed, pinned, paused, rolled_back, locked, blocked.";
+    HELD "serin_rollout_held" Gauge ["rollout"]
+        "1 while the time of a step is over and something still holds the promotion: too few requests, the guard, or the hours of the ramp. `serin status` shows what.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
         "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary, as after a rollback.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
@@ -76,6 +80,8 @@ metrics_list! {
         "Lines of the access log that were written.";
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
+    SPANS "serin_spans_total" Counter ["result"]
+        "Spans of traces: taken by the collector (sent); dropped because a queue was full or traces were switched off (dropped); refused by the collector (refused); not taken in several tries (failed).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
     NOTIFICATIONS "serin_notifications_total" Counter ["target" "result"]
@@ -112,10 +118,10 @@ pub fn document() -> String {
     })
 }
 
-/// The exposition in Prometheus' text format.
+/// The exposition in this format.
 #[must_use]
-pub fn render(status: &Status) -> String {
-    let mut exposition = Exposition::default();
+pub fn render(status: &Status, format: Format) -> String {
+    let mut exposition = Exposition::new(format);
     for series in &status.series {
         of_series(series, &mut exposition);
     }
@@ -136,6 +142,9 @@ pub fn render(status: &Status) -> String {
     exposition.add(&ACCESS_LINES, &[], written);
     for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
         exposition.add(&ACCESS_DROPPED, &[reason.as_str()], count);
+    }
+    for (fate, count) in SpanFate::ALL.into_iter().zip(status.spans) {
+        exposition.add(&SPANS, &[fate.as_str()], count);
     }
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
@@ -180,8 +189,9 @@ fn of_series(series: &Series, exposition: &mut Exposition) {
         exposition.add(&TOKENS, &and(kind), tokens);
     }
     exposition.add(&FALLBACKS, &labels, series.fallbacks());
-    exposition.add_latency(&DURATION, &labels, &series.duration());
-    exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output());
+    let [durations, first_outputs] = series.exemplars();
+    exposition.add_latency(&DURATION, &labels, &series.duration(), &durations);
+    exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output(), &first_outputs);
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.
@@ -226,6 +236,8 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
     for phase in OverallPhase::ALL {
         exposition.add(&PHASE, &[name, phase.as_str()], flag(phase == rollout.phase));
     }
+    let is_due = rollout.next.as_ref().is_some_and(|next| next.not_before <= clock::unix());
+    exposition.add(&HELD, &[name], flag(is_due && !rollout.waiting_for.is_empty()));
     if let Some(ratio) = rollout.anonymous_ratio {
         exposition.add(&ANONYMOUS, &[name], ratio);
     }

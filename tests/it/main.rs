@@ -20,6 +20,7 @@ mod faults;
 mod feedback;
 mod file_owners;
 mod first_start;
+mod flags;
 mod guard;
 mod health;
 mod inject;
@@ -36,5 +37,7 @@ mod schedule;
 mod simulate;
 mod split;
 mod stream;
+#[cfg(feature = "otlp")]
+mod traces;
 mod unusable_stable;
 mod upgrade;

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::policy::{Auth, Canary, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
+use crate::decide::policy::{Auth, Canary, Flag, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
 use crate::decide::units::Percent;
+use crate::describe;
 
 /// For people. `masked`: how many keys there are is not known.
 pub(super) fn text(policy: &Policy, masked: bool) -> String {
@@ -40,7 +41,7 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
         text.push_str("flags\n");
     }
     for (name, flag) in &policy.flags {
-        let _ = writeln!(text, "  {name}: true for the users that `{}` sends to the canary", flag.follows);
+        let _ = writeln!(text, "  {name}: {}", describe::flag::summary(policy, flag));
     }
     text
 }
@@ -217,8 +218,15 @@ pub(super) fn json(policy: &Policy) -> Value {
         "mount": policy.mount,
         "providers": providers,
         "rollouts": rollouts,
-        "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), json!({"follows": flag.follows}))).collect::<serde_json::Map<_, _>>(),
+        "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), self::flag(policy, flag))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+fn flag(policy: &Policy, flag: &Flag) -> Value {
+    let follows = flag.follows().and_then(|id| policy.rollouts.get(usize::from(id.0))).map(|rollout| &rollout.name);
+    let variants = flag.variants.iter().map(|variant| variant.name.as_str()).collect::<Vec<_>>();
+    let summary = describe::flag::summary(policy, flag);
+    json!({"type": flag.flag_type.as_str(), "variants": variants, "follows": follows, "summary": summary})
 }
 
 /// The words and numbers of the file; null where there is none.

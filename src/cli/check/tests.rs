@@ -120,7 +120,15 @@ fn json_tells_the_same() {
     assert_eq!(outcome.unwrap(), Exit::Done);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&value["good"], &value["summary"]["rollouts"][0]["ramp"][1]), (&json!(true), &json!("25%")));
-    assert_eq!(value["summary"]["flags"], json!({"new-prompt": {"follows": "chat"}}));
+    assert_eq!(
+        value["summary"]["flags"],
+        json!({"new-prompt": {
+            "type": "boolean",
+            "variants": ["on", "off"],
+            "follows": "chat",
+            "summary": "true for the users that `chat` sends to the canary",
+        }})
+    );
     let rollout = &value["summary"]["rollouts"][0];
     assert_eq!((&rollout["on_regression"], &rollout["rollback_to"]), (&json!("rollback"), &json!("0%")));
     assert_eq!(rollout["try_again_after"], Value::Null);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
@@ -15,6 +16,7 @@ use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::evidence::user_pauses::UserPauses;
+use crate::control::incidents::Incidents;
 use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
@@ -49,6 +51,8 @@ pub struct Bootstrap {
     pub states: Vec<(Identity, RolloutState)>,
     /// Notifications that an earlier process left.
     pub notifications: Vec<QueuedNotification>,
+    /// The newest incident report of each rollout: the rollout's name and the report's id.
+    pub incidents: Vec<(String, String)>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -109,6 +113,8 @@ impl Engine {
             unused_evidence,
             unsplit: Box::default(),
             notifier: Notifier::restored(bootstrap.notifications),
+            incidents: Incidents::restored(bootstrap.incidents),
+            digest: DigestState::starting(now.unix),
             revision: 0,
         };
         let ProcessContext { disk, locks, .. } = &engine.context;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
@@ -16,6 +17,7 @@ use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
+use crate::control::incidents::Incidents;
 use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
@@ -24,13 +26,13 @@ use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Policy, Secret};
-use crate::decide::rollout::state::{Identity, Lock, RolloutState};
+use crate::decide::rollout::state::{Identity, Lock, OverallPhase, RolloutState};
 use crate::state::access_log::Dropped;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::inbox::Rejection;
 use crate::state::snapshot::{Snapshot, SnapshotCell};
-use crate::state::status::{Status, StatusCell};
+use crate::state::status::{RolloutStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
 
 /// All rollouts of the file, and what they share.
@@ -56,6 +58,8 @@ pub struct Engine {
     pub(super) unused_evidence: Arc<Evidence>,
     pub(super) unsplit: Box<[Arc<Series>]>,
     pub(in crate::control) notifier: Notifier,
+    pub(super) incidents: Incidents,
+    pub(super) digest: DigestState,
     pub(super) revision: u64,
 }
 
@@ -72,6 +76,7 @@ impl Engine {
             self.publish();
         }
         self.refresh_oldest_forecast(now);
+        self.complete_incidents(now);
         for (action, reason) in self.providers.breaker_events(&self.policy, now) {
             self.emit_process_event(Actor::Breaker, action, reason, now);
         }
@@ -230,6 +235,7 @@ impl Engine {
 
     /// Hands an input to the rollout at this index, and carries out its effects. The caller publishes.
     pub(super) fn apply(&mut self, index: usize, input: Input<'_>, now: Now) -> InputResult {
+        let open = self.entries[index].open_on_canary();
         let Some(rollout) = &mut self.entries[index].rollout else { return InputResult::default() };
         let effects = rollout.apply(input, &self.context, now);
         let Effects { events, committed_events, alerts, state, proposal, result, .. } = effects;
@@ -248,10 +254,16 @@ impl Engine {
             self.notifier.withdraw(identity, changes);
         }
         let feed = &self.shared.history;
-        committed_events.iter().for_each(|event| events::tell(event, feed));
+        for event in &committed_events {
+            self.incidents.note(event);
+            events::tell(event, feed);
+        }
         for event in events {
             let pair = rollout.pair(rollout.state().attempt);
-            self.notifier.tell(&event, Some(&pair), None, &mut self.outbox.notifications);
+            let incident = self.incidents.of(&event, &pair, rollout, open, now);
+            let id = incident.as_ref().map(|incident| incident.id.as_str());
+            self.notifier.tell(&event, Some(&pair), id, &mut self.outbox.notifications);
+            self.outbox.incidents.extend(incident);
             events::emit(event, &mut self.outbox, feed);
         }
         self.emit_alerts(alerts, now);
@@ -295,7 +307,13 @@ impl Engine {
     /// Publishes the status.
     pub(super) fn report(&mut self, now: Now) {
         let (context, series) = (&self.context, &self.series);
-        let rollouts = self.entries.iter_mut().map(|entry| report::rollout(entry, series, context, now));
+        let incidents = &self.incidents;
+        let rollouts = self.entries.iter_mut().map(|entry| {
+            let status = report::rollout(entry, series, context, now);
+            let is_held = matches!(status.phase, OverallPhase::RolledBack | OverallPhase::Locked);
+            let incident = incidents.newest(&status.name).filter(|_| is_held).cloned();
+            RolloutStatus { incident, ..status }
+        });
         let lines = &self.shared.access_log;
         let status = Status {
             rollouts: rollouts.collect(),
@@ -305,6 +323,7 @@ impl Engine {
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
+            spans: self.shared.spans.fates(),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
             notify: self.notifier.report(),
             draining: self.process.draining,

@@ -61,7 +61,7 @@ impl TrafficCounts {
         self.failed + throttled + empty
     }
 
-    const fn since(&self, before: &TrafficCounts) -> TrafficCounts {
+    pub(in crate::control) const fn since(&self, before: &TrafficCounts) -> TrafficCounts {
         TrafficCounts {
             requests: self.requests.saturating_sub(before.requests),
             failed: self.failed.saturating_sub(before.failed),
@@ -116,7 +116,8 @@ impl RecentTraffic {
     }
 }
 
-fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
+/// The counts since the start, stable's first.
+pub(in crate::control) fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| TrafficCounts::of(rollout, arm, series))
 }
 

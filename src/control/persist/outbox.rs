@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decide::event::Event;
+use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
@@ -30,6 +31,8 @@ pub struct Outbox {
     pub events: Vec<Event>,
     /// Notifications by number: as they are now, or that they are gone.
     pub notifications: BTreeMap<u64, Option<QueuedNotification>>,
+    /// Incident reports, new or completed.
+    pub incidents: Vec<Arc<Incident>>,
     /// The text of an accepted flags.yaml.
     pub last_good: Option<Arc<str>>,
 }
@@ -46,6 +49,7 @@ impl Outbox {
             && self.proposals.is_empty()
             && self.events.is_empty()
             && self.notifications.is_empty()
+            && self.incidents.is_empty()
             && self.last_good.is_none()
     }
 }

@@ -19,6 +19,7 @@ use crate::control::prober;
 use crate::control::{Answer, Deliver, Post};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::guard::constants::Constants;
+use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
 pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
@@ -82,6 +83,7 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         keep: Some("the text".into()),
         states,
         notifications: Vec::new(),
+        incidents: Vec::new(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),
@@ -101,6 +103,7 @@ pub(super) struct Disk(Arc<Mutex<DiskState>>);
 struct DiskState {
     states: BTreeMap<Identity, RolloutState>,
     events: Vec<Event>,
+    incidents: Vec<Arc<Incident>>,
     notifications: BTreeMap<u64, QueuedNotification>,
     full: bool,
     hanging: bool,
@@ -111,6 +114,7 @@ impl DiskState {
     fn take(&mut self, batch: Batch) {
         self.states.extend(batch.states);
         self.events.extend(batch.events);
+        self.incidents.extend(batch.incidents);
         for (number, row) in batch.notifications {
             match row {
                 Some(row) => drop(self.notifications.insert(number, row)),
@@ -169,6 +173,14 @@ impl Store for Disk {
         let events = self.0.lock().unwrap().events.clone().into_iter().rev();
         let events = events.filter(|event| filter.fits(event));
         sender.send(Ok(events.take(usize::try_from(limit).unwrap()).collect())).unwrap();
+        receiver
+    }
+
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
+        let (sender, receiver) = oneshot::channel();
+        let incidents = self.0.lock().unwrap().incidents.clone().into_iter().rev();
+        let wanted = incidents.filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
+        sender.send(Ok(wanted.map(|incident| incident.as_ref().clone()).collect())).unwrap();
         receiver
     }
 }

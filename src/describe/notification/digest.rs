@@ -33,6 +33,9 @@ pub fn text(digest: &Digest) -> String {
     if more > 0 {
         parts.push(format!("{more} more rollouts are not shown; `serin status` has them."));
     }
+    if digest.counted_from > digest.from {
+        parts.push(format!("Requests are counted since {}.", Timestamp(digest.counted_from)));
+    }
     parts.join("\n")
 }
 

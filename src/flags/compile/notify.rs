@@ -48,7 +48,7 @@ fn target(at: &At, findings: &mut Findings<'_>) -> Option<NotifyTarget> {
     let name = findings.given(&at.key("name"), name);
     let url = address(at, format, findings);
     let secret = secret(at, format, findings);
-    let on = events(&at.key("on"), findings);
+    let on = events(&at.key("on"), format, findings);
     let min_interval = interval(&at.key("min_interval"), format, findings);
     let secret = secret?;
     Some(NotifyTarget { name: name?, url: url?, secret, on, format, min_interval })
@@ -146,8 +146,11 @@ fn integration_key(text: &str) -> Result<(), Wrong> {
     wrong("the secret is not an integration key of letters and digits", "copy it from the service's integration")
 }
 
-fn events(at: &At, findings: &mut Findings<'_>) -> BTreeSet<NotifyEvent> {
+fn events(at: &At, format: NotifyFormat, findings: &mut Findings<'_>) -> BTreeSet<NotifyEvent> {
     let event = |text: &str| match NotifyEvent::ALL.into_iter().find(|event| event.as_str() == text) {
+        Some(NotifyEvent::Digest) if format.keeps_open() => {
+            wrong(format!("is no problem, and `format: {}` is for problems", format.as_str()), "remove it")
+        }
         Some(event) => Ok(event),
         None if LATER.contains(&text) => wrong("is not in this version", "remove it"),
         None => {

@@ -71,6 +71,7 @@ fn what_cannot_be_used_is_an_error_with_its_remedy() {
         (ops("url: http://a.test, secret: '${SIGN}', min_interval: 2d"), "`2d` is more than 1d"),
         (ops("url: http://a.test, secret: '${SIGN}', format: slack"), "a target with `format: slack` has no secret"),
         (ops("url: http://a.test, format: alertmanager, min_interval: 1m"), "groups notifications by itself"),
+        (ops("url: http://a.test, format: alertmanager, on: [digest]"), "is no problem"),
         (ops("url: http://a.test/x, secret: '${PD}', format: pagerduty"), "does not end with `/v2/enqueue`"),
     ] {
         let errors = errors(&notify);

@@ -42,8 +42,7 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
                 let plan = request.plan(core, &in_use, peek.as_ref())?; // 4. admit and plan
                 progress.seal(core, &in_use, &plan, &request);
                 let client_request = ClientRequest::of(&request, peek.as_ref());
-                let mut failover =
-                    Failover::begin(core, &in_use, plan, &client_request, (progress.arrived, progress.planned()));
+                let mut failover = Failover::begin(core, &in_use, plan, &client_request, progress.planned());
                 let candidate = failover.begin_attempt(); // 5. attempt
                 let result = failover.send(candidate).await; // 6. upstream
                 match failover.conclude(result).await? {

@@ -15,6 +15,7 @@ use hyper::body::{Body as _, Incoming};
 use super::headers::RareHeaders;
 use super::read::ReadRequest;
 use super::request_id::RequestId;
+use super::trace::Trace;
 use crate::clock;
 use crate::decide::route::Plan;
 use crate::proxy::attempt::earlier_plans::EarlierPlans;
@@ -30,14 +31,16 @@ use crate::proxy::response::reply::ReplyBody;
 pub(super) struct Progress<'a> {
     pub(super) id: Cell<RequestId>,
     /// When the request arrived.
-    pub(super) arrived: Instant,
+    arrived: Instant,
     pub(super) version: Version,
     pub(super) rare_headers: RareHeaders,
     /// Whether some of its body was not read.
     unread: Cell<bool>,
     /// Whether it has an account.
     planned: Cell<bool>,
-    /// Its line in the access log, until it has an account.
+    /// Its trace, if traces are asked for.
+    trace: Option<Rc<Trace>>,
+    /// Its entry for the access log and its trace, until it has an account.
     unplanned: Option<Unplanned<'a>>,
     /// What was attempted by plans that no longer stand.
     earlier: RefCell<EarlierPlans>,
@@ -48,6 +51,7 @@ impl<'a> Progress<'a> {
     /// A request that was accepted: it has an id and a time from here on.
     pub(super) fn begin(core: &'a Rc<Core>, in_use: &InUse, request: &Request<Incoming>) -> Progress<'a> {
         let (id, arrived) = (core.request_ids.next(), clock::instant());
+        let trace = Trace::begin(core, in_use, request.headers());
         let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
         Progress {
             id: Cell::new(id),
@@ -57,7 +61,8 @@ impl<'a> Progress<'a> {
             unread: Cell::new(!request.body().is_end_stream()),
             planned: Cell::new(false),
             earlier: RefCell::default(),
-            unplanned: Unplanned::of(core, in_use, request, (id, arrived)),
+            unplanned: Unplanned::of(core, in_use, request, (id, arrived), trace.as_ref()),
+            trace,
             error_shape: ErrorShape::of(mount, request.uri().path(), rare_headers.grpc),
         }
     }
@@ -82,10 +87,11 @@ impl<'a> Progress<'a> {
         self.unread.get()
     }
 
-    /// The request is about to have an account. Returns what was attempted by earlier plans.
-    pub(super) fn planned(&self) -> EarlierPlans {
+    /// The request is about to have an account. Returns what that needs: when the request arrived, what was attempted by
+    /// earlier plans, and its trace.
+    pub(super) fn planned(&self) -> (Instant, EarlierPlans, Option<Rc<Trace>>) {
         self.set_planned(true);
-        self.earlier.take()
+        (self.arrived, self.earlier.take(), self.trace.clone())
     }
 
     /// Its account has ended, and the request is to be planned anew.

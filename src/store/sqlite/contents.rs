@@ -22,6 +22,7 @@ pub(in crate::store) struct Contents {
     pub(in crate::store) version: i64,
     pub(in crate::store) states: Vec<(Identity, RolloutState)>,
     pub(super) notifications: Vec<QueuedNotification>,
+    pub(super) incidents: Vec<(String, String)>,
     pub(super) last_good: Option<String>,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
@@ -57,7 +58,8 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
     let last_good =
         connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
     let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
-    Ok(Contents { version, states, notifications, last_good, notes })
+    let incidents = if version < VERSION { Vec::new() } else { super::incidents::newest(connection)? };
+    Ok(Contents { version, states, notifications, incidents, last_good, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
@@ -121,6 +123,7 @@ pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), Str
                 .execute(params![event.rollout, as_json(event)?])?;
         }
         super::queued::save(&writing, &batch.notifications)?;
+        super::incidents::save(&writing, &batch.incidents)?;
         if let Some(text) = &batch.last_good {
             writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
         }

@@ -12,8 +12,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::contents::{history, save};
+use super::incidents;
 use super::schema::{FILE, VERSION};
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::incident::Incident;
 use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::memory::answered;
@@ -24,6 +26,7 @@ const QUEUE: usize = 64;
 
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
+    Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
     History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
 }
 
@@ -48,6 +51,16 @@ impl Database {
                 save(late.connection(now)?, batch)
             }
         }
+    }
+
+    fn incidents(&self, id: Option<&str>) -> Result<Vec<Incident>, String> {
+        let connection = match self {
+            Database::Open(connection) => Some(connection),
+            Database::Late(late) => late.opened(),
+        };
+        // Before it is open there is nothing but what waits to be written.
+        connection
+            .map_or(Ok(Vec::new()), |connection| incidents::read(connection, id).map_err(|error| error.to_string()))
     }
 
     fn history(&self, filter: &HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
@@ -103,6 +116,7 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         // Whoever asked may have given up waiting.
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            StoreRequest::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
             StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
         }
     }
@@ -128,6 +142,10 @@ impl Store for Sqlite {
 
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
+    }
+
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
+        self.hand_over(|reply| StoreRequest::Incidents(id, reply))
     }
 }
 
