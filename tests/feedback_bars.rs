@@ -5,8 +5,6 @@
 //! breaks a promise is named with its seed. Few runs by default, fewest in debug builds; the full measure:
 //! `SERIN_BARS=full cargo test --profile quick --locked --test feedback_bars -- --nocapture`
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use serin::decide::policy::{Canary, FeedbackRule, OnExcess};
 use serin::decide::units::{Arm, UnixMillis};
 use serin::describe::event::reason;

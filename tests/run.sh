@@ -126,6 +126,7 @@ suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
 suite telemetry telemetry telemetry
 suite dashboard dashboard dashboard
+suite "shells and man pages" cli cli
 collect_suites
 
 echo "== the book and its links"

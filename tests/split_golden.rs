@@ -384,6 +384,7 @@ fn the_command_takes_a_rollouts_split_from_the_file() {
         salt: "s".to_owned(),
         percent: Some(share(5_000)),
         pins: BTreeMap::from([("vip".to_owned(), Arm::Stable)]),
+        buckets_only: false,
     };
     assert_eq!(Split::of_rollout(&policy, "chat").unwrap(), expected);
     let error = |name: &str| Split::of_rollout(&policy, name).unwrap_err().to_string();

@@ -21,6 +21,7 @@ use super::dto::{
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
 use super::ofrep::{self, FlagVersions, Ticket, origins};
+use super::plan::{self, PlanReader};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
@@ -51,6 +52,8 @@ pub struct ApiContext {
     pub shared: Arc<SnapshotCell>,
     /// Where changes are asked for.
     pub inbox: Inbox,
+    /// Reads the files that plans are asked for.
+    pub plans: PlanReader,
     /// Set once the process is stopping: it wants no more traffic.
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
@@ -67,6 +70,13 @@ pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &P
         Ok(reply) => reply,
         Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
     }
+}
+
+/// The longest body that is read of this request: a file for a plan is long, and only those who may ask for one send it.
+pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
+    let route = find(listener, &head.method, head.uri.path()).ok()?;
+    let caller = identify(listener, head, &view.shared.load().policy.tokens).ok()?;
+    (route == Route::Plan && caller.may(Role::Read).is_ok()).then_some(plan::BODY)
 }
 
 async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
@@ -127,6 +137,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
+        Route::Plan => plan::answer(&view.plans, &view.status, &view.inbox, head, body).await?,
         Route::Config => json(StatusCode::OK, &config(view)),
         _ => json(StatusCode::OK, &status(view)),
     })

@@ -11,6 +11,7 @@ mod guard;
 mod history;
 mod incident;
 mod notify;
+mod plan;
 mod recent;
 mod rollout;
 
@@ -31,6 +32,7 @@ pub use guard::{
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
+pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 

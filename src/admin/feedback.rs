@@ -5,6 +5,7 @@
 //! keys and the bounds; what a verdict is charged to is control's to say.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::reply::ApiError;
 use crate::decide::verdict::{Judged, MOST, Verdict, Weight};
@@ -24,21 +25,32 @@ struct Given {
 
 /// The verdicts of a body, in their order.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Verdict>, ApiError> {
-    const EXAMPLE: &str = "send {\"request_id\": \"...\", \"good\": true}, or a list of such objects";
-    let bad = |problem: String| ApiError::Bad(problem);
-    let parsed = |error: serde_json::Error| bad(format!("the body is not valid: {error}; {EXAMPLE}"));
-    let given: Vec<Given> = match body.trim_ascii_start().first() {
-        None => return Err(bad(format!("the body is empty; {EXAMPLE}"))),
-        Some(b'[') => serde_json::from_slice(body).map_err(parsed)?,
-        Some(_) => vec![serde_json::from_slice(body).map_err(parsed)?],
+    let given: Vec<&RawValue> = match body.trim_ascii_start().first() {
+        None => return Err(ApiError::Bad(format!("the body is empty; {EXAMPLE}"))),
+        Some(b'[') => serde_json::from_slice(body).map_err(|error| invalid(String::new(), &error))?,
+        Some(_) => vec![serde_json::from_slice(body).map_err(|error| invalid(String::new(), &error))?],
     };
-    if given.len() > MOST {
-        return Err(bad(format!("the list has {} verdicts; send at most {MOST} at once", given.len())));
-    }
     let count = given.len();
+    if count > MOST {
+        return Err(ApiError::Bad(format!("the list has {count} verdicts; send at most {MOST} at once")));
+    }
     let place = |index: usize| if count > 1 { format!("verdict {} of the list: ", index + 1) } else { String::new() };
-    let read = |(index, given)| verdict(given).map_err(|problem| bad(place(index) + &problem));
-    given.into_iter().enumerate().map(read).collect()
+    given.into_iter().enumerate().map(|(index, given)| one(given, place(index))).collect()
+}
+
+const EXAMPLE: &str = "send {\"request_id\": \"...\", \"good\": true}, or a list of such objects";
+
+fn invalid(place: String, error: &serde_json::Error) -> ApiError {
+    ApiError::Bad(format!("{place}the body is not valid: {error}; {EXAMPLE}"))
+}
+
+fn one(given: &RawValue, place: String) -> Result<Verdict, ApiError> {
+    // A list would be read field by field.
+    if !given.get().starts_with('{') {
+        return Err(ApiError::Bad(format!("{place}a verdict is an object; {EXAMPLE}")));
+    }
+    let parsed = serde_json::from_str(given.get()).map_err(|error| invalid(place.clone(), &error))?;
+    verdict(parsed).map_err(|problem| ApiError::Bad(place + &problem))
 }
 
 fn verdict(Given { request_id, user, rollout, good, weight }: Given) -> Result<Verdict, String> {
@@ -97,7 +109,9 @@ mod tests {
             (r#"{"request_id": "a", "good": true, "weight": -1}"#, "`weight` is -1;"),
             (r#"[{"user": "u", "good": true}, {"good": true}]"#, "verdict 2 of the list: it has neither"),
             (r#"[{"user": "u", "good": true}] x"#, "trailing characters"),
-            ("true", "the body is not valid"),
+            ("true", "a verdict is an object; send {"),
+            (r#"[["a", null, null, true, null]]"#, "a verdict is an object"),
+            (r#"{"user": "u", "user": "v", "good": true}"#, "duplicate field `user`"),
         ] {
             assert!(error(body).contains(says), "{body}: {}", error(body));
         }

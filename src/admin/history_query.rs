@@ -4,7 +4,8 @@
 //! query is written. Which events fit is [`HistoryFilter`]'s to say.
 
 use super::reply::ApiError;
-use crate::decide::event::{Action, Actor, HistoryFilter};
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::{Action, Actor};
 use crate::decide::suggest::nearest;
 use crate::decide::timestamp::read_rfc3339;
 use crate::decide::units::UnixMillis;
@@ -22,7 +23,7 @@ pub(super) struct HistoryQuery {
     pub(super) limit: u32,
 }
 
-/// Reads `rollout=`, `since=`, `action=`, `actor=` (these two may be repeated) and `limit=`.
+/// Reads `rollout=`, `since=`, `until=`, `action=`, `actor=` (these two may be repeated) and `limit=`.
 pub(super) fn read(text: &str) -> Result<HistoryQuery, ApiError> {
     let mut wanted = HistoryQuery { filter: HistoryFilter::default(), limit: LINES.0 };
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -31,6 +32,7 @@ pub(super) fn read(text: &str) -> Result<HistoryQuery, ApiError> {
         let filter = &mut wanted.filter;
         match name.as_str() {
             "rollout" => filter.rollout = Some(value),
+            "until" => filter.until = Some(moment("until", &value)?),
             "since" => filter.since = Some(moment("since", &value)?),
             "action" => filter.actions.push(action(&value)?),
             "actor" => filter.actors.push(Actor::from(value)),
@@ -40,7 +42,7 @@ pub(super) fn read(text: &str) -> Result<HistoryQuery, ApiError> {
                 })?;
             }
             _ => {
-                let known = "history takes rollout, since, action, actor and limit";
+                let known = "history takes rollout, since, until, action, actor and limit";
                 return Err(ApiError::Bad(format!("unknown parameter `{name}`; {known}")));
             }
         }
@@ -82,11 +84,12 @@ mod tests {
     #[test]
     fn each_parameter_is_taken_and_two_may_be_repeated() {
         assert_eq!(read("").unwrap(), HistoryQuery { filter: HistoryFilter::default(), limit: 50 });
-        let text = "rollout=chat&since=2026-11-21T09:56:02%2B02:00&action=rollback&action=hold&actor=uid+7&actor=guard&limit=7";
+        let text = "rollout=chat&since=2026-11-21T09:56:02%2B02:00&until=1795247763000&action=rollback&action=hold&actor=uid+7&actor=guard&limit=7";
         let wanted = HistoryQuery {
             filter: HistoryFilter {
                 rollout: Some("chat".to_owned()),
                 since: Some(UnixMillis(1_795_247_762_000)),
+                until: Some(UnixMillis(1_795_247_763_000)),
                 actions: vec![Action::Rollback, Action::Hold],
                 actors: vec![Actor::Human("uid 7".to_owned()), Actor::Guard],
             },
@@ -98,7 +101,10 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        assert_eq!(error("max=3"), "unknown parameter `max`; history takes rollout, since, action, actor and limit");
+        assert_eq!(
+            error("max=3"),
+            "unknown parameter `max`; history takes rollout, since, until, action, actor and limit"
+        );
         assert!(error("since=yesterday").starts_with("`since=yesterday` is not a time: write it as 2026-"));
         assert!(error("since=").starts_with("`since=` is not a time"));
         let near = error("action=rolback");

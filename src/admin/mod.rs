@@ -5,6 +5,7 @@
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
 //! | `GET /api/v1/events` | read | the status and the history, pushed as server-sent events |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
+//! | `POST /api/v1/plan` | read | what a flags.yaml would do |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
 //! | `POST /api/v1/rollouts/{name}/resume`, `/promote` | change | every other change |
 //! | `GET /api/v1/incidents[/{id}]` | read | reports of rollbacks, as JSON, Markdown or HTML |
@@ -31,6 +32,7 @@ mod incidents;
 mod notify;
 pub mod ofrep;
 mod percent;
+pub mod plan;
 mod reply;
 pub mod route;
 mod serve;

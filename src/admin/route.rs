@@ -20,6 +20,8 @@ pub enum Route {
     Events,
     /// The file in force.
     Config,
+    /// What a file would do.
+    Plan,
     /// What the guard saw of a rollout.
     Trace(String),
     /// Verdicts of the application.
@@ -93,6 +95,7 @@ const OPERATORS: &[&str] = &[
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
     "POST /api/v1/rollouts/{name}/promote",
+    "POST /api/v1/plan",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
     "GET /api/v1/flags",
@@ -117,7 +120,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Feedback | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::Plan | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -138,6 +141,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "feedback"] => Route::Feedback,
+        ["api", "v1", "plan"] => Route::Plan,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "incidents"] => Route::Incidents(None),
         ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),

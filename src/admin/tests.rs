@@ -132,7 +132,7 @@ fn a_wrong_query_path_or_method_is_told_what_is_right() {
     assert_eq!(error("/api/v1/history?limit=0"), (400, "`limit=0`: the limit is a number from 1 to 1000".to_owned()));
     assert_eq!(
         error("/api/v1/history?max=3"),
-        (400, "unknown parameter `max`; history takes rollout, since, action, actor and limit".to_owned())
+        (400, "unknown parameter `max`; history takes rollout, since, until, action, actor and limit".to_owned())
     );
     assert_eq!(
         error("/api/v1/history?rollout=lost"),

@@ -251,6 +251,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         status: Arc::clone(&started.status),
         shared: Arc::clone(&started.shared),
         inbox: inbox.clone(),
+        plans: initial_flags::plan_reader(environment.clone()),
         draining: Arc::clone(&draining),
         streams: StreamLimit::default(),
         flag_versions: Arc::default(),

@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, rollback,
-    run, schema, simulate, sleep, status, version, why,
+    Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, plan,
+    rollback, run, schema, simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -18,7 +18,7 @@ use crate::app;
     version = version::TEXT,
     about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and \
              rolls it back when the new one fails.",
-    after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
+    after_long_help = "Exit codes: 0 done, 1 failed, 2 users would move (`serin plan`), 64 bad usage or file, 75 not confirmed in time.\n\n\
         Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
         Start with `serin demo`; it needs no key and no network.",
     subcommand_required = true,
@@ -54,6 +54,8 @@ enum Command {
     Notify(notify::NotifyArgs),
     /// Check flags.yaml: print every error with its place and its remedy.
     Check(check::CheckArgs),
+    /// Show what an edited flags.yaml would do: which users move, what begins anew, what is refused.
+    Plan(plan::PlanArgs),
     /// Print the bucket and the arm of users.
     Bucket(bucket::BucketArgs),
     /// Show the value of a flag for a user, and why; without a name, the flags.
@@ -92,6 +94,7 @@ impl Cli {
             Command::Incident(args) => incident::run(args),
             Command::Notify(args) => notify::run(args),
             Command::Check(args) => check::run(args, app::probe_all),
+            Command::Plan(args) => plan::run(args),
             Command::Bucket(args) => bucket::run(args),
             Command::Flag(args) => flag::run(args),
             Command::Simulate(args) => simulate::run(args),

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Method;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api_call::by_any;
 use super::locate::{AdminEndpoint, LocateArgs};
 use super::output::{self, Style, one_line};
 use super::rollback::{reason, segment};
-use super::{Exit, Failure, Outcome};
-use crate::app::api::{ChangeReply, Changed, DryRunReply};
+use super::{Exit, Failure, Outcome, dry_run};
+use crate::app::api::{ChangeReply, Changed};
 use crate::decide::units::Percent;
 
 /// Control waits for the disk before it calls a change durable.
@@ -122,16 +121,9 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     }
     let target = also.reach.find_one()?;
     if also.dry_run {
-        body["dry_run"] = json!(true);
-        let reply: DryRunReply = post(&target, rollout, verb, &body)?;
-        if also.json {
-            output::print_json(&reply)
-        } else {
-            output::print(&tried(&reply))
-        }
-        return Ok(Exit::Done);
+        return dry_run::of_one(&target, &path(rollout, verb), &body, also.json);
     }
-    let reply: ChangeReply = post(&target, rollout, verb, &body)?;
+    let reply = post(&target, rollout, verb, &body)?;
     if also.json {
         output::print_json(&reply);
     } else {
@@ -140,22 +132,16 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }
 
-pub(super) fn post<T: DeserializeOwned>(
-    target: &AdminEndpoint,
-    rollout: Option<&str>,
-    verb: &str,
-    body: &Value,
-) -> Result<T, Failure> {
-    let path = match rollout {
-        Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
-        None => format!("/api/v1/{verb}"),
-    };
-    by_any(&target.vias, &Method::POST, &path, Some(body), PATIENCE).map_err(|error| Failure::failed(error.to_string()))
+fn post(target: &AdminEndpoint, rollout: Option<&str>, verb: &str, body: &Value) -> Result<ChangeReply, Failure> {
+    by_any(&target.vias, &Method::POST, &path(rollout, verb), Some(body), PATIENCE)
+        .map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// What a dry run says: a paragraph for each rollout.
-pub(super) fn tried(reply: &DryRunReply) -> String {
-    reply.would.lines().map(|line| format!("{}\n", one_line(line))).collect::<String>() + "Nothing was changed.\n"
+fn path(rollout: Option<&str>, verb: &str) -> String {
+    match rollout {
+        Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
+        None => format!("/api/v1/{verb}"),
+    }
 }
 
 pub(super) fn render(reply: &ChangeReply, verb: &str, style: Style) -> String {

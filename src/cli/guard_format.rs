@@ -229,7 +229,10 @@ mod tests {
         assert!(text.ends_with("; feedback: 6.1% bad on the canary, 3% on stable, evidence 120 of 2000"), "{text}");
         assert!(speaks);
         let (text, speaks) = told(quiet);
-        assert!(text.ends_with("; feedback: evidence 0.5 of 2000 that more of its responses are called bad"), "{text}");
+        assert!(
+            text.ends_with("; feedback: evidence 0.50 of 2000 that more of its responses are called bad"),
+            "{text}"
+        );
         assert!(!speaks);
     }
 }

@@ -174,6 +174,7 @@ mod tests {
             numbers: [("canary_failures".to_owned(), 9.into())].into(),
             causes: Vec::new(),
             generation: 3,
+            edited: None,
         };
         let events =
             [event(Some("chat"), "rollback", 10.0, 0.0, "too many\nfailures"), event(None, "reload", 0.0, 0.0, "")];

@@ -9,8 +9,10 @@ pub mod args;
 pub mod bucket;
 pub mod change;
 pub mod check;
+pub mod complete;
 pub mod completions;
 pub mod demo;
+mod dry_run;
 #[cfg(test)]
 mod fixtures;
 pub mod flag;
@@ -24,6 +26,7 @@ pub mod notify;
 mod outcome;
 mod output;
 mod past;
+pub mod plan;
 pub mod rollback;
 pub mod run;
 pub mod schema;

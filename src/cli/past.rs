@@ -1,13 +1,14 @@
 //! A time in the past on the command line: a length of time before now (`2h`), or a moment (`2026-11-21T07:56:02Z`).
 //!
 //! Owns how it is written, and no clock: now is a parameter. Refuses what is neither, and says how to write both.
+//! Invariant: a length of time never leads before 1970.
 
 use crate::decide::timestamp::read_rfc3339;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::flags::read_length;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Past {
+pub enum Past {
     Ago(Millis),
     At(UnixMillis),
 }

@@ -244,6 +244,7 @@ impl EventLoop {
             }
             // The sender may be gone.
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
+            Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
             Input::TestNotify { target, reply } => self.test_targets(target.as_deref(), reply),

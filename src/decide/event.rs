@@ -7,20 +7,20 @@
 mod action;
 mod actor;
 pub mod decision;
-mod filter;
+pub mod filter;
 
 use serde::{Deserialize, Serialize};
 
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
 use super::policy::NotifyEvent;
+use super::plan::Plan;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
 pub use action::Action;
 pub use actor::Actor;
 pub use decision::{ArmCounts, Counterfactual, Decision, DecisionKind, Detail, Regression, SHOWN_Z, finite};
-pub use filter::HistoryFilter;
 
 /// Something that changed what is in force, or tried to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +130,9 @@ pub enum Reason {
     Accepted {
         /// As which version.
         generation: u64,
+        /// What the edit did; absent in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<Plan>>,
     },
     /// A file is not taken.
     Refused {

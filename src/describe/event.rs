@@ -4,7 +4,7 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{alert, in_force, incompatibility};
+use super::{alert, in_force, incompatibility, plan};
 use crate::decide::event::{BreakerChange, Event, Reason};
 use crate::decide::policy::NotifyEvent;
 
@@ -45,7 +45,10 @@ pub fn reason(event: &Event) -> String {
             };
             format!("version {version} started, with state in {dir}: {rollouts}")
         }
-        Reason::Accepted { generation } => format!("the file is in force as generation {generation}"),
+        Reason::Accepted { generation, plan: effect } => {
+            let effect = effect.as_ref().map_or_else(String::new, |effect| format!(": {}", plan::sentence(effect)));
+            format!("the file is in force as generation {generation}{effect}")
+        }
         Reason::Refused { count, first } => {
             let first = first.as_ref().map_or_else(|| "it could not be read".to_owned(), ToString::to_string);
             match count {

@@ -20,6 +20,7 @@ pub mod incident;
 pub mod incompatibility;
 pub mod notification;
 pub mod numbers;
+pub mod plan;
 pub mod promotion;
 pub mod silent;
 pub mod stable_fault;

@@ -34,6 +34,6 @@ mod tests;
 
 pub use environment::Environment;
 pub use error::{FlagsError, render};
-pub use loaded_flags::{LoadedFlags, read};
+pub use loaded_flags::{LoadedFlags, read, read_text};
 pub use scalar::read_length;
 pub use syntax::explain_yaml;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::incident::Incident;
 use crate::decide::incompatibility::Incompatibility;
+use crate::decide::plan::Plan;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
@@ -33,6 +35,12 @@ pub enum Input {
         command: Command,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Vec<DryRun>, CommandError>>,
+    },
+    /// What a policy would do in the place of the one in force.
+    Plan {
+        policy: Arc<Policy>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Plan>,
     },
     /// What happened so far, newest first.
     History {
@@ -191,6 +199,13 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Input::DryRun { command, reply }).map_err(|_| CommandError::Busy)?;
         answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// What a policy would do in the place of the one in force.
+    pub async fn plan(&self, policy: Arc<Policy>) -> Result<Plan, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::Plan { policy, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)
     }
 
     /// What happened so far, newest first.

@@ -1,10 +1,10 @@
 //! The second half of a request's id: what a verdict on the request is charged to, sealed.
 //!
-//! An id has to bring its arm, user and epoch back with it, since nothing is kept of a request. They are 32 bits,
-//! encrypted by a mask that depends on the first half, and followed by a tag of 32 bits; mask and tag are one block of
-//! AES each under a key that this process drew when it started. So an id tells its reader nothing, and one that was
-//! made up, changed, or given by another process is not taken. Owns the layout and the key. Keeps no request. Invariant:
-//! what [`RequestSeal::open`] returns was sealed by the same value under the same number.
+//! An id has to bring its arm, user and epoch back with it, since nothing is kept of a request. They are 39 bits,
+//! encrypted by a mask that depends on the first half, and followed by a tag of 25 bits; mask and tag are one block of
+//! AES each under a key that this process drew when it started. So an id tells its reader nothing, and of ids that were
+//! made up, changed, or given by another process one in 33 million is taken, for a request that most likely never was.
+//! Owns the layout and the key. Keeps no request. Invariant: what was sealed under a number comes back under it alone.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -20,14 +20,16 @@ use crate::decide::units::{Arm, Slot};
 /// The digits of an id without the sealed half, and of one with it.
 pub const DIGITS: (usize, usize) = (16, 32);
 /// So many low bits of the number of an evidence block are in an id.
-const BLOCK_BITS: u32 = 13;
+const BLOCK_BITS: u32 = 20;
 const SLOT_BITS: u32 = 13;
+const TAG_BITS: u32 = 25;
+const TAG: u64 = (1 << TAG_BITS) - 1;
 
 /// What is known of a request by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedRequest {
     /// The low bits of the number of the evidence block that was in force: of a rollout, at a share.
-    block: u16,
+    block: u32,
     /// For whom it counts.
     pub whose: Attribution,
     /// Whether a bucket chose its arm, so that it is evidence.
@@ -47,27 +49,28 @@ impl SealedRequest {
         self.block == low_bits(block)
     }
 
-    fn to_bits(self) -> u32 {
+    fn to_bits(self) -> u64 {
         let Attribution { arm, source, slot } = self.whose;
-        let mut bits = u32::from(self.block);
-        bits = bits << SLOT_BITS | slot.map_or(0, |slot| u32::from(u16::from(slot)));
-        bits = bits << 1 | u32::from(slot.is_some());
-        bits = bits << 3 | source.index() as u32;
-        bits = bits << 1 | arm as u32;
-        bits << 1 | u32::from(self.counted)
+        let mut bits = u64::from(self.block);
+        bits = bits << SLOT_BITS | slot.map_or(0, |slot| u64::from(u16::from(slot)));
+        bits = bits << 1 | u64::from(slot.is_some());
+        bits = bits << 3 | source.index() as u64;
+        bits = bits << 1 | arm as u64;
+        bits << 1 | u64::from(self.counted)
     }
 
-    fn from_bits(bits: u32) -> SealedRequest {
-        let part = |from: u32, count: u32| (bits >> from & ((1 << count) - 1)) as u16;
-        let slot = (part(5, 1) == 1).then(|| Slot::of(part(6, SLOT_BITS)));
+    #[expect(clippy::cast_possible_truncation, reason = "each part has as many bits as it is taken from")]
+    fn from_bits(bits: u64) -> SealedRequest {
+        let part = |from: u32, count: u32| bits >> from & ((1 << count) - 1);
+        let slot = (part(5, 1) == 1).then(|| Slot::of(part(6, SLOT_BITS) as u16));
         let arm = if part(1, 1) == 0 { Arm::Stable } else { Arm::Canary };
         let whose = Attribution { arm, source: SourceGroup::of(part(2, 3) as u8), slot };
-        SealedRequest { block: part(6 + SLOT_BITS, BLOCK_BITS), whose, counted: part(0, 1) == 1 }
+        SealedRequest { block: part(6 + SLOT_BITS, BLOCK_BITS) as u32, whose, counted: part(0, 1) == 1 }
     }
 }
 
-const fn low_bits(block: u64) -> u16 {
-    (block & ((1 << BLOCK_BITS) - 1)) as u16
+const fn low_bits(block: u64) -> u32 {
+    (block & ((1 << BLOCK_BITS) - 1)) as u32
 }
 
 /// Why an id says nothing about a request.
@@ -105,14 +108,14 @@ impl RequestSeal {
     pub fn seal(&self, number: u64, request: SealedRequest) -> Option<NonZeroU64> {
         let bits = request.to_bits();
         let (mask, tag) = (self.block(number, 0, Use::Mask)?, self.block(number, bits, Use::Tag)?);
-        NonZeroU64::new(u64::from(bits ^ mask) << u32::BITS | u64::from(tag))
+        NonZeroU64::new((bits ^ mask >> 1) << TAG_BITS | tag & TAG)
     }
 
     /// What was sealed.
     fn open(&self, number: u64, sealed: u64) -> Option<SealedRequest> {
-        let bits = (sealed >> u32::BITS) as u32 ^ self.block(number, 0, Use::Mask)?;
+        let bits = sealed >> TAG_BITS ^ self.block(number, 0, Use::Mask)? >> 1;
         let tag = self.block(number, bits, Use::Tag)?;
-        bool::from(tag.ct_eq(&(sealed as u32))).then(|| SealedRequest::from_bits(bits))
+        bool::from((tag & TAG).ct_eq(&(sealed & TAG))).then(|| SealedRequest::from_bits(bits))
     }
 
     /// The number of a request, and what is known of it.
@@ -130,13 +133,15 @@ impl RequestSeal {
         self.open(number, half(sealed)?).map(|request| (number, request)).ok_or(IdProblem::Foreign)
     }
 
-    fn block(&self, number: u64, bits: u32, purpose: Use) -> Option<u32> {
+    /// Forty bits.
+    fn block(&self, number: u64, bits: u64, purpose: Use) -> Option<u64> {
         let mut sample = [0; 16];
         sample[..8].copy_from_slice(&number.to_be_bytes());
-        sample[8..12].copy_from_slice(&bits.to_be_bytes());
-        sample[15] = purpose as u8;
-        let [first, second, third, fourth, _] = self.0.as_ref()?.new_mask(&sample).ok()?;
-        Some(u32::from_be_bytes([first, second, third, fourth]))
+        sample[8..].copy_from_slice(&bits.to_be_bytes());
+        // The bits are 39 at most.
+        sample[8] = purpose as u8;
+        let mask = self.0.as_ref()?.new_mask(&sample).ok()?;
+        Some(mask.into_iter().fold(0, |all, byte| all << 8 | u64::from(byte)))
     }
 }
 
@@ -156,7 +161,7 @@ mod tests {
             slots.into_iter().flat_map(move |slot| {
                 SourceGroup::ALL.into_iter().flat_map(move |source| {
                     let whose = Attribution { arm, source, slot };
-                    [(1, true), (8191, false), (8192, true)]
+                    [(1, true), (1_048_575, false), (1_048_576, true)]
                         .map(|(block, counted)| SealedRequest::new(block, whose, counted))
                 })
             })
@@ -176,7 +181,7 @@ mod tests {
             assert_eq!(seal.read(&id.to_uppercase()), Ok((number, request)));
         }
         let request = SealedRequest::new(8193, (Arm::Stable, None).into(), true);
-        assert!(request.is_of(1) && request.is_of(8193) && !request.is_of(2));
+        assert!(request.is_of(8193) && !request.is_of(1));
     }
 
     #[test]
@@ -204,7 +209,7 @@ mod tests {
         let seal = RequestSeal::default();
         let request = SealedRequest::new(7, (Arm::Canary, Some(Slot::of(9))).into(), true);
         let sealed: std::collections::BTreeSet<u64> =
-            (0..1000).map(|number| seal.seal(number, request).unwrap().get() >> 32).collect();
+            (0..1000).map(|number| seal.seal(number, request).unwrap().get() >> TAG_BITS).collect();
         assert!(sealed.len() > 990, "the same for many requests: {}", sealed.len());
     }
 }

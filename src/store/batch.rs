@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
 /// What is written together.

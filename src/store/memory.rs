@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::batch::{Batch, Store};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use crate::decide::event::filter::HistoryFilter;
 
 /// How many events are kept.
 const KEPT: usize = 1000;

@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use super::dir::{self, DirLock};
 use super::sqlite::connection::open_for_writing;
 use super::sqlite::problem::DatabaseError;
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 

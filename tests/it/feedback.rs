@@ -15,6 +15,8 @@ use crate::support::sidecar::{Sidecar, Workspace};
 /// Evidence gathers by the second.
 const DECIDED: Duration = Duration::from_secs(90);
 
+const RAMP: &str = "percent: auto\nramp: { start: 50%, hold_start: 1h, step: 25%, every: 1h }";
+
 /// Asks as users who were never seen before, and gives verdicts.
 struct Crowd {
     client: Client,
@@ -82,8 +84,9 @@ fn until_decided(sidecar: &Sidecar, crowd: &mut Crowd) -> Value {
 #[test]
 fn a_canary_with_bad_verdicts_is_held_and_the_evidence_outlives_a_restart() {
     let providers = Two::start();
-    let workspace = providers.workspace("percent: 50%\nguard: { feedback: {} }");
+    let workspace = providers.workspace(&format!("{RAMP}\nguard: {{ feedback: {{}} }}"));
     let mut sidecar = workspace.start();
+    eventually("the ramp begins", SOON, || (sidecar.percent() > 0.0).then_some(()));
     let mut crowd = Crowd::of(&sidecar);
     let before = crowd.ask(1);
     assert_eq!(before[0].0.len(), 32, "{before:?}");
@@ -145,10 +148,8 @@ fn a_canary_with_bad_verdicts_is_rolled_back_and_later_ones_are_late() {
 #[test]
 fn a_verdict_counts_once_and_for_its_own_request() {
     let providers = Two::start();
-    let workspace = providers.workspace(
-        "percent: auto\nramp: { start: 50%, hold_start: 1h, step: 25%, every: 1h }\nguard: { feedback: {} }\n\
-         pin_users: { tester: canary }",
-    );
+    let workspace =
+        providers.workspace(&format!("{RAMP}\nguard: {{ feedback: {{}} }}\npin_users: {{ tester: canary }}"));
     let sidecar = workspace.start();
     eventually("the ramp begins", SOON, || (sidecar.percent() > 0.0).then_some(()));
     let mut crowd = Crowd::of(&sidecar);

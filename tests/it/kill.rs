@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use serin::clock;
-use serin::decide::event::{Event, HistoryFilter, Reason};
+use serin::decide::event::filter::HistoryFilter;
+use serin::decide::event::{Event, Reason};
 use serin::decide::rollout::state::{Identity, Phase, RolloutState};
 use serin::decide::units::{Percent, UnixMillis};
 use serin::store::{self, Batch};

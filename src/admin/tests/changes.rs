@@ -187,3 +187,35 @@ fn a_control_loop_that_is_gone_is_told() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.error(), ("unavailable".into(), "the control loop does not answer".into()));
 }
+
+#[test]
+fn a_plan_is_asked_for_with_the_file_and_changes_nothing() {
+    let ports = Ports::open(vec![token("grafana", &[Role::Read]), token("app", &[Role::Flags])]);
+    let send = |name: &str, media_type: &str, body: &str| {
+        let bearer = format!("Bearer {name}-token");
+        ports.send("POST", "/api/v1/plan", &[("authorization", &bearer), ("content-type", media_type)], body)
+    };
+    for (media_type, body) in
+        [("application/yaml", "renamed"), ("text/yaml; charset=utf-8", "renamed"), ("application/json", "\"renamed\"")]
+    {
+        let answer = send("grafana", media_type, body);
+        assert_eq!((answer.status, &answer.json()["valid"]), (200, &json!(true)), "{}", answer.body);
+        assert_eq!(answer.json()["settings"], json!(["renamed"]));
+        // The file in force, whose references may be resolved.
+        assert_eq!(answer.json()["warnings"], json!(["percent: auto"]));
+    }
+    let wrong = send("grafana", "application/yaml", "wrong").json();
+    assert_eq!((&wrong["valid"], &wrong["errors"][0]["problem"]), (&json!(false), &json!("it is wrong")));
+    assert_eq!(send("app", "application/yaml", "renamed").status, 415, "only who may read sends YAML");
+    assert_eq!(send("app", "application/json", "\"renamed\"").status, 403);
+    assert_eq!(send("grafana", "text/plain", "renamed").status, 415);
+    assert_eq!(send("grafana", "application/json", "{}").status, 400);
+    let large = "x".repeat(512 * 1024);
+    assert_eq!(send("grafana", "application/yaml", &large).status, 200);
+    assert_eq!(send("app", "application/json", &large).error().1, "the body is longer than 65536 bytes");
+    assert_eq!(
+        send("grafana", "application/yaml", &large.repeat(3)).error().1,
+        "the body is longer than 1048576 bytes"
+    );
+    assert_eq!(ports.verbs(), []);
+}

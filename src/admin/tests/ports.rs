@@ -20,8 +20,12 @@ use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
 use crate::admin::sse::StreamLimit;
 use crate::decide::event::{Action, Event, Figure, HistoryFilter, Reason};
+use crate::admin::plan::PlanReader;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::file_error::FileError;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::plan::Plan;
 use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::in_force::EffectiveShare;
@@ -30,7 +34,7 @@ use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Arm, Percent, UnixMillis};
 use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
 use crate::describe::incident::tests::incident;
-use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult, Receipt, inbox};
+use crate::state::inbox::{Command, CommandError, FlagsRead, Input, NotifyTestResult, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -69,6 +73,10 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let kept = kept.into_iter().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
                 let _ = reply.send(Ok(kept.collect()));
             }
+            Input::Plan { policy, reply } => {
+                let settings = policy.providers.iter().map(|provider| provider.name.clone()).collect();
+                let _ = reply.send(Plan { settings, ..Plan::default() });
+            }
             Input::DryRun { command, reply } => {
                 let _ = reply.send(dry_run(&command));
             }
@@ -102,6 +110,21 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+/// The test's file is the name of a provider, or `wrong`.
+fn read_plan(text: &str, in_force: &str) -> FlagsRead {
+    let result = match text {
+        "wrong" => Err(vec![FileError::whole("it is wrong".to_owned())]),
+        name => {
+            let mut policy = policy(Vec::new());
+            policy.providers.truncate(1);
+            Arc::make_mut(&mut policy.providers[0]).name = name.to_owned();
+            Ok(Arc::new(policy))
+        }
+    };
+    let warnings = vec![in_force.trim().to_owned()];
+    FlagsRead { result, text: "".into(), shown: "".into(), warnings, hash: 0, modified: None }
 }
 
 fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
@@ -168,6 +191,7 @@ impl Ports {
             status: Arc::clone(&status),
             shared: Arc::clone(&shared),
             inbox,
+            plans: PlanReader::new(read_plan),
             draining: Arc::clone(&draining),
             streams: StreamLimit::default(),
             flag_versions: Arc::default(),

@@ -160,11 +160,19 @@ impl StatedAnswers {
             canary_bad,
             stable_bad,
             usual(500),
-            &format!("are called bad where the application gives a verdict, as it does on {judged}"),
+            "are called bad",
         )
-        .map(|mut stated| {
-            stated.options.push(("feedback-share", judged.to_string()));
-            stated
+        .map(|stated| {
+            let share = |option: usize| stated.options.get(option).map_or("", |(_, share)| share.as_str());
+            let sentence = format!(
+                "{} of the verdicts on the canary's responses are bad, and {} of those on stable's (there is a verdict on \
+                 {judged} of the responses)",
+                share(0),
+                share(1)
+            );
+            let mut options = stated.options;
+            options.push(("feedback-share", judged.to_string()));
+            StatedAspect { options, sentence, ..stated }
         });
         let pace = canary_pace.map(|times| {
             let rule = guard.pace_rule();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::dispatch::Engine;
 use super::entry::{Entry, KeptByName};
-use super::identity::identity;
 use super::input::Input;
 use super::rollout::{Rollout, RolloutConfig};
 use crate::control::evidence::recent_traffic::RecentTraffic;
@@ -17,6 +16,7 @@ use crate::control::evidence::stable_health::StableHealth;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
+use crate::decide::rollout::identity::identity;
 use crate::decide::rollout::rules_fingerprint::rules_fingerprint;
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
 use crate::describe::in_force::forgotten;

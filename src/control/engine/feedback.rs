@@ -10,7 +10,7 @@ use crate::control::evidence::collector::RequestEpoch;
 use crate::control::now::Now;
 use crate::decide::bucket::bucket_and_slot;
 use crate::decide::route::{RouteReason, RouteShare, arm_of_user};
-use crate::decide::units::{Arm, Millis};
+use crate::decide::units::{Arm, Millis, Percent};
 use crate::decide::user::is_placeholder;
 use crate::decide::verdict::{Judged, NoEvidence, NotCharged, Verdict, VerdictResult};
 use crate::state::pause_masks::Attribution;
@@ -53,7 +53,12 @@ impl Engine {
             entry.count(arm, verdict.good);
             return Ok(VerdictResult::Late { rollout, arm });
         }
-        let chosen = if request.counted { Ok(request.whose) } else { Err(NoEvidence::NoBucket) };
+        let is_off = entry.rollout.as_ref().is_some_and(|rollout| rollout.state().in_force == Percent::ZERO);
+        let chosen = match request.counted {
+            _ if is_off => Err(NoEvidence::CanaryOff),
+            false => Err(NoEvidence::NoBucket),
+            true => Ok(request.whose),
+        };
         Ok(entry.judge(arm, chosen, verdict, now))
     }
 

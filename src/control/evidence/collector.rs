@@ -9,8 +9,6 @@
 mod samples;
 mod verdicts;
 
-pub(in crate::control) use verdicts::RequestEpoch;
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -70,6 +68,13 @@ pub(in crate::control) struct EvidenceCollector {
     epoch: Epoch,
     // The numbers of earlier evidence blocks, whose requests may still be waiting.
     earlier_blocks: VecDeque<u64>,
+}
+
+/// In which epoch a request was planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::control) enum RequestEpoch {
+    Present,
+    Earlier,
 }
 
 /// Who waits, and how slow is too slow.

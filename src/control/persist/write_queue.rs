@@ -16,6 +16,8 @@ use super::proposals::{ProposalQueue, ProposalResults};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::incident::{Incident, MOST_INCIDENTS};
 use crate::decide::notification::QueuedNotification;
+use crate::control::events;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};

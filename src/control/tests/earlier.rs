@@ -16,7 +16,7 @@ use super::harness::bootstrap;
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
-use crate::decide::event::HistoryFilter;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::{Millis, UnixMillis};

@@ -18,6 +18,7 @@ use crate::control::now::Now;
 use crate::control::prober;
 use crate::control::{Answer, Deliver, Post};
 use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::guard::constants::Constants;
 use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::harness::*;
-use crate::decide::event::HistoryFilter;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::state::{Lock, OverallPhase, RolloutCommand};
 use crate::decide::units::{Arm, Percent, RolloutId, UnixMillis};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use super::harness::*;
-use crate::decide::event::HistoryFilter;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Intent, OnRegression};
 use crate::decide::rollout::state::{Lock, OverallPhase, Phase, RolloutCommand};

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::control::{FirstFlags, Prober, Setup, start};
-use crate::decide::event::HistoryFilter;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};

@@ -13,6 +13,8 @@ pub struct HistoryFilter {
     pub rollout: Option<String>,
     /// At this time or later.
     pub since: Option<UnixMillis>,
+    /// At this time or earlier.
+    pub until: Option<UnixMillis>,
     /// One of these was done; empty: anything.
     pub actions: Vec<Action>,
     /// By one of these; empty: by anybody.
@@ -31,6 +33,7 @@ impl HistoryFilter {
     pub fn fits(&self, event: &Event) -> bool {
         (self.rollout.is_none() || self.rollout == event.rollout)
             && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at <= until)
             && (self.actions.is_empty() || self.actions.contains(&event.action))
             && (self.actors.is_empty() || self.actors.contains(&event.actor))
     }
@@ -60,6 +63,8 @@ mod tests {
         assert!(!fits(&HistoryFilter::of_rollout(Some("embed".to_owned()))));
         assert!(fits(&HistoryFilter { since: Some(UnixMillis(1000)), ..all.clone() }));
         assert!(!fits(&HistoryFilter { since: Some(UnixMillis(1001)), ..all.clone() }));
+        assert!(fits(&HistoryFilter { until: Some(UnixMillis(1000)), ..all.clone() }));
+        assert!(!fits(&HistoryFilter { until: Some(UnixMillis(999)), ..all.clone() }));
         assert!(fits(&HistoryFilter { actions: vec![Action::Hold, Action::Rollback], ..all.clone() }));
         assert!(!fits(&HistoryFilter { actions: vec![Action::Hold], ..all.clone() }));
         assert!(fits(&HistoryFilter { actors: vec![Actor::Guard], ..all.clone() }));

@@ -73,8 +73,8 @@ impl ArmTick {
     #[must_use]
     pub fn sent(&self) -> f64 {
         // Verdicts are no requests.
-        let [requests @ .., _] = self.requests;
-        requests.into_iter().fold(0.0, f64::max)
+        let of_requests = Aspect::ALL.into_iter().filter(|aspect| *aspect != Aspect::Feedback);
+        of_requests.map(|aspect| self.requests[aspect as usize]).fold(0.0, f64::max)
     }
 
     /// Failures of the provider.

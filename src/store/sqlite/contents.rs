@@ -11,6 +11,7 @@ use super::problem::DatabaseError;
 use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::notification::QueuedNotification;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};

@@ -16,6 +16,7 @@ use super::incidents;
 use super::schema::{FILE, VERSION};
 use crate::decide::event::{Event, HistoryFilter};
 use crate::decide::incident::Incident;
+use crate::decide::event::filter::HistoryFilter;
 use crate::store::batch::{Batch, Store};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::memory::answered;

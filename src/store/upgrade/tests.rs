@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::first_version::figure;
 use super::*;
-use crate::decide::event::{Action, Event, Figure, HistoryFilter};
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::{Action, Event, Figure};
 use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
 use crate::store::dir_handle::own_uid;

@@ -4,19 +4,12 @@
 //! the present epoch, and to the only source, since a user does not say from where requests came. Invariant: a user
 //! counts once in a while, however many verdicts there are.
 
-use super::EvidenceCollector;
+use super::{EvidenceCollector, RequestEpoch};
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::units::Millis;
 use crate::decide::verdict::Weight;
 use crate::state::pause_masks::Attribution;
 use crate::state::request_seal::SealedRequest;
-
-/// In which epoch a request was planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::control) enum RequestEpoch {
-    Present,
-    Earlier,
-}
 
 impl EvidenceCollector {
     /// In which epoch of this rollout the request was planned; `None`: in none, or in one of long ago.
