@@ -25,7 +25,7 @@ use super::plan::{self, PlanReader};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::sse::StreamLimit;
-use super::{change, dashboard, feedback as verdicts, incidents, notify, ofrep};
+use super::{change, dashboard, feedback as verdicts, incidents, notify};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
