@@ -153,15 +153,22 @@ function nextTheme() {
   refresh();
 }
 
+/** What another token was told is not shown to the next, nor what it may do. */
+function forget() {
+  visit.ends.abort();
+  visit = { ...visit, data: {}, begun: false, ends: new AbortController() };
+  Object.assign(state, { status: null, events: [] });
+}
+
 function leave() {
   signOut();
-  state.status = null;
-  state.events = [];
+  forget();
   connect();
 }
 
 function submit(token) {
   signIn(token);
+  forget();
   connect();
 }
 
@@ -223,7 +230,8 @@ function connect() {
       const tried = signedIn();
       if (problem.status === 401) signOut();
       const connection = problem.status === 401 ? "unauthorised" : "forbidden";
-      Object.assign(state, { connection, why: problem.message, status: null, tried });
+      Object.assign(state, { connection, why: problem.message, tried });
+      forget();
       refresh();
     }),
   }, mine.signal);
