@@ -25,7 +25,7 @@ const QUEUE: usize = 64;
 
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
-    History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    History(Box<HistoryFilter>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
 }
 
 /// The database behind its thread.
@@ -128,7 +128,7 @@ impl Store for Sqlite {
     }
 
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
+        self.hand_over(|reply| StoreRequest::History(Box::new(filter), limit, reply))
     }
 }
 
