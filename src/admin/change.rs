@@ -87,7 +87,7 @@ pub fn check_reason(reason: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }

@@ -1,22 +1,23 @@
-//! Answers of the operators' ports: JSON and text, and the one shape that every error has.
+//! Answers of the operators' ports: JSON, text and event streams, and the one shape that every error has.
 //!
 //! The only place where an [`ApiError`] becomes a status. Its code word is for programs and does not change; its
 //! message is for people and says what to do. Every answer made here is `no-store`, since it is true only for its
 //! moment.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
 use super::auth::AccessDenied;
+use super::body::ReplyBody;
 use super::dto::{ErrorBody, ErrorReply};
 use super::route::NoRoute;
+use super::sse::{EventSender, EventStream, StreamSlot, TooManyStreams};
 use crate::state::inbox::CommandError;
 
 /// What goes back.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<ReplyBody>;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,15 @@ pub enum ApiError {
     /// Control did not answer in time.
     #[error("the control loop did not answer within {0} s; the change may still be carried out: see `serin status`")]
     Unanswered(u64),
+    /// As many streams as there may be.
+    #[error(transparent)]
+    Streams(#[from] TooManyStreams),
+    /// The process is stopping.
+    #[error("the process is draining and serves no new event stream: connect to the one that takes its place")]
+    Draining,
+    /// No such report.
+    #[error("there is no incident report `{0}`; `serin incident` lists them")]
+    NoIncident(String),
     /// The store failed.
     #[error("the history cannot be read: {0}")]
     Store(String),
@@ -67,14 +77,20 @@ impl ApiError {
             ApiError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ApiError::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             ApiError::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
+            ApiError::Streams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            ApiError::NoIncident(_) => (StatusCode::NOT_FOUND, "unknown_incident"),
             ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }
 
+    /// The word for programs and the sentence for people.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.kind().1.to_owned(), message: self.to_string() }
+    }
+
     pub(super) fn reply(&self) -> Reply {
-        let (status, code) = self.kind();
-        let body = ErrorReply { error: ErrorBody { code: code.to_owned(), message: self.to_string() } };
-        let mut reply = json(status, &body);
+        let mut reply = json(self.kind().0, &ErrorReply { error: self.body() });
         match self {
             ApiError::Route(NoRoute::Method { takes, .. }) => {
                 reply.headers_mut().insert(ALLOW, HeaderValue::from_static(takes));
@@ -101,8 +117,28 @@ pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -
     with(status, HeaderValue::from_static(media_type), body.into_bytes())
 }
 
+/// An answer that streams what `source` sends, until that ends or the listener leaves.
+pub(super) fn stream<F: Future<Output = ()> + 'static>(
+    slot: StreamSlot,
+    source: impl FnOnce(EventSender) -> F,
+) -> Reply {
+    let mut reply = Response::new(ReplyBody::Stream(Box::new(EventStream::new(slot, source))));
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        // The connection carries nothing else afterwards: its place among the ordinary ones is given back.
+        (CONNECTION, "close"),
+        // nginx holds an answer back otherwise.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    for (name, value) in headers {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    reply
+}
+
 fn with(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    let mut reply = Response::new(ReplyBody::whole(Bytes::from(body)));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, media_type);
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,8 +1,10 @@
 //! Connections of the operators' ports: accepted within bounds, read within bounds, answered by [`super::api`].
 //!
 //! Each listener has its own limit of connections, so that a flooded port never shuts the socket that takes rollbacks.
-//! A connection that sends nothing, or half a request, ends in bounded time.
+//! A connection that becomes an event stream gives its place back: streams have a limit of their own ([`super::sse`]). A
+//! connection that sends nothing, sends half a request or takes no answer ends in bounded time.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,8 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{self, ApiContext};
 use super::auth::AdminListener;
+use super::ofrep::{self, origins};
+use super::plan;
 use super::reply::{ApiError, Reply};
-use super::{ofrep, plan};
+use super::write_deadline::WriteDeadline;
 use crate::wire::media;
 
 /// Open connections of one listener.
@@ -35,6 +39,8 @@ const BODY: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// From a connection's first moment, or the last answer, to the end of the next head. Scrapers come every minute.
 const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How long a peer may take nothing of an answer.
+const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long accepting pauses after a failure such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,29 +85,38 @@ fn connection(
     slot: OwnedSemaphorePermit,
 ) {
     let view = Rc::clone(view);
+    let slot = Rc::new(Cell::new(Some(slot)));
     tokio::task::spawn_local(async move {
+        let held = Rc::clone(&slot);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (view, listener) = (Rc::clone(&view), listener.clone());
-            async move { Ok::<Reply, Infallible>(request_of(&view, &listener, request).await) }
+            let (view, listener, held) = (Rc::clone(&view), listener.clone(), Rc::clone(&held));
+            async move {
+                let reply = request_of(&view, &listener, request).await;
+                if reply.body().is_stream() {
+                    // It ends with its connection, and has a place among the streams.
+                    drop(held.take());
+                }
+                Ok::<Reply, Infallible>(reply)
+            }
         });
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(BODY);
         // A peer that leaves or breaks the protocol concerns nobody else.
-        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        let _ = server.serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIME)), service).await;
         drop(slot);
     });
 }
 
 async fn request_of(view: &ApiContext, listener: &AdminListener, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let mut reply = match ofrep::preflight(listener, &head) {
+    let mut reply = match origins::preflight(listener, &head) {
         Some(reply) => reply,
         None => match read(view, listener, &head, body).await {
             Ok(body) => api::answer(view, listener, &head, &body).await,
-            Err(problem) => problem.reply(),
+            Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
         },
     };
-    ofrep::share_with_page(&head, !view.shared.load().policy.tokens.is_empty(), &mut reply);
+    origins::share_with_page(&head, &view.shared.load().policy, &mut reply);
     reply
 }
 

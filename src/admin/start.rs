@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
-use super::api::ApiContext;
+use super::api::{self, ApiContext};
 use super::auth::AdminListener;
 use super::serve;
 
@@ -57,6 +57,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let serve = move || {
         let local = tokio::task::LocalSet::new();
         let view = Rc::new(view);
+        local.spawn_local(api::feed_event_streams(Rc::clone(&view)));
         local.spawn_local(serve::tcp(admin, AdminListener::Tcp(bound), Rc::clone(&view)));
         if let Some(probe) = probe {
             local.spawn_local(serve::tcp(probe, AdminListener::Probe, Rc::clone(&view)));

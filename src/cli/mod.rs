@@ -15,11 +15,14 @@ pub mod demo;
 mod dry_run;
 #[cfg(test)]
 mod fixtures;
+pub mod flag;
 mod guard_format;
 pub mod healthcheck;
 pub mod history;
+pub mod incident;
 pub mod inject;
 mod locate;
+pub mod notify;
 mod outcome;
 mod output;
 mod past;

@@ -12,25 +12,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::engine::commands::{CommandResult, ResumeLocks, barred};
 use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
+use super::events;
+use super::notify::deliver::{self, Answer, Deliver, Post};
+use super::notify::notifier::Try;
 use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
 use super::persist::proposals::ProposalResults;
-use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
-use crate::decide::units::Millis;
-use crate::state::inbox::{Command, CommandError, Input};
-use crate::store::Store;
+use crate::decide::series::roll_up;
+use crate::decide::units::{Millis, UnixMillis};
+use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult};
+use crate::store::{SeriesQuery, Store};
 
 const TICK: Duration = Duration::from_millis(100);
 /// A rollback is answered soon, however slow the disk is.
@@ -38,17 +44,30 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
 /// Other commands can wait for a slow disk.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Events of the history that a digest is made of.
+const DIGEST_EVENTS: u32 = 1000;
+
 enum TaskResult {
     BatchFinished(u64, Result<(), String>),
     ProbeFinished(Probe, Result<(), String>),
     ReachabilityChecked(ReachabilityCheck, Result<(), String>),
     LockFiles(LockReport),
+    SeriesWritten(Result<(), String>),
+    WeekRead((UnixMillis, UnixMillis), Vec<Event>),
+    Notified { number: u64, target: String, answer: Result<Answer, String> },
+}
+
+/// What control asks of others than the store.
+pub(super) struct Outside {
+    pub(super) prober: Prober,
+    pub(super) deliver: Deliver,
 }
 
 struct EventLoop {
     engine: Engine,
     queue: WriteQueue,
     prober: Rc<Prober>,
+    deliver: Rc<Deliver>,
     clock: Box<dyn Fn() -> Now>,
     results: mpsc::UnboundedSender<TaskResult>,
     jobs: mpsc::UnboundedSender<Job>,
@@ -61,7 +80,7 @@ pub(super) async fn run(
     store: Box<dyn Store>,
     state_dir: PathBuf,
     mut inbox: mpsc::Receiver<Input>,
-    prober: Prober,
+    outside: Outside,
     clock: Box<dyn Fn() -> Now>,
 ) {
     // The queue has no limit, but its senders do: a task for each batch, probe, lock file operation and pending
@@ -71,8 +90,9 @@ pub(super) async fn run(
     let reports = results.clone();
     let report = move |report| reports.send(TaskResult::LockFiles(report)).is_ok();
     let lock_files = spawn_local(lock_files::run(state_dir, queued, report));
-    let (queue, prober, pending) = (WriteQueue::new(store), Rc::new(prober), PendingCommands::default());
-    let mut events = EventLoop { engine, queue, prober, clock, results, jobs, pending };
+    let (queue, pending) = (WriteQueue::new(store), PendingCommands::default());
+    let (prober, deliver) = (Rc::new(outside.prober), Rc::new(outside.deliver));
+    let mut events = EventLoop { engine, queue, prober, deliver, clock, results, jobs, pending };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -90,9 +110,10 @@ pub(super) async fn run(
         }
     }
     // The current batch and the rest get one more attempt each, and so do the lock files.
+    events.engine.recorder.close();
     for _ in 0..2 {
         events.flush();
-        while events.queue.is_writing() {
+        while events.queue.is_writing() || events.engine.recorder.is_writing() {
             match timeout(DISK_TIMEOUT, finished.recv()).await {
                 Ok(Some(result)) => events.handle_result(result),
                 _ => break,
@@ -115,12 +136,20 @@ impl EventLoop {
         let now = self.now();
         self.refuse_withdrawn_and_late(now);
         let number = self.queue.enqueue(&mut self.engine.outbox);
+        self.engine.notifier.handed_over(number);
         if let Some(batch) = self.queue.start_batch(now.mono) {
             let results = self.results.clone();
             spawn_local(async move {
                 let result = batch.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                 // The loop may have ended.
                 let _ = results.send(TaskResult::BatchFinished(batch.upto, result));
+            });
+        }
+        if let Some(blocks) = self.engine.recorder.to_write() {
+            let (results, written) = (self.results.clone(), self.queue.record(blocks));
+            spawn_local(async move {
+                let result = written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                let _ = results.send(TaskResult::SeriesWritten(result));
             });
         }
         for probe in self.engine.due_probes(now) {
@@ -135,6 +164,24 @@ impl EventLoop {
             let answer = (prober.connects)(Arc::clone(&check.provider), self.engine.egress());
             spawn_local(async move {
                 let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
+            });
+        }
+        if let Some(week) = self.engine.digest_due(now) {
+            let (waiting, kept) =
+                self.queue.history(&HistoryFilter { since: Some(week.0), ..HistoryFilter::default() }, DIGEST_EVENTS);
+            let results = self.results.clone();
+            spawn_local(async move {
+                // Without the history the digest has no decisions, and is sent all the same.
+                let kept = kept.await.ok().and_then(Result::ok).unwrap_or_default();
+                let _ = results.send(TaskResult::WeekRead(week, merge_history(waiting, kept, DIGEST_EVENTS)));
+            });
+        }
+        for Try { number, target, post } in self.engine.notifier.due(now) {
+            let (results, deliver) = (self.results.clone(), Rc::clone(&self.deliver));
+            let answer = (deliver)(post, self.engine.egress());
+            spawn_local(async move {
+                let answer = deliver::in_time(answer).await;
+                let _ = results.send(TaskResult::Notified { number, target, answer });
             });
         }
         number
@@ -155,6 +202,12 @@ impl EventLoop {
                 check.finish(result.is_ok(), now);
                 self.engine.tick(now);
             }
+            TaskResult::SeriesWritten(result) => {
+                if let Err(why) = &result {
+                    tracing::debug!("the series cannot be written, and are tried again: {why}");
+                }
+                self.engine.recorder.write_finished(result.is_ok());
+            }
             TaskResult::LockFiles(LockReport::Read(Err(error))) => self.engine.locks_unreadable(error, now),
             TaskResult::LockFiles(LockReport::Read(Ok(found))) => {
                 let expanded = self.engine.locks_read(found, now);
@@ -163,12 +216,18 @@ impl EventLoop {
                 }
             }
             TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
+            TaskResult::WeekRead(week, events) => self.engine.send_digest(week, &events),
+            TaskResult::Notified { number, target, answer } => {
+                self.engine.notification_answered(number, &target, &answer, now);
+            }
         }
     }
 
     fn batch_finished(&mut self, upto: u64, result: Result<(), String>, now: Now) {
-        let ProposalResults { written, failed } = self.queue.batch_finished(upto, &result, now.mono);
+        let ProposalResults { written, failed, withdrawn } = self.queue.batch_finished(upto, &result, now.mono);
+        withdrawn.iter().for_each(|event| events::tell(event, &self.engine.shared.history));
         self.engine.batch_finished(&result, now);
+        self.engine.notifier.settled(upto);
         for rollout in self.engine.proposals_written(&written, now) {
             self.answer_pending(&rollout);
         }
@@ -193,10 +252,31 @@ impl EventLoop {
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
                 });
             }
+            Input::Incidents { id, reply } => {
+                let (waiting, kept) = self.queue.incidents(id.as_ref());
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge_incidents(waiting, kept)));
+                });
+            }
+            Input::Series { rollout, step, from, to, reply } => {
+                let query = SeriesQuery { rollout, step, from, to };
+                let unwritten = self.engine.recorder.unwritten(&query);
+                let kept = self.queue.series(query);
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|mut points| {
+                        roll_up(&mut points, unwritten.iter().map(|(at, point)| (*at, point)), step);
+                        points
+                    }));
+                });
+            }
             // The sender may be gone.
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
+            Input::TestNotify { target, reply } => self.test_targets(target.as_deref(), reply),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),
@@ -300,6 +380,32 @@ impl EventLoop {
                 self.refuse_and_restore_lock_file(&rollout, &refusal);
             }
         }
+    }
+
+    /// Asks all named targets at one time, past the queue: a test waits for nothing.
+    fn test_targets(&self, name: Option<&str>, reply: oneshot::Sender<Result<Vec<NotifyTestResult>, String>>) {
+        let Some(posts) = self.engine.notifier.tests(name, self.now()) else {
+            let known = self.engine.notifier.names().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            let name = name.unwrap_or_default();
+            return drop(
+                reply.send(Err(format!("there is no target of notifications named `{name}`; there are: {known}"))),
+            );
+        };
+        let asked: Vec<_> = posts.into_iter().map(|(target, post)| (target, self.try_now(post))).collect();
+        spawn_local(async move {
+            let mut results = Vec::new();
+            for (target, answer) in asked {
+                let answer = answer.await.unwrap_or_else(|defect| Err(defect.to_string()));
+                let answer = answer.map(|Answer { status, said, .. }| (status, said));
+                results.push(NotifyTestResult { target, answer });
+            }
+            let _ = reply.send(Ok(results));
+        });
+    }
+
+    fn try_now(&self, post: Post) -> JoinHandle<Result<Answer, String>> {
+        spawn_local(deliver::in_time((self.deliver)(post, self.engine.egress())))
     }
 
     fn write_lock_file(&self, rollout: &str) {

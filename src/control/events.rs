@@ -1,13 +1,14 @@
-//! The one place that emits events: to the log, and through the outbox to the history.
+//! The one place that emits events: to the log, to those who listen, and through the outbox to the history.
 //!
-//! The events of a proposal go to the history with the proposal, and to the log ([`log`]) when it is committed. The
-//! write queue records a withdrawn proposal itself. Knows no rollout: an event names the rollout it belongs to.
+//! The events of a proposal go to the history with the proposal, and are told ([`tell`]) when it is committed. The write
+//! queue records a withdrawn proposal itself. Knows no rollout: an event names the rollout it belongs to.
 
 use super::now::Now;
 use super::persist::outbox::Outbox;
 use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::units::Percent;
 use crate::describe::event::reason;
+use crate::state::history_feed::HistoryFeed;
 
 /// An event of the file or of the process.
 pub(super) fn of_process(actor: Actor, action: Action, reason: Reason, generation: u64, now: Now) -> Event {
@@ -15,14 +16,19 @@ pub(super) fn of_process(actor: Actor, action: Action, reason: Reason, generatio
     Event { at: now.unix, rollout, actor, action, reason, from, to, generation }
 }
 
-/// To the log and the history.
-pub(super) fn emit(event: Event, outbox: &mut Outbox) {
-    log(&event);
+/// To the log, to those who listen, and to the history.
+pub(super) fn emit(event: Event, outbox: &mut Outbox, feed: &HistoryFeed) {
+    tell(&event, feed);
     outbox.events.push(event);
 }
 
-/// To the log only.
-pub(super) fn log(event: &Event) {
+/// To the log and to those who listen.
+pub(super) fn tell(event: &Event, feed: &HistoryFeed) {
+    log(event);
+    feed.send(event);
+}
+
+fn log(event: &Event) {
     let Event { rollout, actor, action, from, to, generation, .. } = event;
     let (rollout, actor, reason) = (rollout.as_deref().unwrap_or("-"), actor.as_str(), reason(event));
     let reason = if reason.is_empty() { "no reason given" } else { &reason };

@@ -38,7 +38,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(super) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let from_march = if month > 2 { month - 3 } else { month + 9 };
     let of_year = (153 * from_march + 2) / 5 + day - 1;

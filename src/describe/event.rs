@@ -6,6 +6,7 @@
 use super::decision::sentence;
 use super::{alert, in_force, incompatibility, plan};
 use crate::decide::event::{BreakerChange, Event, Reason};
+use crate::decide::policy::NotifyEvent;
 
 /// The reason; empty: none was given.
 #[must_use]
@@ -56,6 +57,14 @@ pub fn reason(event: &Event) -> String {
             }
         }
         Reason::Noticed(noticed) => alert::sentence(noticed),
+        Reason::Notification { target, on, id, tries, error } => {
+            let of = on.map_or("the end of a problem", NotifyEvent::as_str);
+            let tries = if *tries == 1 { "one try".to_owned() } else { format!("{tries} tries") };
+            match error {
+                None => format!("{target} was notified of {of} ({id}) after {tries}"),
+                Some(error) => format!("{target} was not notified of {of} ({id}), {tries}: {error}"),
+            }
+        }
     }
 }
 

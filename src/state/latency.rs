@@ -7,31 +7,7 @@
 use std::time::Duration;
 
 use super::count::Count;
-use crate::decide::units::Millis;
-
-/// The upper bounds; what takes longer has a bucket of its own.
-pub const BOUNDS: [Millis; 18] = [
-    Millis(5),
-    Millis(10),
-    Millis(25),
-    Millis(50),
-    Millis(100),
-    Millis(250),
-    Millis(500),
-    Millis(1000),
-    Millis(2000),
-    Millis(4000),
-    Millis(8000),
-    Millis(15_000),
-    Millis(30_000),
-    Millis(60_000),
-    Millis(120_000),
-    Millis(240_000),
-    Millis(480_000),
-    Millis(900_000),
-];
-
-const BUCKETS: usize = BOUNDS.len() + 1;
+pub use crate::decide::series::histogram::{BOUNDS, BUCKETS};
 
 /// One core's cells.
 #[derive(Debug, Default)]
@@ -44,10 +20,18 @@ impl LatencyCell {
     /// A request took so long. Only the owning core may call this.
     pub(super) fn add(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.iter().position(|bound| micros <= bound.0 * 1000).unwrap_or(BOUNDS.len());
-        self.buckets[bucket].add_one();
+        self.buckets[bucket(micros)].add_one();
         self.micros.add(micros);
     }
+}
+
+/// Into which bucket this time falls.
+pub(super) fn bucket_of(took: Duration) -> usize {
+    bucket(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn bucket(micros: u64) -> usize {
+    BOUNDS.iter().position(|bound| micros <= bound.0 * 1000).unwrap_or(BOUNDS.len())
 }
 
 /// What all cores have seen.

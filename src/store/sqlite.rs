@@ -8,10 +8,14 @@
 //! takes another line; the history itself, which is large, is [looked through](super::history_check) afterwards. It is
 //! append-only by a trigger. Where the directory cannot be written at the start, every write tries to open it anew.
 
+mod columns;
 pub(super) mod connection;
 pub(super) mod contents;
+mod incidents;
 pub(super) mod problem;
+mod queued;
 pub(super) mod schema;
+mod series;
 mod thread;
 
 use std::io;
@@ -51,7 +55,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, incidents, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -59,6 +63,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     store,
                     notes,
                     states,
+                    notifications,
+                    incidents,
                     last_good,
                     error,
                     state_lost,
@@ -96,6 +102,8 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         Ok(Some((contents, kept))) => {
             events = kept;
             opened.states = contents.states;
+            opened.notifications = contents.notifications;
+            opened.incidents = contents.incidents;
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }

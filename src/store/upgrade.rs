@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::dir_handle::DirHandle;
 use super::sqlite::contents::{self, Contents};
 use super::sqlite::problem::DatabaseError;
-use super::sqlite::schema::{FILE, KEEPS_HISTORY, VERSION};
+use super::sqlite::schema::{ADDED, FILE, KEEPS_HISTORY, TYPED_HISTORY, VERSION};
 use crate::decide::units::UnixMillis;
 use first_version::event;
 
@@ -89,6 +89,14 @@ fn rewrite(writing: &Connection, contents: &Contents) -> Result<usize, DatabaseE
     for (identity, state) in &contents.states {
         contents::put_state(writing, identity, state)?;
     }
+    let unread = if contents.version < TYPED_HISTORY { rewrite_history(writing)? } else { 0 };
+    // Every version before this one lacks them.
+    writing.execute_batch(ADDED)?;
+    writing.pragma_update(None, "user_version", VERSION)?;
+    Ok(unread)
+}
+
+fn rewrite_history(writing: &Connection) -> Result<usize, DatabaseError> {
     writing.execute_batch("DROP TRIGGER IF EXISTS history_keeps")?;
     let (mut unread, mut last) = (0, i64::MIN);
     loop {
@@ -108,7 +116,6 @@ fn rewrite(writing: &Connection, contents: &Contents) -> Result<usize, DatabaseE
         }
     }
     writing.execute_batch(KEEPS_HISTORY)?;
-    writing.pragma_update(None, "user_version", VERSION)?;
     Ok(unread)
 }
 

@@ -180,7 +180,7 @@ fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
     let states: Vec<_> = others.chain([(identity("chat"), state.clone())]).collect();
     let lines: Vec<Event> = (0..LINES).map(|number| line(number, now)).collect();
     let opened = store::open(&workspace.state(), now).unwrap();
-    let batch = Batch { states, events: lines.clone(), last_good: None };
+    let batch = Batch { states, events: lines.clone(), ..Batch::default() };
     opened.store.save(batch).blocking_recv().unwrap().unwrap();
     drop(opened);
 

@@ -17,7 +17,9 @@ use super::super::api::ApiContext;
 use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
+use crate::admin::events::LiveEvents;
 use crate::admin::plan::PlanReader;
+use crate::admin::sse::StreamLimit;
 use crate::decide::event::filter::HistoryFilter;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::file_error::FileError;
@@ -28,9 +30,12 @@ use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::in_force::EffectiveShare;
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
+use crate::decide::series::{Point, Points, Step};
 use crate::decide::timestamp::Timestamp;
-use crate::decide::units::{Percent, UnixMillis};
-use crate::state::inbox::{Command, CommandError, FlagsRead, Input, Receipt, inbox};
+use crate::decide::units::{Arm, Percent, UnixMillis};
+use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
+use crate::describe::incident::tests::incident;
+use crate::state::inbox::{Command, CommandError, FlagsRead, Input, NotifyTestResult, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -41,6 +46,7 @@ pub(super) struct Ports {
     pub(super) socket: std::path::PathBuf,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shared: Arc<SnapshotCell>,
+    pub(super) status: Arc<StatusCell>,
     /// What the test's control loop was asked, by the latest first.
     pub(super) asked: Arc<std::sync::Mutex<Vec<Command>>>,
     _dir: tempfile::TempDir,
@@ -63,12 +69,22 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
+            Input::Incidents { id, reply } => {
+                let kept = vec![incident("<b>errors</b>")];
+                let kept = kept.into_iter().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
+                let _ = reply.send(Ok(kept.collect()));
+            }
             Input::Plan { policy, reply } => {
                 let settings = policy.providers.iter().map(|provider| provider.name.clone()).collect();
                 let _ = reply.send(Plan { settings, ..Plan::default() });
             }
             Input::DryRun { command, reply } => {
                 let _ = reply.send(dry_run(&command));
+            }
+            Input::TestNotify { target, reply } => {
+                let answer = Ok((200, String::new()));
+                let answers = vec![NotifyTestResult { target: target.unwrap_or_else(|| "ops".into()), answer }];
+                let _ = reply.send(Ok(answers));
             }
             Input::History { filter: HistoryFilter { rollout, .. }, limit, reply } => {
                 let answer = match rollout.as_deref() {
@@ -82,6 +98,18 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let unknown = || CommandError::Unknown { name: rollout.clone(), known: "chat".into() };
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
+            }
+            Input::Feedback { verdicts, reply } => {
+                // A word for each, whatever it is on.
+                let result = |verdict: &Verdict| match (&verdict.on, verdict.good) {
+                    (Judged::User(_), _) => VerdictResult::Unknown(NotCharged::NoUser),
+                    (Judged::Request(_), true) => VerdictResult::Duplicate,
+                    (Judged::Request(_), false) => VerdictResult::Late { rollout: "chat".into(), arm: Arm::Canary },
+                };
+                let _ = reply.send(verdicts.iter().map(result).collect());
+            }
+            Input::Series { rollout, step, from, to, reply } => {
+                let _ = reply.send(Ok(points(&rollout, step, from, to)));
             }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
@@ -114,6 +142,14 @@ fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
     Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
 }
 
+/// A point a step, that says by its share which it is; of the rollout `gone` none.
+fn points(rollout: &str, step: Step, from: UnixMillis, to: UnixMillis) -> Points {
+    let at = (from.0..to.0).step_by(usize::try_from(step.millis()).unwrap());
+    let point =
+        |at: u64| Point { percent: percent(u16::try_from(at / step.millis() % 10_000).unwrap()), ..Point::default() };
+    if rollout == "gone" { Points::new() } else { at.map(|at| (UnixMillis(at), point(at))).collect() }
+}
+
 fn receipt(at_once: bool) -> Receipt {
     Receipt {
         rollouts: vec![("chat".into(), Percent::ZERO)],
@@ -124,7 +160,7 @@ fn receipt(at_once: bool) -> Receipt {
     }
 }
 
-fn event(rollout: Option<String>, limit: u32) -> Event {
+pub(super) fn event(rollout: Option<String>, limit: u32) -> Event {
     Event {
         at: UnixMillis(0),
         rollout,
@@ -164,17 +200,21 @@ impl Ports {
         };
         let view = ApiContext {
             process,
-            status,
+            status: Arc::clone(&status),
             shared: Arc::clone(&shared),
             inbox,
             plans: PlanReader::new(read_plan),
             draining: Arc::clone(&draining),
+            streams: StreamLimit::default(),
+            flag_versions: Arc::default(),
+            live: LiveEvents::default(),
         };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),
             draining,
             shared,
+            status,
             asked,
             _running: start(Setup {
                 listener: admin,

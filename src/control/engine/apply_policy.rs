@@ -35,6 +35,7 @@ impl Engine {
     /// is not new.
     pub(super) fn apply_policy(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
         (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Withdraw, now)));
+        self.notifier.set_targets(&policy, &mut self.outbox.notifications);
         let mut previous = Previous::default();
         for Entry { spec, by_name, rollout, .. } in self.entries.drain(..) {
             previous.by_name.insert(spec.name.clone(), by_name);
@@ -98,6 +99,7 @@ impl Engine {
             retry: Arc::new(RetryBudget::full(self.shared.cores())),
             recent: RecentTraffic::start(&spec.name, &self.series, now.mono),
             stable_health: StableHealth::default(),
+            verdicts: Default::default(),
         });
         Entry { spec: Arc::clone(spec), stable, series, by_name, rollout }
     }

@@ -5,9 +5,9 @@
 //!
 //! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`plan`] compares a new file, [`reload`] checks it
 //! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, and
-//! [`dry_run`] says what they would do. [`dispatch`]
-//! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
-//! rollouts share.
+//! [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts, and [`notifications`] the answers
+//! of those who are notified. [`dispatch`] hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers
+//! with [`effects`]. [`context`] is what rollouts share.
 
 mod apply_policy;
 mod availability;
@@ -15,12 +15,16 @@ pub mod bootstrap;
 pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;
+mod digest;
 pub mod dispatch;
 mod dry_run;
 pub(super) mod effects;
 pub(super) mod entry;
+mod feedback;
 mod forecast;
+mod incidents;
 pub(super) mod input;
+mod notifications;
 mod plan;
 pub(super) mod providers;
 mod reload;

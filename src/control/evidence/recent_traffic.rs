@@ -33,7 +33,8 @@ pub(in crate::control) struct TrafficCounts {
 }
 
 impl TrafficCounts {
-    fn of(rollout: &str, arm: Arm, series: &SeriesRegistry) -> TrafficCounts {
+    /// Of an arm, since the start.
+    pub(in crate::control) fn of(rollout: &str, arm: Arm, series: &SeriesRegistry) -> TrafficCounts {
         let mut all = TrafficCounts::default();
         for series in series.of_arm(rollout, arm.as_str()) {
             for outcome in Outcome::ALL {
@@ -61,7 +62,7 @@ impl TrafficCounts {
         self.failed + throttled + empty
     }
 
-    const fn since(&self, before: &TrafficCounts) -> TrafficCounts {
+    pub(in crate::control) const fn since(&self, before: &TrafficCounts) -> TrafficCounts {
         TrafficCounts {
             requests: self.requests.saturating_sub(before.requests),
             failed: self.failed.saturating_sub(before.failed),
@@ -116,7 +117,8 @@ impl RecentTraffic {
     }
 }
 
-fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
+/// The counts since the start, stable's first.
+pub(in crate::control) fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| TrafficCounts::of(rollout, arm, series))
 }
 

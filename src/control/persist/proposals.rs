@@ -27,6 +27,8 @@ struct Queued {
 pub(in crate::control) struct ProposalResults {
     pub(in crate::control) written: Vec<(Identity, Proposal)>,
     pub(in crate::control) failed: Vec<(Identity, Proposal)>,
+    /// What the history says of proposals that were written although they had been withdrawn, newest first.
+    pub(in crate::control) withdrawn: Vec<Event>,
 }
 
 impl ProposalQueue {
@@ -56,19 +58,18 @@ impl ProposalQueue {
         self.0.iter().map(|queued| (&queued.identity, &queued.proposal))
     }
 
-    /// The batch up to this number was written, or not. Returns the results, and the events of proposals that were
-    /// written although they had been withdrawn, newest first.
-    pub(super) fn batch_finished(&mut self, upto: u64, is_written: bool) -> (ProposalResults, Vec<Event>) {
+    /// The batch up to this number was written, or not.
+    pub(super) fn batch_finished(&mut self, upto: u64, is_written: bool) -> ProposalResults {
         let (tried, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.0).into_iter().partition(|queued| queued.number <= upto);
         self.0 = waiting;
         let (withdrawn, valid): (Vec<_>, Vec<_>) = tried.into_iter().partition(|queued| queued.withdrawn);
         let valid = valid.into_iter().map(|queued| (queued.identity, queued.proposal)).collect();
         if !is_written {
-            return (ProposalResults { failed: valid, ..ProposalResults::default() }, Vec::new());
+            return ProposalResults { failed: valid, ..ProposalResults::default() };
         }
         let never = withdrawn.iter().rev().filter_map(|queued| queued.proposal.events.last());
-        (ProposalResults { written: valid, ..ProposalResults::default() }, never.map(withdrawal).collect())
+        ProposalResults { written: valid, withdrawn: never.map(withdrawal).collect(), ..ProposalResults::default() }
     }
 }
 

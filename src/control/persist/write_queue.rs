@@ -13,12 +13,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
-use crate::control::events;
 use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::decide::series::Points;
 use crate::decide::units::Millis;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, SeriesBlock, SeriesQuery, Store};
 
 /// Events that may wait for a disk that cannot be written.
 const MAX_EVENTS: usize = 10_000;
@@ -37,6 +39,8 @@ pub(in crate::control) struct WriteQueue {
     states: BTreeMap<Identity, (u64, RolloutState)>,
     proposals: ProposalQueue,
     events: VecDeque<(u64, Event)>,
+    notifications: BTreeMap<u64, (u64, Option<QueuedNotification>)>,
+    incidents: BTreeMap<String, (u64, Arc<Incident>)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
@@ -57,6 +61,8 @@ impl WriteQueue {
             states: BTreeMap::new(),
             proposals: ProposalQueue::default(),
             events: VecDeque::new(),
+            notifications: BTreeMap::new(),
+            incidents: BTreeMap::new(),
             last_good: None,
             newest: 0,
             in_flight: false,
@@ -78,6 +84,14 @@ impl WriteQueue {
         self.proposals.enqueue(number, &outbox.states, proposals, in_flight);
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
+        let notifications = std::mem::take(&mut outbox.notifications);
+        self.notifications.extend(notifications.into_iter().map(|(of, row)| (of, (number, row))));
+        let incidents = outbox.incidents.drain(..).map(|incident| (incident.id.clone(), (number, incident)));
+        self.incidents.extend(incidents);
+        // They wait as long as the disk cannot be written.
+        while self.incidents.len() > MOST_INCIDENTS {
+            self.incidents.pop_first();
+        }
         if let Some(text) = outbox.last_good.take() {
             self.last_good = Some((number, text));
         }
@@ -94,6 +108,8 @@ impl WriteQueue {
         let pending = !self.states.is_empty()
             || !self.proposals.is_empty()
             || !self.events.is_empty()
+            || !self.notifications.is_empty()
+            || !self.incidents.is_empty()
             || self.last_good.is_some();
         let has_news = self.newest > self.tried;
         if self.in_flight || !pending || (!has_news && now < self.not_before) {
@@ -108,6 +124,8 @@ impl WriteQueue {
             // In this order: of two states of a rollout the later one is kept.
             states: states.chain(proposed).collect(),
             events: self.events.iter().map(|(_, event)| event).chain(next_events).cloned().collect(),
+            notifications: self.notifications.iter().map(|(of, (_, row))| (*of, row.clone())).collect(),
+            incidents: self.incidents.values().map(|(_, incident)| Arc::clone(incident)).collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
@@ -121,15 +139,16 @@ impl WriteQueue {
         now: Millis,
     ) -> ProposalResults {
         self.in_flight = false;
-        let (results, withdrawals) = self.proposals.batch_finished(upto, result.is_ok());
+        let results = self.proposals.batch_finished(upto, result.is_ok());
         match result {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
+                self.notifications.retain(|_, (number, _)| *number > upto);
+                self.incidents.retain(|_, (number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
-                for withdrawal in withdrawals {
-                    events::log(&withdrawal);
-                    self.events.push_front((self.newest, withdrawal));
+                for withdrawal in &results.withdrawn {
+                    self.events.push_front((self.newest, withdrawal.clone()));
                 }
                 self.progress.send_modify(|progress| progress.upto = upto);
             }
@@ -141,12 +160,31 @@ impl WriteQueue {
         results
     }
 
+    /// Hands blocks of series over, apart from what is queued here.
+    pub(in crate::control) fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
+        self.store.record(blocks)
+    }
+
+    pub(in crate::control) fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
+        self.store.series(query)
+    }
+
     pub(in crate::control) fn is_writing(&self) -> bool {
         self.in_flight
     }
 
     pub(in crate::control) fn progress(&self) -> watch::Receiver<WriteProgress> {
         self.progress.subscribe()
+    }
+
+    /// Incident reports that are still to be written, and those in the store: the one with this id, or all.
+    pub(in crate::control) fn incidents(
+        &self,
+        id: Option<&String>,
+    ) -> (Vec<Arc<Incident>>, oneshot::Receiver<Result<Vec<Incident>, String>>) {
+        let waiting = self.incidents.values().map(|(_, incident)| incident);
+        let waiting = waiting.filter(|incident| id.is_none_or(|id| *id == incident.id)).cloned();
+        (waiting.collect(), self.store.incidents(id.cloned()))
     }
 
     /// The events that are still to be written, and those in the store: two parts for [`merge_history`].
@@ -167,6 +205,15 @@ pub(in crate::control) fn merge_history(waiting: Vec<Event>, kept: Vec<Event>, l
     merged.extend(kept);
     merged.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     merged
+}
+
+/// All reports, newest first.
+pub(in crate::control) fn merge_incidents(waiting: Vec<Arc<Incident>>, kept: Vec<Incident>) -> Vec<Incident> {
+    let is_kept = |incident: &Incident| !waiting.iter().any(|newer| newer.id == incident.id);
+    let mut all: Vec<Incident> = kept.into_iter().filter(is_kept).collect();
+    all.extend(waiting.iter().map(|incident| incident.as_ref().clone()));
+    all.sort_by(|one, other| (other.event.at, &other.id).cmp(&(one.event.at, &one.id)));
+    all
 }
 
 /// Waits until the batch with this number was written or has failed.
@@ -247,7 +294,7 @@ mod tests {
         for result in [Ok(()), Err("disk full".to_owned())] {
             queue.enqueue(&mut proposing("promote").1);
             let batch = queue.start_batch(Millis(0)).unwrap();
-            let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &result, Millis(0));
+            let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &result, Millis(0));
             assert_eq!((written.len(), failed.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
             assert!(queue.start_batch(Millis(9999)).is_none(), "nothing of it is left");
         }
@@ -265,12 +312,12 @@ mod tests {
         queue.enqueue(&mut proposed);
         queue.enqueue(&mut newer(identity.clone()));
         let batch = queue.start_batch(Millis(0)).unwrap();
-        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
         assert!(written.is_empty() && failed.is_empty() && queue.events.is_empty(), "it was not being written");
         queue.enqueue(&mut proposing("promote").1);
         let batch = queue.start_batch(Millis(0)).unwrap();
         queue.enqueue(&mut newer(identity));
-        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        let ProposalResults { written, failed, .. } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
         assert!(written.is_empty() && failed.is_empty());
         let actions: Vec<_> = queue.events.iter().map(|(_, event)| event.action.as_str()).collect();
         assert_eq!(actions, ["withdraw", "rollback"], "it was being written, and the history says so");

@@ -193,7 +193,7 @@ async fn what_this_version_writes_in_its_place_is_read_again() {
         engine.drain(fixture.after(0));
         let outbox = std::mem::take(&mut engine.outbox);
         let (states, events) = (outbox.states.into_iter().collect::<Vec<_>>(), outbox.events);
-        let batch = Batch { states: states.clone(), events, last_good: outbox.last_good };
+        let batch = Batch { states: states.clone(), events, last_good: outbox.last_good, ..Batch::default() };
         opened.store.save(batch).await.unwrap().unwrap();
         drop(opened);
         let again = fixture.open();

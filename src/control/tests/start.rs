@@ -24,6 +24,7 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
             answers: Box::new(|_, _| Box::pin(async { Ok(()) })),
             connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
         }),
+        deliver: Box::new(|| Box::new(|_, _| Box::pin(async { Err("nobody is told".to_owned()) }))),
     };
     (setup, inbox)
 }

@@ -1,7 +1,8 @@
 //! The tables of the database, and the versions of them that are read.
 //!
 //! Owns the file's name, the statements that make the tables, and the numbers of versions. What the columns hold is
-//! [`contents`](mod@super::contents)'. Invariant: the history is append-only by a trigger.
+//! [`contents`](mod@super::contents)'. Invariant: the history is append-only by a trigger; the tables of
+//! [`ADDED`] are not: their rows age out.
 
 /// The database's file name.
 pub const FILE: &str = "serin.db";
@@ -15,7 +16,23 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX history_by_rollout ON history (rollout, id);
     CREATE TRIGGER history_stays BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 2;
+    PRAGMA user_version = 3;
+";
+
+/// What version 3 added. Times are unix milliseconds, and a column that is named after its table holds JSON. `step` is in
+/// seconds. `notification` is a queue: the lowest `id` of a target is the oldest, and `due` is when it is tried next.
+pub(in crate::store) const ADDED: &str = "
+    CREATE TABLE series (
+        rollout TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, points BLOB NOT NULL,
+        PRIMARY KEY (rollout, step, at)
+    ) WITHOUT ROWID;
+    CREATE TABLE notification (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, rollout TEXT, due INTEGER NOT NULL,
+        notification TEXT NOT NULL
+    );
+    CREATE INDEX notification_by_due ON notification (due);
+    CREATE TABLE incident (id TEXT PRIMARY KEY, at INTEGER NOT NULL, rollout TEXT NOT NULL, incident TEXT NOT NULL);
+    CREATE INDEX incident_by_at ON incident (at);
 ";
 
 /// No line of the history is ever changed, but by an upgrade.
@@ -24,6 +41,8 @@ pub(in crate::store) const KEEPS_HISTORY: &str = "
 ";
 
 /// What this version writes and reads.
-pub(in crate::store) const VERSION: i64 = 2;
+pub(in crate::store) const VERSION: i64 = 3;
+/// The first version whose history has events of today's shape.
+pub(in crate::store) const TYPED_HISTORY: i64 = 2;
 /// The earliest version that is read.
 pub(in crate::store) const EARLIEST: i64 = 1;

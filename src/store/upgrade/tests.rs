@@ -22,8 +22,13 @@ const NOW: UnixMillis = UnixMillis(1_900_000_000_000);
 
 /// A copy of a state directory that version 1 left.
 fn left(name: &str) -> TempDir {
+    left_by("a1f5378", name)
+}
+
+/// A copy of a state directory of this set.
+fn left_by(set: &str, name: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state/a1f5378").join(name);
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state").join(set).join(name);
     fs::copy(fixture.join("state").join(FILE), dir.path().join(FILE)).unwrap();
     dir
 }
@@ -73,6 +78,45 @@ fn an_earlier_database_goes_on_and_what_it_was_is_kept() {
     drop(opened);
     assert_eq!(history(&open(dir.path(), UnixMillis(NOW.0 + 1))), events);
     assert_eq!(copies(dir.path()).len(), 1);
+}
+
+/// What makes the tables, indexes and triggers of a database, in the database's own words.
+fn schema_of(dir: &Path) -> Vec<String> {
+    let connection = connect(dir);
+    let mut statements =
+        connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+    statements.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Every line of the history, as it is on the disk.
+fn lines_of(dir: &Path) -> Vec<(i64, Option<String>, String)> {
+    let connection = connect(dir);
+    let mut lines = connection.prepare("SELECT id, rollout, event FROM history ORDER BY id").unwrap();
+    lines.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn an_upgraded_database_has_the_tables_of_a_new_one() {
+    let new = tempfile::tempdir().unwrap();
+    drop(open(new.path(), NOW));
+    for set in ["a1f5378", "bbfb803"] {
+        let dir = left_by(set, "held");
+        drop(open(dir.path(), NOW));
+        assert_eq!(schema_of(dir.path()), schema_of(new.path()), "{set}");
+    }
+}
+
+#[test]
+fn the_history_of_version_2_is_not_touched() {
+    let dir = left_by("bbfb803", "rolled_back");
+    let (lines, before) = (lines_of(dir.path()), fs::read(dir.path().join(FILE)).unwrap());
+    let opened = open(dir.path(), NOW);
+    assert_eq!((&opened.notes, &opened.error, opened.state_lost), (&Vec::new(), &None, false));
+    assert_eq!(history(&opened).len(), lines.len());
+    drop(opened);
+    assert_eq!((lines_of(dir.path()), version_of(&dir.path().join(FILE))), (lines, VERSION));
+    assert!(fs::read(dir.path().join(format!("{FILE}.v2-{}", NOW.0))).unwrap() == before, "byte for byte");
+    assert!(connect(dir.path()).execute("UPDATE history SET event = ''", []).is_err());
 }
 
 #[test]
