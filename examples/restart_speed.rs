@@ -5,6 +5,9 @@
 //! The load is a new request every few milliseconds, each on a connection of its own and never repeated. What was in
 //! flight at a kill may fail, and what comes while nobody listens is refused; anything else that fails is a finding.
 
+#[path = "series_size/aged.rs"]
+mod aged;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -25,6 +28,8 @@ use serin::store::{self, Batch};
 /// Where none is given.
 const ROUNDS: usize = 100;
 const ROLLOUTS: usize = 50;
+/// Those of them that have series as well.
+const RECORDED: usize = 20;
 const DAYS: u64 = 90;
 /// Of one rollout, in one day.
 const EVENTS: u64 = 20;
@@ -145,7 +150,8 @@ fn fill(state: &Path, provider: SocketAddr) -> Result<()> {
         }
         opened.store.save(batch).blocking_recv()??;
     }
-    Ok(())
+    let recorded: Vec<String> = (0..RECORDED).map(|number| format!("r{number:02}")).collect();
+    aged::write(opened.store.as_ref(), &recorded, DAYS, now)
 }
 
 /// Killed when dropped.

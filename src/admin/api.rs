@@ -1,7 +1,7 @@
 //! What each route does: read the report, ask control, write the answer.
 //!
 //! Nothing is decided or changed here: a change is a [`Command`] in the inbox, and its answer says what is in force.
-//! Reading never waits for control; only history and traces do, which lie
+//! Reading never waits for control; only history, series and traces do, which lie
 //! in the store and with control.
 
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use http::request::Parts;
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::change::ChangeRequest;
 use super::dto::{
-    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, StatusReply,
+    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, SeriesReply, StatusReply,
 };
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
@@ -24,13 +24,16 @@ use super::ofrep::{self, FlagVersions, Ticket, origins};
 use super::plan::{self, PlanReader};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
+use super::series::{self, Range};
 use super::sse::StreamLimit;
 use super::{change, dashboard, feedback as verdicts, incidents, notify};
+use crate::clock;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
 use crate::describe::stable_fault;
-use crate::state::inbox::{Command, Inbox};
+use crate::state::inbox::{Command, CommandError, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 use crate::telemetry::exposition::Format;
@@ -75,7 +78,7 @@ pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &P
 /// The longest body that is read of this request: a file for a plan is long, and only those who may ask for one send it.
 pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
     let route = find(listener, &head.method, head.uri.path()).ok()?;
-    let caller = identify(listener, head, &view.shared.load().policy.tokens).ok()?;
+    let caller = identify(listener, head, &view.shared.load().policy.tokens, false).ok()?;
     (route == Route::Plan && caller.may(Role::Read).is_ok()).then_some(plan::BODY)
 }
 
@@ -136,6 +139,9 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Events => view.live.listen(&view.streams, || status(view))?,
         Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
+        Route::Series(rollout) => {
+            json(StatusCode::OK, &series(view, rollout, head.uri.query().unwrap_or_default()).await?)
+        }
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Plan => plan::answer(&view.plans, &view.status, &view.inbox, head, body).await?,
         Route::Config => json(StatusCode::OK, &config(view)),
@@ -216,6 +222,29 @@ async fn feedback(view: &ApiContext, body: &[u8]) -> Result<FeedbackReply, ApiEr
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
     Ok(FeedbackReply::from(results))
+}
+
+async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<SeriesReply, ApiError> {
+    let range = Range::read(query, clock::unix())?;
+    let Range { from, to, step } = range;
+    let asked = async {
+        let points = view.inbox.series(rollout.clone(), step, from, to).await.map_err(ApiError::Store)?;
+        let filter = HistoryFilter { rollout: Some(rollout.clone()), since: Some(from), ..HistoryFilter::default() };
+        let events = view.inbox.history(filter, history_query::MOST).await.map_err(ApiError::Store)?;
+        Ok::<_, ApiError>((points, events))
+    };
+    let (points, events) =
+        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    let status = view.status.load();
+    let known = status.rollouts.iter().find(|known| known.name == rollout);
+    // One that has left the file is still told of, as long as anything is kept of it.
+    if known.is_none() && points.is_empty() {
+        let known: Vec<&str> = status.rollouts.iter().map(|known| known.name.as_str()).collect();
+        return Err(CommandError::Unknown { name: rollout, known: known.join(", ") }.into());
+    }
+    let bound = known.and_then(|known| known.guard.as_ref()).map(|guard| guard.bound);
+    let events = events.into_iter().filter(|event| (from..to).contains(&event.at)).map(Into::into).collect();
+    Ok(series::reply(rollout, range, &points, bound, events))
 }
 
 /// A line of JSON for each, oldest first.

@@ -14,6 +14,7 @@ mod notify;
 mod plan;
 mod recent;
 mod rollout;
+mod series;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,7 @@ pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
+pub use series::{ArmSeries, SeriesReply};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /api/v1/status`, `/history`, `/config` | read | what is, what was, the file in force |
 //! | `GET /api/v1/events` | read | the status and the history, pushed as server-sent events |
+//! | `GET /api/v1/rollouts/{name}/series` | read | percent, evidence, requests and times, step by step |
 //! | `GET /api/v1/rollouts/{name}/trace` | read | what the guard saw, a line of JSON a tick |
 //! | `POST /api/v1/plan` | read | what a flags.yaml would do |
 //! | `POST /api/v1/rollouts/{name}/rollback`, `/pause`, `POST /api/v1/rollback`, `/pause` | rollback | what makes things safer |
@@ -35,6 +36,7 @@ mod percent;
 pub mod plan;
 mod reply;
 pub mod route;
+mod series;
 mod serve;
 pub mod sse;
 mod start;

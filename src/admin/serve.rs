@@ -26,9 +26,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::api::{self, ApiContext};
 use super::auth::AdminListener;
 use super::ofrep::{self, origins};
+use super::plan;
 use super::reply::{ApiError, Reply};
 use super::write_deadline::WriteDeadline;
-use super::{ofrep, plan};
 use crate::wire::media;
 
 /// Open connections of one listener.

@@ -29,12 +29,14 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::series::roll_up;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult};
-use crate::store::Store;
+use crate::store::{SeriesQuery, Store};
 
 const TICK: Duration = Duration::from_millis(100);
 /// A rollback is answered soon, however slow the disk is.
@@ -50,6 +52,7 @@ enum TaskResult {
     ProbeFinished(Probe, Result<(), String>),
     ReachabilityChecked(ReachabilityCheck, Result<(), String>),
     LockFiles(LockReport),
+    SeriesWritten(Result<(), String>),
     WeekRead((UnixMillis, UnixMillis), Vec<Event>),
     Notified { number: u64, target: String, answer: Result<Answer, String> },
 }
@@ -107,9 +110,10 @@ pub(super) async fn run(
         }
     }
     // The current batch and the rest get one more attempt each, and so do the lock files.
+    events.engine.recorder.close();
     for _ in 0..2 {
         events.flush();
-        while events.queue.is_writing() {
+        while events.queue.is_writing() || events.engine.recorder.is_writing() {
             match timeout(DISK_TIMEOUT, finished.recv()).await {
                 Ok(Some(result)) => events.handle_result(result),
                 _ => break,
@@ -139,6 +143,13 @@ impl EventLoop {
                 let result = batch.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                 // The loop may have ended.
                 let _ = results.send(TaskResult::BatchFinished(batch.upto, result));
+            });
+        }
+        if let Some(blocks) = self.engine.recorder.to_write() {
+            let (results, written) = (self.results.clone(), self.queue.record(blocks));
+            spawn_local(async move {
+                let result = written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                let _ = results.send(TaskResult::SeriesWritten(result));
             });
         }
         for probe in self.engine.due_probes(now) {
@@ -191,6 +202,12 @@ impl EventLoop {
                 check.finish(result.is_ok(), now);
                 self.engine.tick(now);
             }
+            TaskResult::SeriesWritten(result) => {
+                if let Err(why) = &result {
+                    tracing::debug!("the series cannot be written, and are tried again: {why}");
+                }
+                self.engine.recorder.write_finished(result.is_ok());
+            }
             TaskResult::LockFiles(LockReport::Read(Err(error))) => self.engine.locks_unreadable(error, now),
             TaskResult::LockFiles(LockReport::Read(Ok(found))) => {
                 let expanded = self.engine.locks_read(found, now);
@@ -240,6 +257,18 @@ impl EventLoop {
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_incidents(waiting, kept)));
+                });
+            }
+            Input::Series { rollout, step, from, to, reply } => {
+                let query = SeriesQuery { rollout, step, from, to };
+                let unwritten = self.engine.recorder.unwritten(&query);
+                let kept = self.queue.series(query);
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|mut points| {
+                        roll_up(&mut points, unwritten.iter().map(|(at, point)| (*at, point)), step);
+                        points
+                    }));
                 });
             }
             // The sender may be gone.

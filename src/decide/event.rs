@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
-use super::policy::NotifyEvent;
 use super::plan::Plan;
+use super::policy::NotifyEvent;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};

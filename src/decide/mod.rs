@@ -28,6 +28,7 @@ pub mod reload_refusal;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod series;
 pub mod stable_fault;
 pub mod suggest;
 pub mod timestamp;

@@ -17,6 +17,7 @@ use crate::decide::plan::Plan;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::series::{Points, Step};
 use crate::decide::units::UnixMillis;
 use crate::decide::verdict::{Verdict, VerdictResult};
 
@@ -57,6 +58,17 @@ pub enum Input {
         id: Option<String>,
         /// Where they go; an error is the store's, as text.
         reply: oneshot::Sender<Result<Vec<Incident>, String>>,
+    },
+    /// The series of a rollout.
+    Series {
+        rollout: String,
+        step: Step,
+        /// From this moment on.
+        from: UnixMillis,
+        /// Up to this one.
+        to: UnixMillis,
+        /// Where they go; an error is the store's, as text.
+        reply: oneshot::Sender<Result<Points, String>>,
     },
     /// What the guard saw of a rollout lately, oldest first.
     Trace {
@@ -221,6 +233,20 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
         self.0.try_send(Input::Incidents { id, reply }).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
+
+    /// The series of a rollout from one moment to another.
+    pub async fn series(
+        &self,
+        rollout: String,
+        step: Step,
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Points, String> {
+        let (reply, answer) = oneshot::channel();
+        let busy = || CommandError::Busy.to_string();
+        self.0.try_send(Input::Series { rollout, step, from, to, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 

@@ -7,32 +7,7 @@
 use std::time::Duration;
 
 use super::count::Count;
-use crate::decide::units::Millis;
-
-/// The upper bounds; what takes longer has a bucket of its own.
-pub const BOUNDS: [Millis; 18] = [
-    Millis(5),
-    Millis(10),
-    Millis(25),
-    Millis(50),
-    Millis(100),
-    Millis(250),
-    Millis(500),
-    Millis(1000),
-    Millis(2000),
-    Millis(4000),
-    Millis(8000),
-    Millis(15_000),
-    Millis(30_000),
-    Millis(60_000),
-    Millis(120_000),
-    Millis(240_000),
-    Millis(480_000),
-    Millis(900_000),
-];
-
-/// One for each bound, and one for what takes longer.
-pub const BUCKETS: usize = BOUNDS.len() + 1;
+pub use crate::decide::series::histogram::{BOUNDS, BUCKETS};
 
 /// One core's cells.
 #[derive(Debug, Default)]

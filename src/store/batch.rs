@@ -1,17 +1,20 @@
-//! What a store is asked: to keep a batch, and to give the history.
+//! What a store is asked: to keep a batch or series, and to give the history or a range of series.
 //!
-//! Owns the two requests, whose answers come later, and what is written together. Keeps nothing.
+//! Owns these requests, whose answers come later, and what is written together. Keeps nothing.
 //! Invariant: what was acknowledged is on the disk, or the answer says why it is not.
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
-use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::decide::series::Points;
+
+use super::series::{SeriesBlock, SeriesQuery};
 
 /// What is written together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +31,14 @@ pub struct Batch {
     pub last_good: Option<Arc<str>>,
 }
 
+/// An answer that is there already.
+pub(super) fn answered<T>(answer: T) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    // The receiver is right here.
+    let _ = sender.send(answer);
+    receiver
+}
+
 /// Where state is kept.
 pub trait Store: Send {
     /// Hands a batch over; the answer comes when it is on the disk, or why it is not.
@@ -38,4 +49,15 @@ pub trait Store: Send {
 
     /// The incident report with this id, or all of them, newest first.
     fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>>;
+
+    /// Hands blocks of series over, oldest first. They are less than what [`Store::save`] keeps: written apart, so that
+    /// neither waits for nor fails with the other.
+    fn record(&self, _blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
+        answered(Err("series are not kept here".to_owned()))
+    }
+
+    /// The points of a range, as far as they are kept.
+    fn series(&self, _query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
+        answered(Ok(Points::new()))
+    }
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::batch::{Batch, Store};
-use crate::decide::event::{Event, HistoryFilter};
-use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use super::batch::{Batch, Store, answered};
+use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::{Incident, MOST_INCIDENTS};
 
 /// How many events are kept.
 const KEPT: usize = 1000;
@@ -66,12 +66,4 @@ impl Store for MemoryStore {
         let wanted = incidents.iter().rev().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
         answered(Ok(wanted.map(|incident| incident.as_ref().clone()).collect()))
     }
-}
-
-/// An answer that is there already.
-pub(super) fn answered<T>(answer: T) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    // The receiver is right here.
-    let _ = sender.send(answer);
-    receiver
 }

@@ -20,9 +20,11 @@ pub mod mount;
 mod open;
 mod opened;
 mod retrying;
+mod series;
 pub mod sqlite;
 mod upgrade;
 
 pub use batch::{Batch, Store};
 pub use open::open;
 pub use opened::OpenedStore;
+pub use series::{SeriesBlock, SeriesQuery};

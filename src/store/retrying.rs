@@ -72,6 +72,11 @@ impl RetryingDatabase {
         self.connection.as_ref()
     }
 
+    /// The same, to be written.
+    pub(super) fn opened_to_write(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut()
+    }
+
     /// What could be read at the start.
     pub(super) fn history(&self, filter: &HistoryFilter, limit: u32) -> Vec<Event> {
         let wanted = self.events.iter().filter(|event| filter.fits(event));

@@ -15,6 +15,7 @@ mod incidents;
 pub(super) mod problem;
 mod queued;
 pub(super) mod schema;
+mod series;
 mod thread;
 
 use std::io;

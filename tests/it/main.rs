@@ -34,6 +34,7 @@ mod restart;
 mod rewrite;
 mod rollback;
 mod schedule;
+mod series;
 mod simulate;
 mod split;
 mod stream;

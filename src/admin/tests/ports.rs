@@ -18,10 +18,11 @@ use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
-use crate::admin::sse::StreamLimit;
-use crate::decide::event::{Action, Event, Figure, HistoryFilter, Reason};
 use crate::admin::plan::PlanReader;
+use crate::admin::sse::StreamLimit;
 use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
@@ -30,6 +31,7 @@ use crate::decide::policy::{Role, Secret, Token};
 use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::in_force::EffectiveShare;
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
+use crate::decide::series::{Point, Points, Step};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::{Arm, Percent, UnixMillis};
 use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
@@ -107,6 +109,9 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 };
                 let _ = reply.send(verdicts.iter().map(result).collect());
             }
+            Input::Series { rollout, step, from, to, reply } => {
+                let _ = reply.send(Ok(points(&rollout, step, from, to)));
+            }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
@@ -136,6 +141,14 @@ fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
     let [rollout, stable, canary] = ["chat", "openai", "holysheep"].map(str::to_owned);
     let verb = command.verb.clone();
     Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
+}
+
+/// A point a step, that says by its share which it is; of the rollout `gone` none.
+fn points(rollout: &str, step: Step, from: UnixMillis, to: UnixMillis) -> Points {
+    let at = (from.0..to.0).step_by(usize::try_from(step.millis()).unwrap());
+    let point =
+        |at: u64| Point { percent: percent(u16::try_from(at / step.millis() % 10_000).unwrap()), ..Point::default() };
+    if rollout == "gone" { Points::new() } else { at.map(|at| (UnixMillis(at), point(at))).collect() }
 }
 
 fn receipt(at_once: bool) -> Receipt {

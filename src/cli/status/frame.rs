@@ -221,7 +221,14 @@ mod tests {
             warnings: Vec::new(),
         };
         let state = State { dir: "state".to_owned(), error: None, locks_error: None, ephemeral: None };
-        StatusReply { process, flags, state, rollouts: vec![fixtures::rollout()], providers: Vec::new() }
+        StatusReply {
+            process,
+            flags,
+            state,
+            rollouts: vec![fixtures::rollout()],
+            providers: Vec::new(),
+            notify: Vec::new(),
+        }
     }
 
     fn event(at: u64, from: f64, to: f64) -> HistoryEntry {

@@ -166,7 +166,7 @@ fn changing(known: &Seen) -> Value {
     if let Some((error, _)) = &known.error {
         return json!({"error": error});
     }
-    let Some(StatusReply { process, flags, state, rollouts, providers }) = &known.reply else { return Value::Null };
+    let Some(StatusReply { process, flags, state, rollouts, providers, .. }) = &known.reply else { return Value::Null };
     let rollouts = rollouts.iter().map(|rollout| {
         json!([
             rollout.name,

@@ -22,6 +22,7 @@ use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
 use crate::control::persist::outbox::Outbox;
+use crate::control::recorder::Recorder;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::ephemeral::Ephemeral;
@@ -116,6 +117,7 @@ impl Engine {
             incidents: Incidents::restored(bootstrap.incidents),
             digest: DigestState::starting(now.unix),
             revision: 0,
+            recorder: Recorder::default(),
         };
         let ProcessContext { disk, locks, .. } = &engine.context;
         let texts = engine.process.notes.iter().map(|text| Alert::Text { text: text.clone() });

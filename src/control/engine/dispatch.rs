@@ -22,6 +22,7 @@ use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
 use crate::control::persist::outbox::{Outbox, Proposal};
+use crate::control::recorder::Recorder;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::event::{Action, Actor, Alert, Reason};
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(super) incidents: Incidents,
     pub(super) digest: DigestState,
     pub(super) revision: u64,
+    pub(in crate::control) recorder: Recorder,
 }
 
 impl Engine {
@@ -82,6 +84,14 @@ impl Engine {
         }
         self.entries.iter_mut().for_each(Entry::update_stable_health);
         self.report(now);
+        self.record(now);
+    }
+
+    fn record(&mut self, now: Now) {
+        let status = self.status.load();
+        let counting = |entry: &Entry| entry.spec.canary.as_ref().map(|canary| canary.guard.counting);
+        let counting = self.entries.iter().map(|entry| counting(entry).unwrap_or_default());
+        self.recorder.tick(status.rollouts.iter().zip(counting), &self.series, now);
     }
 
     fn deliver_samples(&mut self, now: Now) {

@@ -22,7 +22,6 @@ pub(super) mod effects;
 pub(super) mod entry;
 mod feedback;
 mod forecast;
-mod identity;
 mod incidents;
 pub(super) mod input;
 mod notifications;

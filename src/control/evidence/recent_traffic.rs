@@ -33,7 +33,8 @@ pub(in crate::control) struct TrafficCounts {
 }
 
 impl TrafficCounts {
-    fn of(rollout: &str, arm: Arm, series: &SeriesRegistry) -> TrafficCounts {
+    /// Of an arm, since the start.
+    pub(in crate::control) fn of(rollout: &str, arm: Arm, series: &SeriesRegistry) -> TrafficCounts {
         let mut all = TrafficCounts::default();
         for series in series.of_arm(rollout, arm.as_str()) {
             for outcome in Outcome::ALL {

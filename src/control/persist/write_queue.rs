@@ -13,14 +13,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
-use crate::decide::event::{Event, HistoryFilter};
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::incident::{Incident, MOST_INCIDENTS};
 use crate::decide::notification::QueuedNotification;
-use crate::control::events;
-use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::decide::series::Points;
 use crate::decide::units::Millis;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, SeriesBlock, SeriesQuery, Store};
 
 /// Events that may wait for a disk that cannot be written.
 const MAX_EVENTS: usize = 10_000;
@@ -158,6 +158,15 @@ impl WriteQueue {
             }
         }
         results
+    }
+
+    /// Hands blocks of series over, apart from what is queued here.
+    pub(in crate::control) fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
+        self.store.record(blocks)
+    }
+
+    pub(in crate::control) fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
+        self.store.series(query)
     }
 
     pub(in crate::control) fn is_writing(&self) -> bool {

@@ -14,13 +14,15 @@ use tokio::sync::oneshot;
 use super::contents::{history, save};
 use super::incidents;
 use super::schema::{FILE, VERSION};
-use crate::decide::event::{Event, HistoryFilter};
-use crate::decide::incident::Incident;
+use super::series::{record, series};
+use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
-use crate::store::batch::{Batch, Store};
+use crate::decide::incident::Incident;
+use crate::decide::series::Points;
+use crate::store::batch::{Batch, Store, answered};
 use crate::store::history_check::{HistoryCheck, PAUSE};
-use crate::store::memory::answered;
 use crate::store::retrying::RetryingDatabase;
+use crate::store::series::{SeriesBlock, SeriesQuery};
 
 /// How many batches may wait.
 const QUEUE: usize = 64;
@@ -29,6 +31,8 @@ enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
     Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
     History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
+    Series(SeriesQuery, oneshot::Sender<Result<Points, String>>),
 }
 
 /// The database behind its thread.
@@ -73,6 +77,27 @@ impl Database {
             },
         };
         history(connection, VERSION, filter, limit).map_err(|error| error.to_string())
+    }
+
+    // Not a reason to open one that could not be written: what matters more does that.
+    fn record(&mut self, blocks: &[SeriesBlock]) -> Result<(), String> {
+        match self {
+            Database::Open(connection) => record(connection, blocks),
+            Database::Late(late) => match late.opened_to_write() {
+                Some(connection) => record(connection, blocks),
+                None => Err("the database cannot be written".to_owned()),
+            },
+        }
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Result<Points, String> {
+        let connection = match self {
+            Database::Open(connection) => Some(connection),
+            Database::Late(late) => late.opened(),
+        };
+        connection
+            .map_or_else(|| Ok(Points::new()), |connection| series(connection, query))
+            .map_err(|error: rusqlite::Error| error.to_string())
     }
 }
 
@@ -119,6 +144,8 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
             StoreRequest::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
             StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
+            StoreRequest::Record(blocks, reply) => drop(reply.send(place.record(&blocks))),
+            StoreRequest::Series(query, reply) => drop(reply.send(place.series(&query))),
         }
     }
 }
@@ -147,6 +174,14 @@ impl Store for Sqlite {
 
     fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
         self.hand_over(|reply| StoreRequest::Incidents(id, reply))
+    }
+
+    fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
+        self.hand_over(|reply| StoreRequest::Record(blocks, reply))
+    }
+
+    fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
+        self.hand_over(|reply| StoreRequest::Series(query, reply))
     }
 }
 

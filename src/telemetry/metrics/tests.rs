@@ -141,7 +141,7 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
 #[test]
 fn verdicts_are_counted_by_arm_and_word_and_only_where_there_are_some() {
     let mut status = status(Vec::new());
-    let text = render(&status);
+    let text = render(&status, Format::Prometheus);
     for line in [
         r#"serin_feedback_total{rollout="chat",arm="stable",verdict="good"} 900"#,
         r#"serin_feedback_total{rollout="chat",arm="stable",verdict="bad"} 27"#,
@@ -153,9 +153,9 @@ fn verdicts_are_counted_by_arm_and_word_and_only_where_there_are_some() {
     }
     let guard = status.rollouts[0].guard.as_mut().unwrap();
     guard.aspects[Aspect::Feedback as usize].watched = false;
-    assert!(render(&status).contains("serin_feedback_total{"), "they were counted");
+    assert!(render(&status, Format::Prometheus).contains("serin_feedback_total{"), "they were counted");
     status.rollouts[0].guard.as_mut().unwrap().verdicts = [[0; 2]; 2];
-    assert!(!render(&status).contains("feedback"));
+    assert!(!render(&status, Format::Prometheus).contains("feedback"));
 }
 
 #[test]
