@@ -229,8 +229,13 @@ async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<Serie
     let Range { from, to, step } = range;
     let asked = async {
         let points = view.inbox.series(rollout.clone(), step, from, to).await.map_err(ApiError::Store)?;
-        let filter = HistoryFilter { rollout: Some(rollout.clone()), since: Some(from), ..HistoryFilter::default() };
-        let events = view.inbox.history(filter, history_query::MOST).await.map_err(ApiError::Store)?;
+        let filter = HistoryFilter {
+            rollout: Some(rollout.clone()),
+            since: Some(from),
+            until: Some(to),
+            ..HistoryFilter::default()
+        };
+        let events = view.inbox.history(filter, history_query::LINES.1).await.map_err(ApiError::Store)?;
         Ok::<_, ApiError>((points, events))
     };
     let (points, events) =

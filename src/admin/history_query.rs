@@ -12,7 +12,7 @@ use crate::decide::units::UnixMillis;
 use crate::wire::query;
 
 /// Lines where none was said, and at most.
-const LINES: (u32, u32) = (50, 1000);
+pub(super) const LINES: (u32, u32) = (50, 1000);
 /// So many actions or actors in one query.
 const MOST: usize = 32;
 

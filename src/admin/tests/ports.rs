@@ -21,7 +21,6 @@ use crate::admin::events::LiveEvents;
 use crate::admin::plan::PlanReader;
 use crate::admin::sse::StreamLimit;
 use crate::decide::event::filter::HistoryFilter;
-use crate::decide::event::filter::HistoryFilter;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::tick::Tick;

@@ -19,7 +19,6 @@ use crate::control::prober;
 use crate::control::{Answer, Deliver, Post};
 use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
-use crate::decide::event::filter::HistoryFilter;
 use crate::decide::guard::constants::Constants;
 use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
