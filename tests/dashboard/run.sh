@@ -17,7 +17,7 @@ if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$roots" ]; then export NODE_EXTRA_
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
-fc-list 2>/dev/null | grep -q DejaVuSans || missing+=(fontconfig fonts-dejavu-core)
+[ -n "$(fc-list 'DejaVu Sans' 2>/dev/null)" ] || missing+=(fontconfig fonts-dejavu-core)
 if ((${#missing[@]})); then
     echo "== installing ${missing[*]}"
     as_root=(env DEBIAN_FRONTEND=noninteractive)
@@ -35,9 +35,9 @@ fi
 [ -n "${SERIN:-}" ] || cargo build --quiet --locked --bin serin
 export SERIN="${SERIN:-$target/debug/serin}" DASHBOARD_WORK="$work"
 
-if [ -z "${PICTURES:-}" ]; then exec timeout "${DASHBOARD_PATIENCE:-200}" node tests/dashboard/run.mjs; fi
+if [ -z "${PICTURES:-}" ]; then exec timeout "${DASHBOARD_PATIENCE:-420}" node tests/dashboard/run.mjs; fi
 
-timeout "${DASHBOARD_PATIENCE:-200}" node tests/dashboard/run.mjs
+timeout "${DASHBOARD_PATIENCE:-420}" node tests/dashboard/run.mjs
 python="$target/pictures/venv/bin/python"
 if ! "$python" -c 'import PIL' 2>/dev/null; then
     python3 -m venv --clear "$target/pictures/venv"

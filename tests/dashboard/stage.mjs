@@ -63,6 +63,24 @@ export async function provider(name, ...behaviour) {
   return url;
 }
 
+/** `serin demo`, which prints the address of its dashboard first. */
+export class Demo {
+  static async start() {
+    const demo = new Demo();
+    const child = start(["demo", "--port", "0"]);
+    for await (const line of createInterface({ input: child.stdout })) {
+      demo.admin = /^admin +(http:\/\/[\d.:]+)\//.exec(line)?.[1];
+      if (demo.admin) break;
+    }
+    child.stdout.resume();
+    return demo;
+  }
+
+  api(path) {
+    return fetch(`${this.admin}/${path}`).then((answer) => answer.json());
+  }
+}
+
 const stages = new Set();
 
 /** A sidecar, its file and its users. */
