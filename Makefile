@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test chart-test check deny workflows schema reference docs bench-guard pictures fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test chart-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -18,8 +18,17 @@ test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 
 examples-test: ## Run examples/: FastAPI, Express, LangChain, the Vercel AI SDK, curl and compose.yaml, through Serin
 	@tests/examples/run.sh
 
+telemetry-test: ## Traces, both formats of metrics, alerts and the dashboard: OpenTelemetry's classes, promtool, Prometheus
+	@tests/telemetry/run.sh
+
 chart-test: ## The Kubernetes manifests, the chart and `serin inject`: schemas, Pod Security, scanners; needs no cluster
 	@tests/kubernetes/run.sh
+
+dashboard-test: ## The dashboard in Chromium: every state and button, axe, Lighthouse, hostile text; installs Chromium
+	@tests/dashboard/run.sh
+
+screenshots: ## Make the pictures of docs/dashboard.md anew: a minute and a half
+	@PICTURES=docs/images tests/dashboard/run.sh
 
 check: deny workflows ## Format, lints, documentation, the book, house rules, schema, workflows, licences and bans of dependencies
 	cargo fmt --check

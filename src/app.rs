@@ -17,6 +17,7 @@ mod signals;
 mod socket;
 mod start;
 mod start_error;
+mod traces;
 
 pub use self::drain::{Ended, Stopper};
 pub use self::memory::keep_memory_private;

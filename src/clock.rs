@@ -3,7 +3,8 @@
 //! Durations inside the process are [`Millis`] on a monotonic clock; stamps that outlive the process are
 //! [`UnixMillis`]. The wall clock is read once, at start, and advanced by the monotonic one, so a step of the
 //! wall clock (NTP, a resumed virtual machine) can neither promote a canary early nor hold it back: it shows
-//! up at the next start only. Decision code never calls this; it is handed the time as a parameter.
+//! up at the next start only. What other machines compare with their own clocks is stamped with [`wall`], by which
+//! nothing is decided. Decision code never calls this; it is handed the time as a parameter.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -46,4 +47,11 @@ pub fn instant() -> Instant {
 pub fn unix() -> UnixMillis {
     let anchor = anchor();
     UnixMillis(anchor.unix.0.saturating_add(millis(anchor.started.elapsed())))
+}
+
+/// The wall clock as it is now, since the Unix epoch.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this file is where time is read")]
+pub fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -14,6 +14,9 @@ use serin::cli::args::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if serin::cli::complete::answer(std::env::args_os().map(|word| word.to_string_lossy().into_owned())) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -10,6 +10,14 @@ twice() {
     timeout 180 "$@" || { echo "again in 5 s: $*"; sleep 5; timeout 180 "$@"; }
 }
 
+# Suites run side by side: one at a time uses apt and unpacks. Until the function's end, with `release`.
+claim() {
+    mkdir -p "$target/tools"
+    exec {claimed}>"$target/tools/fetch.lock"
+    flock "$claimed"
+}
+release() { exec {claimed}>&-; }
+
 # Once for a script: a list that cannot be renewed may still be good enough.
 renew_lists() {
     [ -z "${lists_renewed:-}" ] || return 0
@@ -21,8 +29,12 @@ renew_lists() {
 install_packages() {
     (($#)) || return 0
     echo "== installing $*"
+    claim
     renew_lists
-    "${as_root[@]}" apt-get -qq -o Acquire::Retries=5 install -y "$@" >/dev/null
+    local status=0
+    "${as_root[@]}" apt-get -qq -o Acquire::Retries=5 install -y "$@" >/dev/null || status=$?
+    release
+    return "$status"
 }
 
 # Python that makes environments of its own with pip: Debian has a package of its own for that.
@@ -34,6 +46,7 @@ need_python() {
 need_prometheus() {
     local at="$target/tools/prometheus"
     if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+    claim
     if [ ! -x "$at/usr/bin/promtool" ]; then
         echo "== fetching prometheus"
         renew_lists
@@ -45,5 +58,14 @@ need_prometheus() {
         mv "$at.draft/unpacked" "$at"
         rm -r "$at.draft"
     fi
+    release
     PATH="$at/usr/bin:$PATH"
+}
+
+# prometheus-alertmanager and amtool. Installed, since the server reads its templates from /usr/share; the service is
+# not started.
+need_alertmanager() {
+    if command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null; then return; fi
+    local as_root=("${as_root[@]}" RUNLEVEL=1)
+    install_packages prometheus-alertmanager
 }

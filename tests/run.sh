@@ -58,18 +58,40 @@ add() {
     if [ "$ok" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi
     passed=$((passed + ok))
     failed=$((failed + bad))
-    summary+=("$(printf '%-14s %5d passed %5d failed %5d s' "$1" "$ok" "$bad" "$((SECONDS - began))")")
+    summary+=("$(printf '%-14s %5d passed %5d failed %5d s' "$1" "$ok" "$bad" "${took:-$((SECONDS - began))}")")
     began=$SECONDS
 }
-# A name, the folder of its `run.sh` below tests, and the word that begins its line of passed and failed tests.
-part() {
-    local log="$target/$2-test.log" status ok bad
-    echo "== $1"
-    "tests/$2/run.sh" </dev/null 2>&1 | tee "$log"
-    status=${PIPESTATUS[0]}
-    read -r ok bad < <(awk -v line="^$3: [0-9]+ passed, [0-9]+ failed\$" \
-        '$0 ~ line { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
-    add "$1" "$status" "$ok" "$bad"
+# Suites with a `run.sh` of their own below tests: a name, the folder, and the word that begins the line of passed and
+# failed tests. Two run at a time, since each waits for registries and processes most of the time.
+suites=()
+# A job in the background does not hear an interrupt by itself.
+trap 'kill 0' INT
+suite() {
+    while (($(jobs -rp | wc -l) >= 2)); do wait -n || true; done
+    echo "== $1: started"
+    rm -f "$target/$2-test.end"
+    suites+=("$1|$2|$3")
+    (
+        started=$SECONDS
+        "tests/$2/run.sh" </dev/null >"$target/$2-test.log" 2>&1
+        echo "$? $started $SECONDS" >"$target/$2-test.end"
+    ) &
+}
+# Waits for all suites, and shows what each printed.
+collect_suites() {
+    local entry name folder word status ok bad ended
+    wait
+    for entry in "${suites[@]}"; do
+        IFS='|' read -r name folder word <<<"$entry"
+        echo "== $name"
+        cat "$target/$folder-test.log"
+        read -r status began ended < <(cat "$target/$folder-test.end" || echo "1 $SECONDS $SECONDS")
+        read -r ok bad < <(awk -v line="^$word: [0-9]+ passed, [0-9]+ failed\$" \
+            '$0 ~ line { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$target/$folder-test.log")
+        took=$((ended - began)) add "$name" "$status" "$ok" "$bad"
+    done
+    suites=()
+    began=$SECONDS
 }
 began=$SECONDS
 # What tests write belongs into directories of their own. New files that git does not ignore may be somebody's work.
@@ -97,9 +119,15 @@ if [ -n "${RELEASE:-}" ]; then
     [ "$status" != 0 ] || export SERIN="${SERIN:-$target/release/serin}"
 fi
 
-part "official SDKs" sdk SDKs
-part examples examples examples
-part Kubernetes kubernetes kubernetes
+suite "official SDKs" sdk SDKs
+suite OpenFeature ofrep OFREP
+suite examples examples examples
+suite Kubernetes kubernetes kubernetes
+suite notifications notify notify
+suite telemetry telemetry telemetry
+suite dashboard dashboard dashboard
+suite "shells and man pages" cli cli
+collect_suites
 
 echo "== the book and its links"
 docs/build.sh </dev/null

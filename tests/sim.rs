@@ -13,6 +13,7 @@ mod checks;
 #[path = "sim/harness.rs"]
 mod harness;
 #[path = "../src/decide/policy/plain.rs"]
+#[expect(dead_code, reason = "flags are of no concern here")]
 mod plain;
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ use serin::decide::bucket::{bucket, bucket_and_slot};
 use serin::decide::flag;
 use serin::decide::policy::*;
 use serin::decide::route::{Facts, Plan, Purpose, Rejected, RouteReason, RouteShare, arm_of_user, plan, wanted_fields};
-use serin::decide::units::{Arm, Percent, ProviderId, RolloutId};
+use serin::decide::units::{Arm, Percent, ProviderId, RolloutId, UnixMillis};
 use serin::wire::body::peek;
 
 const PROVIDERS: [&str; 3] = ["old", "new", "third"];
@@ -344,23 +344,29 @@ fn every_request_goes_where_the_table_says() {
     cases.requests.iter().for_each(check);
 }
 
+fn of_key(key: Option<&str>) -> Attributes {
+    key.map(|key| (flag::TARGETING_KEY.to_owned(), key.into())).into_iter().collect()
+}
+
+const ON: FlagValue = FlagValue::Boolean(true);
+
 #[test]
 fn a_flag_says_what_the_split_does() {
     let cases: Cases = serde_json::from_str(include_str!("golden/split/cases.json")).unwrap();
-    let flag = Flag { follows: "chat".to_owned() };
+    let flag = plain::following(0);
     for case in &cases.flags {
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
         let in_force = |_| RouteShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
-        let evaluation = flag::evaluate(&policy, &flag, in_force, case.key.as_deref());
-        let result =
-            evaluation.map(|verdict| (verdict.value, verdict.reason.as_str())).map_err(|error| error.to_string());
+        let evaluation = flag::evaluate(&policy, &flag, in_force, &of_key(case.key.as_deref()), UnixMillis(0));
+        let result = evaluation.map(|found| (found.variant.value == ON, found.reason().as_str()));
         let expected = match (&case.error, case.value, case.reason.as_deref()) {
             (Some(error), _, _) => Err(error.clone()),
             (None, Some(value), Some(reason)) => Ok((value, reason)),
             _ => panic!("a case without an outcome"),
         };
-        assert_eq!(result, expected, "{} at {}", case.key.as_deref().unwrap_or("nobody"), case.rollout.percent);
+        let user = case.key.as_deref().unwrap_or("nobody");
+        assert_eq!(result.map_err(|error| error.to_string()), expected, "{user} at {}", case.rollout.percent);
     }
 }
 
@@ -378,6 +384,7 @@ fn the_command_takes_a_rollouts_split_from_the_file() {
         salt: "s".to_owned(),
         percent: Some(share(5_000)),
         pins: BTreeMap::from([("vip".to_owned(), Arm::Stable)]),
+        buckets_only: false,
     };
     assert_eq!(Split::of_rollout(&policy, "chat").unwrap(), expected);
     let error = |name: &str| Split::of_rollout(&policy, name).unwrap_err().to_string();
@@ -435,9 +442,9 @@ proptest! {
         let purpose = Purpose::Generate;
         let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None };
         let planned = plan(&policy, in_force, &facts, || 0).unwrap();
-        let flag = Flag { follows: "chat".to_owned() };
-        match flag::evaluate(&policy, &flag, in_force, Some(&user)) {
-            Ok(verdict) => prop_assert_eq!(verdict.value, planned.arm == Some(Arm::Canary)),
+        let flag = plain::following(0);
+        match flag::evaluate(&policy, &flag, in_force, &of_key(Some(&user)), UnixMillis(0)) {
+            Ok(found) => prop_assert_eq!(found.variant.value == ON, planned.arm == Some(Arm::Canary)),
             Err(_) => prop_assert_eq!(planned.reason, RouteReason::Anonymous),
         }
     }

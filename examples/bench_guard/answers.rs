@@ -84,6 +84,7 @@ fn played(bench: &Bench, what: &str, runs: usize, requests: f64, excess: Excess,
         silent: None,
         stable_dies: None,
         excess: Some(excess),
+        feedback: None,
     };
     let comparison = RuleComparison {
         scenario: scenario.prepare(),

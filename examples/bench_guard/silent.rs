@@ -41,6 +41,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
                     silent: Some(part),
                     stable_dies: None,
                     excess: None,
+                    feedback: None,
                 };
                 let (stage, span) = (scenario.prepare(), Span { seconds: 2.0 * HOUR, fault_at: Some(HOUR) });
                 let runs = if *requests > 100.0 { bench.few(10) } else { runs };

@@ -10,17 +10,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::{ACCEPT, HeaderValue, VARY};
 use http::request::Parts;
 
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
-use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, SeriesReply, StatusReply};
+use super::change::ChangeRequest;
+use super::dto::{
+    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, SeriesReply, StatusReply,
+};
 use super::events::LiveEvents;
+use super::history_query::{self, HistoryQuery};
+use super::ofrep::{self, FlagVersions, Ticket, origins};
+use super::plan::{self, PlanReader};
 use super::reply::{ApiError, Reply, json, text};
 use super::route::{Change, Route, find};
 use super::series::{self, Range};
 use super::sse::StreamLimit;
-use super::{change, ofrep};
+use super::{change, dashboard, feedback as verdicts, incidents, notify};
 use crate::clock;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
@@ -28,12 +36,13 @@ use crate::describe::stable_fault;
 use crate::state::inbox::{Command, CommandError, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
+use crate::telemetry::exposition::Format;
 use crate::telemetry::metrics;
+use crate::wire::accept;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Lines of history where none was said, and at most.
-const HISTORY: (u32, u32) = (50, 1000);
+const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Everything that the operators' ports show and reach.
 #[derive(Debug)]
@@ -46,10 +55,14 @@ pub struct ApiContext {
     pub shared: Arc<SnapshotCell>,
     /// Where changes are asked for.
     pub inbox: Inbox,
+    /// Reads the files that plans are asked for.
+    pub plans: PlanReader,
     /// Set once the process is stopping: it wants no more traffic.
     pub draining: Arc<AtomicBool>,
     /// How many event streams may still be opened.
     pub streams: StreamLimit,
+    /// The version of the flags, for those who are told of changes.
+    pub flag_versions: Arc<FlagVersions>,
     /// What is pushed to those who listen.
     pub live: LiveEvents,
 }
@@ -58,8 +71,15 @@ pub struct ApiContext {
 pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Reply {
     match respond(view, listener, head, body).await {
         Ok(reply) => reply,
-        Err(problem) => problem.reply(),
+        Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
     }
+}
+
+/// The longest body that is read of this request: a file for a plan is long, and only those who may ask for one send it.
+pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
+    let route = find(listener, &head.method, head.uri.path()).ok()?;
+    let caller = identify(listener, head, &view.shared.load().policy.tokens, false).ok()?;
+    (route == Route::Plan && caller.may(Role::Read).is_ok()).then_some(plan::BODY)
 }
 
 async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
@@ -69,35 +89,61 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     match route {
         Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
         Route::Ready => return Ok(ready(view)),
+        // A page without data: what it shows it asks for, with the caller's own token.
+        Route::Dashboard(asset) => return Ok(dashboard::serve(asset, head)),
         _ => {}
     }
     let snapshot = view.shared.load();
-    let caller = identify(listener, head, &snapshot.policy.tokens)?;
+    let policy = &snapshot.policy;
+    let has_ticket = || Ticket::of_request(head, &policy.tokens).is_some_and(|ticket| ticket.is_good(&policy.tokens));
+    if route == Route::FlagChanges && has_ticket() {
+        return changes(view, listener, head);
+    }
+    let caller = identify(listener, head, &policy.tokens, origins::is_listed(head, policy))?;
     match route {
+        Route::FlagChanges => {
+            caller.may(Role::Flags)?;
+            return changes(view, listener, head);
+        }
+        Route::FlagList => {
+            caller.may(Role::Flags).or_else(|_| caller.may(Role::Read))?;
+            return Ok(json(StatusCode::OK, &FlagsReply::new(policy)));
+        }
         Route::Flag(name) => {
             caller.may(Role::Flags)?;
             return Ok(ofrep::one(&snapshot, &name, body));
         }
         Route::Flags => {
             caller.may(Role::Flags)?;
-            return Ok(ofrep::all(&snapshot, head, body));
+            let ticket = Ticket::of_token(head, &policy.tokens);
+            return Ok(ofrep::all(&snapshot, head, body, ticket.as_ref()));
+        }
+        Route::Feedback => {
+            may_change_from(head)?;
+            caller.may(Role::Feedback)?;
+            return Ok(json(StatusCode::OK, &feedback(view, body).await?));
         }
         Route::Change(rollout, change) => {
             may_change_from(head)?;
             return make(view, &caller, rollout, change, body).await;
         }
+        Route::TestNotify => {
+            may_change_from(head)?;
+            caller.may(Role::Change)?;
+            return notify::test(&view.inbox, body).await;
+        }
         _ => caller.may(Role::Read)?,
     }
     Ok(match route {
-        Route::Metrics => {
-            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics::render(&view.status.load()))
-        }
+        Route::Metrics => scrape(view, head),
         Route::Events => view.live.listen(&view.streams, || status(view))?,
+        Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Series(rollout) => {
             json(StatusCode::OK, &series(view, rollout, head.uri.query().unwrap_or_default()).await?)
         }
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
+        Route::Plan => plan::answer(&view.plans, &view.status, &view.inbox, head, body).await?,
         Route::Config => json(StatusCode::OK, &config(view)),
         _ => json(StatusCode::OK, &status(view)),
     })
@@ -118,6 +164,26 @@ fn ready(view: &ApiContext) -> Reply {
     let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
+}
+
+fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {
+    let read = (Arc::clone(&view.shared), Arc::clone(&view.flag_versions));
+    ofrep::open_changes(&view.streams, read, listener, head)
+}
+
+/// The metrics, as OpenMetrics for those who would rather have that.
+fn scrape(view: &ApiContext, head: &Parts) -> Reply {
+    let accepts = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accept = accepts.collect::<Vec<_>>().join(",");
+    // Whoever takes anything has not asked for it.
+    let named = accept.to_ascii_lowercase().contains(OPENMETRICS);
+    let open = accept::weight(&accept, OPENMETRICS, |version| version == "1.0.0").filter(|_| named);
+    let plain = accept::weight(&accept, "text/plain", |version| version == "0.0.4").unwrap_or_default();
+    let open = open.is_some_and(|open| open > 0 && open >= plain);
+    let format = if open { Format::OpenMetrics } else { Format::Prometheus };
+    let mut reply = text(StatusCode::OK, format.media_type(), metrics::render(&view.status.load(), format));
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    reply
 }
 
 fn status(view: &ApiContext) -> StatusReply {
@@ -142,12 +208,20 @@ fn config(view: &ApiContext) -> ConfigReply {
 }
 
 async fn history(view: &ApiContext, query: &str) -> Result<HistoryReply, ApiError> {
-    let (rollout, limit) = history_query(query)?;
-    let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
+    let HistoryQuery { filter, limit } = history_query::read(query)?;
+    let events = tokio::time::timeout(PATIENCE, view.inbox.history(filter, limit))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))?
         .map_err(ApiError::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+async fn feedback(view: &ApiContext, body: &[u8]) -> Result<FeedbackReply, ApiError> {
+    let verdicts = verdicts::read(body)?;
+    let results = tokio::time::timeout(PATIENCE, view.inbox.feedback(verdicts))
+        .await
+        .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+    Ok(FeedbackReply::from(results))
 }
 
 async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<SeriesReply, ApiError> {
@@ -155,7 +229,13 @@ async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<Serie
     let Range { from, to, step } = range;
     let asked = async {
         let points = view.inbox.series(rollout.clone(), step, from, to).await.map_err(ApiError::Store)?;
-        let events = view.inbox.history(Some(rollout.clone()), HISTORY.1).await.map_err(ApiError::Store)?;
+        let filter = HistoryFilter {
+            rollout: Some(rollout.clone()),
+            since: Some(from),
+            until: Some(to),
+            ..HistoryFilter::default()
+        };
+        let events = view.inbox.history(filter, history_query::LINES.1).await.map_err(ApiError::Store)?;
         Ok::<_, ApiError>((points, events))
     };
     let (points, events) =
@@ -182,23 +262,6 @@ async fn trace(view: &ApiContext, rollout: String) -> Result<String, ApiError> {
     Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
-fn history_query(query: &str) -> Result<(Option<String>, u32), ApiError> {
-    let (mut rollout, mut limit) = (None, HISTORY.0);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "rollout" => rollout = Some(value.to_owned()),
-            "limit" => {
-                limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
-                    ApiError::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
-                })?;
-            }
-            _ => return Err(ApiError::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
-        }
-    }
-    Ok((rollout, limit))
-}
-
 async fn make(
     view: &ApiContext,
     caller: &AdminCaller,
@@ -208,7 +271,7 @@ async fn make(
 ) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
-    let (verb, reason) = change::read(asked, body)?;
+    let ChangeRequest { verb, reason, dry_run } = change::read(asked, body)?;
     if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
@@ -217,6 +280,12 @@ async fn make(
         caller.may(if raises { Role::Change } else { Role::Rollback })?;
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
+    if dry_run {
+        let runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
+            .await
+            .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+        return Ok(json(StatusCode::OK, &DryRunReply::from(&runs[..])));
+    }
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;

@@ -93,8 +93,13 @@ impl AccessDenied {
     }
 }
 
-/// Tells who is calling.
-pub fn identify(listener: &AdminListener, head: &Parts, tokens: &[Token]) -> Result<AdminCaller, AccessDenied> {
+/// Tells who is calling. `listed`: the file lets pages of this origin ask this.
+pub fn identify(
+    listener: &AdminListener,
+    head: &Parts,
+    tokens: &[Token],
+    listed: bool,
+) -> Result<AdminCaller, AccessDenied> {
     match listener {
         AdminListener::Socket(uid) => {
             let actor = uid.map_or_else(|| "admin.sock".to_owned(), users::name_of);
@@ -102,7 +107,7 @@ pub fn identify(listener: &AdminListener, head: &Parts, tokens: &[Token]) -> Res
         }
         AdminListener::Probe => Ok(AdminCaller { actor: "probe".to_owned(), roles: Roles::Of([Role::Read].into()) }),
         AdminListener::Tcp(bound) if tokens.is_empty() => {
-            on_loopback(*bound, head)?;
+            on_loopback(*bound, head, listed)?;
             Ok(AdminCaller { actor: "loopback".to_owned(), roles: Roles::Every })
         }
         AdminListener::Tcp(_) => by_token(presented(head).ok_or(AccessDenied::NoToken)?, tokens),
@@ -121,7 +126,7 @@ impl AdminCaller {
 }
 
 /// Who may change may do all; who may roll back must see what there is.
-fn implies(held: Role, asked: Role) -> bool {
+pub(super) fn implies(held: Role, asked: Role) -> bool {
     held == asked || held == Role::Change || (held == Role::Rollback && asked == Role::Read)
 }
 
@@ -129,12 +134,13 @@ const fn word(role: Role) -> &'static str {
     match role {
         Role::Read => "read",
         Role::Flags => "flags",
+        Role::Feedback => "feedback",
         Role::Rollback => "rollback",
         Role::Change => "change",
     }
 }
 
-fn presented(head: &Parts) -> Option<&str> {
+pub(super) fn presented(head: &Parts) -> Option<&str> {
     let bearer = head.headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -155,7 +161,7 @@ fn by_token(presented: &str, tokens: &[Token]) -> Result<AdminCaller, AccessDeni
     Ok(AdminCaller { actor: token.name.clone(), roles: Roles::Of(token.may.clone()) })
 }
 
-fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), AccessDenied> {
+fn on_loopback(bound: SocketAddr, head: &Parts, listed: bool) -> Result<(), AccessDenied> {
     if !bound.ip().to_canonical().is_loopback() {
         return Err(AccessDenied::Unguarded(bound.ip()));
     }
@@ -166,7 +172,7 @@ fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), AccessDenied> {
             return Err(AccessDenied::ForeignHost(host));
         }
     }
-    if let Some(origin) = head.headers.get(ORIGIN) {
+    if let Some(origin) = head.headers.get(ORIGIN).filter(|_| !listed) {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         if !is_loopback_origin(&origin) {
             return Err(AccessDenied::ForeignOrigin(origin.into_owned()));

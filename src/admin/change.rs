@@ -17,11 +17,23 @@ use crate::decide::units::Percent;
 /// Longest reason, in characters: it goes into the history and onto one line of a terminal.
 pub const LONGEST_REASON: usize = 500;
 
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRequest {
+    /// What to do.
+    pub verb: RolloutCommand,
+    /// Why; empty: not said.
+    pub reason: String,
+    /// Whether to say only what it would do.
+    pub dry_run: bool,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rollback {
     to: Option<PercentField>,
     reason: Option<String>,
+    dry_run: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -29,37 +41,39 @@ struct Rollback {
 struct Resume {
     at: Option<PercentField>,
     reason: Option<String>,
+    dry_run: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Pause {
     reason: Option<String>,
+    dry_run: bool,
 }
 
 /// What to do and why, from the body of a change; an empty body takes every default.
-pub fn read(change: Change, body: &[u8]) -> Result<(RolloutCommand, String), ApiError> {
-    let (verb, reason) = match change {
+pub fn read(change: Change, body: &[u8]) -> Result<ChangeRequest, ApiError> {
+    let (verb, reason, dry_run) = match change {
         Change::Rollback => {
-            let Rollback { to, reason } = parse(body)?;
-            (RolloutCommand::Rollback { to: to.map_or(Percent::ZERO, |share| share.0) }, reason)
+            let Rollback { to, reason, dry_run } = parse(body)?;
+            (RolloutCommand::Rollback { to: to.map_or(Percent::ZERO, |share| share.0) }, reason, dry_run)
         }
         Change::Resume => {
-            let Resume { at, reason } = parse(body)?;
-            (RolloutCommand::Resume { at: at.map(|share| share.0) }, reason)
+            let Resume { at, reason, dry_run } = parse(body)?;
+            (RolloutCommand::Resume { at: at.map(|share| share.0) }, reason, dry_run)
         }
         Change::Pause => {
-            let Pause { reason } = parse(body)?;
-            (RolloutCommand::Pause, reason)
+            let Pause { reason, dry_run } = parse(body)?;
+            (RolloutCommand::Pause, reason, dry_run)
         }
         Change::Promote => {
-            let Rollback { to, reason } = parse(body)?;
-            (RolloutCommand::Promote { to: to.map(|share| share.0) }, reason)
+            let Rollback { to, reason, dry_run } = parse(body)?;
+            (RolloutCommand::Promote { to: to.map(|share| share.0) }, reason, dry_run)
         }
     };
     let reason = reason.unwrap_or_default();
     check_reason(&reason).map_err(ApiError::Bad)?;
-    Ok((verb, reason.trim().to_owned()))
+    Ok(ChangeRequest { verb, reason: reason.trim().to_owned(), dry_run })
 }
 
 /// Whether a reason can be kept and shown.
@@ -73,7 +87,7 @@ pub fn check_reason(reason: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
@@ -96,10 +110,11 @@ mod tests {
     fn an_empty_body_takes_the_defaults() {
         for body in ["", " \n", "{}"] {
             let read = |change| read(change, body.as_bytes()).unwrap();
-            assert_eq!(read(Change::Rollback), (RolloutCommand::Rollback { to: Percent::ZERO }, String::new()));
-            assert_eq!(read(Change::Resume), (RolloutCommand::Resume { at: None }, String::new()));
-            assert_eq!(read(Change::Pause), (RolloutCommand::Pause, String::new()));
-            assert_eq!(read(Change::Promote), (RolloutCommand::Promote { to: None }, String::new()));
+            let with = |verb| ChangeRequest { verb, reason: String::new(), dry_run: false };
+            assert_eq!(read(Change::Rollback), with(RolloutCommand::Rollback { to: Percent::ZERO }));
+            assert_eq!(read(Change::Resume), with(RolloutCommand::Resume { at: None }));
+            assert_eq!(read(Change::Pause), with(RolloutCommand::Pause));
+            assert_eq!(read(Change::Promote), with(RolloutCommand::Promote { to: None }));
         }
     }
 
@@ -107,24 +122,37 @@ mod tests {
     fn shares_and_reasons_are_taken() {
         let body = br#"{"to": "5%", "reason": " errors "}"#;
         let five = Percent::from_hundredths(500).unwrap();
-        assert_eq!(read(Change::Rollback, body).unwrap(), (RolloutCommand::Rollback { to: five }, "errors".into()));
-        assert_eq!(read(Change::Promote, br#"{"to": 5}"#).unwrap().0, RolloutCommand::Promote { to: Some(five) });
-        assert_eq!(read(Change::Resume, br#"{"at": 5}"#).unwrap().0, RolloutCommand::Resume { at: Some(five) });
+        let ChangeRequest { verb, reason, dry_run } = read(Change::Rollback, body).unwrap();
+        assert_eq!((verb, reason.as_str(), dry_run), (RolloutCommand::Rollback { to: five }, "errors", false));
+        assert_eq!(read(Change::Promote, br#"{"to": 5}"#).unwrap().verb, RolloutCommand::Promote { to: Some(five) });
+        assert_eq!(read(Change::Resume, br#"{"at": 5}"#).unwrap().verb, RolloutCommand::Resume { at: Some(five) });
+    }
+
+    #[test]
+    fn every_change_can_be_tried_first_and_only_by_a_yes_or_no() {
+        for change in [Change::Rollback, Change::Resume, Change::Pause, Change::Promote] {
+            assert!(read(change, br#"{"dry_run": true}"#).unwrap().dry_run);
+            assert!(!read(change, br#"{"dry_run": false}"#).unwrap().dry_run);
+            for wrong in [r#"{"dry_run": "true"}"#, r#"{"dry_run": null}"#, r#"{"dry_run": 1}"#, r#"{"dryrun": true}"#]
+            {
+                error(change, wrong);
+            }
+        }
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
         assert_eq!(
             error(Change::Rollback, r#"{"percent": 5}"#),
-            "the body is not valid: unknown field `percent`, expected `to` or `reason` at line 1 column 10"
+            "the body is not valid: unknown field `percent`, expected one of `to`, `reason`, `dry_run` at line 1 column 10"
         );
         assert_eq!(
             error(Change::Resume, r#"{"to": 5}"#),
-            "the body is not valid: unknown field `to`, expected `at` or `reason` at line 1 column 5"
+            "the body is not valid: unknown field `to`, expected one of `at`, `reason`, `dry_run` at line 1 column 5"
         );
         assert_eq!(
             error(Change::Pause, r#"{"to": 5}"#),
-            "the body is not valid: unknown field `to`, expected `reason` at line 1 column 5"
+            "the body is not valid: unknown field `to`, expected `reason` or `dry_run` at line 1 column 5"
         );
         assert_eq!(
             error(Change::Promote, r#"{"to": 5, "to": 6}"#),

@@ -4,8 +4,14 @@
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
 mod cause;
+mod dry_run;
+mod feedback;
+mod flag;
 mod guard;
 mod history;
+mod incident;
+mod notify;
+mod plan;
 mod recent;
 mod rollout;
 mod series;
@@ -18,8 +24,16 @@ use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status};
 pub use cause::CauseReply;
-pub use guard::{Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users};
+pub use dry_run::{DryRunReply, DryRunRollout};
+pub use feedback::{FeedbackReply, FeedbackResult};
+pub use flag::{FlagReply, FlagsReply};
+pub use guard::{
+    Answers, ArmAnswers, AspectComparison, BothArms, Forecast, Guard, Rate, Users, VerdictCounts, Verdicts,
+};
 pub use history::{HistoryEntry, HistoryReply};
+pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
+pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
+pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 pub use series::{ArmSeries, SeriesReply};
@@ -56,6 +70,9 @@ pub struct StatusReply {
     /// In the file's order.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Targets of notifications, by name; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyTarget>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -179,6 +196,7 @@ impl StatusReply {
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
+            notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
         }
     }
 }

@@ -1,33 +1,52 @@
-//! OFREP, the protocol of OpenFeature clients: the application asks for a flag and learns which arm its user is on.
+//! OFREP, the protocol of OpenFeature clients: the application asks for the value of its flags.
 //!
 //! Answers are made for the clients that exist, not for the schema alone: `value`, `variant` and `reason` are always
 //! there, errors carry `key`, `errorCode` and `errorDetails` on every status, reasons are the protocol's own words,
-//! and the ETag of the bulk answer is a hash of the answer itself. One broken flag is an item, never a failed call.
+//! and the ETag of the bulk answer is a hash of the values themselves. One broken flag is an item, never a failed call.
+//! A flag is evaluated by the same snapshot that requests are routed by.
+
+mod changes;
+mod context;
+pub(super) mod origins;
+mod paths;
+mod problem;
+mod ticket;
+mod version;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ETAG, HeaderValue, IF_NONE_MATCH, ORIGIN, VARY,
-};
+use http::StatusCode;
+use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use http::request::Parts;
-use http::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::auth::{AdminListener, is_loopback_origin};
 use super::reply::{Reply, json, text};
-use crate::decide::flag::{FlagError, evaluate};
-use crate::decide::policy::Flag;
+use crate::clock;
+use crate::decide::flag::{FlagChoice, FlagEvaluation, FlagPart, evaluate};
+use crate::decide::policy::{Attributes, Flag, FlagValue, Policy};
 use crate::decide::route::RouteShare;
-use crate::decide::units::RolloutId;
+use crate::decide::units::{RolloutId, UnixMillis};
+use crate::describe;
 use crate::state::snapshot::Snapshot;
+
+pub(super) use changes::open as open_changes;
+use paths::CHANGES;
+pub(super) use problem::in_its_shape;
+pub(super) use ticket::Ticket;
+pub use version::FlagVersions;
+
+/// How long a page that nobody looks at keeps its stream.
+const INACTIVITY_SECONDS: u32 = 120;
+/// So many flags are named where one is not found.
+const NAMED: usize = 20;
 
 #[derive(Serialize)]
 struct Success<'a> {
     key: &'a str,
-    value: bool,
-    variant: &'static str,
+    value: &'a FlagValue,
+    variant: &'a str,
     reason: &'static str,
     metadata: Map<String, Value>,
 }
@@ -49,48 +68,80 @@ enum Item<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Bulk<'a> {
-    flags: Vec<Item<'a>>,
+    flags: &'a RawValue,
+    event_streams: [EventStreamPlace; 1],
+}
+
+/// Where the page learns of changes. Without an origin: that of the answer itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventStreamPlace {
+    r#type: &'static str,
+    endpoint: Endpoint,
+    inactivity_delay_sec: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    request_uri: String,
 }
 
 /// One flag.
 pub(super) fn one(snapshot: &Snapshot, key: &str, body: &[u8]) -> Reply {
     let failed =
         |status, error_code, error_details| json(status, &Failed { key: Some(key), error_code, error_details });
-    let targeting_key = match targeting_key(body) {
-        Ok(targeting_key) => targeting_key,
+    let attributes = match context::attributes(body) {
+        Ok(attributes) => attributes,
         Err((code, details)) => return failed(StatusCode::BAD_REQUEST, code, details),
     };
     let flags = &snapshot.policy.flags;
     let Some(flag) = flags.get(key) else {
-        let known: Vec<&str> = flags.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let details = format!("flags.yaml has no flag `{key}`; there are: {known}");
-        return failed(StatusCode::NOT_FOUND, "FLAG_NOT_FOUND", details);
+        return failed(StatusCode::NOT_FOUND, "FLAG_NOT_FOUND", not_found(&snapshot.policy, key));
     };
-    match item(snapshot, key, flag, targeting_key.as_deref()) {
+    match item(snapshot, key, flag, &attributes, clock::unix()) {
         Item::Success(success) => json(StatusCode::OK, &success),
         Item::Failed(failed) => json(StatusCode::BAD_REQUEST, &failed),
     }
 }
 
+fn not_found(policy: &Policy, key: &str) -> String {
+    let mut known: Vec<&str> = policy.flags.keys().take(NAMED).map(String::as_str).collect();
+    if known.is_empty() {
+        known.push("none");
+    }
+    let more = policy.flags.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("flags.yaml has no flag `{key}`; there are: {}{more}", known.join(", "))
+}
+
 /// Every flag, or 304 where nothing changed for this context.
-pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8]) -> Reply {
-    let targeting_key = match targeting_key(body) {
-        Ok(targeting_key) => targeting_key,
+pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8], ticket: Option<&Ticket>) -> Reply {
+    let attributes = match context::attributes(body) {
+        Ok(attributes) => attributes,
         Err((error_code, error_details)) => {
             return json(StatusCode::BAD_REQUEST, &Failed { key: None, error_code, error_details });
         }
     };
-    let flags = &snapshot.policy.flags;
-    let bulk =
-        Bulk { flags: flags.iter().map(|(key, flag)| item(snapshot, key, flag, targeting_key.as_deref())).collect() };
-    let etag = etag(&bulk);
+    let now = clock::unix();
+    let flags = snapshot.policy.flags.iter();
+    let items: Vec<Item<'_>> = flags.map(|(key, flag)| item(snapshot, key, flag, &attributes, now)).collect();
+    let Ok(items) = to_raw_value(&items) else {
+        let details = "the flags cannot be written as JSON".to_owned();
+        let failed = Failed { key: None, error_code: "GENERAL", error_details: details };
+        return json(StatusCode::INTERNAL_SERVER_ERROR, &failed);
+    };
+    let request_uri = ticket.map_or_else(|| CHANGES.to_owned(), |ticket| format!("{CHANGES}?ticket={ticket}"));
+    let etag = etag(items.get(), &request_uri);
     let known = head.headers.get_all(IF_NONE_MATCH).iter().any(|known| matches(known, &etag));
     let mut reply = if known {
         text(StatusCode::NOT_MODIFIED, "application/json", String::new())
     } else {
-        json(StatusCode::OK, &bulk)
+        let endpoint = Endpoint { request_uri };
+        let place = EventStreamPlace { r#type: "sse", endpoint, inactivity_delay_sec: INACTIVITY_SECONDS };
+        json(StatusCode::OK, &Bulk { flags: &items, event_streams: [place] })
     };
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         reply.headers_mut().insert(ETAG, etag);
@@ -98,87 +149,50 @@ pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8]) -> Reply {
     reply
 }
 
-fn item<'a>(snapshot: &Snapshot, key: &'a str, flag: &Flag, targeting_key: Option<&str>) -> Item<'a> {
+fn item<'a>(
+    snapshot: &'a Snapshot,
+    key: &'a str,
+    flag: &'a Flag,
+    attributes: &Attributes,
+    now: UnixMillis,
+) -> Item<'a> {
     let in_force = |id: RolloutId| {
         let in_force = snapshot.in_force(id);
         RouteShare { percent: in_force.percent, buckets_only: in_force.buckets_only }
     };
-    match evaluate(&snapshot.policy, flag, in_force, targeting_key) {
-        Ok(verdict) => {
-            let (variant, arm) = if verdict.value { ("on", "canary") } else { ("off", "stable") };
-            let mut metadata = Map::new();
-            metadata.insert("rollout".to_owned(), flag.follows.clone().into());
-            metadata.insert("arm".to_owned(), arm.into());
-            Item::Success(Success { key, value: verdict.value, variant, reason: verdict.reason.as_str(), metadata })
-        }
-        Err(error) => {
-            let error_code = match error {
-                FlagError::TargetingKeyMissing { .. } => "TARGETING_KEY_MISSING",
-                FlagError::NoRollout { .. } => "GENERAL",
-            };
-            Item::Failed(Failed { key: Some(key), error_code, error_details: error.to_string() })
-        }
+    match evaluate(&snapshot.policy, flag, in_force, attributes, now) {
+        Ok(evaluation) => Item::Success(success(&snapshot.policy, key, &evaluation)),
+        Err(error) => Item::Failed(Failed {
+            key: Some(key),
+            error_code: "TARGETING_KEY_MISSING",
+            error_details: error.to_string(),
+        }),
     }
 }
 
-/// The targeting key of `{"context": {"targetingKey": ...}}`; an empty body is an empty context.
-fn targeting_key(body: &[u8]) -> Result<Option<String>, (&'static str, String)> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
+fn success<'a>(policy: &Policy, key: &'a str, evaluation: &FlagEvaluation<'a>) -> Success<'a> {
+    let mut metadata = Map::new();
+    metadata.insert("why".to_owned(), describe::flag::why(policy, evaluation).into());
+    if let FlagPart::Rule(index) = evaluation.part {
+        metadata.insert("rule".to_owned(), (index + 1).into());
     }
-    let body: Value =
-        serde_json::from_slice(body).map_err(|error| ("PARSE_ERROR", format!("the body is not JSON: {error}")))?;
-    let invalid = |what: &str| ("INVALID_CONTEXT", what.to_owned());
-    let Value::Object(body) = body else { return Err(invalid("the body is not an object")) };
-    let context = match body.get("context") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Object(context)) => context,
-        Some(_) => return Err(invalid("`context` is not an object")),
-    };
-    match context.get("targetingKey") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(key)) => Ok(Some(key.clone())),
-        Some(_) => Err(invalid("`context.targetingKey` is not a string")),
+    if let FlagChoice::Follow { rollout, arm, .. } = evaluation.choice {
+        let name = policy.rollouts.get(usize::from(rollout.0)).map(|rollout| rollout.name.clone());
+        metadata.insert("rollout".to_owned(), name.into());
+        metadata.insert("arm".to_owned(), arm.as_str().into());
     }
+    let variant = evaluation.variant;
+    let reason = evaluation.reason().as_str();
+    Success { key, value: &variant.value, variant: &variant.name, reason, metadata }
 }
 
-fn etag(bulk: &Bulk<'_>) -> String {
-    let bytes = serde_json::to_vec(bulk).unwrap_or_default();
+fn etag(items: &str, request_uri: &str) -> String {
     // The hasher has fixed keys: the same answer has the same tag in every process of this version.
-    format!("\"{:016x}\"", BuildHasherDefault::<DefaultHasher>::default().hash_one(&bytes))
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    format!("\"{:016x}\"", hasher.hash_one((items, request_uri)))
 }
 
 fn matches(header: &HeaderValue, etag: &str) -> bool {
     let Ok(header) = header.to_str() else { return false };
     header.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
-}
-
-// === What browsers ask before they ask ===
-
-/// The answer to a browser's preflight; `None` where this is none.
-pub(super) fn preflight(listener: &AdminListener, head: &Parts) -> Option<Reply> {
-    let asks = head.method == Method::OPTIONS && is_flags(head) && *listener != AdminListener::Probe;
-    asks.then(|| text(StatusCode::NO_CONTENT, "text/plain", String::new()))
-}
-
-/// Lets the page that asked read the answer: any page where a token decides who may, else those of this machine.
-pub(super) fn share_with_page(head: &Parts, tokens: bool, reply: &mut Reply) {
-    let Some(origin) = head.headers.get(ORIGIN).filter(|_| is_flags(head)) else { return };
-    if !tokens && !origin.to_str().is_ok_and(is_loopback_origin) {
-        return;
-    }
-    let headers = reply.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(VARY, HeaderValue::from_static("origin"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Retry-After"));
-    if head.method == Method::OPTIONS {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-        let allowed = HeaderValue::from_static("content-type, if-none-match, authorization, x-api-key");
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    }
-}
-
-fn is_flags(head: &Parts) -> bool {
-    head.uri.path().starts_with("/ofrep/v1/evaluate/flags")
 }

@@ -52,6 +52,9 @@ pub enum ApiError {
     /// The process is stopping.
     #[error("the process is draining and serves no new event stream: connect to the one that takes its place")]
     Draining,
+    /// No such report.
+    #[error("there is no incident report `{0}`; `serin incident` lists them")]
+    NoIncident(String),
     /// The store failed.
     #[error("the history cannot be read: {0}")]
     Store(String),
@@ -76,14 +79,18 @@ impl ApiError {
             ApiError::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
             ApiError::Streams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
             ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            ApiError::NoIncident(_) => (StatusCode::NOT_FOUND, "unknown_incident"),
             ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }
 
+    /// The word for programs and the sentence for people.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.kind().1.to_owned(), message: self.to_string() }
+    }
+
     pub(super) fn reply(&self) -> Reply {
-        let (status, code) = self.kind();
-        let body = ErrorReply { error: ErrorBody { code: code.to_owned(), message: self.to_string() } };
-        let mut reply = json(status, &body);
+        let mut reply = json(self.kind().0, &ErrorReply { error: self.body() });
         match self {
             ApiError::Route(NoRoute::Method { takes, .. }) => {
                 reply.headers_mut().insert(ALLOW, HeaderValue::from_static(takes));

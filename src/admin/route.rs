@@ -7,22 +7,33 @@
 use http::Method;
 
 use super::auth::AdminListener;
+use super::dashboard::assets::{self, Asset};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// A file of the dashboard.
+    Dashboard(&'static Asset),
     Status,
     History,
     /// The status and the history, pushed.
     Events,
     /// The file in force.
     Config,
+    /// What a file would do.
+    Plan,
     /// What the guard saw of a rollout.
     Trace(String),
+    /// Verdicts of the application.
+    Feedback,
     /// What a rollout was, step by step.
     Series(String),
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
+    /// Sends a test to targets of notifications.
+    TestNotify,
+    /// One incident report, or (`None`) all of them.
+    Incidents(Option<String>),
     Metrics,
     /// The process lives.
     Health,
@@ -32,6 +43,10 @@ pub enum Route {
     Flag(String),
     /// Every flag for the application.
     Flags,
+    /// The stream that tells the application of changes.
+    FlagChanges,
+    /// What flags there are, for people.
+    FlagList,
 }
 
 /// The changes that the API knows.
@@ -70,20 +85,27 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 13] = [
+const OPERATORS: &[&str] = &[
+    "GET /",
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/events",
     "GET /api/v1/config",
+    "GET /api/v1/incidents[/{id}]",
     "GET /api/v1/rollouts/{name}/trace",
     "GET /api/v1/rollouts/{name}/series",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
     "POST /api/v1/rollouts/{name}/promote",
+    "POST /api/v1/plan",
     "POST /api/v1/rollback",
     "POST /api/v1/pause",
+    "GET /api/v1/flags",
+    "POST /api/v1/feedback",
+    "POST /api/v1/notify/test",
     "POST /ofrep/v1/evaluate/flags[/{name}]",
+    "GET /ofrep/v1/changes",
 ];
 
 /// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
@@ -101,7 +123,7 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
         return Err(not_found());
     }
     let takes = match route {
-        Route::Change(..) | Route::Flag(_) | Route::Flags => "POST",
+        Route::Change(..) | Route::Feedback | Route::Plan | Route::TestNotify | Route::Flag(_) | Route::Flags => "POST",
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
@@ -109,6 +131,9 @@ pub fn find(listener: &AdminListener, method: &Method, path: &str) -> Result<Rou
 }
 
 fn at(path: &str) -> Option<Route> {
+    if let Some(asset) = assets::find(path) {
+        return Some(Route::Dashboard(asset));
+    }
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     Some(match parts[..] {
         ["healthz"] => Route::Health,
@@ -118,7 +143,12 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "history"] => Route::History,
         ["api", "v1", "events"] => Route::Events,
         ["api", "v1", "config"] => Route::Config,
+        ["api", "v1", "feedback"] => Route::Feedback,
+        ["api", "v1", "plan"] => Route::Plan,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
+        ["api", "v1", "incidents"] => Route::Incidents(None),
+        ["api", "v1", "incidents", id] if !id.is_empty() => Route::Incidents(Some(id.to_owned())),
+        ["api", "v1", "notify", "test"] => Route::TestNotify,
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
         ["api", "v1", "rollouts", name, "series"] if !name.is_empty() => Route::Series(name.to_owned()),
@@ -132,6 +162,8 @@ fn at(path: &str) -> Option<Route> {
             };
             Route::Change(Some(name.to_owned()), change)
         }
+        ["api", "v1", "flags"] => Route::FlagList,
+        ["ofrep", "v1", "changes"] => Route::FlagChanges,
         ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
         ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
         _ => return None,
@@ -148,9 +180,9 @@ mod tests {
 
     #[test]
     fn every_listed_route_is_found_by_its_method_only() {
-        for listed in HEALTH.into_iter().chain(OPERATORS) {
+        for listed in HEALTH.into_iter().chain(OPERATORS.iter().copied()) {
             let (method, path) = listed.split_once(' ').unwrap();
-            let path = path.replace("[/{name}]", "").replace("{name}", "chat");
+            let path = path.replace("[/{name}]", "").replace("[/{id}]", "").replace("{name}", "chat");
             let method: Method = method.parse().unwrap();
             let other = if method == Method::GET { Method::POST } else { Method::GET };
             assert!(find(&admin(), &method, &path).is_ok(), "{listed}");

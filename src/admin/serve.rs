@@ -25,7 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{self, ApiContext};
 use super::auth::AdminListener;
-use super::ofrep;
+use super::ofrep::{self, origins};
+use super::plan;
 use super::reply::{ApiError, Reply};
 use super::write_deadline::WriteDeadline;
 use crate::wire::media;
@@ -108,35 +109,40 @@ fn connection(
 
 async fn request_of(view: &ApiContext, listener: &AdminListener, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let mut reply = match ofrep::preflight(listener, &head) {
+    let mut reply = match origins::preflight(listener, &head) {
         Some(reply) => reply,
-        None => match read(&head, body).await {
+        None => match read(view, listener, &head, body).await {
             Ok(body) => api::answer(view, listener, &head, &body).await,
-            Err(problem) => problem.reply(),
+            Err(problem) => ofrep::in_its_shape(head.uri.path(), &problem),
         },
     };
-    ofrep::share_with_page(&head, !view.shared.load().policy.tokens.is_empty(), &mut reply);
+    origins::share_with_page(&head, &view.shared.load().policy, &mut reply);
     reply
 }
 
-async fn read(head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
+async fn read(view: &ApiContext, listener: &AdminListener, head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
+    let of_plan = api::body_limit(view, listener, head);
     if head.method == Method::POST {
-        check_media_type(&head.headers)?;
+        check_media_type(&head.headers, of_plan.is_some())?;
     }
-    let whole = Limited::new(body, BODY).collect();
+    let longest = of_plan.unwrap_or(BODY);
+    let whole = Limited::new(body, longest).collect();
     match tokio::time::timeout(BODY_TIME, whole).await {
         Err(_) => Err(ApiError::Slow(BODY_TIME.as_secs())),
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLong(BODY)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLong(longest)),
         Ok(Err(error)) => Err(ApiError::Bad(format!("the body ended early: {error}"))),
     }
 }
 
-/// JSON or nothing: a form, which any web page may send anywhere, is neither.
-fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// JSON, YAML for a plan, or nothing: a form, which any web page may send anywhere, is neither.
+fn check_media_type(headers: &HeaderMap, of_plan: bool) -> Result<(), ApiError> {
     let Some(media_type) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let media_type = media_type.as_bytes();
-    if media::essence(media_type).is_empty() || media::is_json(media_type) {
+    if media::essence(media_type).is_empty()
+        || media::is_json(media_type)
+        || (of_plan && plan::is_media_type(media_type))
+    {
         Ok(())
     } else {
         Err(ApiError::MediaType(String::from_utf8_lossy(media_type).into_owned()))

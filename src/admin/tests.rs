@@ -2,6 +2,8 @@
 
 mod changes;
 mod events;
+mod feedback;
+mod flag_changes;
 mod flags;
 mod ports;
 mod samples;
@@ -48,6 +50,8 @@ fn status_history_and_config_are_read() {
             "length": null,
             "filtered": null,
             "pace": null,
+            "feedback": null,
+            "verdicts": {"stable": {"good": 0, "bad": 0}, "canary": {"good": 0, "bad": 0}},
             "answers_bound": 0.0,
             "answers": {
                 "stable": {"percent_by_finish": {}, "mean_gap_seconds": null},
@@ -65,6 +69,7 @@ fn status_history_and_config_are_read() {
             "needed": 100,
             "requests_per_second": 50.0,
             "stable_failure_percent": 0.5,
+            "max_error_percent": 5.0,
             "slow_above_seconds": 1.5,
             "forecast": [
                 {"error_percent": 100.0, "seen_after_seconds": 3.0},
@@ -127,15 +132,15 @@ fn a_wrong_query_path_or_method_is_told_what_is_right() {
     assert_eq!(error("/api/v1/history?limit=0"), (400, "`limit=0`: the limit is a number from 1 to 1000".to_owned()));
     assert_eq!(
         error("/api/v1/history?max=3"),
-        (400, "unknown parameter `max`; history takes rollout and limit".to_owned())
+        (400, "unknown parameter `max`; history takes rollout, since, until, action, actor and limit".to_owned())
     );
     assert_eq!(
         error("/api/v1/history?rollout=lost"),
         (500, "the history cannot be read: the database is gone".to_owned())
     );
-    let (status, message) = error("/");
+    let (status, message) = error("/api");
     assert_eq!(status, 404);
-    assert!(message.starts_with("there is nothing at `/`; there are: GET /healthz"), "{message}");
+    assert!(message.starts_with("there is nothing at `/api`; there are: GET /healthz"), "{message}");
     let wrong = ports.send("DELETE", "/api/v1/status", &[], "");
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET")));
     assert_eq!(wrong.error(), ("method_not_allowed".into(), "`/api/v1/status` takes GET, not DELETE".into()));

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::start_error::StartError;
+use crate::admin::plan::PlanReader;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
 use crate::decide::unusable_stable::UnusableStable;
 use crate::describe::unusable_stable::problem;
 use crate::flags::compile::{Compiled, compile};
-use crate::flags::{Environment, FlagsError, LoadedFlags, render};
+use crate::flags::{self, Environment, FlagsError, LoadedFlags, render};
 use crate::state::inbox::FlagsRead;
 
 /// What the process starts with.
@@ -87,6 +88,14 @@ pub(super) fn to_flags_read(flags_read: LoadedFlags) -> FlagsRead {
             FlagsRead { result: Err(placed(errors)), text, shown: "".into(), warnings: Vec::new(), hash, modified }
         }
     }
+}
+
+/// Reads the files that plans are asked for, at the sockets of this environment, with the references of the file in
+/// force and no others.
+pub(super) fn plan_reader(environment: Environment) -> PlanReader {
+    PlanReader::new(move |text, in_force| {
+        to_flags_read(flags::read_text(text, &environment.limited_to_references_of(in_force)))
+    })
 }
 
 /// Where a file that does not compile says that state lies, so that its last good copy is found all the same: the

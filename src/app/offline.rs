@@ -12,11 +12,16 @@ use serde::Deserialize;
 
 use super::{in_force_file, initial_flags, socket};
 use crate::decide::ephemeral::Ephemeral;
+use crate::decide::plan::Plan;
+use crate::decide::plan::compare::plan;
+use crate::decide::plan::projected::Situation;
+use crate::decide::policy::Policy;
 use crate::decide::rollout::state::Lock;
-use crate::decide::units::Percent;
+use crate::decide::units::{Percent, UnixMillis};
+use crate::flags::compile::compile;
 use crate::flags::{self, Environment};
 use crate::store::dir_handle::DirHandle;
-use crate::store::{dir, locks, mount};
+use crate::store::{dir, locks, mount, sqlite};
 
 /// The most that is read of `in-force.json`: a line for each rollout.
 const LARGEST: u64 = 1024 * 1024;
@@ -86,6 +91,42 @@ pub fn locks_in(state: &Path) -> Vec<(Option<String>, Lock)> {
     every.into_iter().chain(found.rollouts.into_iter().map(|(name, lock)| (Some(name), lock))).collect()
 }
 
+/// What a policy would do in the place of another, where nothing is known but the two files.
+#[must_use]
+pub fn plan_of_files(old: &Policy, new: &Policy, now: UnixMillis) -> Plan {
+    let (states, locks) = (BTreeMap::new(), BTreeMap::new());
+    plan(&Situation { policy: old, states, locks, locks_unread: None, never_writable: None, is_live: false, now }, new)
+}
+
+/// What a policy would do in the place of the one that the last process of this directory kept.
+///
+/// # Errors
+/// Where the directory has no file, or one that cannot be read.
+pub fn plan_of_kept(state: &Path, new: &Policy, environment: &Environment, now: UnixMillis) -> Result<Plan, String> {
+    let shown = state.display();
+    let opened = sqlite::open_unwritable(state, "it is only read".to_owned(), true);
+    let Some(text) = &opened.last_good else {
+        return Err(format!(
+            "nothing is running here, and {shown} has no earlier flags.yaml to compare with: give one with --against FILE"
+        ));
+    };
+    let old = compile(text, environment).map_err(|_| {
+        format!("the earlier flags.yaml in {shown} is not valid on this machine: give one with --against FILE")
+    })?;
+    let found = locks::read_locks_of_others(state).unwrap_or_default();
+    let names = new.rollouts.iter().map(|rollout| rollout.name.clone());
+    let situation = Situation {
+        policy: &old.policy,
+        states: opened.states.into_iter().collect(),
+        locks: names.filter_map(|name| Some((name.clone(), found.of(&name)?.clone()))).collect(),
+        locks_unread: None,
+        never_writable: None,
+        is_live: true,
+        now,
+    };
+    Ok(plan(&situation, new))
+}
+
 /// Whether a process holds this state directory, and its pid as it wrote it.
 #[must_use]
 pub fn holder(state: &Path) -> Option<String> {
@@ -117,7 +158,6 @@ pub fn in_force(state: &Path) -> Option<InForce> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::units::UnixMillis;
 
     #[test]
     fn the_state_that_a_file_names_is_found_although_it_is_broken() {

@@ -16,7 +16,7 @@ use super::bind::{BoundPorts, InheritedSockets, RequestedPorts, bind};
 use super::drain::{self, Ended, RunningParts, ShutdownEvent, Stopper};
 use super::registry::{Registration, Registry, RegistryEntry, process_identity};
 use super::start_error::StartError;
-use super::{in_force_file, initial_flags, socket};
+use super::{in_force_file, initial_flags, socket, traces};
 use crate::admin::api::ApiContext;
 use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
@@ -149,12 +149,13 @@ impl Running {
     /// Where it ended without having been asked to.
     pub fn wait(self) -> Result<(), Ended> {
         let Running { shared, inbox, plane, words, word, draining, handed_over, held, .. } = self;
-        let lines = Arc::clone(&shared.access_log);
+        let (lines, spans) = (Arc::clone(&shared.access_log), Arc::clone(&shared.spans));
         let ended =
             drain::wait(RunningParts { draining, inbox: &inbox, shared, plane, handed_over, words: &words, word });
         // The last inboxes close with these, and with them the control loop.
         drop((held, inbox));
         access_log::finish(&lines);
+        traces::finish(&spans);
         if ended.is_ok() {
             drain::wait_for_control(&words);
         }
@@ -175,7 +176,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let flags_read = flags::read(&path, &environment);
     let state = state_dir(&options, &flags_read);
     let state = std::path::absolute(&state).unwrap_or(state);
-    let traces = CreatedFiles::look(&state);
+    let created = CreatedFiles::look(&state);
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
@@ -188,7 +189,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
     });
     // Here most starts fail that do, and the directory is still ours.
-    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| traces.remove())?;
+    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| created.remove())?;
     let fixed = first.policy.fixed.clone();
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
@@ -209,9 +210,11 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         cores,
         most_connections,
         prober: Box::new(prober),
+        deliver: Box::new(deliver),
     })
     .map_err(system("the control loop"))?;
     access_log::start(&started.shared.access_log).map_err(system("the access log"))?;
+    traces::start(&started.shared).map_err(system("the exporter of traces"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
     let plane = proxy::start(proxy::Setup {
@@ -248,8 +251,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         status: Arc::clone(&started.status),
         shared: Arc::clone(&started.shared),
         inbox: inbox.clone(),
+        plans: initial_flags::plan_reader(environment.clone()),
         draining: Arc::clone(&draining),
         streams: StreamLimit::default(),
+        flag_versions: Arc::default(),
         live: LiveEvents::default(),
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })
@@ -320,6 +325,16 @@ fn prober() -> control::Prober {
         answers: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
         connects: Box::new(|provider, egress| Box::pin(proxy::connects(provider, egress))),
     }
+}
+
+fn deliver() -> control::Deliver {
+    Box::new(|control::Post { url, headers, body }, egress| {
+        Box::pin(async move {
+            let answer = proxy::post_webhook(url, headers, body, egress).await?;
+            let proxy::WebhookAnswer { status, retry_after, said } = answer;
+            Ok(control::Answer { status, retry_after, said })
+        })
+    })
 }
 
 /// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a

@@ -111,10 +111,12 @@ pub(super) fn text_by_any(vias: &[Transport], path: &str, limit: Duration) -> Re
 /// Reads an answer whatever its status: where it came from, the status, and its text.
 pub(super) fn answer_by_any<'v>(
     vias: &'v [Transport],
+    method: &Method,
     path: &str,
+    body: Option<&Value>,
     limit: Duration,
 ) -> Result<(&'v Transport, StatusCode, String), CallError> {
-    let (via, (status, bytes)) = first_of(vias, |via| ask(via, &Method::GET, path, None, limit))?;
+    let (via, (status, bytes)) = first_of(vias, |via| ask(via, method, path, body, limit))?;
     Ok((via, status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, healthcheck, history, inject, rollback, run, schema, simulate,
-    sleep, status, version, why,
+    Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, plan,
+    rollback, run, schema, simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -18,7 +18,7 @@ use crate::app;
     version = version::TEXT,
     about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and \
              rolls it back when the new one fails.",
-    after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
+    after_long_help = "Exit codes: 0 done, 1 failed, 2 users would move (`serin plan`), 64 bad usage or file, 75 not confirmed in time.\n\n\
         Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
         Start with `serin demo`; it needs no key and no network.",
     subcommand_required = true,
@@ -48,10 +48,18 @@ enum Command {
     Promote(change::PromoteArgs),
     /// Show what changed, when, by whom and why, newest first.
     History(history::HistoryArgs),
+    /// Show the report of a rollback: what failed, since when, for whom, and what to do next.
+    Incident(incident::IncidentArgs),
+    /// Show the targets of notifications, or send them a test.
+    Notify(notify::NotifyArgs),
     /// Check flags.yaml: print every error with its place and its remedy.
     Check(check::CheckArgs),
+    /// Show what an edited flags.yaml would do: which users move, what begins anew, what is refused.
+    Plan(plan::PlanArgs),
     /// Print the bucket and the arm of users.
     Bucket(bucket::BucketArgs),
+    /// Show the value of a flag for a user, and why; without a name, the flags.
+    Flag(flag::FlagArgs),
     /// Test a flags.yaml on simulated or recorded traffic: what its guard does, how soon, and how often it is wrong.
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the JSON Schema of flags.yaml, or every default.
@@ -83,8 +91,12 @@ impl Cli {
             Command::Pause(args) => change::pause(args),
             Command::Promote(args) => change::promote(args),
             Command::History(args) => history::run(args),
+            Command::Incident(args) => incident::run(args),
+            Command::Notify(args) => notify::run(args),
             Command::Check(args) => check::run(args, app::probe_all),
+            Command::Plan(args) => plan::run(args),
             Command::Bucket(args) => bucket::run(args),
+            Command::Flag(args) => flag::run(args),
             Command::Simulate(args) => simulate::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),

@@ -3,6 +3,8 @@
 //! Ids come as arguments or, one a line, from standard input, and are taken as they are: what stands for nobody in a
 //! request is hashed here like any other text. Works on bytes and in one pass, so 100,000 ids are a moment's work.
 
+mod at;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
@@ -12,16 +14,23 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::locate::LocateArgs;
+use super::past::{self, Past};
 use super::{Exit, Failure, Outcome};
+use crate::app::api::Timestamp;
+use crate::clock;
 use crate::decide::bucket::bucket;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::printable::printable;
 use crate::decide::route::{RouteShare, arm_of_user};
 use crate::decide::units::{Arm, Bucket, Percent};
 use crate::flags::{self, Environment};
+use at::Moment;
 
 /// Print the bucket of users (0 to 9999) and, with a percent, the arm they are on.
 #[derive(Args, Clone, Debug, Default)]
+#[command(after_long_help = "Examples:\n  serin bucket user-123\n  serin bucket user-123 --rollout chat\n  \
+    serin bucket user-123 --rollout chat --at 2h\n  serin bucket user-123 --rollout chat --at 2026-11-21T07:56:02Z")]
 pub struct BucketArgs {
     /// User ids, exactly as requests carry them; `-` reads them from standard input. Junk ids ("anonymous", "0",
     /// "null") are hashed like any other here, but count as absent in requests.
@@ -45,7 +54,18 @@ pub struct BucketArgs {
     /// The share of users on the canary, such as 10% or 7.5%: prints each user's arm as well.
     #[arg(long)]
     pub percent: Option<Percent>,
-    /// One JSON object per line: {"user":"...","bucket":3128,"arm":"stable"}. Bytes that are not UTF-8 become U+FFFD.
+    /// The arm at this time, from the history of the running sidecar: a length of time before now such as 2h, or a time
+    /// such as 2026-11-21T07:56:02Z. What is not known of that time is said on standard error.
+    #[arg(long, value_name = "TIME", requires = "rollout", conflicts_with = "percent", value_parser = past::read)]
+    pub at: Option<Past>,
+    /// With --at: the sidecar's admin port, such as http://127.0.0.1:7172; its token is read from SERIN_ADMIN_TOKEN.
+    #[arg(long, value_name = "URL", env = "SERIN_ADMIN")]
+    pub admin: Option<String>,
+    /// With --at: select the sidecar that keeps its state in this directory.
+    #[arg(long, value_name = "DIR", env = "SERIN_STATE")]
+    pub state: Option<PathBuf>,
+    /// One JSON object per line: {"user":"...","bucket":3128,"arm":"stable"}, and with --at also the
+    /// percent and since when it was in force. Bytes that are not UTF-8 become U+FFFD.
     #[arg(long)]
     pub json: bool,
 }
@@ -55,9 +75,18 @@ pub struct BucketArgs {
 /// # Errors
 /// Usage without any user id, and whatever standard input and output refuse.
 pub fn run(args: &BucketArgs) -> Outcome {
-    let split = split_of(args)?;
+    let file = split_of(args)?;
+    let moment = match (args.at, &args.rollout) {
+        (Some(at), Some(rollout)) => {
+            let reach = LocateArgs { admin: args.admin.clone(), flags: None, state: args.state.clone() };
+            Some(at::find(&reach, rollout, at, clock::unix())?)
+        }
+        _ => None,
+    };
+    let split = moment.as_ref().map_or_else(|| file.clone(), |moment| file.clone().at(moment));
+    moment.iter().flat_map(|moment| &moment.notes).for_each(|note| eprintln!("serin: {}", printable(note)));
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    answer(args, &split, &mut io::stdin().lock(), (out, io::stdout().is_terminal()))
+    answer(args, &split, moment.as_ref(), &mut io::stdin().lock(), (out, io::stdout().is_terminal()))
 }
 
 /// How the arguments say that users are split.
@@ -82,6 +111,8 @@ pub struct Split {
     pub percent: Option<Percent>,
     /// Users whose arm is fixed.
     pub pins: BTreeMap<String, Arm>,
+    /// Whether nothing but the bucket chooses the canary.
+    pub buckets_only: bool,
 }
 
 impl Split {
@@ -102,7 +133,7 @@ impl Split {
             Intent::Pinned(percent) => Some(percent),
             Intent::Auto => None,
         };
-        Ok(Split { salt: rollout.salt.clone(), percent, pins: rollout.pins.clone() })
+        Ok(Split { salt: rollout.salt.clone(), percent, pins: rollout.pins.clone(), buckets_only: false })
     }
 
     /// What the arguments say wins over what the file says.
@@ -111,19 +142,30 @@ impl Split {
         Split { salt, percent: args.percent.or(self.percent), ..self }
     }
 
+    /// As it was at a moment, as far as that is known.
+    fn at(self, moment: &Moment) -> Split {
+        Split { percent: Some(moment.percent), buckets_only: moment.buckets_only, ..self }
+    }
+
     fn arm(&self, user: &[u8]) -> Option<Arm> {
-        let share = RouteShare { percent: self.percent?, buckets_only: false };
+        let share = RouteShare { percent: self.percent?, buckets_only: self.buckets_only };
         arm_of_user(&self.salt, &self.pins, share, Some(user)).map(|(arm, _)| arm)
     }
 }
 
 /// `out`: and whether it is a terminal, which gets no byte of an id that it would obey.
-fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: (impl Write, bool)) -> Outcome {
+fn answer(
+    args: &BucketArgs,
+    split: &Split,
+    moment: Option<&Moment>,
+    input: &mut impl BufRead,
+    out: (impl Write, bool),
+) -> Outcome {
     if args.users.is_empty() && !args.stdin && !args.null {
         let message = "no user id is given; give at least one, or `-` to read ids from standard input, one a line";
         return Err(Failure { exit: Exit::Usage, message: message.to_owned() });
     }
-    match print(args, split, input, out) {
+    match print(args, split, moment, input, out) {
         Ok(()) => Ok(Exit::Done),
         // Whoever reads has seen enough (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
@@ -134,10 +176,11 @@ fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: (impl
 fn print(
     args: &BucketArgs,
     split: &Split,
+    moment: Option<&Moment>,
     input: &mut impl BufRead,
     (out, terminal): (impl Write, bool),
 ) -> io::Result<()> {
-    let mut printer = Printer { split, json: args.json, terminal, out };
+    let mut printer = Printer { split, moment, json: args.json, terminal, out };
     let mut reads_input = args.stdin || args.null;
     for user in &args.users {
         if user == "-" { reads_input = true } else { printer.user(user.as_bytes())? }
@@ -153,6 +196,7 @@ fn print(
 
 struct Printer<'a, W> {
     split: &'a Split,
+    moment: Option<&'a Moment>,
     json: bool,
     terminal: bool,
     out: W,
@@ -164,6 +208,12 @@ struct Line<'a> {
     bucket: Bucket,
     #[serde(skip_serializing_if = "Option::is_none")]
     arm: Option<Arm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
 }
 
 impl<W: Write> Printer<'_, W> {
@@ -171,7 +221,16 @@ impl<W: Write> Printer<'_, W> {
         let bucket = bucket(&self.split.salt, user);
         let arm = self.split.arm(user);
         if self.json {
-            serde_json::to_writer(&mut self.out, &Line { user: String::from_utf8_lossy(user), bucket, arm })?;
+            let moment = self.moment;
+            let line = Line {
+                user: String::from_utf8_lossy(user),
+                bucket,
+                arm,
+                percent: moment.map(|moment| moment.percent.as_f64()),
+                at: moment.map(|moment| moment.at),
+                since: moment.map(|moment| moment.since),
+            };
+            serde_json::to_writer(&mut self.out, &line)?;
             return self.out.write_all(b"\n");
         }
         if self.terminal {
@@ -201,7 +260,7 @@ mod tests {
         let args = Cli::try_parse_from([&["serin"], args].concat()).map_err(|error| error.to_string())?.args;
         let mut out = Vec::new();
         let split = split_of(&args).map_err(|failure| failure.message)?;
-        answer(&args, &split, &mut &*input, (&mut out, false)).map_err(|failure| failure.message)?;
+        answer(&args, &split, None, &mut &*input, (&mut out, false)).map_err(|failure| failure.message)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -255,18 +314,20 @@ mod tests {
     fn bytes_that_are_no_text_are_hashed_as_they_are() {
         let args = BucketArgs { stdin: true, ..BucketArgs::default() };
         let mut out = Vec::new();
-        answer(&args, &Split::default(), &mut &b"\xff\xfe\r\n"[..], (&mut out, false)).unwrap();
+        answer(&args, &Split::default(), None, &mut &b"\xff\xfe\r\n"[..], (&mut out, false)).unwrap();
         assert_eq!(out, b"\xff\xfe\r  2679\n");
         let mut shown = Vec::new();
-        answer(&args, &Split::default(), &mut &b"a\x1b[2J\xff"[..], (&mut shown, true)).unwrap();
+        answer(&args, &Split::default(), None, &mut &b"a\x1b[2J\xff"[..], (&mut shown, true)).unwrap();
         assert!(shown.starts_with("a\\u001b[2J\u{fffd}  ".as_bytes()), "{shown:?}");
     }
 
     #[test]
     fn a_pinned_user_is_where_the_file_says_but_nobody_is_on_a_canary_at_0() {
         let pins = BTreeMap::from([("user-123".to_owned(), Arm::Canary)]);
-        let mut split = Split { salt: String::new(), percent: Percent::from_hundredths(1), pins };
+        let mut split = Split { percent: Percent::from_hundredths(1), pins, ..Split::default() };
         assert_eq!(split.arm(b"user-123"), Some(Arm::Canary));
+        split.buckets_only = true;
+        assert_eq!(split.arm(b"user-123"), Some(Arm::Stable));
         split.percent = Some(Percent::ZERO);
         assert_eq!(split.arm(b"user-123"), Some(Arm::Stable));
         split.percent = None;
@@ -293,6 +354,6 @@ mod tests {
             }
         }
         let args = BucketArgs { users: vec!["a".into()], ..BucketArgs::default() };
-        assert_eq!(answer(&args, &Split::default(), &mut &b""[..], (Closed, false)).unwrap(), Exit::Done);
+        assert_eq!(answer(&args, &Split::default(), None, &mut &b""[..], (Closed, false)).unwrap(), Exit::Done);
     }
 }

@@ -13,7 +13,7 @@ use super::api_call::by_any;
 use super::locate::{AdminEndpoint, LocateArgs};
 use super::output::{self, Style, one_line};
 use super::rollback::{reason, segment};
-use super::{Exit, Failure, Outcome};
+use super::{Exit, Failure, Outcome, dry_run};
 use crate::app::api::{ChangeReply, Changed};
 use crate::decide::units::Percent;
 
@@ -26,6 +26,9 @@ struct CommonArgs {
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
+    /// Print what the command would do, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -116,7 +119,11 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     if let Some((key, share)) = share {
         body[key] = json!(share.to_string());
     }
-    let reply = post(&also.reach.find_one()?, rollout, verb, &body)?;
+    let target = also.reach.find_one()?;
+    if also.dry_run {
+        return dry_run::of_one(&target, &path(rollout, verb), &body, also.json);
+    }
+    let reply = post(&target, rollout, verb, &body)?;
     if also.json {
         output::print_json(&reply);
     } else {
@@ -125,17 +132,16 @@ fn make(also: &CommonArgs, rollout: Option<&str>, verb: &str, share: Option<(&st
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }
 
-pub(super) fn post(
-    target: &AdminEndpoint,
-    rollout: Option<&str>,
-    verb: &str,
-    body: &Value,
-) -> Result<ChangeReply, Failure> {
-    let path = match rollout {
+fn post(target: &AdminEndpoint, rollout: Option<&str>, verb: &str, body: &Value) -> Result<ChangeReply, Failure> {
+    by_any(&target.vias, &Method::POST, &path(rollout, verb), Some(body), PATIENCE)
+        .map_err(|error| Failure::failed(error.to_string()))
+}
+
+fn path(rollout: Option<&str>, verb: &str) -> String {
+    match rollout {
         Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
         None => format!("/api/v1/{verb}"),
-    };
-    by_any(&target.vias, &Method::POST, &path, Some(body), PATIENCE).map_err(|error| Failure::failed(error.to_string()))
+    }
 }
 
 pub(super) fn render(reply: &ChangeReply, verb: &str, style: Style) -> String {

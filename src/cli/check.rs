@@ -21,6 +21,7 @@ use forecast::AssumedTraffic;
 
 mod endpoints;
 mod forecast;
+mod github;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ mod tests;
 /// Arguments of `serin check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  serin check\n  serin check --no-secrets flags.yaml\n  serin check --probe --rps 50 flags.yaml\n\n\
+    after_long_help = "Examples:\n  serin check\n  serin check --no-secrets flags.yaml\n  serin check --probe --rps 50 flags.yaml\n  serin check --no-secrets --format github flags.yaml\n\n\
     An invalid file prints every error and ends with exit code 64. A valid one prints warnings, notes about keys that \
     look like limits and are none, and how long the guard would take to detect a fault. --probe fails if stable has none \
     of its endpoints, if a key is refused (a stable that gets the application's own key is not probed with one), or if a \
@@ -50,9 +51,26 @@ pub struct CheckArgs {
     /// Failure rate of stable, for the time to detect a fault.
     #[arg(long, value_name = "RATE", default_value = "0.4%")]
     pub stable_errors: Percent,
-    /// Print the result as JSON.
-    #[arg(long)]
+    /// The output: for people, as annotations of GitHub Actions, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Github,
+    Json,
+}
+
+impl CheckArgs {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 fn per_second(text: &str) -> Result<f64, String> {
@@ -78,7 +96,7 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
         errors => Err(errors),
     });
     match read {
-        Err(errors) => refused(&file, &errors, args.json),
+        Err(errors) => refused(&file, &errors, args.format()),
         Ok(compiled) => {
             let probed = if args.probe { probe(&compiled.policy) } else { ProbeResults::default() };
             let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
@@ -86,20 +104,28 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
             let notes = notes(&compiled);
             let assumed = AssumedTraffic::new(args.rps, args.stable_errors);
-            let text = if args.json {
-                line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed))
-            } else {
-                let seen = forecast::lines(&compiled.policy, &assumed);
-                accepted_text(&file, &compiled, &notes, [seen, probed_lines(&probed, &judged)], args.no_secrets)
+            let text = match args.format() {
+                Format::Json => line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed)),
+                Format::Text => {
+                    let seen = forecast::lines(&compiled.policy, &assumed);
+                    accepted_text(&file, &compiled, &notes, [seen, probed_lines(&probed, &judged)], args.no_secrets)
+                }
+                Format::Github => {
+                    let fails = |line: &String| line.contains(" FAILS");
+                    let failures: Vec<String> = probed_lines(&probed, &judged).into_iter().filter(fails).collect();
+                    github::accepted(&file, &compiled, &notes, &failures)
+                }
             };
             (text, Ok(exit))
         }
     }
 }
 
-fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
-    if json {
-        return (line(&errors_json(file, errors)), Ok(Exit::Usage));
+fn refused(file: &str, errors: &[FlagsError], format: Format) -> (String, Outcome) {
+    match format {
+        Format::Json => return (line(&errors_json(file, errors)), Ok(Exit::Usage)),
+        Format::Github => return (github::errors(file, errors), Ok(Exit::Usage)),
+        Format::Text => {}
     }
     let message = render(errors, file).trim_end().to_owned();
     (String::new(), Err(Failure { exit: Exit::Usage, message }))

@@ -2,7 +2,7 @@
 
 use crate::app::api::{
     Anonymous, Answers, Arm, AspectComparison, BothArms, Forecast, Guard, InFlight, Next, Rate, Recent, RecentArm,
-    Rollout, Timestamp, Users, Window,
+    Rollout, Timestamp, Users, Verdicts, Window,
 };
 use crate::decide::units::UnixMillis;
 
@@ -27,6 +27,7 @@ pub(super) fn rollout() -> Rollout {
         waiting_for: "66 more answered canary requests (34 of 100)".into(),
         attempt: 1,
         lock: None,
+        incident: None,
         paused: false,
         window: Window {
             seconds: 1800.0,
@@ -75,6 +76,8 @@ fn guard() -> Guard {
         length: None,
         filtered: None,
         pace: None,
+        feedback: None,
+        verdicts: Verdicts::default(),
         answers_bound: 8000.0,
         answers: Answers::default(),
         pace_above_seconds: None,
@@ -88,6 +91,7 @@ fn guard() -> Guard {
         needed: 100,
         requests_per_second: 50.0,
         stable_failure_percent: 0.4,
+        max_error_percent: Some(5.0),
         slow_above_seconds: Some(1.5),
         forecast: vec![forecast(100.0, Some(3.0)), forecast(20.0, Some(14.0)), forecast(5.0, Some(80.0))],
         silent_seen_after_seconds: Some(14.0),

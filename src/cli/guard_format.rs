@@ -36,10 +36,27 @@ pub(super) fn evidence(guard: &Guard) -> String {
             text.push_str(&format!(", {evidence} of {bound} that more of its responses {what}"));
         }
     }
+    if let Some(compared) = &guard.feedback {
+        text.push_str(&format!("; {}", feedback(compared, guard.bound)));
+    }
     if guard.failures_in_a_row >= RUN {
         text.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
     }
     text
+}
+
+/// `feedback: 6.1% bad on the canary, 3% on stable, evidence 120 of 2000`; without rates while nothing speaks against it.
+fn feedback(compared: &AspectComparison, bound: f64) -> String {
+    let (evidence, bound) = (number(compared.evidence), number(bound));
+    let BothArms { stable, canary, .. } = &compared.since_well;
+    match (canary.percent, stable.percent) {
+        (Some(canary), Some(stable)) if compared.evidence > 1.0 => format!(
+            "feedback: {} bad on the canary, {} on stable, evidence {evidence} of {bound}",
+            percent(canary / 100.0),
+            percent(stable / 100.0)
+        ),
+        _ => format!("feedback: evidence {evidence} of {bound} that more of its responses are called bad"),
+    }
 }
 
 /// What is compared of answers that no status calls bad, and what such answers do.
@@ -67,7 +84,7 @@ pub(super) fn answers(arm: &ArmAnswers) -> Option<String> {
 /// Whether anything speaks against the canary.
 pub(super) fn has_evidence(guard: &Guard) -> bool {
     let all = [Some(&guard.failing), guard.slow.as_ref(), guard.refusing.as_ref()];
-    let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared));
+    let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared)).chain([guard.feedback.as_ref()]);
     all.flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor) || guard.failures_in_a_row >= RUN
 }
 
@@ -187,5 +204,35 @@ fn rate(rate: &Rate) -> String {
             )
         }
         None => "no request".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixtures::rollout;
+
+    #[test]
+    fn verdicts_are_told_where_they_are_compared_and_with_rates_where_they_speak_against_the_canary() {
+        let guard = rollout().guard.unwrap();
+        assert!(!evidence(&guard).contains("feedback"));
+        let well = &guard.failing.since_well;
+        let rate = |percent| Rate { percent: Some(percent), ..well.stable.clone() };
+        let since_well = BothArms { stable: rate(3.0), canary: rate(6.1), ..well.clone() };
+        let worse = AspectComparison { evidence: 120.0, above_floor: true, since_well };
+        let quiet = AspectComparison { evidence: 0.5, above_floor: false, ..worse.clone() };
+        let told = |feedback| {
+            let guard = Guard { feedback: Some(feedback), ..guard.clone() };
+            (evidence(&guard), has_evidence(&guard))
+        };
+        let (text, speaks) = told(worse);
+        assert!(text.ends_with("; feedback: 6.1% bad on the canary, 3% on stable, evidence 120 of 2000"), "{text}");
+        assert!(speaks);
+        let (text, speaks) = told(quiet);
+        assert!(
+            text.ends_with("; feedback: evidence 0.50 of 2000 that more of its responses are called bad"),
+            "{text}"
+        );
+        assert!(!speaks);
     }
 }

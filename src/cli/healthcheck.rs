@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use http::Method;
 use serde_json::json;
 
 use super::api_call::{Transport, answer_by_any};
@@ -86,7 +87,10 @@ fn answered(path: &str, (via, status, text): (&Transport, http::StatusCode, Stri
 impl HealthcheckArgs {
     /// Asks once.
     fn ask(&self, path: &str) -> Result<Answered, Failure> {
-        match self.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(|reply| answered(path, reply))) {
+        match self
+            .asked()
+            .map(|vias| answer_by_any(&vias, &Method::GET, path, None, PATIENCE).map(|reply| answered(path, reply)))
+        {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => Ok((None, false, error.to_string())),
             Err(failure) if failure.exit == Exit::Failed => Ok((None, false, failure.message)),

@@ -12,20 +12,33 @@ use http::Method;
 use super::api_call::{by_any, text_by_any};
 use super::locate::LocateArgs;
 use super::output::{self, Style, moment, one_line};
+use super::past::{self, Past};
 use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{HistoryEntry, HistoryReply};
+use crate::clock;
+use crate::decide::units::UnixMillis;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Arguments of `serin history`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_long_help = "Examples:\n  serin history\n  serin history chat --limit 5\n  serin history --json\n  serin history chat --trace > trace.jsonl"
+    after_long_help = "Examples:\n  serin history\n  serin history chat --limit 5\n  serin history --since 2h --action rollback --action hold\n  \
+    serin history --since 2026-11-21T07:00:00Z --actor ana --json\n  serin history chat --trace > trace.jsonl"
 )]
 pub struct HistoryArgs {
     /// Only this rollout; without a name, everything.
     rollout: Option<String>,
+    /// Only what happened since then: a length of time before now such as 2h, or a time such as 2026-11-21T07:56:02Z.
+    #[arg(long, value_name = "TIME", value_parser = past::read)]
+    since: Option<Past>,
+    /// Only this action, such as rollback; may be repeated.
+    #[arg(long, value_name = "ACTION")]
+    action: Vec<String>,
+    /// Only what this actor did: a name, or guard, ramp, flags, breaker, serin; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    actor: Vec<String>,
     /// Maximum number of lines, 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -34,7 +47,7 @@ pub struct HistoryArgs {
     json: bool,
     /// Print the guard's input for the rollout, oldest first: a line of JSON for each second of the last hour, and for
     /// each ten seconds of the two days before it. It is not kept over a restart.
-    #[arg(long, requires = "rollout", conflicts_with_all = ["json", "limit"])]
+    #[arg(long, requires = "rollout", conflicts_with_all = ["json", "limit", "since", "action", "actor"])]
     trace: bool,
     #[command(flatten)]
     reach: LocateArgs,
@@ -46,14 +59,13 @@ pub struct HistoryArgs {
 /// Where nothing answers.
 pub fn run(args: &HistoryArgs) -> Outcome {
     let target = args.reach.find_one()?;
-    let rollout = args.rollout.as_ref().map(|name| format!("&rollout={}", segment(name))).unwrap_or_default();
     if let (true, Some(name)) = (args.trace, &args.rollout) {
         let path = format!("/api/v1/rollouts/{}/trace", segment(name));
         let lines = text_by_any(&target.vias, &path, PATIENCE).map_err(|error| Failure::failed(error.to_string()))?;
         output::print(&lines);
         return Ok(Exit::Done);
     }
-    let path = format!("/api/v1/history?limit={}{rollout}", args.limit);
+    let path = format!("/api/v1/history?{}", query(args, clock::unix()));
     let reply: HistoryReply = by_any(&target.vias, &Method::GET, &path, None, PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
     if args.json {
@@ -62,6 +74,20 @@ pub fn run(args: &HistoryArgs) -> Outcome {
         output::print(&render(&reply.events, Style::of_stdout()));
     }
     Ok(Exit::Done)
+}
+
+fn query(args: &HistoryArgs, now: UnixMillis) -> String {
+    let mut query = format!("limit={}", args.limit);
+    let mut add = |name: &str, value: &str| query.push_str(&format!("&{name}={}", segment(value)));
+    if let Some(rollout) = &args.rollout {
+        add("rollout", rollout);
+    }
+    if let Some(since) = args.since {
+        add("since", &since.before(now).0.to_string());
+    }
+    args.action.iter().for_each(|action| add("action", action));
+    args.actor.iter().for_each(|actor| add("actor", actor));
+    query
 }
 
 fn render(events: &[HistoryEntry], style: Style) -> String {
@@ -109,7 +135,31 @@ fn render(events: &[HistoryEntry], style: Style) -> String {
 mod tests {
     use super::*;
     use crate::app::api::Timestamp;
-    use crate::decide::units::UnixMillis;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: HistoryArgs,
+    }
+
+    fn asked(line: &str) -> Result<String, String> {
+        let args = ["serin"].into_iter().chain(line.split(' ').filter(|word| !word.is_empty()));
+        let cli = <Cli as clap::Parser>::try_parse_from(args).map_err(|error| error.to_string())?;
+        Ok(query(&cli.args, UnixMillis(10_000_000)))
+    }
+
+    #[test]
+    fn the_filters_become_the_query() {
+        assert_eq!(asked("").unwrap(), "limit=50");
+        assert_eq!(
+            asked("chat --since 2h --action rollback --action hold --actor uid=7").unwrap(),
+            "limit=50&rollout=chat&since=2800000&action=rollback&action=hold&actor=uid%3D7"
+        );
+        assert_eq!(asked("--since 1970-01-01T00:00:01+00:00").unwrap(), "limit=50&since=1000");
+        let error = asked("--since yesterday").unwrap_err();
+        assert!(error.contains("`yesterday` is neither a length of time such as `2h` nor a time such as"), "{error}");
+        assert!(asked("chat --trace --since 2h").unwrap_err().contains("cannot be used with"));
+    }
 
     #[test]
     fn columns_are_aligned_and_a_missing_reason_is_told() {
@@ -124,6 +174,7 @@ mod tests {
             numbers: [("canary_failures".to_owned(), 9.into())].into(),
             causes: Vec::new(),
             generation: 3,
+            edited: None,
         };
         let events =
             [event(Some("chat"), "rollback", 10.0, 0.0, "too many\nfailures"), event(None, "reload", 0.0, 0.0, "")];

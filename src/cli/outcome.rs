@@ -13,6 +13,8 @@ use crate::decide::printable::printable_lines;
 pub enum Exit {
     Done,
     Failed,
+    /// Users would move, where that was the question.
+    UsersMove,
     /// The arguments or the file are wrong.
     Usage,
     /// It was asked for, and not confirmed in time.
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::UsersMove => 2,
             Exit::Usage => 64,
             Exit::NotConfirmed => 75,
         })

@@ -14,15 +14,18 @@ use crate::decide::units::{Millis, UnixMillis};
 
 /// Prints text to standard output; nothing is added, and what a terminal would obey is written out.
 pub(super) fn print(text: &str) {
-    let mut out = io::stdout().lock();
     // A closed pipe has nobody to tell.
-    let _ = out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush());
+    let _ = try_print(text);
 }
 
-/// Begins a new screen: home, then clear what is below, so that it does not flicker as it would when cleared first.
-pub(super) fn new_screen() {
-    // A closed pipe has nobody to tell.
-    let _ = io::stdout().lock().write_all(b"\x1b[H\x1b[J");
+/// The same for a command that goes on until nobody reads.
+///
+/// # Errors
+/// Where standard output is closed.
+pub(super) fn try_print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(printable_lines(text).as_bytes())?;
+    out.flush()
 }
 
 /// Prints a value as indented JSON and a line's end.

@@ -11,13 +11,13 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api_call::{CallError, by_any};
 use super::locate::{AdminEndpoint, LocateArgs, Located, nothing_found, several};
 use super::output::{self, Style, one_line};
 use super::status;
-use super::{Exit, Failure, Outcome};
+use super::{Exit, Failure, Outcome, dry_run};
 use crate::app::api::{ChangeReply, Changed, Rollout, check_reason, current_user};
 use crate::app::offline::{self, InForce};
 use crate::clock;
@@ -49,7 +49,10 @@ pub struct RollbackArgs {
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
-    /// Print JSON.
+    /// Print what the rollback would do, and change nothing. Fails if no process answers.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON. With --dry-run: a list with one entry for each process.
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -77,11 +80,19 @@ pub fn run(args: &RollbackArgs) -> Outcome {
                     state.display()
                 )));
             }
-            return at_rest(args, &state, &flags, &found);
+            return if args.dry_run {
+                dry_run::at_rest(args.to, &state, &found)
+            } else {
+                at_rest(args, &state, &flags, &found)
+            };
         }
     };
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
+    }
+    if args.dry_run {
+        let (path, body) = request(args);
+        return dry_run::of_all(&targets, &path, &body, args.json);
     }
     let mut report = roll_back(args, &targets, PATIENCE);
     let replies = targets.iter().filter_map(|target| status::get(target, LOOK_AT_STABLE).ok());
@@ -239,13 +250,16 @@ fn spawn(
     });
 }
 
-fn ask(args: &RollbackArgs, target: &AdminEndpoint) -> impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static {
+fn request(args: &RollbackArgs) -> (String, Value) {
     let path = match &args.rollout {
         Some(name) => format!("/api/v1/rollouts/{}/rollback", segment(name)),
         None => "/api/v1/rollback".to_owned(),
     };
-    let body = json!({"to": args.to.to_string(), "reason": args.reason});
-    let vias = target.vias.clone();
+    (path, json!({"to": args.to.to_string(), "reason": args.reason}))
+}
+
+fn ask(args: &RollbackArgs, target: &AdminEndpoint) -> impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static {
+    let ((path, body), vias) = (request(args), target.vias.clone());
     move |tell| tell(Acknowledgement::Api(by_any(&vias, &Method::POST, &path, Some(&body), PATIENCE)))
 }
 

@@ -7,33 +7,35 @@
 use std::time::Duration;
 
 use clap::Args;
-use http::Method;
 
-use super::api_call::{CallError, by_any};
-use super::locate::{AdminEndpoint, LocateArgs, Located, one_of};
+use super::api_call::CallError;
+use super::locate::{LocateArgs, Located};
 use super::output::{self, Style};
 use super::{Exit, Failure, Outcome};
-use crate::app::api::StatusReply;
-use crate::app::offline;
 use crate::clock;
-use crate::decide::rollout::state::Lock;
 
+mod ask;
+mod frame;
+mod terminal;
 mod view;
+mod watch;
+
+use ask::at_rest;
+pub(super) use ask::get;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Arguments of `serin status`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
+    after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --watch --json\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
 )]
 pub struct StatusArgs {
-    /// Repeat every second, until interrupted.
+    /// Show a live screen until interrupted; if the output is no terminal, a block of text each second.
     #[arg(long)]
     watch: bool,
-    /// Print JSON: a list with one entry for each process.
-    #[arg(long, conflicts_with = "watch")]
+    /// Print JSON: a list with one entry for each process. With --watch: a line for each change of a process.
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     reach: LocateArgs,
@@ -44,61 +46,31 @@ pub struct StatusArgs {
 /// # Errors
 /// Where nothing runs or nothing answers.
 pub fn run(args: &StatusArgs) -> Outcome {
-    loop {
-        let targets = match args.reach.find()? {
-            Located::Running(targets) => targets,
-            nothing @ Located::Nothing { .. } => return Err(at_rest(nothing)),
-        };
-        if args.json {
-            let replies =
-                targets.iter().map(|target| get(target, PATIENCE)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-            output::print_json(&replies);
-            return Ok(Exit::Done);
-        }
-        let style = Style::of_stdout();
-        let mut text = String::new();
-        let mut unanswered = Vec::new();
-        for target in &targets {
-            match get(target, PATIENCE) {
-                Ok(reply) => text.push_str(&view::render(&reply, clock::unix(), style)),
-                Err(error) => unanswered.push(error.to_string()),
-            }
-        }
-        if !args.watch {
-            output::print(&text);
-            return if unanswered.is_empty() { Ok(Exit::Done) } else { Err(Failure::failed(unanswered.join("\n"))) };
-        }
-        for error in &unanswered {
-            text.push_str(&format!("{}\n", style.red(error)));
-        }
-        output::new_screen();
-        output::print(&text);
-        std::thread::park_timeout(EVERY);
+    if args.watch {
+        return watch::run(&args.reach, args.json);
     }
-}
-
-pub(super) fn get(target: &AdminEndpoint, patience: Duration) -> Result<StatusReply, CallError> {
-    by_any(&target.vias, &Method::GET, "/api/v1/status", None, patience)
+    let targets = match args.reach.find()? {
+        Located::Running(targets) => targets,
+        nothing @ Located::Nothing { .. } => return Err(at_rest(nothing)),
+    };
+    if args.json {
+        let replies =
+            targets.iter().map(|target| get(target, PATIENCE)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        output::print_json(&replies);
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    let mut unanswered = Vec::new();
+    for target in &targets {
+        match get(target, PATIENCE) {
+            Ok(reply) => text.push_str(&view::render(&reply, clock::unix(), Style::of_stdout())),
+            Err(error) => unanswered.push(error.to_string()),
+        }
+    }
+    output::print(&text);
+    if unanswered.is_empty() { Ok(Exit::Done) } else { Err(Failure::failed(unanswered.join("\n"))) }
 }
 
 fn failed(error: CallError) -> Failure {
     Failure::failed(error.to_string())
-}
-
-/// Nothing runs; what the next start will obey is told all the same.
-fn at_rest(found: Located) -> Failure {
-    let locks = match &found {
-        Located::Nothing { state, .. } => offline::locks_in(state),
-        Located::Running(_) => Vec::new(),
-    };
-    let mut failure = match one_of(found) {
-        Err(failure) => failure,
-        Ok(_) => Failure::failed("nothing is running here"),
-    };
-    for (rollout, Lock { to, actor, reason, .. }) in locks {
-        let rollout = rollout.unwrap_or_else(|| "every rollout".to_owned());
-        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        failure.message.push_str(&format!("\nlocked for the next start: {rollout} at {to}, by {actor}{reason}"));
-    }
-    failure
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::engine::commands::{CommandResult, ResumeLocks, barred};
@@ -20,18 +20,22 @@ use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
 use super::events;
+use super::notify::deliver::{self, Answer, Deliver, Post};
+use super::notify::notifier::Try;
 use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
 use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
 use super::persist::proposals::ProposalResults;
-use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
+use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::series::roll_up;
-use crate::decide::units::Millis;
-use crate::state::inbox::{Command, CommandError, Input};
+use crate::decide::units::{Millis, UnixMillis};
+use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult};
 use crate::store::{SeriesQuery, Store};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -40,18 +44,30 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
 /// Other commands can wait for a slow disk.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Events of the history that a digest is made of.
+const DIGEST_EVENTS: u32 = 1000;
+
 enum TaskResult {
     BatchFinished(u64, Result<(), String>),
     ProbeFinished(Probe, Result<(), String>),
     ReachabilityChecked(ReachabilityCheck, Result<(), String>),
     LockFiles(LockReport),
     SeriesWritten(Result<(), String>),
+    WeekRead((UnixMillis, UnixMillis), Vec<Event>),
+    Notified { number: u64, target: String, answer: Result<Answer, String> },
+}
+
+/// What control asks of others than the store.
+pub(super) struct Outside {
+    pub(super) prober: Prober,
+    pub(super) deliver: Deliver,
 }
 
 struct EventLoop {
     engine: Engine,
     queue: WriteQueue,
     prober: Rc<Prober>,
+    deliver: Rc<Deliver>,
     clock: Box<dyn Fn() -> Now>,
     results: mpsc::UnboundedSender<TaskResult>,
     jobs: mpsc::UnboundedSender<Job>,
@@ -64,7 +80,7 @@ pub(super) async fn run(
     store: Box<dyn Store>,
     state_dir: PathBuf,
     mut inbox: mpsc::Receiver<Input>,
-    prober: Prober,
+    outside: Outside,
     clock: Box<dyn Fn() -> Now>,
 ) {
     // The queue has no limit, but its senders do: a task for each batch, probe, lock file operation and pending
@@ -74,8 +90,9 @@ pub(super) async fn run(
     let reports = results.clone();
     let report = move |report| reports.send(TaskResult::LockFiles(report)).is_ok();
     let lock_files = spawn_local(lock_files::run(state_dir, queued, report));
-    let (queue, prober, pending) = (WriteQueue::new(store), Rc::new(prober), PendingCommands::default());
-    let mut events = EventLoop { engine, queue, prober, clock, results, jobs, pending };
+    let (queue, pending) = (WriteQueue::new(store), PendingCommands::default());
+    let (prober, deliver) = (Rc::new(outside.prober), Rc::new(outside.deliver));
+    let mut events = EventLoop { engine, queue, prober, deliver, clock, results, jobs, pending };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -119,6 +136,7 @@ impl EventLoop {
         let now = self.now();
         self.refuse_withdrawn_and_late(now);
         let number = self.queue.enqueue(&mut self.engine.outbox);
+        self.engine.notifier.handed_over(number);
         if let Some(batch) = self.queue.start_batch(now.mono) {
             let results = self.results.clone();
             spawn_local(async move {
@@ -146,6 +164,24 @@ impl EventLoop {
             let answer = (prober.connects)(Arc::clone(&check.provider), self.engine.egress());
             spawn_local(async move {
                 let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
+            });
+        }
+        if let Some(week) = self.engine.digest_due(now) {
+            let (waiting, kept) =
+                self.queue.history(&HistoryFilter { since: Some(week.0), ..HistoryFilter::default() }, DIGEST_EVENTS);
+            let results = self.results.clone();
+            spawn_local(async move {
+                // Without the history the digest has no decisions, and is sent all the same.
+                let kept = kept.await.ok().and_then(Result::ok).unwrap_or_default();
+                let _ = results.send(TaskResult::WeekRead(week, merge_history(waiting, kept, DIGEST_EVENTS)));
+            });
+        }
+        for Try { number, target, post } in self.engine.notifier.due(now) {
+            let (results, deliver) = (self.results.clone(), Rc::clone(&self.deliver));
+            let answer = (deliver)(post, self.engine.egress());
+            spawn_local(async move {
+                let answer = deliver::in_time(answer).await;
+                let _ = results.send(TaskResult::Notified { number, target, answer });
             });
         }
         number
@@ -180,6 +216,10 @@ impl EventLoop {
                 }
             }
             TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
+            TaskResult::WeekRead(week, events) => self.engine.send_digest(week, &events),
+            TaskResult::Notified { number, target, answer } => {
+                self.engine.notification_answered(number, &target, &answer, now);
+            }
         }
     }
 
@@ -187,6 +227,7 @@ impl EventLoop {
         let ProposalResults { written, failed, withdrawn } = self.queue.batch_finished(upto, &result, now.mono);
         withdrawn.iter().for_each(|event| events::tell(event, &self.engine.shared.history));
         self.engine.batch_finished(&result, now);
+        self.engine.notifier.settled(upto);
         for rollout in self.engine.proposals_written(&written, now) {
             self.answer_pending(&rollout);
         }
@@ -204,11 +245,18 @@ impl EventLoop {
                 RolloutCommand::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
-            Input::History { rollout, limit, reply } => {
-                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
+            Input::History { filter, limit, reply } => {
+                let (waiting, kept) = self.queue.history(&filter, limit);
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                     let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
+                });
+            }
+            Input::Incidents { id, reply } => {
+                let (waiting, kept) = self.queue.incidents(id.as_ref());
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge_incidents(waiting, kept)));
                 });
             }
             Input::Series { rollout, step, from, to, reply } => {
@@ -224,7 +272,11 @@ impl EventLoop {
                 });
             }
             // The sender may be gone.
+            Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
+            Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Feedback { verdicts, reply } => drop(reply.send(self.engine.feedback(&verdicts, now))),
+            Input::TestNotify { target, reply } => self.test_targets(target.as_deref(), reply),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Rejected(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),
@@ -328,6 +380,32 @@ impl EventLoop {
                 self.refuse_and_restore_lock_file(&rollout, &refusal);
             }
         }
+    }
+
+    /// Asks all named targets at one time, past the queue: a test waits for nothing.
+    fn test_targets(&self, name: Option<&str>, reply: oneshot::Sender<Result<Vec<NotifyTestResult>, String>>) {
+        let Some(posts) = self.engine.notifier.tests(name, self.now()) else {
+            let known = self.engine.notifier.names().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            let name = name.unwrap_or_default();
+            return drop(
+                reply.send(Err(format!("there is no target of notifications named `{name}`; there are: {known}"))),
+            );
+        };
+        let asked: Vec<_> = posts.into_iter().map(|(target, post)| (target, self.try_now(post))).collect();
+        spawn_local(async move {
+            let mut results = Vec::new();
+            for (target, answer) in asked {
+                let answer = answer.await.unwrap_or_else(|defect| Err(defect.to_string()));
+                let answer = answer.map(|Answer { status, said, .. }| (status, said));
+                results.push(NotifyTestResult { target, answer });
+            }
+            let _ = reply.send(Ok(results));
+        });
+    }
+
+    fn try_now(&self, post: Post) -> JoinHandle<Result<Answer, String>> {
+        spawn_local(deliver::in_time((self.deliver)(post, self.engine.egress())))
     }
 
     fn write_lock_file(&self, rollout: &str) {

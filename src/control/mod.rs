@@ -14,6 +14,8 @@ pub mod engine;
 mod event_loop;
 mod events;
 mod evidence;
+mod incidents;
+mod notify;
 pub mod now;
 mod pending_commands;
 mod persist;
@@ -25,6 +27,7 @@ mod series;
 mod start;
 
 pub use engine::unusable_stable::rollouts_without_stable_at_start;
+pub use notify::{Answer, Deliver, Post};
 pub use prober::{Ask, Prober};
 pub use start::{FirstFlags, Setup, Started, start};
 

@@ -12,7 +12,8 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use super::event_loop;
+use super::event_loop::{self, Outside};
+use super::notify::Deliver;
 use super::now::Now;
 use super::prober::Prober;
 use crate::clock;
@@ -54,6 +55,8 @@ pub struct Setup {
     pub most_connections: u32,
     /// Called on control's thread.
     pub prober: Box<dyn FnOnce() -> Prober + Send>,
+    /// The same.
+    pub deliver: Box<dyn FnOnce() -> Deliver + Send>,
 }
 
 /// A running control loop.
@@ -70,8 +73,8 @@ pub struct Started {
 /// Restores the kept state, publishes the first snapshot, and starts the loop. Fails if the first file was not
 /// accepted, or if the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
-    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober } = setup;
-    let OpenedStore { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
+    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, deliver } = setup;
+    let OpenedStore { store, notes, states, notifications, incidents, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let join = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -91,6 +94,8 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         flags,
         keep: (!from_last_good).then_some(read.text),
         states,
+        notifications,
+        incidents,
         state_lost,
         notes,
         locks,
@@ -106,8 +111,8 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let thread = thread::Builder::new().name("serin-control".to_owned()).spawn(move || {
         // Held until the last batch is written. No other process may open the state before.
         let _claim = claim;
-        let prober = prober();
-        LocalSet::new().block_on(&runtime, event_loop::run(engine, store, state_dir, inbox, prober, Box::new(now)));
+        let outside = Outside { prober: prober(), deliver: deliver() };
+        LocalSet::new().block_on(&runtime, event_loop::run(engine, store, state_dir, inbox, outside, Box::new(now)));
     })?;
     Ok(Started { shared, status, thread })
 }

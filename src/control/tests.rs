@@ -1,6 +1,7 @@
 //! Control with a store that can fail, a scripted prober and virtual time. No sockets.
 
 mod committed;
+mod dry_run;
 mod earlier;
 mod evidence;
 mod fixture_dirs;
@@ -8,6 +9,7 @@ mod harness;
 mod health;
 mod kept_over_reloads;
 mod locks;
+mod plan;
 mod proposals;
 mod recent_traffic;
 mod reloads;

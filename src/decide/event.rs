@@ -7,11 +7,14 @@
 mod action;
 mod actor;
 pub mod decision;
+pub mod filter;
 
 use serde::{Deserialize, Serialize};
 
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
+use super::plan::Plan;
+use super::policy::NotifyEvent;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
@@ -127,6 +130,9 @@ pub enum Reason {
     Accepted {
         /// As which version.
         generation: u64,
+        /// What the edit did; absent in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<Plan>>,
     },
     /// A file is not taken.
     Refused {
@@ -136,6 +142,19 @@ pub enum Reason {
     },
     /// Something is not as it should be, or is so again.
     Noticed(Alert),
+    /// A notification was delivered, or given up.
+    Notification {
+        /// To which target.
+        target: String,
+        /// Of what; `None`: of the end of a problem.
+        on: Option<NotifyEvent>,
+        /// Its id.
+        id: String,
+        /// How many tries it took.
+        tries: u32,
+        /// Why it was given up, in the words of the target or of the system; `None`: it was delivered.
+        error: Option<String>,
+    },
 }
 
 impl Reason {

@@ -6,7 +6,10 @@
 
 mod access_log;
 mod canary;
+mod flag;
 pub(super) mod guard;
+mod notify;
+mod otlp;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
@@ -22,7 +25,12 @@ use std::sync::Arc;
 use super::units::{Millis, ProviderId};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use canary::{Canary, Hours, Intent, Ramp};
-pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
+pub use flag::{
+    Attributes, Comparison, Condition, Flag, FlagRule, FlagType, FlagValue, Scalar, Serve, Variant, VariantId,
+};
+pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
+pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
+pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
@@ -54,6 +62,8 @@ pub struct Policy {
     pub open: bool,
     /// Who may use the admin port; empty: everybody on loopback.
     pub tokens: Vec<Token>,
+    /// Origins whose web pages may read flags; `None`: those on loopback, and with tokens every one.
+    pub cors: Option<Vec<String>>,
     /// What a client may cost.
     pub limits: Limits,
     /// How long a stopping process waits for what is in flight.
@@ -64,6 +74,12 @@ pub struct Policy {
     pub response_headers: bool,
     /// Which requests are written down, and where.
     pub access_log: Option<AccessLog>,
+    /// Who is notified of what.
+    pub notify: Vec<NotifyTarget>,
+    /// Where people reach the admin port, without a trailing slash; `None`: at its address.
+    pub admin_url: Option<String>,
+    /// Where traces go.
+    pub otlp: Option<Otlp>,
 }
 
 impl Policy {
@@ -71,6 +87,13 @@ impl Policy {
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Arc<Provider> {
         &self.providers[usize::from(id.0)]
+    }
+
+    /// Whether the ids of split requests say what a verdict on them is charged to.
+    #[must_use]
+    pub fn seals_request_ids(&self) -> bool {
+        let mut canaries = self.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref());
+        canaries.any(|canary| canary.guard.feedback.is_some())
     }
 
     #[must_use]
@@ -116,13 +139,6 @@ impl Unmatched {
     }
 }
 
-/// A flag that the application reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// True for exactly the users whom this rollout sends to the canary.
-    pub follows: String,
-}
-
 /// A client of the proxy port.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -150,6 +166,8 @@ pub enum Role {
     Read,
     /// Flag evaluation.
     Flags,
+    /// Verdicts of the application.
+    Feedback,
     /// Rollback and pause: what makes things safer.
     Rollback,
     /// Every change.

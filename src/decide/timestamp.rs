@@ -38,7 +38,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(super) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let from_march = if month > 2 { month - 3 } else { month + 9 };
     let of_year = (153 * from_march + 2) / 5 + day - 1;
@@ -59,6 +59,63 @@ fn parse(text: &str) -> Option<UnixMillis> {
     }
     let moment = UnixMillis(days(year, month, day)? * DAY + of_day);
     (Timestamp(moment).to_string() == text).then_some(moment)
+}
+
+/// A moment that a person or a program wrote: RFC 3339 with any offset, seconds and their fraction optional.
+#[must_use]
+pub fn read_rfc3339(text: &str) -> Option<UnixMillis> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let at = time.find(['Z', 'z', '+', '-'])?;
+    let (time, offset) = time.split_at(at);
+    let minutes_east = if offset.eq_ignore_ascii_case("z") { 0 } else { read_offset(offset)? };
+    let [year, month, day] = parts(date, '-', [4, 2, 2])?;
+    let (time, fraction) = time.split_once('.').map_or((time, None), |(time, fraction)| (time, Some(fraction)));
+    let [hour, minute, second] = match time.matches(':').count() {
+        1 if fraction.is_none() => parts(&format!("{time}:00"), ':', [2, 2, 2])?,
+        _ => parts(time, ':', [2, 2, 2])?,
+    };
+    let millis = fraction.map_or(Some(0), read_fraction)?;
+    if year < 1970 || !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let number = days(year, month, day)?;
+    if self::date(number) != (year, month, day) {
+        return None;
+    }
+    let local = i64::try_from((number * 24 + hour) * 60 + minute).ok()?;
+    let minutes = u64::try_from(local - minutes_east).ok()?;
+    Some(UnixMillis((minutes * 60 + second) * 1000 + millis))
+}
+
+fn parts<const N: usize>(text: &str, between: char, lengths: [usize; N]) -> Option<[u64; N]> {
+    let mut found = [0; N];
+    let mut words = text.split(between);
+    for (place, length) in found.iter_mut().zip(lengths) {
+        *place = digits(words.next()?, length)?;
+    }
+    words.next().is_none().then_some(found)
+}
+
+fn digits(text: &str, length: usize) -> Option<u64> {
+    (text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Milliseconds; what is finer is dropped.
+fn read_fraction(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("{text:0<3}").get(..3)?.parse().ok())?
+}
+
+/// Minutes east of UTC: `+02:00`.
+fn read_offset(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let [hours, minutes] = parts(rest, ':', [2, 2])?;
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 14 * 60).then_some(sign * i64::try_from(total).ok()?)
 }
 
 impl Serialize for Timestamp {
@@ -92,6 +149,39 @@ mod tests {
         ] {
             assert_eq!(Timestamp(UnixMillis(millis)).to_string(), text);
             assert_eq!(parse(text), Some(UnixMillis(millis)));
+        }
+    }
+
+    #[test]
+    fn people_write_moments_in_several_ways() {
+        let read = |text: &str| read_rfc3339(text).map(|at| Timestamp(at).to_string());
+        for (written, moment) in [
+            ("2026-11-21T07:56:02.123Z", "2026-11-21T07:56:02.123Z"),
+            ("2026-11-21t07:56:02z", "2026-11-21T07:56:02.000Z"),
+            ("2026-11-21 07:56Z", "2026-11-21T07:56:00.000Z"),
+            ("2026-11-21T01:30:00+02:00", "2026-11-20T23:30:00.000Z"),
+            ("2026-12-31T23:30:00-01:00", "2027-01-01T00:30:00.000Z"),
+            ("2028-02-29T00:00:00.5Z", "2028-02-29T00:00:00.500Z"),
+            ("2026-11-21T07:56:02.1239999Z", "2026-11-21T07:56:02.123Z"),
+        ] {
+            assert_eq!(read(written).as_deref(), Some(moment), "{written}");
+        }
+        for wrong in [
+            "2026-11-21",
+            "2026-11-21T07:56:02",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T07:60:00Z",
+            "2026-11-21T07:56:02.Z",
+            "2026-11-21T07:56.5Z",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+01:00",
+            "2026-11-21T07:56:02+15:00",
+            "26-11-21T07:56:02Z",
+            "2026-11-21T07:56:02Zulu",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 

@@ -3,12 +3,14 @@
 //! That is no outage and no reason to use the canary. Serin does not start with such a file, and no reload replaces a
 //! usable stable with an unusable one. A rollout that is completed needs no stable.
 
+use serde::{Deserialize, Serialize};
+
 use super::policy::{Canary, Intent, Policy, Rollout, Unmatched};
 use super::rollout::state::{Phase, RolloutState};
 use super::units::{Percent, ProviderId};
 
 /// Users without a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnusableStable {
     /// The rollout; `None`: what no rollout takes.
     pub rollout: Option<String>,

@@ -3,12 +3,15 @@
 //! Shown with the status while they last. They move no users. [`describe::warning`](crate::describe::warning) writes
 //! the text.
 
+use serde::{Deserialize, Serialize};
+
 /// Something unusual.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "warning", rename_all = "snake_case")]
 pub enum Warning {
     /// A key was edited that takes a restart.
     FixedEdit {
-        key: &'static str,
+        key: String,
         /// What stays in force; `None`: the default.
         old: Option<String>,
         /// What the file has now.
@@ -31,7 +34,7 @@ pub enum Warning {
 }
 
 /// A stable that is the canary of a rollout which was rolled back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolledBackStable {
     /// Whose stable it is.
     pub rollout: String,

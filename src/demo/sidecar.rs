@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::app;
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::state::inbox::{Command, CommandError};
 use crate::state::status::Status;
@@ -39,7 +40,7 @@ impl Sidecar {
 
     /// What happened so far, newest first; empty when control does not answer.
     pub(super) async fn history(&self, limit: u32) -> Vec<Event> {
-        self.0.inbox().history(None, limit).await.unwrap_or_default()
+        self.0.inbox().history(HistoryFilter::default(), limit).await.unwrap_or_default()
     }
 
     /// What a human would do with `serin resume ROLLOUT`.

@@ -83,6 +83,7 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
         (Rule::Empty, _) => worse("were answered without any output", "share"),
         (Rule::Length, _) => worse("stopped at a length limit", "share"),
         (Rule::Filtered, _) => worse("were stopped by a content filter or refused in the response", "share"),
+        (Rule::Feedback, _) => feedback(decision),
         (_, Detail::Pace { above }) => {
             let above = above.map_or_else(|| "stable's usual time".to_owned(), |limit| limit.to_string());
             worse(&format!("were streamed with more than {above} between two outputs"), "share")
@@ -93,6 +94,25 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
         Some(remedy) => format!("{text}: {remedy}"),
         None => text,
     }
+}
+
+/// `feedback: 6.1% bad on the canary (61 of 1000 verdicts within 30m), 3% on stable (270 of 9000); more than 1.1 times
+/// stable's share (evidence 2100 of 2000)`.
+fn feedback(decision: &Decision) -> String {
+    let Decision { canary, stable, seconds, evidence, bound, tolerated_ratio, .. } = decision;
+    let share = |counts: &ArmCounts| counts.rate.map_or_else(|| "none".to_owned(), percent);
+    let of = |counts: &ArmCounts| format!("{} of {}", count(counts.events), count(counts.requests));
+    format!(
+        "feedback: {} bad on the canary ({} verdicts within {}), {} on stable ({}); more than {tolerated_ratio} times \
+         stable's share (evidence {} of {})",
+        share(canary),
+        of(canary),
+        time(*seconds),
+        share(stable),
+        of(stable),
+        number(*evidence),
+        number(*bound)
+    )
 }
 
 fn stable_answers(detail: &Detail) -> String {
@@ -169,6 +189,7 @@ pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
         Aspect::Length => ("response cut at a length limit", "responses cut at a length limit"),
         Aspect::Filtered => ("filtered response", "filtered responses"),
         Aspect::Pace => ("slow stream", "slow streams"),
+        Aspect::Feedback => ("bad verdict", "bad verdicts"),
     }
 }
 
@@ -218,7 +239,11 @@ fn fewer(rule: Rule, events: f64, tolerated_ratio: Option<f64>, ignore_below: Op
     if rule.aspect().is_of_answers() {
         let _ = write!(text, "; so would `answers: {{ {}: ignore }}`", rule.as_str());
     }
-    let key = if rule == Rule::Slower { "slow.tolerated_ratio" } else { "tolerated_ratio" };
+    let key = match rule {
+        Rule::Slower => "slow.tolerated_ratio",
+        Rule::Feedback => "feedback.tolerated_ratio",
+        _ => "tolerated_ratio",
+    };
     if let Some(ratio) = tolerated_ratio {
         let _ = write!(text, "; so would a `{key}` above {ratio:.1}");
     }

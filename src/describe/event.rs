@@ -4,8 +4,9 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{alert, in_force, incompatibility};
+use super::{alert, in_force, incompatibility, plan};
 use crate::decide::event::{BreakerChange, Event, Reason};
+use crate::decide::policy::NotifyEvent;
 
 /// The reason; empty: none was given.
 #[must_use]
@@ -44,7 +45,10 @@ pub fn reason(event: &Event) -> String {
             };
             format!("version {version} started, with state in {dir}: {rollouts}")
         }
-        Reason::Accepted { generation } => format!("the file is in force as generation {generation}"),
+        Reason::Accepted { generation, plan: effect } => {
+            let effect = effect.as_ref().map_or_else(String::new, |effect| format!(": {}", plan::sentence(effect)));
+            format!("the file is in force as generation {generation}{effect}")
+        }
         Reason::Refused { count, first } => {
             let first = first.as_ref().map_or_else(|| "it could not be read".to_owned(), ToString::to_string);
             match count {
@@ -53,6 +57,14 @@ pub fn reason(event: &Event) -> String {
             }
         }
         Reason::Noticed(noticed) => alert::sentence(noticed),
+        Reason::Notification { target, on, id, tries, error } => {
+            let of = on.map_or("the end of a problem", NotifyEvent::as_str);
+            let tries = if *tries == 1 { "one try".to_owned() } else { format!("{tries} tries") };
+            match error {
+                None => format!("{target} was notified of {of} ({id}) after {tries}"),
+                Some(error) => format!("{target} was not notified of {of} ({id}), {tries}: {error}"),
+            }
+        }
     }
 }
 

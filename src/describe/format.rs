@@ -64,6 +64,15 @@ pub fn time(seconds: f64) -> String {
     }
 }
 
+/// The first characters of a text.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most.saturating_sub(3)) {
+        Some((end, _)) if text.chars().count() > most => format!("{}...", &text[..end]),
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,6 +82,7 @@ const fn label(aspect: Aspect) -> &'static str {
         Aspect::Length => "answers cut at a length limit",
         Aspect::Filtered => "filtered answers",
         Aspect::Pace => "slow streams",
+        Aspect::Feedback => "bad verdicts",
     }
 }
 

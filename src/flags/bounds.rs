@@ -18,3 +18,10 @@ pub(super) const MOST_REPLAY_BODY: u64 = 64 * 1024 * 1024;
 pub(super) const MOST_SET: usize = 64 * 1024;
 /// How deep a field may lie that a rule names.
 pub(super) const DEEPEST_FIELD: usize = 16;
+/// Variants of a flag, and rules of one.
+pub(super) const MOST_VARIANTS: usize = 100;
+pub(super) const MOST_RULES: usize = 100;
+/// How deep conditions of a rule may be nested in `all`, `any` and `not`.
+pub(super) const DEEPEST_CONDITION: usize = 8;
+/// Origins that `admin.cors` may name.
+pub(super) const MOST_ORIGINS: usize = 100;

@@ -5,10 +5,15 @@
 //! that [`Policy`] promises, so nobody behind it checks again.
 
 mod access_log;
+mod condition;
 mod fields;
 mod findings;
+mod flag;
+mod flag_variants;
 mod guard;
 mod names;
+mod notify;
+mod otlp;
 mod provider;
 mod ramp;
 mod recovery;
@@ -16,13 +21,13 @@ mod rollout;
 mod rules;
 mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
+use crate::decide::policy::{Client, Fixed, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
 use crate::decide::unusable_stable::UnusableStable;
 use crate::describe::unusable_stable::{problem, remedy};
@@ -147,15 +152,19 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         fixed,
         mount,
         unmatched,
-        flags: flags(&root, &rollouts, findings),
+        flags: flag::all(&root, &rollouts, findings),
         clients: clients(&root, findings),
         open: findings.value(&root.key("open"), switch),
         tokens: tokens(&root, reached.admin, findings),
+        cors: cors(&root.key("admin").key("cors"), findings),
         limits: limits(&root.key("limits"), findings),
         drain: findings.value(&root.key("drain"), length),
         egress: egress(&root.key("proxy"), findings),
         response_headers: findings.value(&root.key("response_headers"), switch),
         access_log: access_log::access_log(&root.key("access_log"), findings),
+        notify: notify::notify(&root.key("notify"), findings),
+        admin_url: findings.given(&root.key("admin").key("url"), url::public_url),
+        otlp: otlp::otlp(&root.key("otlp"), findings),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
@@ -207,33 +216,6 @@ fn unmatched(root: &At, names: &[&str], first_stable: Option<ProviderId>, findin
     }
 }
 
-fn flags(
-    root: &At,
-    rollouts: &[crate::decide::policy::Rollout],
-    findings: &mut Findings<'_>,
-) -> BTreeMap<String, Flag> {
-    let mut flags = BTreeMap::new();
-    for (flag, at) in root.key("flags").named() {
-        if let Err(problem) = name(flag) {
-            findings.error(&at.name(), format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
-        }
-        let known: Vec<&str> = rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
-        let wants_canary = |index: usize| names::wants_canary(&root.key("rollouts").item(index));
-        let unsure: Vec<bool> = (0..rollouts.len()).map(wants_canary).collect();
-        let follow = |text: &str| match rollouts.iter().position(|rollout| rollout.name == text) {
-            Some(index) if rollouts[index].canary.is_none() && !unsure[index] => {
-                wrong("is a plain route: it has no canary to follow", "follow a rollout with a `canary`")
-            }
-            Some(_) => Ok(text.to_owned()),
-            None => wrong("is not a rollout", names::there_are("rollout", text, &known)),
-        };
-        if let Some(follows) = findings.named(&at.key("follows"), Named::Rollout, follow) {
-            flags.insert(flag.to_owned(), Flag { follows });
-        }
-    }
-    flags
-}
-
 fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
     let (mut names, mut keys) = (Vec::new(), Vec::new());
     for at in root.key("clients").items() {
@@ -258,8 +240,13 @@ fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
 }
 
 fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
-    const ROLES: [(&str, Role); 4] =
-        [("read", Role::Read), ("flags", Role::Flags), ("rollback", Role::Rollback), ("change", Role::Change)];
+    const ROLES: [(&str, Role); 5] = [
+        ("read", Role::Read),
+        ("flags", Role::Flags),
+        ("feedback", Role::Feedback),
+        ("rollback", Role::Rollback),
+        ("change", Role::Change),
+    ];
     let (mut holders, mut secrets) = (Vec::new(), Vec::new());
     for at in root.key("admin").key("tokens").items() {
         let given = findings.given(&at.key("name"), name);
@@ -268,7 +255,11 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         let role = |text: &str| choose(text, "is not a permission", &ROLES);
         let may: BTreeSet<Role> = allowed.items().iter().filter_map(|at| findings.given(at, role)).collect();
         if allowed.fits() && allowed.texts().is_empty() {
-            findings.error(&allowed, "this token allows nothing", "name at least one of read, flags, rollback, change");
+            findings.error(
+                &allowed,
+                "this token allows nothing",
+                "name at least one of read, flags, feedback, rollback, change",
+            );
         }
         let (Some(name), Some(secret)) = (given, secret) else { continue };
         holders.push((name, at.key("name"), may));
@@ -286,6 +277,12 @@ fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<To
         }
     }
     tokens
+}
+
+/// The origins whose pages may read flags; `None`: the default.
+fn cors(at: &At, findings: &mut Findings<'_>) -> Option<Vec<String>> {
+    let origins = at.items().iter().filter_map(|at| findings.given(at, url::origin)).collect();
+    at.fits().then_some(origins)
 }
 
 fn limits(at: &At, findings: &mut Findings<'_>) -> Limits {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -34,6 +35,8 @@ pub struct Environment {
     source: Source,
     memory: Memory,
     sockets: Sockets,
+    // Where this is set, only references in it lead anywhere.
+    only: Option<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -74,13 +77,29 @@ impl Environment {
     }
 
     fn from(source: Source) -> Environment {
-        Environment { source, memory: Memory::default(), sockets: Sockets::default() }
+        Environment { source, memory: Memory::default(), sockets: Sockets::default(), only: None }
     }
 
     /// The same, where these sockets are served whatever the file says.
     #[must_use]
     pub fn with_sockets(self, sockets: Sockets) -> Environment {
         Environment { sockets, ..self }
+    }
+
+    /// The same for a text that somebody sent: only references, and files of certificates, that this file has too are
+    /// read. Keeps nothing of what it reads.
+    #[must_use]
+    pub fn limited_to_references_of(&self, file: &str) -> Environment {
+        Environment { memory: Memory::default(), only: Some(file.into()), ..self.clone() }
+    }
+
+    fn leads(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|file| file.contains(&format!("${{{name}}}")))
+    }
+
+    /// Whether a file that the text names may be looked at.
+    pub(super) fn may_look_at(&self, path: &Path) -> bool {
+        self.only.as_ref().is_none_or(|file| path.to_str().is_some_and(|path| file.contains(path)))
     }
 
     /// Where a file with these addresses is reached.
@@ -125,7 +144,7 @@ impl Environment {
         let mut files = Vec::new();
         let mut out = String::new();
         let mut unset = None;
-        let mut referred = false;
+        let (mut referred, mut skipped) = (false, false);
         for part in parts(text) {
             let name = match part {
                 Part::Literal(literal) => {
@@ -138,7 +157,10 @@ impl Environment {
             referred = true;
             let value = match Reference::of(name) {
                 Err(problem) => return Expanded::Malformed(problem),
-                Ok(_) if !self.resolves() => continue,
+                Ok(_) if !self.resolves() || !self.leads(name) => {
+                    skipped = true;
+                    continue;
+                }
                 Ok(Reference::Variable(variable)) => secrets.recent.or_last(name, self.variable(variable)),
                 Ok(Reference::File(path)) => {
                     let (file, value) = secrets.get(path);
@@ -156,7 +178,7 @@ impl Environment {
         }
         match unset {
             Some(reason) => Expanded::Unset { reason, files },
-            None if referred && !self.resolves() => Expanded::Unresolved,
+            None if referred && skipped => Expanded::Unresolved,
             None => Expanded::Text { text: out, files },
         }
     }

@@ -8,11 +8,14 @@
 
 use serde_json::json;
 
-use super::bounds::MOST_ENTRIES;
+use super::bounds::{MOST_ENTRIES, MOST_ORIGINS};
+use crate::decide::policy::MOST_NOTIFY_TARGETS;
 use kinds::{described, entries, key, length, list, map, share, size, some_length, switch, text, texts, whole, word};
 
+mod flag;
 mod guard;
 mod kinds;
+mod notify;
 mod provider;
 mod rollout;
 
@@ -29,7 +32,9 @@ pub(super) fn file() -> Schema {
                  the socket, including an inherited one, is bound off loopback and there are keys, \
                  `clients` or `open` is required. A change needs a restart.",
             ),
-            key("admin", admin()).says("The admin port: API, metrics, flags for the application."),
+            key("admin", admin())
+                .examples(json!([{"listen": "127.0.0.1:7172"}]))
+                .says("The admin port: API, metrics, flags for the application."),
             key("mount", text()).default("/v1").says(
                 "Path prefix that each provider's `base_url` replaces. A path outside of it gets 404. `/` takes every \
                  path.",
@@ -67,6 +72,13 @@ pub(super) fn file() -> Schema {
             key("response_headers", switch()).default(true).says("Whether responses carry the `x-serin-*` headers."),
             key("access_log", access_log())
                 .says("Which requests are logged, as lines of JSON. Without this key no access log is written."),
+            key("notify", list(MOST_NOTIFY_TARGETS, notify::target()))
+                .examples(json!([[{"name": "ops", "url": "https://ops.example.com/serin", "secret": "${OPS_SECRET}"}]]))
+                .says("Targets of notifications. Without any, nothing is sent."),
+            key("otlp", otlp()).says(
+                "Where traces of requests are sent, by OTLP over HTTP. Without this key there are no traces, and \
+                 `traceparent` and `tracestate` pass unchanged.",
+            ),
             key("providers", entries(provider::provider()))
                 .required()
                 .examples(json!([{"openai": {"base_url": "https://api.openai.com/v1"}}]))
@@ -75,7 +87,7 @@ pub(super) fn file() -> Schema {
             key("rollouts", list(MOST_ENTRIES, rollout::rollout()))
                 .examples(json!([[{"name": "chat", "stable": "openai"}]]))
                 .says("The rollouts. The first that matches takes the request."),
-            key("flags", entries(flag()))
+            key("flags", entries(flag::flag()))
                 .examples(json!([{"new-prompt": {"follows": "chat"}}]))
                 .says("Flags that the application reads over OFREP, by name."),
         ],
@@ -87,10 +99,23 @@ fn admin() -> Schema {
         key("listen", text())
             .default("127.0.0.1:7172")
             .says("Address of the admin port. Off loopback it needs `tokens`. A change needs a restart."),
+        key("url", text()).examples(json!(["https://serin.example.com"])).says(
+            "Base URL at which people reach the admin port, for links in notifications. Default: `http://` and \
+             `listen`.",
+        ),
         key("tokens", list(MOST_ENTRIES, token()))
             .examples(json!([[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))
             .says("Tokens for the admin port. Without any, every process on this machine may use it."),
+        key("cors", with_most_items(MOST_ORIGINS, texts())).examples(json!([["https://app.example.com"]])).says(
+            "Origins whose web pages may read flags; `*` is every one. Default: pages on loopback; with `tokens`, \
+                 pages of every origin. The rest of the admin port is never for pages of other origins.",
+        ),
     ])
+}
+
+fn with_most_items(most: usize, mut list: Schema) -> Schema {
+    list.insert("maxItems".to_owned(), most.into());
+    list
 }
 
 fn token() -> Schema {
@@ -103,8 +128,8 @@ fn token() -> Schema {
                  warning on it.",
             ),
             key("may", texts()).required().examples(json!([["read", "rollback"]])).says(
-                "A list of `read` (status, history, metrics), `flags` (evaluation), `rollback` (and pause), `change` \
-                 (everything).",
+                "A list of `read` (status, history, metrics), `flags` (evaluation, changes), `feedback` (verdicts of the \
+                 application), `rollback` (and pause), `change` (everything).",
             ),
         ],
     )
@@ -142,6 +167,22 @@ fn access_log() -> Schema {
     ])
 }
 
+fn otlp() -> Schema {
+    map([
+        key("endpoint", text())
+            .required()
+            .examples(json!(["http://127.0.0.1:4318"]))
+            .says("Address of the collector, by OTLP/HTTP with protobuf. `/v1/traces` is added if it is not there."),
+        key("sample", share(0, 100)).default("100%").says(
+            "Random share of the requests without a valid `traceparent` that is traced. A request that has one is \
+             traced if its `sampled` flag is set.",
+        ),
+        key("headers", entries(text()))
+            .examples(json!([{"authorization": "Bearer ${OTLP_TOKEN}"}]))
+            .says("Headers of each export, by name. Values are masked wherever the file is shown."),
+    ])
+}
+
 fn probe() -> Schema {
     map([key("listen", text())
         .required()
@@ -169,14 +210,4 @@ fn limits() -> Schema {
         ),
         key("replay_memory", size()).default("256MiB").says("Memory for all buffered requests and responses."),
     ])
-}
-
-fn flag() -> Schema {
-    described(
-        "A flag that the application reads over OFREP.",
-        [key("follows", text())
-            .required()
-            .examples(json!(["chat"]))
-            .says("The flag is true for exactly the users that this rollout sends to the canary.")],
-    )
 }

@@ -6,7 +6,7 @@
 
 /// Keys not read yet, by the place of the map they would stand in.
 const LATER: [(&str, &[&str]); 3] = [
-    ("", &["listen_tls", "notify", "budgets", "cache", "fleet"]),
+    ("", &["listen_tls", "budgets", "cache", "fleet"]),
     ("providers.*", &["rate_limit", "prices"]),
     ("rollouts[]", &["holdback"]),
 ];

@@ -42,6 +42,13 @@ pub fn read(path: &Path, environment: &Environment) -> LoadedFlags {
     take(load(path), path, environment).0
 }
 
+/// Reads a text as if it were a file's.
+#[must_use]
+pub fn read_text(text: &str, environment: &Environment) -> LoadedFlags {
+    let loaded = Loaded { bytes: Ok(text.as_bytes().to_vec()), modified: None, left_behind: false };
+    take(loaded, Path::new("flags.yaml"), environment).0
+}
+
 /// A file's bytes as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Loaded {

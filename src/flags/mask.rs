@@ -125,7 +125,8 @@ impl<'t> Above<'t> {
             self.key = Some(line);
         }
         let indent = indented(line);
-        let opens = MAPS_OF_VALUES.iter().any(|key| line.trim().strip_suffix(':') == Some(key));
+        let opening = line.trim().strip_suffix(':');
+        let opens = opening.is_some_and(|key| MAPS_OF_VALUES.contains(&key) || key == HEADERS);
         self.values = if opens { Some(indent) } else { self.values.filter(|from| *from < indent) };
         let among_values = !opens && self.values.is_some();
         let key = line.trim_start_matches([' ', '-']);
@@ -207,7 +208,11 @@ pub(super) fn may_hold_secret(key: &str) -> bool {
 fn names_secret(key: &str) -> bool {
     let word = key.rsplit(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
     let word = word.to_ascii_lowercase();
-    ["key", "keys", "token", "secret", "password", "passwd", "authorization"].iter().any(|end| word.ends_with(end))
+    // The address of a webhook lets everybody who knows it post there.
+    word == "url"
+        || ["key", "keys", "token", "secret", "password", "passwd", "authorization"]
+            .iter()
+            .any(|end| word.ends_with(end))
 }
 
 /// Stars for every value behind a key that tells of a secret, references excepted; `inside`: from the beginning on.
@@ -225,7 +230,7 @@ fn hide_values(line: &str, mut inside: bool, below_values: bool) -> String {
         let begins = !before_it.ends_with(|c: char| c == ':' || c.is_alphanumeric());
         if (begins || !inside) && behind.next() == Some(':') && behind.next().is_none_or(char::is_whitespace) {
             inside = map.is_some() || names_secret(word);
-            if map.is_none() && MAPS_OF_VALUES.contains(&word) {
+            if map.is_none() && (MAPS_OF_VALUES.contains(&word) || (word == HEADERS && opens_map(after))) {
                 map = Some(before.len());
                 inside = false;
             }
@@ -237,6 +242,12 @@ fn hide_values(line: &str, mut inside: bool, below_values: bool) -> String {
 
 /// Keys behind which every value may be a secret, whatever its name is.
 const MAPS_OF_VALUES: [&str; 2] = ["query", "set_headers"];
+/// The same where a map stands behind it: as one of the timeouts it is a length of time.
+pub(super) const HEADERS: &str = "headers";
+
+fn opens_map(behind: &str) -> bool {
+    behind.trim_start_matches(['"', '\'', ' ', ':']).starts_with('{')
+}
 
 /// Stars for every word that looks like a key, and for the credentials of a URL.
 fn stars(line: &str) -> String {

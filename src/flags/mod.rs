@@ -23,7 +23,6 @@ mod reference;
 mod scalar;
 pub mod schema;
 mod shape;
-mod suggest;
 mod syntax;
 mod text;
 mod tree;
@@ -35,6 +34,6 @@ mod tests;
 
 pub use environment::Environment;
 pub use error::{FlagsError, render};
-pub use loaded_flags::{LoadedFlags, read};
+pub use loaded_flags::{LoadedFlags, read, read_text};
 pub use scalar::read_length;
 pub use syntax::explain_yaml;

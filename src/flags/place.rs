@@ -173,6 +173,11 @@ impl At {
         }
     }
 
+    /// Whether a map is here with anything in it.
+    pub(super) fn has_entries(&self) -> bool {
+        !self.entries().is_empty()
+    }
+
     /// The names that the user chose in a map, each with its place, where the value is one that may be there.
     pub(super) fn named(&self) -> impl Iterator<Item = (&str, At)> {
         let named = self.entries().iter().map(|entry| (entry.key.as_str(), self.below(entry)));

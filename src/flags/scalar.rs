@@ -4,6 +4,7 @@
 //! Decimals are read digit by digit, never through a float.
 
 use crate::decide::policy::Hours;
+use crate::decide::timestamp::read_rfc3339;
 use crate::decide::units::{Millis, ParsePercentError, Percent, UnixMillis};
 
 /// Why a text is not the value it should be: "is not ...", and what to write.
@@ -303,46 +304,8 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
 
 /// A moment: `2026-11-23T09:00:00Z`, with any offset.
 pub(super) fn moment(text: &str) -> Result<UnixMillis, Wrong> {
-    let parsed = parse_moment(text);
-    parsed.map_or_else(
-        || wrong("is not a timestamp", "write date, time and offset, such as `2026-11-23T09:00:00Z`"),
-        |millis| Ok(UnixMillis(millis)),
-    )
-}
-
-fn parse_moment(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once(['T', 't', ' '])?;
-    let at = time.find(['Z', 'z', '+', '-'])?;
-    let (time, offset) = time.split_at(at);
-    let offset = if offset.eq_ignore_ascii_case("z") { 0 } else { parse_offset(offset)? };
-    let mut date = date.split('-');
-    let year = digits(date.next()?, 4)?;
-    let month = digits(date.next()?, 2)?;
-    let day = digits(date.next()?, 2)?;
-    let mut time = time.split(':');
-    let hour = digits(time.next()?, 2)?;
-    let minute = digits(time.next()?, 2)?;
-    let second = time.next().map_or(Some(0), |seconds| digits(seconds, 2))?;
-    if date.next().is_some() || time.next().is_some() || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    if year < 1970 || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
-        return None;
-    }
-    let before = |year: i64| (year - 1) * 365 + (year - 1) / 4 - (year - 1) / 100 + (year - 1) / 400;
-    let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
-    let days = before(year) - before(1970) + months + day - 1;
-    let seconds = ((days * 24 + hour) * 60 + minute - i64::from(offset)) * 60 + second;
-    u64::try_from(seconds).ok()?.checked_mul(1000)
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+    read_rfc3339(text)
+        .map_or_else(|| wrong("is not a timestamp", "write date, time and offset, such as `2026-11-23T09:00:00Z`"), Ok)
 }
 
 fn digits(text: &str, length: usize) -> Option<i64> {

@@ -14,7 +14,8 @@ use super::error::FlagsError;
 use super::place::push_key;
 use super::text::Spot;
 use super::tree::{Entry, Kind, Node};
-use super::{later, mask, schema, suggest};
+use super::{later, mask, schema};
+use crate::decide::suggest;
 use expected::{allows, expected, takes_anything, write};
 use roles::{Role, place_of, roles};
 
@@ -48,7 +49,15 @@ impl Trail<'_> {
 
     fn may_hold_secret(&self) -> bool {
         matches!(self.step, Step::Key { name, .. } if mask::may_hold_secret(name))
-            || self.up.is_some_and(Trail::may_hold_secret)
+            || self.up.is_some_and(|up| up.is_map_of_headers() || up.may_hold_secret())
+    }
+
+    fn is_map_of_headers(&self) -> bool {
+        matches!(self.step, Step::Key { name, .. } if name == mask::HEADERS)
+    }
+
+    fn is_in(&self, key: &str) -> bool {
+        matches!(self.step, Step::Key { name, .. } if name == key) || self.up.is_some_and(|up| up.is_in(key))
     }
 
     /// A value that stands here, as an error may quote it.
@@ -122,8 +131,9 @@ impl Check<'_> {
     fn anything(&mut self, node: &Node, trail: &Trail<'_>) -> Option<()> {
         match &node.kind {
             Kind::Scalar { .. } if node.is_null() => {
-                let remedy = "write a value; use `drop_fields` to remove a field".to_owned();
-                self.error(node.spot, trail, "there is no value".to_owned(), remedy);
+                let field = trail.is_in("set_fields");
+                let remedy = if field { "write a value; use `drop_fields` to remove a field" } else { "write a value" };
+                self.error(node.spot, trail, "there is no value".to_owned(), remedy.to_owned());
                 None
             }
             Kind::Scalar { text, plain } => {

@@ -2,9 +2,13 @@
 
 mod accepted;
 mod arbitrary;
+mod flag;
 mod golden;
 mod kept;
+mod notify;
 mod one_mistake;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod scalars;
 mod schema;
 mod second_reader;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::decide::policy::{Auth, BaseUrl, PathPart, PathTemplate, has_dots};
+use crate::decide::policy::{Auth, BaseUrl, NotifyUrl, PathPart, PathTemplate, Secret, has_dots};
 
 use super::scalar::{Wrong, wrong};
 
@@ -22,6 +22,34 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
             format!("write an IP address and a port: `127.0.0.1:{port}` for this machine, `0.0.0.0:{port}` for all"),
         )
     })
+}
+
+/// The origin of web pages, as browsers send it: `https://app.example.com`; or `*` for every one.
+pub(super) fn origin(text: &str) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "write scheme and host as browsers send them, such as `https://app.example.com`, or `*`";
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let Some((scheme, authority)) = text.split_once("://") else { return wrong("is not an origin", EXAMPLE) };
+    if authority.contains('*') {
+        return wrong("has a pattern, which is not read here", "name each origin, or write `*` for every one");
+    }
+    if let Some((host, _)) = authority.split_once('/') {
+        return wrong("has a path, which no origin has", format!("write `{scheme}://{host}`"));
+    }
+    let good = |text: &str, more: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    if !good(scheme, "+.-") || !good(authority, "-._:[]") {
+        return wrong("is not an origin", EXAMPLE);
+    }
+    let text = text.to_ascii_lowercase();
+    let usual = [("http://", ":80"), ("https://", ":443")];
+    let usual = usual.iter().find(|(scheme, port)| text.starts_with(scheme) && text.ends_with(port));
+    match usual.and_then(|(_, port)| text.strip_suffix(port)) {
+        Some(bare) => wrong("has the usual port, which browsers leave out", format!("write `{bare}`")),
+        None => Ok(text),
+    }
 }
 
 /// The prefix that providers' base URLs replace; the empty text stands for every path.
@@ -140,6 +168,57 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Wrong> {
         return wrong("has a character in its path that must be percent-encoded", EXAMPLE);
     }
     Ok(BaseUrl { https, host, port, path: path.to_owned() })
+}
+
+/// Where people reach a port: `https://serin.example.com/ops`, without a trailing slash.
+pub(super) fn public_url(text: &str) -> Result<String, Wrong> {
+    let url = base_url(text).map_err(|Wrong { problem, .. }| Wrong {
+        problem,
+        remedy: "write scheme and host, such as `https://serin.example.com`".to_owned(),
+    })?;
+    Ok(url.to_string())
+}
+
+/// The address of a target of notifications: `https://user:password@host/path?query`.
+pub(super) fn notify_url(text: &str) -> Result<NotifyUrl, Wrong> {
+    const EXAMPLE: &str = "write scheme, host and path, such as `https://ops.example.com/serin`";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong("has no scheme", EXAMPLE);
+    };
+    let https = match scheme.to_ascii_lowercase().as_str() {
+        "https" => true,
+        "http" => false,
+        _ => return wrong("has a scheme other than http and https", EXAMPLE),
+    };
+    if rest.contains('#') {
+        return wrong("has a fragment", "remove the `#` and what follows it");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (credentials, authority) = match authority.rsplit_once('@') {
+        Some((credentials, authority)) => (Some(decoded(credentials)?), authority),
+        None => (None, authority),
+    };
+    let (host, port) = host_and_port(authority, if https { 443 } else { 80 })?;
+    let path = match path {
+        "" => "/".to_owned(),
+        path if path.starts_with('?') => format!("/{path}"),
+        path => path.to_owned(),
+    };
+    let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
+    no_dots(bare)?;
+    let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    if !is_path(bare) || !query.bytes().all(fits) {
+        return wrong("has a character that must be percent-encoded", EXAMPLE);
+    }
+    Ok(NotifyUrl { https, host, port, path: Secret::new(path), credentials: credentials.map(Secret::new) })
+}
+
+fn decoded(credentials: &str) -> Result<String, Wrong> {
+    let text = percent_encoding::percent_decode_str(credentials).decode_utf8();
+    match text {
+        Ok(text) if !text.chars().any(char::is_control) => Ok(text.into_owned()),
+        _ => wrong("has credentials that are not text", "percent-encode them as UTF-8"),
+    }
 }
 
 /// An egress proxy: `http://user:password@proxy:3128`; or `none`.

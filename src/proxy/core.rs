@@ -16,6 +16,7 @@ use tokio::sync::futures::Notified;
 
 use super::upstream::upstreams::Upstreams;
 use crate::clock;
+use crate::decide::trace::{SpanId, TraceId};
 use crate::decide::units::Millis;
 use crate::proxy::downstream::load::Load;
 use crate::proxy::downstream::open_connections::OpenConnections;
@@ -26,8 +27,10 @@ use crate::state::access_log::AccessLogQueue;
 use crate::state::ambiguous_closes::AmbiguousCloses;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Rejection};
+use crate::state::request_seal::RequestSeal;
 use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
 use crate::state::source_table::{SourceHandle, SourceTable};
+use crate::state::spans::SpanQueues;
 
 /// The least time between two reports to control.
 const BETWEEN_REPORTS: Millis = Millis(100);
@@ -48,9 +51,12 @@ pub(crate) struct Core {
     pub(crate) id: counters::Core,
     sources: Arc<SourceTable>,
     pub(crate) access_log: Arc<AccessLogQueue>,
+    pub(crate) spans: Arc<SpanQueues>,
     /// Where clients are counted that cannot be asked whether they have left.
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     pub(crate) request_ids: RequestIds,
+    /// What the ids of split requests are completed with.
+    pub(crate) seal: Arc<RequestSeal>,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) load: Arc<Load>,
     /// Its share of the memory for held requests and answers.
@@ -93,8 +99,10 @@ impl Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
             access_log: Arc::clone(&shared.access_log),
+            spans: Arc::clone(&shared.spans),
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             request_ids: RequestIds::new(chance.u64(..)),
+            seal: Arc::clone(&shared.seal),
             upstreams: Upstreams::new(cores),
             load,
             replay: Rc::new(CoreShare::of(budget)),
@@ -238,6 +246,16 @@ impl Core {
     /// A random number for requests without a user: 0..=9999.
     pub(crate) fn draw(&self) -> u16 {
         self.chance.borrow_mut().u16(0..10_000)
+    }
+
+    /// The id of a new trace.
+    pub(crate) fn new_trace(&self) -> TraceId {
+        TraceId::new(self.chance.borrow_mut().u128(..))
+    }
+
+    /// The id of a new span.
+    pub(crate) fn new_span(&self) -> SpanId {
+        SpanId::new(self.chance.borrow_mut().u64(..))
     }
 }
 

@@ -152,6 +152,8 @@ impl RolloutRule for GuardRule {
                 tick.requests[aspect as usize] = f64::from(arm.marked.requests[kind]);
                 tick.events[aspect as usize] = f64::from(arm.marked.events[kind]);
             }
+            tick.requests[Aspect::Feedback as usize] = f64::from(arm.verdicts.all);
+            tick.events[Aspect::Feedback as usize] = f64::from(arm.verdicts.bad);
             tick
         };
         let (stable, canary) = (arm(&seen.stable, 0), arm(&seen.canary, 1));

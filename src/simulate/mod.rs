@@ -1,6 +1,7 @@
 //! What if: rollouts against stated traffic, thousands of them, beside the rules that others use.
 //!
-//! A [`traffic`] (or a crowd of [`users`], several [`sources`], timed [`answers`], or answers in [`excess`]) gives
+//! A [`traffic`] (or a crowd of [`users`], several [`sources`], timed [`answers`], or answers in [`excess`] or with
+//! [`feedback`]) gives
 //! ticks, a [`rule`] sees them, a [`rollout`] plays one against the other, [`run`] does it for many seeds on all cores,
 //! and a [`summary`] says what became of them. [`guarded`] is the rule that production runs, with the same code. A
 //! [`scenario`] is traffic as an operator states it, a [`comparison`] puts the guard and the others in charge of it, a
@@ -12,6 +13,7 @@ pub mod answers;
 pub mod comparison;
 pub mod example_run;
 pub mod excess;
+pub mod feedback;
 pub mod guarded;
 pub mod inversion;
 pub mod normal;

@@ -27,12 +27,12 @@ impl Cap for Pauses {
 }
 
 // The upper half of the product, where neighbours differ most.
-const fn slot(user: u32) -> Slot {
+pub(super) const fn slot(user: u32) -> Slot {
     Slot::of((user.wrapping_mul(0x9e37_79b1) >> 16) as u16)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
-fn millis(seconds: f64) -> Millis {
+pub(super) fn millis(seconds: f64) -> Millis {
     Millis((seconds * 1000.0).round() as u64)
 }
 

@@ -21,6 +21,15 @@ pub struct SimulatedArm {
     pub dead: bool,
     /// Answers that no status calls bad, and that are worse; none where a source does not tell them.
     pub marked: AnswerMarks,
+    /// Verdicts of the application that count; none where a source does not tell them.
+    pub verdicts: VerdictMarks,
+}
+
+/// Verdicts of the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerdictMarks {
+    pub all: u32,
+    pub bad: u32,
 }
 
 /// Kinds of answers that no status calls bad.
@@ -40,7 +49,14 @@ impl SimulatedArm {
     #[must_use]
     pub const fn counted(successes: u32, errors: u32) -> SimulatedArm {
         let marked = AnswerMarks { requests: [0; ANSWER_ASPECTS], events: [0; ANSWER_ASPECTS] };
-        SimulatedArm { requests: successes + errors, errors, successes, dead: false, marked }
+        SimulatedArm {
+            requests: successes + errors,
+            errors,
+            successes,
+            dead: false,
+            marked,
+            verdicts: VerdictMarks { all: 0, bad: 0 },
+        }
     }
 }
 

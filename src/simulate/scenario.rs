@@ -6,6 +6,7 @@
 //! Invariant: the same seed gives the same requests, whoever looks at them.
 
 use super::excess::{Excess, Marker, some_of};
+use super::feedback::{Feedback, FeedbackMarker};
 use super::pauses::Pauses;
 use super::profile::Profile;
 use super::rule::{TickCounts, TickSource};
@@ -51,6 +52,8 @@ pub struct Scenario {
     pub stable_dies: Option<f64>,
     /// Answers that no status calls bad, and that are worse; `None`: there are none.
     pub excess: Option<Excess>,
+    /// Verdicts of the application; `None`: there are none.
+    pub feedback: Option<Feedback>,
 }
 
 /// Whose counts a rule sees.
@@ -70,6 +73,7 @@ pub struct PreparedScenario {
     // Since when, and how long requests take besides.
     silent: Option<(f64, Waits)>,
     excess: Option<Excess>,
+    feedback: Option<Feedback>,
 }
 
 impl Scenario {
@@ -99,7 +103,7 @@ impl Scenario {
             let waits = Waits { silent: Some((part, learnt)), users: users.unwrap_or(usual.users), ..usual };
             (from - learnt, waits)
         });
-        PreparedScenario { traffic, crowd, silent, excess: self.excess }
+        PreparedScenario { traffic, crowd, silent, excess: self.excess, feedback: self.feedback }
     }
 
     /// Which part of stable's requests fails at this time.
@@ -144,7 +148,9 @@ impl PreparedScenario {
             share: 0.0,
             rng: seeded(!seed),
         });
-        ScenarioRun { requests, silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
+        let marker = alike.map(|excess| Marker::new(excess, seed));
+        let feedback = self.feedback.map(|feedback| FeedbackMarker::new(feedback, seed));
+        ScenarioRun { requests, silent, marker, feedback }
     }
 }
 
@@ -154,6 +160,7 @@ pub struct ScenarioRun<'s> {
     requests: Requests<'s>,
     silent: Option<SilentCanary<'s>>,
     marker: Option<Marker>,
+    feedback: Option<FeedbackMarker>,
 }
 
 /// A canary that takes requests and never answers.
@@ -211,6 +218,9 @@ impl TickSource for ScenarioRun<'_> {
         if let Some(marker) = &mut self.marker {
             marker.mark(&mut seen);
         }
+        if let Some(feedback) = &mut self.feedback {
+            feedback.mark(&mut seen);
+        }
         seen
     }
 }
@@ -231,6 +241,7 @@ pub(super) mod tests {
             silent: None,
             stable_dies: None,
             excess: None,
+            feedback: None,
         }
     }
 

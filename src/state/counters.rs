@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::count::Count;
+use super::exemplars::{Exemplar, ExemplarCell, Exemplars};
 use super::latency::{Latency, LatencyCell};
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::Outcome;
@@ -31,6 +32,8 @@ pub struct Series {
     /// Whose they are.
     pub labels: SeriesLabels,
     cores: Box<[SeriesCell]>,
+    durations: ExemplarCell,
+    first_outputs: ExemplarCell,
 }
 
 // A cell to a cache line, so that cores do not slow each other.
@@ -56,7 +59,12 @@ impl Series {
     /// All zero, for this many cores.
     #[must_use]
     pub fn new(labels: SeriesLabels, cores: usize) -> Series {
-        Series { labels, cores: (0..cores).map(|_| SeriesCell::default()).collect() }
+        Series {
+            labels,
+            cores: (0..cores).map(|_| SeriesCell::default()).collect(),
+            durations: ExemplarCell::default(),
+            first_outputs: ExemplarCell::default(),
+        }
     }
 
     /// A request was dispatched.
@@ -153,6 +161,22 @@ impl Series {
     /// The first byte of its answer's body came so long after it arrived.
     pub fn had_output(&self, core: Core, after: Duration) {
         self.cores[usize::from(core.0)].first_output.add(after);
+    }
+
+    /// A request whose trace is recorded took so long.
+    pub fn keep_duration(&self, exemplar: Exemplar) {
+        self.durations.keep(exemplar);
+    }
+
+    /// The first byte of its answer's body came so long after it arrived.
+    pub fn keep_first_output(&self, exemplar: Exemplar) {
+        self.first_outputs.keep(exemplar);
+    }
+
+    /// Requests whose traces are recorded, for [`Series::duration`] and [`Series::first_output`].
+    #[must_use]
+    pub fn exemplars(&self) -> [Exemplars; 2] {
+        [self.durations.all(), self.first_outputs.all()]
     }
 
     /// How long requests took from their arrival to the end of their answers.

@@ -310,7 +310,7 @@ mod tests {
         evidence.silence.set(paused, Aspect::Failing, true);
         [SLOT, None, Some(Slot::of(6))].into_iter().for_each(begin);
         let totals = evidence.totals(Arm::Canary);
-        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5, 5, 5, 5, 5]));
+        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5, 5, 5, 5, 5, 5]));
         assert_eq!(evidence.totals(Arm::Stable), ArmTotals::default());
     }
 

@@ -8,13 +8,18 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::incident::Incident;
 use crate::decide::incompatibility::Incompatibility;
+use crate::decide::plan::Plan;
 use crate::decide::policy::Policy;
+use crate::decide::rollout::dry_run::DryRun;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::series::{Points, Step};
 use crate::decide::units::UnixMillis;
+use crate::decide::verdict::{Verdict, VerdictResult};
 
 /// Something that control should look at.
 #[derive(Debug)]
@@ -26,14 +31,33 @@ pub enum Input {
         /// Where the answer goes, once it is in force.
         reply: oneshot::Sender<Result<Receipt, CommandError>>,
     },
+    /// What a command would do, without doing it.
+    DryRun {
+        command: Command,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<DryRun>, CommandError>>,
+    },
+    /// What a policy would do in the place of the one in force.
+    Plan {
+        policy: Arc<Policy>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Plan>,
+    },
     /// What happened so far, newest first.
     History {
-        /// Only this rollout's; `None`: all.
-        rollout: Option<String>,
+        /// Which of it.
+        filter: HistoryFilter,
         /// At most this many.
         limit: u32,
         /// Where it goes; an error is the store's, as text.
         reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    },
+    /// Incident reports, newest first.
+    Incidents {
+        /// Only the one with this id; `None`: all.
+        id: Option<String>,
+        /// Where they go; an error is the store's, as text.
+        reply: oneshot::Sender<Result<Vec<Incident>, String>>,
     },
     /// The series of a rollout.
     Series {
@@ -51,6 +75,18 @@ pub enum Input {
         rollout: String,
         /// Where it goes.
         reply: oneshot::Sender<Result<Vec<TraceLine>, CommandError>>,
+    },
+    /// What the application says of answers.
+    Feedback {
+        verdicts: Vec<Verdict>,
+        /// What became of each, in their order.
+        reply: oneshot::Sender<Vec<VerdictResult>>,
+    },
+    /// Sends a test to a target of notifications, or to all.
+    TestNotify {
+        target: Option<String>,
+        /// Where it goes; an error is that there is no such target.
+        reply: oneshot::Sender<Result<Vec<NotifyTestResult>, String>>,
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
@@ -71,6 +107,14 @@ pub struct Command {
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
+}
+
+/// What a target made of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTestResult {
+    pub target: String,
+    /// Its status and the beginning of its answer, or why there is none.
+    pub answer: Result<(u16, String), String>,
 }
 
 /// A canary refused a request.
@@ -162,11 +206,33 @@ impl Inbox {
         answer.await.map_err(|_| CommandError::Busy)?
     }
 
+    /// What a command would do to each rollout that it is for.
+    pub async fn dry_run(&self, command: Command) -> Result<Vec<DryRun>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::DryRun { command, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// What a policy would do in the place of the one in force.
+    pub async fn plan(&self, policy: Arc<Policy>) -> Result<Plan, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::Plan { policy, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)
+    }
+
     /// What happened so far, newest first.
-    pub async fn history(&self, rollout: Option<String>, limit: u32) -> Result<Vec<Event>, String> {
+    pub async fn history(&self, filter: HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let (reply, answer) = oneshot::channel();
         let busy = || CommandError::Busy.to_string();
-        self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
+        self.0.try_send(Input::History { filter, limit, reply }).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
+
+    /// The incident report with this id, or all of them, newest first.
+    pub async fn incidents(&self, id: Option<String>) -> Result<Vec<Incident>, String> {
+        let (reply, answer) = oneshot::channel();
+        let busy = || CommandError::Busy.to_string();
+        self.0.try_send(Input::Incidents { id, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
     }
 
@@ -189,6 +255,23 @@ impl Inbox {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| CommandError::Busy)?;
         answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// Hands over verdicts of the application. Commands of humans come first: when the inbox is half full they are
+    /// refused.
+    pub async fn feedback(&self, verdicts: Vec<Verdict>) -> Result<Vec<VerdictResult>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.capacity() <= CAPACITY / 2 || !self.put(Input::Feedback { verdicts, reply }) {
+            return Err(CommandError::Busy);
+        }
+        answer.await.map_err(|_| CommandError::Busy)
+    }
+
+    /// Sends a test to a target of notifications, or to all.
+    pub async fn test_notify(&self, target: Option<String>) -> Result<Vec<NotifyTestResult>, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::TestNotify { target, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?.map_err(CommandError::NotNow)
     }
 
     /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is

@@ -7,8 +7,7 @@
 use std::time::Duration;
 
 use super::count::Count;
-pub use crate::decide::series::histogram::BOUNDS;
-use crate::decide::series::histogram::BUCKETS;
+pub use crate::decide::series::histogram::{BOUNDS, BUCKETS};
 
 /// One core's cells.
 #[derive(Debug, Default)]
@@ -21,10 +20,18 @@ impl LatencyCell {
     /// A request took so long. Only the owning core may call this.
     pub(super) fn add(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.iter().position(|bound| micros <= bound.0 * 1000).unwrap_or(BOUNDS.len());
-        self.buckets[bucket].add_one();
+        self.buckets[bucket(micros)].add_one();
         self.micros.add(micros);
     }
+}
+
+/// Into which bucket this time falls.
+pub(super) fn bucket_of(took: Duration) -> usize {
+    bucket(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn bucket(micros: u64) -> usize {
+    BOUNDS.iter().position(|bound| micros <= bound.0 * 1000).unwrap_or(BOUNDS.len())
 }
 
 /// What all cores have seen.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
+use super::spans::SpanFate;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
@@ -19,6 +20,7 @@ use crate::decide::guard::silent::SilentRun;
 use crate::decide::guard::tick::EventSums;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::incompatibility::Incompatibility;
+use crate::decide::policy::NotifyFormat;
 use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
@@ -42,10 +44,35 @@ pub struct Status {
     pub samples_lost: u64,
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
+    /// Spans by what became of them.
+    pub spans: [u64; SpanFate::ALL.len()],
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
+    /// Targets of notifications, by name; those of earlier files too.
+    pub notify: Vec<NotifyTargetStatus>,
     /// Whether the process is stopping.
     pub draining: bool,
+}
+
+/// A target of notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTargetStatus {
+    pub name: String,
+    /// `None`: the file in force does not have it.
+    pub format: Option<NotifyFormat>,
+    /// Notifications that wait.
+    pub queued: u64,
+    pub delivered: u64,
+    /// Tries that failed and were followed by others.
+    pub retried: u64,
+    pub given_up: u64,
+    /// Notifications that were never tried: too many waited, or the target left the file.
+    pub dropped: u64,
+    pub last_delivered: Option<UnixMillis>,
+    /// Why the last try failed; `None`: it did not.
+    pub last_error: Option<String>,
+    /// Whether it said that it is gone.
+    pub ended: bool,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -109,6 +136,8 @@ pub struct RolloutStatus {
     pub attempt: u32,
     /// The human's rollback that overrides it.
     pub lock: Option<Lock>,
+    /// The id of the report about its rollback, while that holds it.
+    pub incident: Option<String>,
     /// Whether a human holds the ramp.
     pub paused: bool,
     /// Each arm over the guard's window, stable first.
@@ -162,6 +191,7 @@ impl RolloutStatus {
             waiting_for: String::new(),
             attempt: 1,
             lock: None,
+            incident: None,
             paused: false,
             window: [ArmWindow::default(); 2],
             window_length: Millis(1000),
@@ -205,6 +235,8 @@ pub struct GuardStatus {
     pub retries: u32,
     /// Whether stable is in an incident: then the step's time stands still.
     pub incident: bool,
+    /// Verdicts of the application since the start, good and bad ones, by arm.
+    pub verdicts: [[u64; 2]; 2],
     /// The canary's failures in a row.
     pub failures_in_a_row: f64,
     /// Users behind the failures of stable and canary at this share.
@@ -219,6 +251,8 @@ pub struct GuardStatus {
     pub per_second: f64,
     /// Stable's failure rate lately, 0 to 1.
     pub stable_rate: f64,
+    /// No share is raised while the canary's failure rate may be above it, or above twice stable's if that is higher.
+    pub max_error_rate: Percent,
     /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
     pub slow_above: Option<Millis>,
     /// How answers ended lately, stable first.

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::Incident;
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::series::Points;
 
@@ -20,6 +23,10 @@ pub struct Batch {
     pub states: Vec<(Identity, RolloutState)>,
     /// Added to the history, in this order.
     pub events: Vec<Event>,
+    /// Notifications by number: as they are now, or that they are gone.
+    pub notifications: Vec<(u64, Option<QueuedNotification>)>,
+    /// Incident reports, new or completed.
+    pub incidents: Vec<Arc<Incident>>,
     /// The text of the flags.yaml that was accepted last.
     pub last_good: Option<Arc<str>>,
 }
@@ -37,8 +44,11 @@ pub trait Store: Send {
     /// Hands a batch over; the answer comes when it is on the disk, or why it is not.
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>>;
 
-    /// The history, newest first, of one rollout or of all, at most `limit` events.
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+    /// The events of the history that fit, newest first, at most `limit` of them.
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+
+    /// The incident report with this id, or all of them, newest first.
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>>;
 
     /// Hands blocks of series over, oldest first. They are less than what [`Store::save`] keeps: written apart, so that
     /// neither waits for nor fails with the other.

@@ -4,12 +4,14 @@
 //! of this run for the surfaces, and answers every write with the disk's error: nothing is ever called durable.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
 use super::batch::{Batch, Store, answered};
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::{Incident, MOST_INCIDENTS};
 
 /// How many events are kept.
 const KEPT: usize = 1000;
@@ -18,6 +20,7 @@ const KEPT: usize = 1000;
 #[derive(Debug)]
 pub struct MemoryStore {
     history: Mutex<VecDeque<Event>>,
+    incidents: Mutex<VecDeque<Arc<Incident>>>,
     error: Option<String>,
 }
 
@@ -25,7 +28,7 @@ impl MemoryStore {
     /// Begins with these events, oldest first. `error`: what every write is answered with.
     #[must_use]
     pub fn new(history: Vec<Event>, error: Option<String>) -> MemoryStore {
-        MemoryStore { history: Mutex::new(history.into()), error }
+        MemoryStore { history: Mutex::new(history.into()), incidents: Mutex::default(), error }
     }
 }
 
@@ -41,12 +44,26 @@ impl Store for MemoryStore {
         while history.len() > KEPT {
             history.pop_front();
         }
+        let mut incidents = self.incidents.lock().unwrap_or_else(PoisonError::into_inner);
+        for incident in batch.incidents {
+            incidents.retain(|known| known.id != incident.id);
+            incidents.push_back(incident);
+        }
+        while incidents.len() > MOST_INCIDENTS {
+            incidents.pop_front();
+        }
         answered(self.error.clone().map_or(Ok(()), Err))
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = history.iter().rev().filter(|event| rollout.is_none() || event.rollout == rollout);
+        let wanted = history.iter().rev().filter(|event| filter.fits(event));
         answered(Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()))
+    }
+
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
+        let incidents = self.incidents.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = incidents.iter().rev().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
+        answered(Ok(wanted.map(|incident| incident.as_ref().clone()).collect()))
     }
 }

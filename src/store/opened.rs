@@ -10,6 +10,7 @@ use super::batch::Store;
 use super::dir::DirLock;
 use super::memory;
 use crate::decide::ephemeral::Ephemeral;
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
 /// An open store and what it held.
@@ -22,6 +23,10 @@ pub struct OpenedStore {
     pub notes: Vec<String>,
     /// The states of all rollouts that were ever seen.
     pub states: Vec<(Identity, RolloutState)>,
+    /// Notifications that an earlier process left.
+    pub notifications: Vec<QueuedNotification>,
+    /// The newest incident report of each rollout: the rollout's name and the report's id.
+    pub incidents: Vec<(String, String)>,
     /// The last good flags.yaml, as it was read.
     pub last_good: Option<String>,
     /// Why nothing can be written; `None`: it can.
@@ -43,6 +48,8 @@ impl OpenedStore {
             store: Box::new(memory::MemoryStore::new(Vec::new(), error.clone())),
             notes: Vec::new(),
             states: Vec::new(),
+            notifications: Vec::new(),
+            incidents: Vec::new(),
             last_good: None,
             error,
             state_lost: false,

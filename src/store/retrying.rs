@@ -12,6 +12,7 @@ use super::dir::{self, DirLock};
 use super::sqlite::connection::open_for_writing;
 use super::sqlite::problem::DatabaseError;
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 
@@ -77,8 +78,8 @@ impl RetryingDatabase {
     }
 
     /// What could be read at the start.
-    pub(super) fn history(&self, rollout: Option<&str>, limit: u32) -> Vec<Event> {
-        let wanted = self.events.iter().filter(|event| rollout.is_none() || event.rollout.as_deref() == rollout);
+    pub(super) fn history(&self, filter: &HistoryFilter, limit: u32) -> Vec<Event> {
+        let wanted = self.events.iter().filter(|event| filter.fits(event));
         wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()
     }
 }

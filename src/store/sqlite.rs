@@ -8,9 +8,12 @@
 //! takes another line; the history itself, which is large, is [looked through](super::history_check) afterwards. It is
 //! append-only by a trigger. Where the directory cannot be written at the start, every write tries to open it anew.
 
+mod columns;
 pub(super) mod connection;
 pub(super) mod contents;
+mod incidents;
 pub(super) mod problem;
+mod queued;
 pub(super) mod schema;
 mod series;
 mod thread;
@@ -24,6 +27,7 @@ use super::dir_handle::DirHandle;
 use super::opened::OpenedStore;
 use super::retrying::RetryingDatabase;
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::units::UnixMillis;
 use connection::{checked, open_for_writing};
 use contents::{Contents, contents, history};
@@ -51,7 +55,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, incidents, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -59,6 +63,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     store,
                     notes,
                     states,
+                    notifications,
+                    incidents,
                     last_good,
                     error,
                     state_lost,
@@ -88,7 +94,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         let contents = contents(&connection)?;
-        let events = history(&connection, contents.version, None, 1000)?;
+        let events = history(&connection, contents.version, &HistoryFilter::default(), 1000)?;
         Ok((contents, events))
     };
     match if holds_something(dir) { read().map(Some) } else { Ok(None) } {
@@ -96,6 +102,8 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
         Ok(Some((contents, kept))) => {
             events = kept;
             opened.states = contents.states;
+            opened.notifications = contents.notifications;
+            opened.incidents = contents.incidents;
             opened.last_good = contents.last_good;
             opened.notes.extend(contents.notes);
         }

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exposition::Exposition;
+use super::exposition::{Exposition, Format};
 use super::metric::{Metric, MetricKind};
+use crate::clock;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
@@ -20,6 +21,7 @@ use crate::decide::rollout::state::OverallPhase;
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
+use crate::state::spans::SpanFate;
 use crate::state::status::{RolloutStatus, Status};
 
 macro_rules! metrics_list {
@@ -58,12 +60,18 @@ metrics_list! {
         "Share that flags.yaml pins, 0 to 100; absent with percent: auto.";
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
         "1 for the phase of a rollout, 0 for every other phase: probing, ramping, confirming, completed, pinned, paused, rolled_back, locked, blocked.";
+    HELD "serin_rollout_held" Gauge ["rollout"]
+        "1 while the time of a step is over and something still holds the promotion: too few requests, the guard, or the hours of the ramp. `serin status` shows what.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
         "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary, as after a rollback.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable is in an incident: there is no promotion, and the step's time is paused.";
+    FEEDBACK "serin_feedback_total" Counter ["rollout" "arm" "verdict"]
+        "Verdicts of the application on responses, good or bad, including those that are no evidence for the guard.";
+    FEEDBACK_EVIDENCE "serin_guard_feedback_evidence" Gauge ["rollout"]
+        "Evidence that the canary has more bad verdicts than stable tolerates: a likelihood ratio, compared with serin_guard_bound. Only with guard.feedback.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
         "Evidence, in nats, that the canary accepts requests and never answers while stable answers. The guard acts at 23, once the first request has waited long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
@@ -72,8 +80,14 @@ metrics_list! {
         "Lines of the access log that were written.";
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
+    SPANS "serin_spans_total" Counter ["result"]
+        "Spans of traces: taken by the collector (sent); dropped because a queue was full or traces were switched off (dropped); refused by the collector (refused); not taken in several tries (failed).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
+    NOTIFICATIONS "serin_notifications_total" Counter ["target" "result"]
+        "Notifications by their end: delivered, given_up (refused, or tried for three days), dropped (more than 1,000 waited, or the target left the file); and retried: tries that failed and were followed by others.";
+    NOTIFICATIONS_QUEUED "serin_notifications_queued" Gauge ["target"]
+        "Notifications that wait to be delivered.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1. `serin status` also shows that of the last five minutes, and a remedy if it is above 20%.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -104,10 +118,10 @@ pub fn document() -> String {
     })
 }
 
-/// The exposition in Prometheus' text format.
+/// The exposition in this format.
 #[must_use]
-pub fn render(status: &Status) -> String {
-    let mut exposition = Exposition::default();
+pub fn render(status: &Status, format: Format) -> String {
+    let mut exposition = Exposition::new(format);
     for series in &status.series {
         of_series(series, &mut exposition);
     }
@@ -129,8 +143,23 @@ pub fn render(status: &Status) -> String {
     for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
         exposition.add(&ACCESS_DROPPED, &[reason.as_str()], count);
     }
+    for (fate, count) in SpanFate::ALL.into_iter().zip(status.spans) {
+        exposition.add(&SPANS, &[fate.as_str()], count);
+    }
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
+    }
+    for target in &status.notify {
+        let counts = [
+            ("delivered", target.delivered),
+            ("retried", target.retried),
+            ("given_up", target.given_up),
+            ("dropped", target.dropped),
+        ];
+        for (result, count) in counts {
+            exposition.add(&NOTIFICATIONS, &[&target.name, result], count);
+        }
+        exposition.add(&NOTIFICATIONS_QUEUED, &[&target.name], target.queued);
     }
     let flags = &status.flags;
     exposition.add(&GENERATION, &[], flags.generation);
@@ -160,8 +189,9 @@ fn of_series(series: &Series, exposition: &mut Exposition) {
         exposition.add(&TOKENS, &and(kind), tokens);
     }
     exposition.add(&FALLBACKS, &labels, series.fallbacks());
-    exposition.add_latency(&DURATION, &labels, &series.duration());
-    exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output());
+    let [durations, first_outputs] = series.exemplars();
+    exposition.add_latency(&DURATION, &labels, &series.duration(), &durations);
+    exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output(), &first_outputs);
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.
@@ -187,6 +217,18 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
         exposition.add(&BOUND, &[name], guard.bound);
         exposition.add(&INCIDENT, &[name], flag(guard.incident));
         exposition.add(&SILENCE, &[name], guard.silence.evidence);
+        let feedback = &guard.aspects[Aspect::Feedback as usize];
+        if feedback.watched {
+            exposition.add(&FEEDBACK_EVIDENCE, &[name], feedback.evidence);
+        }
+        // A file without feedback has no verdicts, and no lines of them.
+        if feedback.watched || guard.verdicts != [[0; 2]; 2] {
+            for (arm, counts) in ["stable", "canary"].into_iter().zip(guard.verdicts) {
+                for (verdict, count) in ["good", "bad"].into_iter().zip(counts) {
+                    exposition.add(&FEEDBACK, &[name, arm, verdict], count);
+                }
+            }
+        }
     }
     if let Some(intent) = rollout.intent {
         exposition.add(&INTENT, &[name], intent.as_f64());
@@ -194,6 +236,8 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
     for phase in OverallPhase::ALL {
         exposition.add(&PHASE, &[name, phase.as_str()], flag(phase == rollout.phase));
     }
+    let is_due = rollout.next.as_ref().is_some_and(|next| next.not_before <= clock::unix());
+    exposition.add(&HELD, &[name], flag(is_due && !rollout.waiting_for.is_empty()));
     if let Some(ratio) = rollout.anonymous_ratio {
         exposition.add(&ANONYMOUS, &[name], ratio);
     }

@@ -3,6 +3,7 @@
 //! Nothing here knows of rollouts or policies, and nothing here copies what it can borrow. Input is never trusted:
 //! every reader is bounded in time and stack whatever it is given, and says "absent" rather than guessing.
 
+pub mod accept;
 pub mod answer;
 pub mod body;
 pub mod coding;
@@ -22,4 +23,5 @@ pub mod segments;
 pub mod shape;
 pub mod sse;
 pub mod stream;
+pub mod trace_context;
 pub mod usage;

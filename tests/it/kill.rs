@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use serin::clock;
+use serin::decide::event::filter::HistoryFilter;
 use serin::decide::event::{Event, Reason};
 use serin::decide::rollout::state::{Identity, Phase, RolloutState};
 use serin::decide::units::{Percent, UnixMillis};
@@ -179,7 +180,7 @@ fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
     let states: Vec<_> = others.chain([(identity("chat"), state.clone())]).collect();
     let lines: Vec<Event> = (0..LINES).map(|number| line(number, now)).collect();
     let opened = store::open(&workspace.state(), now).unwrap();
-    let batch = Batch { states, events: lines.clone(), last_good: None };
+    let batch = Batch { states, events: lines.clone(), ..Batch::default() };
     opened.store.save(batch).blocking_recv().unwrap().unwrap();
     drop(opened);
 
@@ -197,7 +198,12 @@ fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
 
     let opened = store::open(&workspace.state(), clock::unix()).unwrap();
     assert!(opened.notes.is_empty() && !opened.state_lost && opened.states.len() == 50, "{:?}", opened.notes);
-    let mut kept = opened.store.history(Some("chat".to_owned()), u32::MAX).blocking_recv().unwrap().unwrap();
+    let mut kept = opened
+        .store
+        .history(HistoryFilter::of_rollout(Some("chat".to_owned())), u32::MAX)
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
     kept.reverse();
     assert_eq!(kept[..lines.len()], lines);
 }

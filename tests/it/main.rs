@@ -17,8 +17,10 @@ mod connections;
 mod demo;
 mod drain;
 mod faults;
+mod feedback;
 mod file_owners;
 mod first_start;
+mod flags;
 mod guard;
 mod health;
 mod inject;
@@ -36,5 +38,7 @@ mod series;
 mod simulate;
 mod split;
 mod stream;
+#[cfg(feature = "otlp")]
+mod traces;
 mod unusable_stable;
 mod upgrade;

@@ -160,7 +160,7 @@ def metrics():
     for name, command in {
         "rules: promtool check": ["check", "rules", "deploy/prometheus/rules.yaml"],
         "dashboard: promtool check": ["check", "rules", path],
-        "rules: promtool test": ["test", "rules", "tests/kubernetes/rules_test.yaml"],
+        "rules: promtool test": ["test", "rules", "tests/telemetry/rules_test.yaml"],
     }.items():
         done = subprocess.run(["promtool", *command], capture_output=True, text=True)
         check(name, [] if done.returncode == 0 else [done.stdout + done.stderr])

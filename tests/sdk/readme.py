@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "docs/getting-started.md", ROOT / "docs/flags-for-apps.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs/getting-started.md", ROOT / "docs/flags-for-apps.md",
+         ROOT / "docs/feedback.md"]
 KEYS = {"OPENAI_API_KEY": "any", "ANTHROPIC_API_KEY": "any"}
 
 
@@ -32,20 +33,31 @@ def test_python(stage):
     for example in examples:
         text = told(sys.executable, "-c", example)
         assert "answering: Hello" in text, (example, text)
+        check_verdict(example, text)
+
+
+def check_verdict(example, text):
+    """A verdict was taken where one was sent."""
+    sends, taken = "/api/v1/feedback" in example, "'status': 'accepted'" in text or "status: 'accepted'" in text
+    assert sends == taken, (example, text)
 
 
 def test_node(stage):
-    (example,) = blocks("js", stage)
-    # Modules are looked for beside the script.
-    script = pathlib.Path(os.environ["NODE_WORK"]) / "readme.mjs"
-    script.write_text(example)
-    text = told("node", str(script))
-    assert "answering: Hello" in text, text
+    examples = blocks("js", stage)
+    assert len(examples) == 2, examples
+    for example in examples:
+        # Modules are looked for beside the script.
+        script = pathlib.Path(os.environ["NODE_WORK"]) / "readme.mjs"
+        script.write_text(example)
+        text = told("node", str(script))
+        assert "answering: Hello" in text, text
+        check_verdict(example, text)
 
 
 def test_curl(stage):
     every = (line for block in blocks("sh", stage) for line in block.splitlines() if line.startswith("curl "))
     lines = list(dict.fromkeys(every))
-    chat, flag = (told("sh", "-c", line + " --silent --show-error --fail") for line in lines)
+    chat, flag, verdict = (told("sh", "-c", line + " --silent --show-error --fail") for line in lines)
     assert "answering: Hello" in chat and "x-serin-provider: " in chat, chat
     assert '"value":' in flag and '"key":"new-prompt"' in flag, flag
+    assert '"status":"accepted"' in verdict, verdict

@@ -41,6 +41,7 @@ rollouts:
     stable: oldcorp
     canary: newcorp
     percent: 50%
+    guard: {{ feedback: {{}} }}
 flags:
   new-prompt: {{ follows: chat }}
 """

@@ -57,6 +57,8 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         flags: FlagsStatus::default(),
         keep: None,
         states: disk.states.clone().into_iter().collect(),
+        notifications: Vec::new(),
+        incidents: Vec::new(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(disk.locks.clone()),

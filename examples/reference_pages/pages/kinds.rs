@@ -19,6 +19,8 @@ pub(super) fn kind(schema: &Map<String, Value>) -> String {
         ["object"] if has_keys => "keys, see there".to_owned(),
         ["object", "string"] if has_keys => "keys, see there, or `off`".to_owned(),
         ["object"] => format!("a map from names that you choose, each with: {}", inner(schema, "additionalProperties")),
+        ["object", "array"] if has_keys => "keys, see there, or a list of such conditions".to_owned(),
+        ["object", "array"] => "a condition, or a list of conditions".to_owned(),
         ["array"] => format!("a list, each entry: {}{}", inner(schema, "items"), at_most(schema)),
         ["array", "string"] => format!("a list of texts, or one text{}", at_most(schema)),
         ["array", "object"] => format!("a list, or a map from texts to {}", inner(schema, "additionalProperties")),

@@ -14,6 +14,10 @@ format:
 curl http://127.0.0.1:7172/metrics
 ```
 
+A scraper that prefers `application/openmetrics-text` in its `Accept` header, as Prometheus does, gets OpenMetrics 1.0.0,
+with units and with [exemplars](tracing.md#from-a-metric-to-a-trace). Names and labels are the same in both formats.
+[Alerts](alerts.md) uses these metrics, and [Traces](tracing.md) shows single requests.
+
 Labels are names of flags.yaml, outcomes, phases and other words from closed lists. A user id or a model name is never a
 label. Counters start at 0 when the process starts.
 

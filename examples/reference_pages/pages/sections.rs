@@ -57,6 +57,22 @@ pub(super) const SECTIONS: &[Section] = &[
         example: include_str!("examples/access-log.yaml"),
     },
     Section {
+        file: "notify",
+        title: "Notify",
+        roots: &["notify[]."],
+        intro: "Who is notified when a rollout is promoted, held or rolled back. [Notifications](../notifications.md) \
+                describes what is sent, how it is signed, and what happens if a target does not answer.",
+        example: include_str!("examples/notify.yaml"),
+    },
+    Section {
+        file: "traces",
+        title: "Traces",
+        roots: &["otlp."],
+        intro: "Where traces of requests are sent. [Traces](../tracing.md) describes what a trace holds, and \
+                [Security](../security.md#traces) what leaves the machine.",
+        example: include_str!("examples/traces.yaml"),
+    },
+    Section {
         file: "providers",
         title: "Providers",
         roots: &["providers.NAME."],
@@ -135,8 +151,8 @@ pub(super) const SECTIONS: &[Section] = &[
         file: "flags",
         title: "Flags",
         roots: &["flags.NAME."],
-        intro: "Flags that the application reads over OFREP. \
-                [A flag that follows a rollout](../flags-for-apps.md) shows how.",
+        intro: "Flags that the application reads over OFREP. [Flags for the application](../flags-for-apps.md) shows \
+                how to read them, and how rules, splits and rollouts decide.",
         example: include_str!("examples/flags.yaml"),
     },
 ];

@@ -22,7 +22,7 @@ fn token(name: &str, text: &str, may: &[Role]) -> Token {
 }
 
 fn denial(listener: &AdminListener, headers: &[(&str, &str)], tokens: &[Token]) -> String {
-    identify(listener, &head(headers), tokens).unwrap_err().to_string()
+    identify(listener, &head(headers), tokens, false).unwrap_err().to_string()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn without_tokens_every_loopback_name_is_served() {
         "LOCALHOST.:80",
         "a.localhost:1",
     ] {
-        let caller = identify(&loopback(), &head(&[("host", host)]), &[]).unwrap();
+        let caller = identify(&loopback(), &head(&[("host", host)]), &[], false).unwrap();
         assert_eq!(caller.actor, "loopback");
         assert_eq!(caller.may(Role::Change), Ok(()), "{host}");
     }
@@ -47,7 +47,7 @@ fn without_tokens_every_loopback_name_is_served() {
 fn without_tokens_a_name_from_elsewhere_is_refused() {
     for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:7172", "localhost@evil.example", "[::1].evil", ""]
     {
-        let denied = identify(&loopback(), &head(&[("host", host)]), &[]).unwrap_err();
+        let denied = identify(&loopback(), &head(&[("host", host)]), &[], false).unwrap_err();
         assert_eq!(denied, AccessDenied::ForeignHost(host.into()));
         assert_eq!(denied.status(), StatusCode::FORBIDDEN);
     }
@@ -59,18 +59,18 @@ fn without_tokens_a_name_from_elsewhere_is_refused() {
     // Absolute form is judged by the name in the request line too.
     let mut absolute = head(&[("host", "localhost")]);
     absolute.uri = "http://evil.example/api/v1/status".parse().unwrap();
-    assert_eq!(identify(&loopback(), &absolute, &[]), Err(AccessDenied::ForeignHost("evil.example".into())));
+    assert_eq!(identify(&loopback(), &absolute, &[], false), Err(AccessDenied::ForeignHost("evil.example".into())));
 }
 
 #[test]
 fn without_tokens_a_page_from_elsewhere_is_refused() {
     for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"] {
         let headers = [("host", "localhost"), ("origin", origin)];
-        assert!(identify(&loopback(), &head(&headers), &[]).is_ok(), "{origin}");
+        assert!(identify(&loopback(), &head(&headers), &[], false).is_ok(), "{origin}");
     }
     for origin in ["https://evil.example", "null", "file://", "http://localhost.evil.example", ""] {
         let headers = [("host", "localhost"), ("origin", origin)];
-        assert_eq!(identify(&loopback(), &head(&headers), &[]), Err(AccessDenied::ForeignOrigin(origin.into())));
+        assert_eq!(identify(&loopback(), &head(&headers), &[], false), Err(AccessDenied::ForeignOrigin(origin.into())));
     }
     assert_eq!(
         denial(&loopback(), &[("host", "localhost"), ("origin", "https://evil.example")], &[]),
@@ -94,7 +94,7 @@ fn with_tokens_the_token_decides_whatever_the_name() {
     let tokens = [token("ops", "s3cret", &[Role::Change]), token("grafana", "r3ad", &[Role::Read])];
     let listener = AdminListener::Tcp("10.1.2.3:7172".parse().unwrap());
     for header in [("authorization", "Bearer s3cret"), ("authorization", "bearer  s3cret"), ("x-api-key", "s3cret")] {
-        let caller = identify(&listener, &head(&[("host", "serin.internal"), header]), &tokens).unwrap();
+        let caller = identify(&listener, &head(&[("host", "serin.internal"), header]), &tokens, false).unwrap();
         assert_eq!(caller.actor, "ops");
     }
     assert_eq!(
@@ -102,7 +102,7 @@ fn with_tokens_the_token_decides_whatever_the_name() {
         "this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)"
     );
     for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer ", "Basic s3cret"] {
-        let denied = identify(&listener, &head(&[("authorization", wrong)]), &tokens).unwrap_err();
+        let denied = identify(&listener, &head(&[("authorization", wrong)]), &tokens, false).unwrap_err();
         assert_eq!(denied.status(), StatusCode::UNAUTHORIZED);
         assert!(!denied.to_string().contains("s3cret"));
     }
@@ -116,12 +116,13 @@ fn with_tokens_the_token_decides_whatever_the_name() {
 fn a_role_allows_what_it_implies_and_no_more() {
     let allowed = |held: Role| {
         let caller = AdminCaller { actor: "t".into(), roles: Roles::Of([held].into()) };
-        [Role::Read, Role::Flags, Role::Rollback, Role::Change].map(|asked| caller.may(asked).is_ok())
+        [Role::Read, Role::Flags, Role::Feedback, Role::Rollback, Role::Change].map(|asked| caller.may(asked).is_ok())
     };
-    assert_eq!(allowed(Role::Read), [true, false, false, false]);
-    assert_eq!(allowed(Role::Flags), [false, true, false, false]);
-    assert_eq!(allowed(Role::Rollback), [true, false, true, false]);
-    assert_eq!(allowed(Role::Change), [true, true, true, true]);
+    assert_eq!(allowed(Role::Read), [true, false, false, false, false]);
+    assert_eq!(allowed(Role::Flags), [false, true, false, false, false]);
+    assert_eq!(allowed(Role::Feedback), [false, false, true, false, false]);
+    assert_eq!(allowed(Role::Rollback), [true, false, false, true, false]);
+    assert_eq!(allowed(Role::Change), [true; 5]);
     let caller = AdminCaller { actor: "grafana".into(), roles: Roles::Of([Role::Read].into()) };
     assert_eq!(
         caller.may(Role::Rollback).unwrap_err().to_string(),
@@ -132,14 +133,14 @@ fn a_role_allows_what_it_implies_and_no_more() {
 #[test]
 fn the_socket_needs_no_token_and_names_the_user() {
     let tokens = [token("ops", "s3cret", &[Role::Change])];
-    let caller = identify(&AdminListener::Socket(Some(0)), &head(&[]), &tokens).unwrap();
+    let caller = identify(&AdminListener::Socket(Some(0)), &head(&[]), &tokens, false).unwrap();
     assert_eq!(caller.actor, "root");
     assert_eq!(caller.may(Role::Change), Ok(()));
 }
 
 #[test]
 fn the_probe_port_only_reads() {
-    let caller = identify(&AdminListener::Probe, &head(&[]), &[]).unwrap();
+    let caller = identify(&AdminListener::Probe, &head(&[]), &[], false).unwrap();
     assert_eq!(caller.may(Role::Read), Ok(()));
     assert!(caller.may(Role::Rollback).is_err());
 }

@@ -20,7 +20,7 @@ use crate::state::status::{AnswersStatus, AspectStatus, ForecastStatus, GuardSta
 /// What the guard knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
-    /// The evidence at which it acts on failures, slow answers and refusals.
+    /// The evidence at which it acts on failures, slow answers, refusals and bad verdicts.
     pub bound: f64,
     /// Failures of the provider.
     pub failing: AspectComparison,
@@ -40,7 +40,13 @@ pub struct Guard {
     /// Streams that came slowly after their first output; absent where they are not looked at.
     #[serde(default)]
     pub pace: Option<AspectComparison>,
-    /// The evidence at which it acts on any of these four.
+    /// Bad verdicts of the application; absent where they are not compared.
+    #[serde(default)]
+    pub feedback: Option<AspectComparison>,
+    /// Verdicts since the start, whether or not they are evidence.
+    #[serde(default)]
+    pub verdicts: Verdicts,
+    /// The evidence at which it acts on empty, cut, filtered or slowly streamed answers.
     #[serde(default)]
     pub answers_bound: f64,
     /// How answers ended lately.
@@ -69,6 +75,10 @@ pub struct Guard {
     pub requests_per_second: f64,
     /// Percent of stable's requests that failed lately.
     pub stable_failure_percent: f64,
+    /// `guard.max_error_rate`: no share is raised while the canary's failure rate may be above it, or above twice
+    /// stable's if that is higher; absent: an older process.
+    #[serde(default)]
+    pub max_error_percent: Option<f64>,
     /// Above which time to the first output an answer is slow; absent: not looked at, or not known yet.
     pub slow_above_seconds: Option<f64>,
     /// How long faults of the canary would take to be seen at this traffic.
@@ -135,6 +145,26 @@ pub struct ArmAnswers {
     pub mean_gap_seconds: Option<f64>,
 }
 
+/// Verdicts of the application, by arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    pub stable: VerdictCounts,
+    pub canary: VerdictCounts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictCounts {
+    pub good: u64,
+    pub bad: u64,
+}
+
+impl From<[[u64; 2]; 2]> for Verdicts {
+    fn from(verdicts: [[u64; 2]; 2]) -> Verdicts {
+        let [stable, canary] = verdicts.map(|[good, bad]| VerdictCounts { good, bad });
+        Verdicts { stable, canary }
+    }
+}
+
 /// How many users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
@@ -168,6 +198,8 @@ impl Guard {
             length: aspect(Aspect::Length),
             filtered: aspect(Aspect::Filtered),
             pace: aspect(Aspect::Pace),
+            feedback: aspect(Aspect::Feedback),
+            verdicts: Verdicts::from(guard.verdicts),
             answers_bound: guard.aspects[Aspect::Empty as usize].bound,
             answers: Answers {
                 stable: ArmAnswers::from(&guard.answers[0]),
@@ -184,6 +216,7 @@ impl Guard {
             needed,
             requests_per_second: guard.per_second,
             stable_failure_percent: guard.stable_rate * 100.0,
+            max_error_percent: Some(guard.max_error_rate.as_f64()),
             slow_above_seconds: guard.slow_above.map(seconds),
             forecast: guard.forecast.iter().map(Forecast::from).collect(),
             silent_seen_after_seconds: guard.silent_after.map(seconds),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cause::CauseReply;
-use crate::decide::event::{Event, Figure};
+use crate::decide::event::{Event, Figure, Reason};
+use crate::decide::plan::RolloutPlan;
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units;
 use crate::describe;
@@ -46,6 +47,9 @@ pub struct HistoryEntry {
     pub causes: Vec<CauseReply>,
     /// The version of flags.yaml in force.
     pub generation: u64,
+    /// Of a reload: the edited keys of each rollout. Absent in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<BTreeMap<String, Vec<String>>>,
 }
 
 impl From<Event> for HistoryEntry {
@@ -54,6 +58,7 @@ impl From<Event> for HistoryEntry {
         let numbers = describe::numbers::numbers(&event.reason).into_iter();
         let causes = event.decision().map_or(&[][..], |decision| &decision.causes);
         let causes = causes.iter().map(|cause| CauseReply::of(units::Arm::Canary, cause)).collect();
+        let edited = edited(&event.reason);
         HistoryEntry {
             at: Timestamp(event.at),
             rollout: event.rollout,
@@ -65,8 +70,15 @@ impl From<Event> for HistoryEntry {
             causes,
             numbers: numbers.map(|(name, figure)| (name, value(figure))).collect(),
             generation: event.generation,
+            edited,
         }
     }
+}
+
+fn edited(reason: &Reason) -> Option<BTreeMap<String, Vec<String>>> {
+    let Reason::Accepted { plan: Some(plan), .. } = reason else { return None };
+    let of = |rollout: &RolloutPlan| Some((rollout.after.rollout.clone()?, rollout.edited.clone()));
+    Some(plan.rollouts.iter().filter_map(of).collect())
 }
 
 /// Whole numbers without a point, as a program that counts expects them.

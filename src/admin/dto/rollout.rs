@@ -39,6 +39,9 @@ pub struct Rollout {
     pub attempt: u32,
     /// The human's rollback that lies over it.
     pub lock: Option<Locked>,
+    /// The id of the report about its rollback, while that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
     /// Whether a human holds the ramp.
     pub paused: bool,
     /// Both arms as they are shown.
@@ -208,6 +211,7 @@ impl From<&RolloutStatus> for Rollout {
             waiting_for: rollout.waiting_for.clone(),
             attempt: rollout.attempt,
             lock: rollout.lock.as_ref().map(Locked::from),
+            incident: rollout.incident.clone(),
             paused: rollout.paused,
             window: Window {
                 seconds: rollout.window_length.duration().as_secs_f64(),

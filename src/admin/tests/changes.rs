@@ -56,6 +56,34 @@ fn every_change_has_its_route() {
 }
 
 #[test]
+fn a_change_that_is_only_tried_takes_the_same_roles_and_asks_for_nothing() {
+    let ports = Ports::open(vec![token("oncall", &[Role::Rollback]), token("ops", &[Role::Change])]);
+    let send = |name: &str, path: &str, body: &str| {
+        ports.send("POST", path, &[("authorization", &format!("Bearer {name}-token"))], body)
+    };
+    let answer = send("oncall", "/api/v1/rollouts/chat/rollback", r#"{"dry_run": true, "reason": "errors"}"#);
+    let would = "10% of users (buckets 0 to 999) go from holysheep to openai for new requests. 12 open requests and \
+                 streams stay. Only `serin resume chat` lifts the lock.";
+    assert_eq!((answer.status, &answer.json()["would"]), (200, &json!(would)));
+    assert_eq!(
+        answer.json(),
+        json!({
+            "would": would, "from": 10.0, "to": 0.0,
+            "rollouts": [{"name": "chat", "would": would, "from": 10.0, "to": 0.0, "from_phase": "ramping",
+                "to_phase": "locked", "buckets": [0, 999], "pinned": 0, "open_on_canary": 12}],
+        })
+    );
+    assert_eq!(send("oncall", "/api/v1/rollback", r#"{"dry_run": true}"#).status, 200);
+    assert_eq!(send("oncall", "/api/v1/rollouts/chat/resume", r#"{"dry_run": true}"#).status, 403);
+    assert_eq!(send("ops", "/api/v1/rollouts/chat/resume", r#"{"dry_run": true}"#).status, 200);
+    // 10% is in force: to raise it takes the role for that, tried or not.
+    assert_eq!(send("oncall", "/api/v1/rollouts/chat/rollback", r#"{"dry_run": true, "to": 50}"#).status, 403);
+    assert_eq!(send("ops", "/api/v1/rollouts/chta/pause", r#"{"dry_run": true}"#).error().0, "unknown_rollout");
+    assert_eq!(send("ops", "/api/v1/rollouts/chat/rollback", r#"{"dry_run": "yes"}"#).status, 400);
+    assert_eq!(ports.verbs(), []);
+}
+
+#[test]
 fn what_is_not_yet_in_force_or_durable_is_said() {
     let ports = Ports::open(Vec::new());
     let answer = ports.post("/api/v1/rollouts/chat/resume", "");
@@ -85,7 +113,7 @@ fn a_wrong_body_changes_nothing() {
     };
     let (status, code, message) = error(&[], r#"{"percent": 0}"#);
     assert_eq!((status, code.as_str()), (400, "bad_request"));
-    assert!(message.contains("unknown field `percent`, expected `to` or `reason`"), "{message}");
+    assert!(message.contains("unknown field `percent`, expected one of `to`, `reason`, `dry_run`"), "{message}");
     let form = ("content-type", "application/x-www-form-urlencoded");
     let text = "the body is `application/x-www-form-urlencoded`; send `content-type: application/json`, or no body";
     assert_eq!(error(&[form], "to=0"), (415, "unsupported_media_type".into(), text.into()));
@@ -158,4 +186,36 @@ fn a_control_loop_that_is_gone_is_told() {
     let answer = ports.post("/api/v1/rollback", "");
     assert_eq!(answer.status, 503);
     assert_eq!(answer.error(), ("unavailable".into(), "the control loop does not answer".into()));
+}
+
+#[test]
+fn a_plan_is_asked_for_with_the_file_and_changes_nothing() {
+    let ports = Ports::open(vec![token("grafana", &[Role::Read]), token("app", &[Role::Flags])]);
+    let send = |name: &str, media_type: &str, body: &str| {
+        let bearer = format!("Bearer {name}-token");
+        ports.send("POST", "/api/v1/plan", &[("authorization", &bearer), ("content-type", media_type)], body)
+    };
+    for (media_type, body) in
+        [("application/yaml", "renamed"), ("text/yaml; charset=utf-8", "renamed"), ("application/json", "\"renamed\"")]
+    {
+        let answer = send("grafana", media_type, body);
+        assert_eq!((answer.status, &answer.json()["valid"]), (200, &json!(true)), "{}", answer.body);
+        assert_eq!(answer.json()["settings"], json!(["renamed"]));
+        // The file in force, whose references may be resolved.
+        assert_eq!(answer.json()["warnings"], json!(["percent: auto"]));
+    }
+    let wrong = send("grafana", "application/yaml", "wrong").json();
+    assert_eq!((&wrong["valid"], &wrong["errors"][0]["problem"]), (&json!(false), &json!("it is wrong")));
+    assert_eq!(send("app", "application/yaml", "renamed").status, 415, "only who may read sends YAML");
+    assert_eq!(send("app", "application/json", "\"renamed\"").status, 403);
+    assert_eq!(send("grafana", "text/plain", "renamed").status, 415);
+    assert_eq!(send("grafana", "application/json", "{}").status, 400);
+    let large = "x".repeat(512 * 1024);
+    assert_eq!(send("grafana", "application/yaml", &large).status, 200);
+    assert_eq!(send("app", "application/json", &large).error().1, "the body is longer than 65536 bytes");
+    assert_eq!(
+        send("grafana", "application/yaml", &large.repeat(3)).error().1,
+        "the body is longer than 1048576 bytes"
+    );
+    assert_eq!(ports.verbs(), []);
 }

@@ -2,6 +2,7 @@
 
 use super::samples::{percent, policy, snapshot};
 use super::*;
+use crate::decide::policy::Policy;
 
 const ONE: &str = "/ofrep/v1/evaluate/flags/new-prompt";
 const ALL: &str = "/ofrep/v1/evaluate/flags";
@@ -20,10 +21,14 @@ fn key(user: &str) -> String {
 #[test]
 fn a_flag_says_which_arm_its_user_is_on() {
     // md5("user-123") falls into bucket 3128.
+    let why = [
+        "rollout `chat` is at 31.28% and has this user on stable",
+        "rollout `chat` is at 31.29% and has this user on the canary",
+    ];
     for (share, value, variant, arm) in [(3128, false, "off", "stable"), (3129, true, "on", "canary")] {
         let answer = at(share).post(ONE, &key("user-123"));
         assert_eq!(answer.status, 200);
-        let metadata = json!({"rollout": "chat", "arm": arm});
+        let metadata = json!({"rollout": "chat", "arm": arm, "why": why[usize::from(value)]});
         assert_eq!(
             answer.json(),
             json!({"key": "new-prompt", "value": value, "variant": variant, "reason": "SPLIT", "metadata": metadata})
@@ -126,4 +131,74 @@ fn a_page_may_ask_when_it_may_be_answered() {
     let headers = [("x-api-key", "web-token"), ("origin", "https://app.example"), ("host", "serin.internal")];
     assert_eq!(guarded.send("POST", ALL, &headers, "{}").status, 200);
     assert_eq!(guarded.send("GET", "/api/v1/status", &headers, "").status, 403);
+}
+
+#[test]
+fn the_file_may_list_the_pages_that_read_flags() {
+    let ports = Ports::open(Vec::new());
+    let listed = |origins: &[&str]| {
+        let cors = Some(origins.iter().map(|origin| (*origin).to_owned()).collect());
+        ports.shared.publish(snapshot(Policy { cors, ..policy(Vec::new()) }, percent(0)));
+    };
+    let read = |origin: &str| {
+        let answer = ports.send("POST", ALL, &[("content-type", "application/json"), ("origin", origin)], "{}");
+        (answer.status, answer.header("access-control-allow-origin").map(str::to_owned))
+    };
+    let (app, other) = ("https://app.example", "https://other.example");
+    assert_eq!(read(app), (403, None), "by default pages on loopback only");
+    listed(&[app]);
+    assert_eq!((read(app), read(other)), ((200, Some(app.to_owned())), (403, None)));
+    // On loopback, and not listed: its own machine asks, and its page does not see the answer.
+    assert_eq!(read("http://localhost:3000"), (200, None));
+    listed(&["*"]);
+    assert_eq!((read(other), read("null")), ((200, Some(other.to_owned())), (403, None)));
+    // Nothing but flags is for pages, and the name in Host decides as before.
+    let status = ports.send("GET", "/api/v1/status", &[("origin", app)], "");
+    assert_eq!((status.status, status.header("access-control-allow-origin")), (403, None));
+    assert_eq!(ports.send("POST", ALL, &[("origin", app), ("host", "rebound.example")], "{}").status, 403);
+    let asks = [("origin", app), ("access-control-request-private-network", "true")];
+    assert_eq!(ports.send("OPTIONS", ALL, &asks, "").header("access-control-allow-private-network"), Some("true"));
+}
+
+#[test]
+fn what_the_port_refuses_is_told_in_the_protocols_shape() {
+    let guarded = Ports::open(vec![token("web", &[Role::Read])]);
+    let shape = |answer: super::ports::Answer| {
+        let body = answer.json();
+        let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+        assert_eq!(body["error"]["message"], body["errorDetails"]);
+        (answer.status, text("key"), text("errorCode"))
+    };
+    assert_eq!(shape(guarded.post(ONE, "{}")), (401, "new-prompt".into(), "GENERAL".into()));
+    let headers = [("authorization", "Bearer web-token")];
+    assert_eq!(shape(guarded.send("POST", ONE, &headers, "{}")), (403, "new-prompt".into(), "GENERAL".into()));
+    let ports = at(0);
+    assert_eq!(shape(ports.post("/ofrep/v1/evaluate/flags/a/b", "{}")), (404, "a/b".into(), "FLAG_NOT_FOUND".into()));
+    let long = format!("{{\"context\":{{\"a\":\"{}\"}}}}", "x".repeat(65 * 1024));
+    assert_eq!(shape(ports.post(ONE, &long)), (413, "new-prompt".into(), "INVALID_CONTEXT".into()));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(shape(ports.send("POST", ONE, &form, "a=b")), (415, "new-prompt".into(), "PARSE_ERROR".into()));
+    assert_eq!(shape(ports.get(ONE)), (405, "new-prompt".into(), "GENERAL".into()));
+}
+
+#[test]
+fn people_see_what_flags_there_are() {
+    let expected = json!({"flags": [{
+        "name": "new-prompt",
+        "type": "boolean",
+        "variants": ["on", "off"],
+        "values": {"on": true, "off": false},
+        "default": null,
+        "off": false,
+        "follows": "chat",
+        "rules": 0,
+        "summary": "true for the users that `chat` sends to the canary",
+    }]});
+    assert_eq!(at(0).get("/api/v1/flags").json(), expected);
+    let tokens = [token("app", &[Role::Flags]), token("read", &[Role::Read]), token("ops", &[Role::Rollback])];
+    let guarded = Ports::open(tokens.into());
+    for (name, status) in [("app", 200), ("read", 200), ("ops", 200), ("none", 401)] {
+        let bearer = format!("Bearer {name}-token");
+        assert_eq!(guarded.send("GET", "/api/v1/flags", &[("authorization", &bearer)], "").status, status, "{name}");
+    }
 }

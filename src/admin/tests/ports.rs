@@ -18,16 +18,24 @@ use super::samples::{percent, policy, snapshot, status};
 use super::*;
 use crate::admin::dto::Process;
 use crate::admin::events::LiveEvents;
+use crate::admin::plan::PlanReader;
 use crate::admin::sse::StreamLimit;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::decide::file_error::FileError;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::plan::Plan;
 use crate::decide::policy::{Role, Secret, Token};
-use crate::decide::rollout::state::RolloutCommand;
+use crate::decide::rollout::dry_run::DryRun;
+use crate::decide::rollout::in_force::EffectiveShare;
+use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
 use crate::decide::series::{Point, Points, Step};
 use crate::decide::timestamp::Timestamp;
-use crate::decide::units::{Percent, UnixMillis};
-use crate::state::inbox::{Command, CommandError, Input, Receipt, inbox};
+use crate::decide::units::{Arm, Percent, UnixMillis};
+use crate::decide::verdict::{Judged, NotCharged, Verdict, VerdictResult};
+use crate::describe::incident::tests::incident;
+use crate::state::inbox::{Command, CommandError, FlagsRead, Input, NotifyTestResult, Receipt, inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 
@@ -61,7 +69,24 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
-            Input::History { rollout, limit, reply } => {
+            Input::Incidents { id, reply } => {
+                let kept = vec![incident("<b>errors</b>")];
+                let kept = kept.into_iter().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
+                let _ = reply.send(Ok(kept.collect()));
+            }
+            Input::Plan { policy, reply } => {
+                let settings = policy.providers.iter().map(|provider| provider.name.clone()).collect();
+                let _ = reply.send(Plan { settings, ..Plan::default() });
+            }
+            Input::DryRun { command, reply } => {
+                let _ = reply.send(dry_run(&command));
+            }
+            Input::TestNotify { target, reply } => {
+                let answer = Ok((200, String::new()));
+                let answers = vec![NotifyTestResult { target: target.unwrap_or_else(|| "ops".into()), answer }];
+                let _ = reply.send(Ok(answers));
+            }
+            Input::History { filter: HistoryFilter { rollout, .. }, limit, reply } => {
                 let answer = match rollout.as_deref() {
                     Some("lost") => Err("the database is gone".to_owned()),
                     _ => Ok(vec![event(rollout, limit)]),
@@ -74,12 +99,47 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
                 let _ = reply.send(lines);
             }
+            Input::Feedback { verdicts, reply } => {
+                // A word for each, whatever it is on.
+                let result = |verdict: &Verdict| match (&verdict.on, verdict.good) {
+                    (Judged::User(_), _) => VerdictResult::Unknown(NotCharged::NoUser),
+                    (Judged::Request(_), true) => VerdictResult::Duplicate,
+                    (Judged::Request(_), false) => VerdictResult::Late { rollout: "chat".into(), arm: Arm::Canary },
+                };
+                let _ = reply.send(verdicts.iter().map(result).collect());
+            }
             Input::Series { rollout, step, from, to, reply } => {
                 let _ = reply.send(Ok(points(&rollout, step, from, to)));
             }
             Input::Flags(_) | Input::Rejected(_) | Input::Drain => {}
         }
     }
+}
+
+/// The test's file is the name of a provider, or `wrong`.
+fn read_plan(text: &str, in_force: &str) -> FlagsRead {
+    let result = match text {
+        "wrong" => Err(vec![FileError::whole("it is wrong".to_owned())]),
+        name => {
+            let mut policy = policy(Vec::new());
+            policy.providers.truncate(1);
+            Arc::make_mut(&mut policy.providers[0]).name = name.to_owned();
+            Ok(Arc::new(policy))
+        }
+    };
+    let warnings = vec![in_force.trim().to_owned()];
+    FlagsRead { result, text: "".into(), shown: "".into(), warnings, hash: 0, modified: None }
+}
+
+fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
+    if command.rollout.as_deref().is_some_and(|name| name != "chat") {
+        return Err(CommandError::Unknown { name: command.rollout.clone().unwrap(), known: "chat".into() });
+    }
+    let [from, to] = [(percent(1000), OverallPhase::Ramping), (Percent::ZERO, OverallPhase::Locked)]
+        .map(|(percent, phase)| EffectiveShare { percent, phase, buckets_only: phase == OverallPhase::Locked });
+    let [rollout, stable, canary] = ["chat", "openai", "holysheep"].map(str::to_owned);
+    let verb = command.verb.clone();
+    Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
 }
 
 /// A point a step, that says by its share which it is; of the rollout `gone` none.
@@ -143,8 +203,10 @@ impl Ports {
             status: Arc::clone(&status),
             shared: Arc::clone(&shared),
             inbox,
+            plans: PlanReader::new(read_plan),
             draining: Arc::clone(&draining),
             streams: StreamLimit::default(),
+            flag_versions: Arc::default(),
             live: LiveEvents::default(),
         };
         Ports {

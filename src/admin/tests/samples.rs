@@ -10,7 +10,7 @@ use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::EventSums;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::plain;
-use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Rollout, Secret, Token};
+use crate::decide::policy::{Canary, Guard, Policy, Provider, Rollout, Secret, Token};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::snapshot::{self, Snapshot};
@@ -36,7 +36,7 @@ pub(super) fn policy(tokens: Vec<Token>) -> Policy {
     let pins = [("vip".to_owned(), Arm::Canary)].into();
     let rollout = Rollout { canary: Some(canary), pins, ..plain::rollout("chat") };
     let providers = vec![provider("openai"), provider("holysheep")];
-    let flags = [("new-prompt".to_owned(), Flag { follows: "chat".into() })].into();
+    let flags = [("new-prompt".to_owned(), plain::following(0))].into();
     Policy { flags, tokens, ..plain::policy(providers, vec![rollout]) }
 }
 
@@ -74,6 +74,7 @@ pub(super) fn guarded() -> GuardStatus {
         left: Some(Millis(3_600_000)),
         per_second: 50.0,
         stable_rate: 0.005,
+        max_error_rate: percent(500),
         slow_above: Some(Millis(1500)),
         pace_above: Some(Millis(45)),
         answers: [
@@ -115,6 +116,8 @@ pub(super) fn status() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        notify: Vec::new(),
+        spans: [0; 4],
         ambiguous_closes: [0; 4],
         draining: false,
     }

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::policy::{Auth, Canary, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
+use crate::decide::policy::{Auth, Canary, Flag, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
 use crate::decide::units::Percent;
+use crate::describe;
 
 /// For people. `masked`: how many keys there are is not known.
 pub(super) fn text(policy: &Policy, masked: bool) -> String {
@@ -40,7 +41,7 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
         text.push_str("flags\n");
     }
     for (name, flag) in &policy.flags {
-        let _ = writeln!(text, "  {name}: true for the users that `{}` sends to the canary", flag.follows);
+        let _ = writeln!(text, "  {name}: {}", describe::flag::summary(policy, flag));
     }
     text
 }
@@ -123,6 +124,13 @@ fn guarded(canary: &Canary) -> Vec<String> {
             let (others, and) = (others.join(", "), if others.is_empty() { "" } else { " and " });
             sentences.push(format!("above {ratio} times stable's {others}{and}{last} responses: {text}"));
         }
+    }
+    if let Some(feedback) = canary.guard.feedback {
+        let then = match feedback.then {
+            OnExcess::Rollback => "as for failures",
+            _ => "the ramp is paused",
+        };
+        sentences.push(format!("above {} times stable's share of bad verdicts: {then}", feedback.tolerated_ratio));
     }
     if canary.percent == Intent::Auto {
         let text = format!(
@@ -210,8 +218,15 @@ pub(super) fn json(policy: &Policy) -> Value {
         "mount": policy.mount,
         "providers": providers,
         "rollouts": rollouts,
-        "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), json!({"follows": flag.follows}))).collect::<serde_json::Map<_, _>>(),
+        "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), self::flag(policy, flag))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+fn flag(policy: &Policy, flag: &Flag) -> Value {
+    let follows = flag.follows().and_then(|id| policy.rollouts.get(usize::from(id.0))).map(|rollout| &rollout.name);
+    let variants = flag.variants.iter().map(|variant| variant.name.as_str()).collect::<Vec<_>>();
+    let summary = describe::flag::summary(policy, flag);
+    json!({"type": flag.flag_type.as_str(), "variants": variants, "follows": follows, "summary": summary})
 }
 
 /// The words and numbers of the file; null where there is none.
@@ -237,6 +252,10 @@ fn guard(guard: &Guard) -> Value {
             "filtered": guard.answers.filtered.as_str(),
             "pace": guard.answers.pace.as_str(),
         },
+        "feedback": guard.feedback.map(|feedback| json!({
+            "tolerated_ratio": feedback.tolerated_ratio,
+            "then": feedback.then.as_str(),
+        })),
         "ceiling": guard.ceiling.map(|ceiling| ceiling.to_string()),
         "window": guard.window.to_string(),
         "throttled": counts(guard.counting.throttled),

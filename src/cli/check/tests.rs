@@ -120,7 +120,15 @@ fn json_tells_the_same() {
     assert_eq!(outcome.unwrap(), Exit::Done);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&value["good"], &value["summary"]["rollouts"][0]["ramp"][1]), (&json!(true), &json!("25%")));
-    assert_eq!(value["summary"]["flags"], json!({"new-prompt": {"follows": "chat"}}));
+    assert_eq!(
+        value["summary"]["flags"],
+        json!({"new-prompt": {
+            "type": "boolean",
+            "variants": ["on", "off"],
+            "follows": "chat",
+            "summary": "true for the users that `chat` sends to the canary",
+        }})
+    );
     let rollout = &value["summary"]["rollouts"][0];
     assert_eq!((&rollout["on_regression"], &rollout["rollback_to"]), (&json!("rollback"), &json!("0%")));
     assert_eq!(rollout["try_again_after"], Value::Null);
@@ -135,6 +143,7 @@ fn json_tells_the_same() {
         "slow": {"quantile": 0.95, "tolerance": 1.5, "tolerated_ratio": 2.5},
         "client_errors": "hold",
         "answers": {"empty": "hold", "length": "hold", "filtered": "hold", "pace": "hold"},
+        "feedback": null,
         "ceiling": null,
         "window": "30m",
         "throttled": "failure",

@@ -11,9 +11,26 @@ fn args(rollout: Option<&str>) -> RollbackArgs {
         rollout: rollout.map(str::to_owned),
         to: Percent::ZERO,
         reason: "errors".into(),
+        dry_run: false,
         json: false,
         reach: LocateArgs::default(),
     }
+}
+
+#[test]
+fn a_dry_run_asks_once_writes_no_lock_and_tells_what_it_was_told() {
+    let process = Process::new();
+    let would = "10% of users (buckets 0 to 999) go from b to a for new requests.";
+    let asked = process.answers("200 OK", &json!({"would": would, "from": 10.0, "to": 0.0, "rollouts": []}));
+    let dry = RollbackArgs { dry_run: true, ..args(Some("chat")) };
+    let (path, body) = request(&dry);
+    assert_eq!(dry_run::of_all(&[process.target()], &path, &body, false).unwrap(), Exit::Done);
+    let asked = asked.join().unwrap();
+    assert!(asked.starts_with("POST /api/v1/rollouts/chat/rollback "), "{asked}");
+    assert!(asked.contains("\"dry_run\":true"), "{asked}");
+    assert_eq!(offline::locks_in(&process.state()), []);
+    let nothing = dry_run::at_rest(dry.to, &process.state(), "nothing is running here").unwrap_err();
+    assert!(nothing.message.contains("a lock at 0% would be written to"), "{}", nothing.message);
 }
 
 struct Process {

@@ -14,6 +14,8 @@ fn status() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        notify: Vec::new(),
+        spans: [0; 4],
         ambiguous_closes: [0; 4],
         draining: false,
     }

@@ -10,6 +10,7 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 use crate::simulate::excess::{Excess, SPREAD, beyond};
+use crate::simulate::feedback::Feedback;
 use crate::simulate::rule::ANSWER_ASPECTS;
 
 /// Arguments of `serin simulate` on answers that no status calls bad.
@@ -36,10 +37,26 @@ pub(super) struct AnswersArgs {
     /// Share of stable's responses that a content filter stops [default: 0.5% if the canary's is given].
     #[arg(long, value_name = "RATE")]
     stable_filtered: Option<Percent>,
+    /// Share of bad verdicts of the application on the canary's responses, from --fault-at on [default: stable's].
+    #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
+    canary_bad: Option<Percent>,
+    /// Share of bad verdicts on stable's responses [default: 5% if the canary's is given].
+    #[arg(long, value_name = "RATE")]
+    stable_bad: Option<Percent>,
+    /// Share of the responses that get a verdict, if --canary-bad or --stable-bad is given [default: 10%].
+    #[arg(long, value_name = "RATE")]
+    feedback_share: Option<Percent>,
+}
+
+impl AnswersArgs {
+    /// Whether they state verdicts of the application.
+    pub(super) const fn state_feedback(&self) -> bool {
+        self.canary_bad.is_some() || self.stable_bad.is_some()
+    }
 }
 
 /// What has no place beside a recording.
-pub(super) const STATED: [&str; 7] = [
+pub(super) const STATED: [&str; 10] = [
     "canary_empty",
     "canary_length",
     "canary_filtered",
@@ -47,6 +64,9 @@ pub(super) const STATED: [&str; 7] = [
     "stable_empty",
     "stable_length",
     "stable_filtered",
+    "canary_bad",
+    "stable_bad",
+    "feedback_share",
 ];
 
 fn times(text: &str) -> Result<f64, String> {
@@ -72,14 +92,24 @@ struct StatedAspect {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct StatedAnswers(Vec<StatedAspect>);
+pub(super) struct StatedAnswers {
+    kinds: Vec<StatedAspect>,
+    // Which part of the answers gets a verdict.
+    feedback_share: f64,
+}
 
 impl StatedAnswers {
     pub(super) fn new(args: &AnswersArgs, guard: &Guard) -> StatedAnswers {
         let AnswersArgs { canary_empty, canary_length, canary_filtered, canary_pace, .. } = *args;
         let AnswersArgs { stable_empty, stable_length, stable_filtered, .. } = *args;
+        let AnswersArgs { canary_bad, stable_bad, feedback_share, .. } = *args;
         let usual = |hundredths: u16| Percent::from_hundredths(hundredths).unwrap_or_default();
-        let of = |aspect, options: [&'static str; 2], canary: Option<Percent>, stable: Option<Percent>, usual, does| {
+        let of = |aspect,
+                  options: [&'static str; 2],
+                  canary: Option<Percent>,
+                  stable: Option<Percent>,
+                  usual,
+                  does: &str| {
             let (canary, stable) = match (canary, stable) {
                 (None, None) => return None,
                 (None, Some(stable)) => (stable, stable),
@@ -123,6 +153,27 @@ impl StatedAnswers {
                 "are filtered",
             ),
         ];
+        let judged = feedback_share.unwrap_or(usual(1000));
+        let verdicts = of(
+            Aspect::Feedback,
+            ["canary-bad", "stable-bad"],
+            canary_bad,
+            stable_bad,
+            usual(500),
+            "are called bad",
+        )
+        .map(|stated| {
+            let share = |option: usize| stated.options.get(option).map_or("", |(_, share)| share.as_str());
+            let sentence = format!(
+                "{} of the verdicts on the canary's responses are bad, and {} of those on stable's (there is a verdict on \
+                 {judged} of the responses)",
+                share(0),
+                share(1)
+            );
+            let mut options = stated.options;
+            options.push(("feedback-share", judged.to_string()));
+            StatedAspect { options, sentence, ..stated }
+        });
         let pace = canary_pace.map(|times| {
             let rule = guard.pace_rule();
             let beyond = |times| beyond(&rule, times, SPREAD);
@@ -134,17 +185,18 @@ impl StatedAnswers {
                 sentence: format!("the canary's outputs are {times} times as far apart as stable's"),
             }
         });
-        StatedAnswers(rates.into_iter().chain([pace]).flatten().collect())
+        let kinds = rates.into_iter().chain([pace, verdicts]).flatten().collect();
+        StatedAnswers { kinds, feedback_share: fraction(judged) }
     }
 
     /// Whether nothing is stated.
     pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kinds.is_empty()
     }
 
     /// Whether the canary differs from stable in something.
     pub(super) fn differ(&self) -> bool {
-        self.0.iter().any(|kind| (kind.canary - kind.stable).abs() > 1e-9)
+        self.kinds.iter().any(|kind| (kind.canary - kind.stable).abs() > 1e-9)
     }
 
     /// Whether the file does not tolerate it.
@@ -158,12 +210,16 @@ impl StatedAnswers {
     }
 
     fn faults(&self, guard: &Guard) -> impl Iterator<Item = &StatedAspect> {
-        self.0.iter().filter(|kind| {
+        self.kinds.iter().filter(|kind| {
             let floor =
                 if kind.aspect == Aspect::Pace { guard.constants.slow_floor } else { fraction(guard.ignore_below) };
+            let ratio = match (kind.aspect, guard.feedback) {
+                (Aspect::Feedback, Some(feedback)) => feedback.tolerated_ratio,
+                _ => guard.constants.answers_ratio,
+            };
             guard.follows(kind.aspect) != OnExcess::Ignore
                 && kind.canary > floor
-                && kind.canary > kind.stable * guard.constants.answers_ratio + 1e-9
+                && kind.canary > kind.stable * ratio + 1e-9
         })
     }
 
@@ -171,20 +227,27 @@ impl StatedAnswers {
     pub(super) fn excess(&self, from: f64) -> Option<Excess> {
         let mut excess = Excess { from, ..Excess::default() };
         for (aspect, place) in Aspect::OF_ANSWERS.into_iter().zip(0..ANSWER_ASPECTS) {
-            if let Some(kind) = self.0.iter().find(|kind| kind.aspect == aspect) {
+            if let Some(kind) = self.kinds.iter().find(|kind| kind.aspect == aspect) {
                 (excess.stable[place], excess.canary[place]) = (kind.stable, kind.canary);
             }
         }
-        (!self.is_empty()).then_some(excess)
+        self.kinds.iter().any(|kind| kind.aspect.is_of_answers()).then_some(excess)
+    }
+
+    /// The verdicts that are played; `None`: none are stated.
+    pub(super) fn feedback(&self, from: f64, users: Option<u32>) -> Option<Feedback> {
+        let kind = self.kinds.iter().find(|kind| kind.aspect == Aspect::Feedback)?;
+        let StatedAspect { stable, canary, .. } = *kind;
+        Some(Feedback { share: self.feedback_share, stable, canary, from, users, insistent: None })
     }
 
     /// The arguments that state it again.
     pub(super) fn options(&self) -> impl Iterator<Item = &(&'static str, String)> {
-        self.0.iter().flat_map(|kind| &kind.options)
+        self.kinds.iter().flat_map(|kind| &kind.options)
     }
 
     /// What is stated, in words; empty: nothing.
     pub(super) fn sentence(&self) -> String {
-        self.0.iter().map(|kind| kind.sentence.as_str()).collect::<Vec<_>>().join("; ")
+        self.kinds.iter().map(|kind| kind.sentence.as_str()).collect::<Vec<_>>().join("; ")
     }
 }

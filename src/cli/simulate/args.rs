@@ -109,6 +109,8 @@ Examples:
                                                   is it rolled back for an outage of both?
   serin simulate --failing-user --percent 10%     or for the failures of one user?
   serin simulate --canary-length 30%              or for responses that are cut, with a status of success?
+  serin simulate --canary-bad 15% --stable-bad 10% --percent 25%
+                                                  or for verdicts of the application on its responses?
   serin simulate --canary-errors 20% --html guard.html
   serin simulate --trace chat.jsonl               what would this file have decided on that day?
 

@@ -12,7 +12,7 @@ use super::answers::StatedAnswers;
 use super::args::SimulateArgs;
 use super::outage::StatedOutage;
 use crate::decide::guard::analysis::fraction;
-use crate::decide::policy::{Canary, Intent, Policy};
+use crate::decide::policy::{Canary, FeedbackRule, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
@@ -67,6 +67,11 @@ pub(super) fn subject(args: &SimulateArgs) -> Result<TestedRollout, Failure> {
         return Err(Failure::usage(format!(
             "the file pins rollout `{name}` at 0%, so no user is on the canary; `--percent 10%` sets another share"
         )));
+    }
+    if args.answers.state_feedback() && canary.guard.feedback.is_none() {
+        canary.guard.feedback = Some(FeedbackRule::default());
+        let note = "rollout has no `guard.feedback`: verdicts are compared as with `feedback: {}`";
+        notes.push(format!("{} {note}", if file.is_some() { "the" } else { "this" }));
     }
     Ok(TestedRollout { file, name, canary, notes })
 }
@@ -214,6 +219,7 @@ impl SimulationInputs {
             silent: self.silent.map(fraction),
             stable_dies: self.stable_dies.map(seconds),
             excess: self.answers.excess(seconds(self.changes_at)),
+            feedback: self.answers.feedback(seconds(self.changes_at), self.users),
         };
         RuleComparison {
             scenario: scenario.prepare(),

@@ -114,6 +114,27 @@ fn a_canary_that_never_answers_is_taken_back_and_the_others_do_not_see_it() {
 }
 
 #[test]
+fn bad_verdicts_are_held_for_and_asked_for_again() {
+    let place = Place::new(FILE);
+    let line = "--canary-bad 40% --stable-bad 5% --feedback-share 20% --users 5000";
+    let answer = place.json(&format!("{line} --fault-at 1m --for 40m --runs 3 --percent 10%"));
+    assert_eq!((&answer["inputs"]["is_fault"], &answer["rules"][0]["found"]), (&true.into(), &3.into()), "{answer}");
+    let first_sentence = answer["answer"][0].as_str().unwrap();
+    assert!(
+        first_sentence.starts_with(
+            "Where 40% of the verdicts on the canary's responses are bad, and 5% of those on stable's (there is a \
+             verdict on 20% of the responses), the canary is paused at its share after "
+        ),
+        "{first_sentence}"
+    );
+    let command = answer["inputs"]["command"].as_str().unwrap();
+    let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
+    assert_eq!(again["rules"], answer["rules"], "{command}");
+    let tolerated = place.json("--canary-bad 5.25% --stable-bad 5% --for 10m --runs 2 --percent 10%");
+    assert_eq!((&tolerated["inputs"]["is_fault"], &tolerated["rules"][0]["found"]), (&false.into(), &0.into()));
+}
+
+#[test]
 fn answers_that_no_status_calls_bad_are_held_for_and_the_others_are_blind_to_them() {
     let place = Place::new(FILE);
     for line in ["--canary-empty 30%", "--canary-length 30%", "--canary-filtered 30%", "--canary-pace 3x"] {

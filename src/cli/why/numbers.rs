@@ -66,6 +66,7 @@ pub(super) fn rows(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
         Some("answers cut at a length limit") => "stopped at a length limit",
         Some("filtered answers") => "were filtered",
         Some("slow streams") => "were streamed slowly",
+        Some("bad verdicts") => "were called bad",
         _ => "failed",
     };
     let within = numbers.take("seconds", time).map_or_else(String::new, |time| format!(" within {time}"));
@@ -140,6 +141,7 @@ fn meaning(rule: &str) -> &'static str {
         "length" => "more of its responses stop at a length limit than is tolerated",
         "filtered" => "more of its responses are filtered than is tolerated",
         "pace" => "more of its streams come slowly than is tolerated",
+        "feedback" => "the application calls more of its responses bad than is tolerated",
         "ceiling" => "the canary fails more often than `ceiling`, and more often than stable",
         _ => "a rule of a later version",
     }

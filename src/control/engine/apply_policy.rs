@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::dispatch::Engine;
 use super::entry::{Entry, KeptByName};
-use super::identity::identity;
 use super::input::Input;
 use super::rollout::{Rollout, RolloutConfig};
 use crate::control::evidence::recent_traffic::RecentTraffic;
@@ -17,6 +16,7 @@ use crate::control::evidence::stable_health::StableHealth;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
+use crate::decide::rollout::identity::identity;
 use crate::decide::rollout::rules_fingerprint::rules_fingerprint;
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
 use crate::describe::in_force::forgotten;
@@ -35,6 +35,7 @@ impl Engine {
     /// is not new.
     pub(super) fn apply_policy(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
         (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Withdraw, now)));
+        self.notifier.set_targets(&policy, &mut self.outbox.notifications);
         let mut previous = Previous::default();
         for Entry { spec, by_name, rollout, .. } in self.entries.drain(..) {
             previous.by_name.insert(spec.name.clone(), by_name);
@@ -98,6 +99,7 @@ impl Engine {
             retry: Arc::new(RetryBudget::full(self.shared.cores())),
             recent: RecentTraffic::start(&spec.name, &self.series, now.mono),
             stable_health: StableHealth::default(),
+            verdicts: Default::default(),
         });
         Entry { spec: Arc::clone(spec), stable, series, by_name, rollout }
     }

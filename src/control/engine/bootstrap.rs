@@ -8,12 +8,16 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
 use crate::control::evidence::blocks::EvidenceBlocks;
+use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::evidence::user_pauses::UserPauses;
+use crate::control::incidents::Incidents;
+use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
@@ -23,6 +27,7 @@ use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Alert, Reason};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::warning::{RolledBackStable, Warning};
@@ -45,6 +50,10 @@ pub struct Bootstrap {
     pub keep: Option<Arc<str>>,
     /// All states in the store.
     pub states: Vec<(Identity, RolloutState)>,
+    /// Notifications that an earlier process left.
+    pub notifications: Vec<QueuedNotification>,
+    /// The newest incident report of each rollout: the rollout's name and the report's id.
+    pub incidents: Vec<(String, String)>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -101,8 +110,12 @@ impl Engine {
             series: SeriesRegistry::new(cores),
             providers: Providers::default(),
             sampling: Sampling::default(),
+            judged: JudgedRequests::default(),
             unused_evidence,
             unsplit: Box::default(),
+            notifier: Notifier::restored(bootstrap.notifications),
+            incidents: Incidents::restored(bootstrap.incidents),
+            digest: DigestState::starting(now.unix),
             revision: 0,
             recorder: Recorder::default(),
         };

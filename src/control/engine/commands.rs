@@ -92,15 +92,15 @@ impl Engine {
     pub(in crate::control) fn check_resume(&self, command: &Command, now: Now) -> Result<ResumeLocks, CommandError> {
         for index in self.targets(command)? {
             let Entry { spec, rollout, .. } = &self.entries[index];
-            let denied = rollout.as_ref().and_then(|rollout| rollout.would_deny(command, &self.context, now));
-            if let Some(denied) = denied {
+            let preview = rollout.as_ref().map(|rollout| rollout.preview(command, &self.context, now));
+            if let Some(Err(denied)) = preview {
                 return Err(self.refusal_text(&spec.name, &denied));
             }
         }
         self.locks_for_resume(command)
     }
 
-    fn refusal_text(&self, rollout: &str, denied: &Denied) -> CommandError {
+    pub(super) fn refusal_text(&self, rollout: &str, denied: &Denied) -> CommandError {
         match denied {
             Denied::Refused(refusal) => CommandError::NotNow(describe::refusal(rollout, refusal)),
             Denied::Unwritable(error) => self.unwritable(rollout, error),
@@ -157,7 +157,7 @@ impl Engine {
         result
     }
 
-    fn targets(&self, command: &Command) -> Result<Vec<usize>, CommandError> {
+    pub(super) fn targets(&self, command: &Command) -> Result<Vec<usize>, CommandError> {
         let with_canary = |(index, entry): (usize, &Entry)| entry.rollout.as_ref().map(|_| index);
         let Some(name) = &command.rollout else {
             if matches!(command.verb, RolloutCommand::Rollback { .. } | RolloutCommand::Pause) {

@@ -9,12 +9,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::ProcessContext;
+use super::digest::DigestState;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
+use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
+use crate::control::incidents::Incidents;
+use crate::control::notify::notifier::Notifier;
 use crate::control::now::Now;
 use crate::control::persist::locks::LockReadError;
 use crate::control::persist::outbox::{Outbox, Proposal};
@@ -23,13 +27,13 @@ use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
 use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Policy, Secret};
-use crate::decide::rollout::state::{Identity, Lock, RolloutState};
+use crate::decide::rollout::state::{Identity, Lock, OverallPhase, RolloutState};
 use crate::state::access_log::Dropped;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::inbox::Rejection;
 use crate::state::snapshot::{Snapshot, SnapshotCell};
-use crate::state::status::{Status, StatusCell};
+use crate::state::status::{RolloutStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
 
 /// All rollouts of the file, and what they share.
@@ -50,9 +54,13 @@ pub struct Engine {
     pub(super) series: SeriesRegistry,
     pub(super) providers: Providers,
     pub(super) sampling: Sampling,
+    pub(super) judged: JudgedRequests,
     // Evidence of plain routes, which is never read.
     pub(super) unused_evidence: Arc<Evidence>,
     pub(super) unsplit: Box<[Arc<Series>]>,
+    pub(in crate::control) notifier: Notifier,
+    pub(super) incidents: Incidents,
+    pub(super) digest: DigestState,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
 }
@@ -70,6 +78,7 @@ impl Engine {
             self.publish();
         }
         self.refresh_oldest_forecast(now);
+        self.complete_incidents(now);
         for (action, reason) in self.providers.breaker_events(&self.policy, now) {
             self.emit_process_event(Actor::Breaker, action, reason, now);
         }
@@ -236,6 +245,7 @@ impl Engine {
 
     /// Hands an input to the rollout at this index, and carries out its effects. The caller publishes.
     pub(super) fn apply(&mut self, index: usize, input: Input<'_>, now: Now) -> InputResult {
+        let open = self.entries[index].open_on_canary();
         let Some(rollout) = &mut self.entries[index].rollout else { return InputResult::default() };
         let effects = rollout.apply(input, &self.context, now);
         let Effects { events, committed_events, alerts, state, proposal, result, .. } = effects;
@@ -243,12 +253,29 @@ impl Engine {
         if let Some(state) = state {
             self.outbox.write(identity, state);
         }
+        let changes = &mut self.outbox.notifications;
         if let Some(proposal) = proposal {
+            let pair = rollout.pair(proposal.state.attempt);
+            self.notifier.propose(identity, &proposal.events, &pair, changes);
             self.outbox.proposals.insert(identity.clone(), proposal);
+        } else if !committed_events.is_empty() {
+            self.notifier.commit(identity, changes);
+        } else if rollout.proposed().is_none() {
+            self.notifier.withdraw(identity, changes);
         }
         let feed = &self.shared.history;
-        committed_events.iter().for_each(|event| events::tell(event, feed));
-        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox, feed));
+        for event in &committed_events {
+            self.incidents.note(event);
+            events::tell(event, feed);
+        }
+        for event in events {
+            let pair = rollout.pair(rollout.state().attempt);
+            let incident = self.incidents.of(&event, &pair, rollout, open, now);
+            let id = incident.as_ref().map(|incident| incident.id.as_str());
+            self.notifier.tell(&event, Some(&pair), id, &mut self.outbox.notifications);
+            self.outbox.incidents.extend(incident);
+            events::emit(event, &mut self.outbox, feed);
+        }
         self.emit_alerts(alerts, now);
         result
     }
@@ -256,6 +283,7 @@ impl Engine {
     /// Emits an event of the file or of the process.
     pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
+        self.notifier.tell(&event, None, None, &mut self.outbox.notifications);
         events::emit(event, &mut self.outbox, &self.shared.history);
     }
 
@@ -289,7 +317,13 @@ impl Engine {
     /// Publishes the status.
     pub(super) fn report(&mut self, now: Now) {
         let (context, series) = (&self.context, &self.series);
-        let rollouts = self.entries.iter_mut().map(|entry| report::rollout(entry, series, context, now));
+        let incidents = &self.incidents;
+        let rollouts = self.entries.iter_mut().map(|entry| {
+            let status = report::rollout(entry, series, context, now);
+            let is_held = matches!(status.phase, OverallPhase::RolledBack | OverallPhase::Locked);
+            let incident = incidents.newest(&status.name).filter(|_| is_held).cloned();
+            RolloutStatus { incident, ..status }
+        });
         let lines = &self.shared.access_log;
         let status = Status {
             rollouts: rollouts.collect(),
@@ -299,7 +333,9 @@ impl Engine {
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
+            spans: self.shared.spans.fates(),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
+            notify: self.notifier.report(),
             draining: self.process.draining,
         };
         self.status.store(Arc::new(status));

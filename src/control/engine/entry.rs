@@ -1,7 +1,7 @@
 //! One entry of `rollouts:` in the file: a rollout with a canary, or a plain route.
 //!
 //! What belongs to the name and not to the pair of providers survives a reload under the same name: the retry budget,
-//! the recent traffic, and the health of stable. Decides nothing. Invariant: a plain route has no [`Rollout`], and
+//! the recent traffic, the verdicts, and the health of stable. Decides nothing. Invariant: a plain route has no [`Rollout`], and
 //! sends no one to a canary.
 
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(in crate::control) struct KeptByName {
     pub(super) retry: Arc<RetryBudget>,
     pub(in crate::control) recent: RecentTraffic,
     pub(super) stable_health: StableHealth,
+    /// Verdicts since the start, by arm: good ones and bad ones.
+    pub(in crate::control) verdicts: [[u64; 2]; 2],
 }
 
 impl Entry {

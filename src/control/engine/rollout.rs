@@ -27,14 +27,17 @@ use crate::control::persist::outbox::Proposal;
 use crate::decide::cause::CauseCount;
 use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::guard::trace::TraceLine;
+use crate::decide::notification::Pair;
 use crate::decide::policy::{self, Canary, Provider};
 use crate::decide::rollout::context::{Blocked, Observation, RolloutContext, blocked};
 use crate::decide::rollout::in_force::{EffectiveShare, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
 use crate::decide::units::{Millis, UnixMillis};
+use crate::decide::verdict::Verdict;
 use crate::describe::in_force as words;
 use crate::state::inbox::{Command, Rejection};
+use crate::state::pause_masks::Attribution;
 use crate::state::series_table::SeriesTable;
 use crate::state::status::IncompatibilityStatus;
 
@@ -109,6 +112,12 @@ impl Rollout {
         &self.config
     }
 
+    /// What a notification says of it, given the attempt that it is about.
+    pub(super) fn pair(&self, attempt: u32) -> Pair {
+        let RolloutConfig { stable, provider, .. } = &self.config;
+        Pair { stable: stable.name.clone(), canary: provider.name.clone(), attempt }
+    }
+
     /// The state in force.
     pub(in crate::control) const fn state(&self) -> &RolloutState {
         self.committed.state()
@@ -179,6 +188,11 @@ impl Rollout {
                 }
             }
         }
+    }
+
+    /// Gives the guard a verdict; false: its user is paused.
+    pub(super) fn verdict(&mut self, whose: Attribution, verdict: &Verdict, now: Millis) -> bool {
+        self.collector.verdict(whose, verdict.good, verdict.weight, now)
     }
 
     /// Runs an input through the state machine. Requests that wait for an abandoned canary are released here.
@@ -267,9 +281,10 @@ impl Rollout {
         }
     }
 
-    /// Why a command would be denied now.
-    pub(super) fn would_deny(&self, command: &Command, context: &ProcessContext, now: Now) -> Option<Denied> {
-        denied(&self.command_step(command, context, now), context)
+    /// The step that a command would be now, or why it would be denied. Changes nothing.
+    pub(super) fn preview(&self, command: &Command, context: &ProcessContext, now: Now) -> Result<Step, Denied> {
+        let step = self.command_step(command, context, now);
+        denied(&step, context).map_or(Ok(step), Err)
     }
 
     fn command_step(&self, command: &Command, context: &ProcessContext, now: Now) -> Step {

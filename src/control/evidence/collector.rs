@@ -7,6 +7,7 @@
 //! those of stable's users. Invariant: counters only rise, so each answer is counted once.
 
 mod samples;
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -67,6 +68,13 @@ pub(in crate::control) struct EvidenceCollector {
     epoch: Epoch,
     // The numbers of earlier evidence blocks, whose requests may still be waiting.
     earlier_blocks: VecDeque<u64>,
+}
+
+/// In which epoch a request was planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::control) enum RequestEpoch {
+    Present,
+    Earlier,
 }
 
 /// Who waits, and how slow is too slow.

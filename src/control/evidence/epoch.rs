@@ -12,6 +12,7 @@ use crate::decide::guard::sources::{GROUPS, SourceGroup, TickBySource};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Arm, Millis, Slot};
+use crate::decide::verdict::Weight;
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::pause_masks::Attribution;
@@ -38,6 +39,9 @@ pub(super) struct ArmCounts {
     // Since the last tick.
     events: [u32; ASPECTS],
     refused_connections: u32,
+    // In hundredths.
+    verdicts: u64,
+    bad_verdicts: u64,
 }
 
 /// A set of users: one bit for each slot.
@@ -81,6 +85,14 @@ impl Epoch {
         }
     }
 
+    /// Counts a verdict of the application.
+    pub(super) fn count_verdict(&mut self, Attribution { arm, source, .. }: Attribution, good: bool, weight: Weight) {
+        let counts = &mut self.counts[source.index()][arm as usize];
+        let weight = u64::from(weight.hundredths());
+        counts.verdicts += weight;
+        counts.bad_verdicts += if good { 0 } else { weight };
+    }
+
     pub(super) fn count_refused_connection(&mut self, Attribution { arm, source, .. }: Attribution) {
         self.counts[source.index()][arm as usize].refused_connections += 1;
     }
@@ -113,13 +125,16 @@ impl Epoch {
 
 impl ArmCounts {
     fn take(&mut self, totals: ArmTotals) -> ArmTick {
-        let ArmCounts { totals: before, events, refused_connections } =
+        let ArmCounts { totals: before, events, refused_connections, verdicts, bad_verdicts } =
             std::mem::replace(self, ArmCounts { totals, ..ArmCounts::default() });
         let exposed = Aspect::ALL.map(|aspect| totals.exposed[aspect as usize] - before.exposed[aspect as usize]);
         let succeeded = totals.succeeded - before.succeeded;
+        let (mut requests, mut events) = (exposed.map(real), events.map(f64::from));
+        requests[Aspect::Feedback as usize] = real(verdicts) / 100.0;
+        events[Aspect::Feedback as usize] = real(bad_verdicts) / 100.0;
         ArmTick {
-            requests: exposed.map(real),
-            events: events.map(f64::from),
+            requests,
+            events,
             successes: real(succeeded),
             connections_refused: f64::from(refused_connections),
             answered: real(succeeded + totals.failed - before.failed),

@@ -5,7 +5,8 @@
 //!
 //! In the order in which evidence meets the files: [`blocks`] creates the counters of an [`epoch`]. [`sampling`]
 //! delivers samples to the [`collector`], which asks [`user_pauses`] whether an event counts and [`probe_clock`] when to
-//! probe. [`causes`] and [`rejections`] say why requests fail. [`trace_buffer`] keeps the guard's ticks. For the
+//! probe. [`judged_requests`] are those that the application
+//! has given a verdict on. [`causes`] and [`rejections`] say why requests fail. [`trace_buffer`] keeps the guard's ticks. For the
 //! status: [`answer_stats`], [`recent_traffic`], [`stable_health`] and [`traffic_rate`].
 
 pub(super) mod answer_stats;
@@ -13,6 +14,7 @@ pub(super) mod blocks;
 pub(super) mod causes;
 pub(super) mod collector;
 mod epoch;
+pub(super) mod judged_requests;
 mod probe_clock;
 pub(super) mod recent_traffic;
 pub(super) mod rejections;

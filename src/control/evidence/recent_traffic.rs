@@ -117,7 +117,8 @@ impl RecentTraffic {
     }
 }
 
-fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
+/// The counts since the start, stable's first.
+pub(in crate::control) fn totals(rollout: &str, series: &SeriesRegistry) -> [TrafficCounts; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| TrafficCounts::of(rollout, arm, series))
 }
 

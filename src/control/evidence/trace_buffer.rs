@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::decide::guard::analysis::fraction;
-use crate::decide::guard::aspect::ASPECTS;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::silent::SilentRun;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::TraceLine;
@@ -55,7 +55,7 @@ struct PackedLine {
     silence: Option<Box<SilentRun>>,
 }
 
-/// The counts of an [`ArmTick`].
+/// The counts of an [`ArmTick`]; those of verdicts, which have weights, in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PackedArm {
     requests: [u32; ASPECTS],
@@ -68,8 +68,8 @@ struct PackedArm {
 impl PackedArm {
     fn new(arm: &ArmTick) -> PackedArm {
         PackedArm {
-            requests: arm.requests.map(whole),
-            events: arm.events.map(whole),
+            requests: in_units(arm.requests),
+            events: in_units(arm.events),
             successes: whole(arm.successes),
             refused: whole(arm.connections_refused),
             answered: whole(arm.answered),
@@ -91,13 +91,24 @@ impl PackedArm {
 
     fn tick(&self) -> ArmTick {
         ArmTick {
-            requests: self.requests.map(f64::from),
-            events: self.events.map(f64::from),
+            requests: from_units(self.requests),
+            events: from_units(self.events),
             successes: f64::from(self.successes),
             connections_refused: f64::from(self.refused),
             answered: f64::from(self.answered),
         }
     }
+}
+
+fn in_units(mut counts: [f64; ASPECTS]) -> [u32; ASPECTS] {
+    counts[Aspect::Feedback as usize] *= 100.0;
+    counts.map(whole)
+}
+
+fn from_units(units: [u32; ASPECTS]) -> [f64; ASPECTS] {
+    let mut counts = units.map(f64::from);
+    counts[Aspect::Feedback as usize] /= 100.0;
+    counts
 }
 
 impl TraceBuffer {

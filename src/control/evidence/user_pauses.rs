@@ -48,7 +48,7 @@ impl UserPauses {
             let user = (arm, SourceGroup::of(pause.source), pause.user);
             let until = pauses.cap(pause.aspect, user).get_or_insert_default().restore(pause, now);
             if until > now {
-                pauses.masks.set(user, pause.aspect, true);
+                pauses.set_mask(user, pause.aspect, true);
                 pauses.ends.push(Reverse((until, user, pause.aspect)));
             }
         }
@@ -86,8 +86,24 @@ impl UserPauses {
         let Some(user) = user(whose) else { return true };
         let cap = self.cap(aspect, user).get_or_insert_default();
         let Some(until) = cap.event(user.2, now) else { return false };
-        self.masks.set(user, aspect, true);
+        self.set_mask(user, aspect, true);
         self.ends.push(Reverse((until, user, aspect)));
+        true
+    }
+
+    /// Cores count no verdicts, and need not know who is paused for theirs.
+    fn set_mask(&self, user: User, aspect: Aspect, paused: bool) {
+        if aspect != Aspect::Feedback {
+            self.masks.set(user, aspect, paused);
+        }
+    }
+
+    /// Returns whether a verdict of a user counts. One without a user always counts.
+    pub(in crate::control) fn verdict(&mut self, whose: Attribution, good: bool, now: Millis) -> bool {
+        let Some(user @ (arm, source, slot)) = user(whose) else { return true };
+        let cap = self.caps[Aspect::Feedback as usize][arm as usize][source.index()].get_or_insert_default();
+        let Some(until) = cap.verdict(slot, good, now) else { return false };
+        self.ends.push(Reverse((until, user, Aspect::Feedback)));
         true
     }
 
@@ -113,7 +129,7 @@ impl UserPauses {
             if cap.of(slot).0 < until {
                 let left = until.since(now);
                 cap.restore(&SavedPause { aspect, user: slot, arm: None, source: 0, left, strikes }, now);
-                self.masks.set(other, aspect, true);
+                self.set_mask(other, aspect, true);
                 self.ends.push(Reverse((until, other, aspect)));
             }
         }
@@ -127,7 +143,7 @@ impl UserPauses {
             // A new pause may have begun at the moment this one ended.
             let over = self.cap(aspect, user).as_ref().is_none_or(|cap| cap.counts(user.2, now));
             if over {
-                self.masks.set(user, aspect, false);
+                self.set_mask(user, aspect, false);
             }
         }
     }

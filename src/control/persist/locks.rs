@@ -89,6 +89,11 @@ impl Locks {
         self.error.as_ref().map(|error| error.reason.as_str())
     }
 
+    /// The current error, if it blocks.
+    pub(in crate::control) fn lasting_error(&self) -> Option<&str> {
+        self.error.as_ref().filter(|error| error.permanent).map(|error| error.reason.as_str())
+    }
+
     /// The alert of the current error.
     pub(in crate::control) fn alert(&self, dir: &str) -> Option<Alert> {
         let LockReadError { reason, permanent } = self.error.clone()?;

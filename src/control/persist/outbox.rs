@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decide::event::Event;
+use crate::decide::incident::Incident;
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
 /// A step that sends users to the canary. It is written before it comes into force, so that a restart cannot undo it.
@@ -27,6 +29,10 @@ pub struct Outbox {
     pub proposals: BTreeMap<Identity, Proposal>,
     /// For the history, oldest first.
     pub events: Vec<Event>,
+    /// Notifications by number: as they are now, or that they are gone.
+    pub notifications: BTreeMap<u64, Option<QueuedNotification>>,
+    /// Incident reports, new or completed.
+    pub incidents: Vec<Arc<Incident>>,
     /// The text of an accepted flags.yaml.
     pub last_good: Option<Arc<str>>,
 }
@@ -39,6 +45,11 @@ impl Outbox {
     }
 
     pub(in crate::control) fn is_empty(&self) -> bool {
-        self.states.is_empty() && self.proposals.is_empty() && self.events.is_empty() && self.last_good.is_none()
+        self.states.is_empty()
+            && self.proposals.is_empty()
+            && self.events.is_empty()
+            && self.notifications.is_empty()
+            && self.incidents.is_empty()
+            && self.last_good.is_none()
     }
 }

@@ -14,6 +14,9 @@ use tokio::sync::{oneshot, watch};
 use super::outbox::Outbox;
 use super::proposals::{ProposalQueue, ProposalResults};
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::series::Points;
 use crate::decide::units::Millis;
@@ -36,6 +39,8 @@ pub(in crate::control) struct WriteQueue {
     states: BTreeMap<Identity, (u64, RolloutState)>,
     proposals: ProposalQueue,
     events: VecDeque<(u64, Event)>,
+    notifications: BTreeMap<u64, (u64, Option<QueuedNotification>)>,
+    incidents: BTreeMap<String, (u64, Arc<Incident>)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
@@ -56,6 +61,8 @@ impl WriteQueue {
             states: BTreeMap::new(),
             proposals: ProposalQueue::default(),
             events: VecDeque::new(),
+            notifications: BTreeMap::new(),
+            incidents: BTreeMap::new(),
             last_good: None,
             newest: 0,
             in_flight: false,
@@ -77,6 +84,14 @@ impl WriteQueue {
         self.proposals.enqueue(number, &outbox.states, proposals, in_flight);
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
+        let notifications = std::mem::take(&mut outbox.notifications);
+        self.notifications.extend(notifications.into_iter().map(|(of, row)| (of, (number, row))));
+        let incidents = outbox.incidents.drain(..).map(|incident| (incident.id.clone(), (number, incident)));
+        self.incidents.extend(incidents);
+        // They wait as long as the disk cannot be written.
+        while self.incidents.len() > MOST_INCIDENTS {
+            self.incidents.pop_first();
+        }
         if let Some(text) = outbox.last_good.take() {
             self.last_good = Some((number, text));
         }
@@ -93,6 +108,8 @@ impl WriteQueue {
         let pending = !self.states.is_empty()
             || !self.proposals.is_empty()
             || !self.events.is_empty()
+            || !self.notifications.is_empty()
+            || !self.incidents.is_empty()
             || self.last_good.is_some();
         let has_news = self.newest > self.tried;
         if self.in_flight || !pending || (!has_news && now < self.not_before) {
@@ -107,6 +124,8 @@ impl WriteQueue {
             // In this order: of two states of a rollout the later one is kept.
             states: states.chain(proposed).collect(),
             events: self.events.iter().map(|(_, event)| event).chain(next_events).cloned().collect(),
+            notifications: self.notifications.iter().map(|(of, (_, row))| (*of, row.clone())).collect(),
+            incidents: self.incidents.values().map(|(_, incident)| Arc::clone(incident)).collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
@@ -125,6 +144,8 @@ impl WriteQueue {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
+                self.notifications.retain(|_, (number, _)| *number > upto);
+                self.incidents.retain(|_, (number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
                 for withdrawal in &results.withdrawn {
                     self.events.push_front((self.newest, withdrawal.clone()));
@@ -156,15 +177,25 @@ impl WriteQueue {
         self.progress.subscribe()
     }
 
+    /// Incident reports that are still to be written, and those in the store: the one with this id, or all.
+    pub(in crate::control) fn incidents(
+        &self,
+        id: Option<&String>,
+    ) -> (Vec<Arc<Incident>>, oneshot::Receiver<Result<Vec<Incident>, String>>) {
+        let waiting = self.incidents.values().map(|(_, incident)| incident);
+        let waiting = waiting.filter(|incident| id.is_none_or(|id| *id == incident.id)).cloned();
+        (waiting.collect(), self.store.incidents(id.cloned()))
+    }
+
     /// The events that are still to be written, and those in the store: two parts for [`merge_history`].
     pub(in crate::control) fn history(
         &self,
-        rollout: Option<&String>,
+        filter: &HistoryFilter,
         limit: u32,
     ) -> (Vec<Event>, oneshot::Receiver<Result<Vec<Event>, String>>) {
         let waiting = self.events.iter().rev().map(|(_, event)| event);
-        let waiting = waiting.filter(|event| rollout.is_none() || event.rollout.as_ref() == rollout).cloned();
-        (waiting.collect(), self.store.history(rollout.cloned(), limit))
+        let waiting = waiting.filter(|event| filter.fits(event)).cloned();
+        (waiting.collect(), self.store.history(filter.clone(), limit))
     }
 }
 
@@ -174,6 +205,15 @@ pub(in crate::control) fn merge_history(waiting: Vec<Event>, kept: Vec<Event>, l
     merged.extend(kept);
     merged.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     merged
+}
+
+/// All reports, newest first.
+pub(in crate::control) fn merge_incidents(waiting: Vec<Arc<Incident>>, kept: Vec<Incident>) -> Vec<Incident> {
+    let is_kept = |incident: &Incident| !waiting.iter().any(|newer| newer.id == incident.id);
+    let mut all: Vec<Incident> = kept.into_iter().filter(is_kept).collect();
+    all.extend(waiting.iter().map(|incident| incident.as_ref().clone()));
+    all.sort_by(|one, other| (other.event.at, &other.id).cmp(&(one.event.at, &one.id)));
+    all
 }
 
 /// Waits until the batch with this number was written or has failed.

@@ -15,7 +15,13 @@ use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
 
-pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: [u32; 2]) -> GuardStatus {
+/// `verdicts`: of the application since the start, by arm.
+pub(super) fn guard_status(
+    rollout: &Rollout,
+    view: &RolloutContext<'_>,
+    users: [u32; 2],
+    verdicts: [[u64; 2]; 2],
+) -> GuardStatus {
     let (guard, state) = (&view.canary.guard, rollout.state());
     let (judge, reading) = (&state.analysis, state.analysis.result(guard, state.tries()));
     // Then nothing is compared. The guard keeps its evidence for a resume of the same attempt, but it is not shown.
@@ -44,6 +50,7 @@ pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: 
         bound: reading.of(Aspect::Failing).bound,
         retries: state.tries(),
         incident: reading.incident,
+        verdicts,
         failures_in_a_row: if is_empty { 0.0 } else { judge.canary_run().failures() },
         users,
         step: judge.step,
@@ -51,6 +58,7 @@ pub(super) fn guard_status(rollout: &Rollout, view: &RolloutContext<'_>, users: 
         left: time_left(view, state),
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
+        max_error_rate: guard.max_error_rate,
         slow_above: guard.slow.as_ref().and_then(learned),
         answers: [Arm::Stable, Arm::Canary].map(|arm| rollout.collector().answer_stats().status(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),

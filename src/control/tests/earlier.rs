@@ -16,6 +16,7 @@ use super::harness::bootstrap;
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::{Millis, UnixMillis};
@@ -192,12 +193,12 @@ async fn what_this_version_writes_in_its_place_is_read_again() {
         engine.drain(fixture.after(0));
         let outbox = std::mem::take(&mut engine.outbox);
         let (states, events) = (outbox.states.into_iter().collect::<Vec<_>>(), outbox.events);
-        let batch = Batch { states: states.clone(), events, last_good: outbox.last_good };
+        let batch = Batch { states: states.clone(), events, last_good: outbox.last_good, ..Batch::default() };
         opened.store.save(batch).await.unwrap().unwrap();
         drop(opened);
         let again = fixture.open();
         assert_eq!(again.states, states, "{}", fixture.name);
-        let history = again.store.history(None, 1000).await.unwrap().unwrap();
+        let history = again.store.history(HistoryFilter::default(), 1000).await.unwrap().unwrap();
         assert_eq!(history.len(), fixture.events + 1, "{}", fixture.name);
         fixture.matches_status(&fixture.engine(again.states));
     }

@@ -13,10 +13,15 @@ use tokio::task::{LocalSet, spawn_local};
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::event_loop;
+use crate::control::event_loop::Outside;
 use crate::control::now::Now;
 use crate::control::prober;
+use crate::control::{Answer, Deliver, Post};
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::guard::constants::Constants;
+use crate::decide::incident::Incident;
+use crate::decide::notification::QueuedNotification;
 pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
 use crate::decide::rollout::state::{Identity, RolloutCommand, RolloutState};
@@ -78,6 +83,8 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         flags: FlagsStatus::default(),
         keep: Some("the text".into()),
         states,
+        notifications: Vec::new(),
+        incidents: Vec::new(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),
@@ -97,6 +104,8 @@ pub(super) struct Disk(Arc<Mutex<DiskState>>);
 struct DiskState {
     states: BTreeMap<Identity, RolloutState>,
     events: Vec<Event>,
+    incidents: Vec<Arc<Incident>>,
+    notifications: BTreeMap<u64, QueuedNotification>,
     full: bool,
     hanging: bool,
     waiting: Vec<(Batch, oneshot::Sender<Result<(), String>>)>,
@@ -106,6 +115,13 @@ impl DiskState {
     fn take(&mut self, batch: Batch) {
         self.states.extend(batch.states);
         self.events.extend(batch.events);
+        self.incidents.extend(batch.incidents);
+        for (number, row) in batch.notifications {
+            match row {
+                Some(row) => drop(self.notifications.insert(number, row)),
+                None => drop(self.notifications.remove(&number)),
+            }
+        }
     }
 }
 
@@ -129,6 +145,10 @@ impl Disk {
         self.0.lock().unwrap().states.clone().into_iter().collect()
     }
 
+    pub(super) fn notifications(&self) -> Vec<QueuedNotification> {
+        self.0.lock().unwrap().notifications.values().cloned().collect()
+    }
+
     pub(super) fn actions(&self) -> Vec<String> {
         self.0.lock().unwrap().events.iter().map(|event| format!("{} {}", event.actor, event.action)).collect()
     }
@@ -149,11 +169,19 @@ impl Store for Disk {
         receiver
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
         let (sender, receiver) = oneshot::channel();
         let events = self.0.lock().unwrap().events.clone().into_iter().rev();
-        let events = events.filter(|event| rollout.is_none() || event.rollout == rollout);
+        let events = events.filter(|event| filter.fits(event));
         sender.send(Ok(events.take(usize::try_from(limit).unwrap()).collect())).unwrap();
+        receiver
+    }
+
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
+        let (sender, receiver) = oneshot::channel();
+        let incidents = self.0.lock().unwrap().incidents.clone().into_iter().rev();
+        let wanted = incidents.filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
+        sender.send(Ok(wanted.map(|incident| incident.as_ref().clone()).collect())).unwrap();
         receiver
     }
 }
@@ -164,6 +192,10 @@ pub(super) struct Harness {
     pub(super) shared: Arc<SnapshotCell>,
     pub(super) status: Arc<StatusCell>,
     pub(super) probe_answer: Rc<RefCell<Result<(), String>>>,
+    /// What was posted to targets of notifications, and when.
+    pub(super) posts: Rc<RefCell<Vec<(Duration, Post)>>>,
+    /// What a host answers; others answer 200. `None`: never.
+    pub(super) post_answers: Rc<RefCell<BTreeMap<String, Option<Result<Answer, String>>>>>,
     started: tokio::time::Instant,
 }
 
@@ -185,6 +217,7 @@ impl Harness {
         let bootstrap = Bootstrap {
             locks: read_locks(dir).map_err(|error| error.to_string()),
             dir: dir.display().to_string(),
+            notifications: disk.notifications(),
             ..bootstrap(policy, disk.states())
         };
         let started = virtual_now();
@@ -205,7 +238,23 @@ impl Harness {
             })
         };
         let prober = prober::Prober { answers: answer(), connects: answer() };
-        let harness = Rc::new(Harness { inbox, shared: Arc::clone(&shared), status, probe_answer, started });
+        let (posts, post_answers) = (Rc::default(), Rc::<RefCell<BTreeMap<String, _>>>::default());
+        let (seen, answers): (Rc<RefCell<Vec<_>>>, _) = (Rc::clone(&posts), Rc::clone(&post_answers));
+        let deliver: Deliver = Box::new(move |post, _| {
+            let answer = answers.borrow().get(&post.url.host).cloned();
+            seen.borrow_mut().push((virtual_now() - started, post));
+            Box::pin(async move {
+                match answer {
+                    None => Ok(Answer { status: 200, ..Answer::default() }),
+                    Some(Some(answer)) => answer,
+                    Some(None) => std::future::pending().await,
+                }
+            })
+        });
+        let outside = Outside { prober, deliver };
+        let shared_too = Arc::clone(&shared);
+        let harness =
+            Rc::new(Harness { inbox, shared: shared_too, status, probe_answer, posts, post_answers, started });
         let (disk, dir) = (disk.clone(), dir.to_owned());
         local
             .run_until(async move {
@@ -223,7 +272,7 @@ impl Harness {
                     });
                 }
                 let control =
-                    spawn_local(event_loop::run(engine, Box::new(disk), dir, inputs, prober, Box::new(clock)));
+                    spawn_local(event_loop::run(engine, Box::new(disk), dir, inputs, outside, Box::new(clock)));
                 scenario(Rc::clone(&harness)).await;
                 drop(harness);
                 control.await.unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::harness::*;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::state::{Lock, OverallPhase, RolloutCommand};
 use crate::decide::units::{Arm, Percent, RolloutId, UnixMillis};
@@ -210,7 +211,7 @@ async fn a_command_for_an_unknown_rollout_lists_the_known_ones() {
         let which = "name a rollout: only rollback and pause apply to all; there are: chat, plain";
         assert_eq!(ask(None, RESUME).await.unwrap_err(), which);
         assert_eq!(ask(None, ROLLBACK).await.unwrap().rollouts.len(), 1);
-        let history = harness.inbox.history(Some("chat".to_owned()), 1).await.unwrap();
+        let history = harness.inbox.history(HistoryFilter::of_rollout(Some("chat".to_owned())), 1).await.unwrap();
         assert_eq!((history.len(), history[0].action.as_str()), (1, "rollback"));
         assert!(harness.inbox.put(Input::Drain));
         harness.until("draining", |harness| harness.shared.load().draining && harness.status.load().draining).await;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use super::harness::*;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Intent, OnRegression};
 use crate::decide::rollout::state::{Lock, OverallPhase, Phase, RolloutCommand};
@@ -83,7 +84,7 @@ async fn completion_and_retry_are_written_first_as_well() {
         harness.until("taken back", |harness| harness.chat().phase == OverallPhase::RolledBack).await;
         disk.set(true, false);
         // A retry that cannot be remembered does not begin.
-        harness.inbox.history(None, 1).await.unwrap();
+        harness.inbox.history(HistoryFilter::default(), 1).await.unwrap();
         tokio::time::sleep(Millis(3000).duration()).await;
         assert_eq!((harness.chat().phase, harness.chat().percent), (OverallPhase::RolledBack, Percent::ZERO));
         harness

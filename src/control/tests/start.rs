@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::control::{FirstFlags, Prober, Setup, start};
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{OverallPhase, RolloutCommand};
@@ -23,6 +24,7 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
             answers: Box::new(|_, _| Box::pin(async { Ok(()) })),
             connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
         }),
+        deliver: Box::new(|| Box::new(|_, _| Box::pin(async { Err("nobody is told".to_owned()) }))),
     };
     (setup, inbox)
 }
@@ -44,8 +46,13 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
     assert_eq!(second.store.last_good.as_deref(), Some("the text"));
     let started = start(second).unwrap();
     assert_eq!(started.status.load().rollouts[0].phase, OverallPhase::Locked);
-    let actions: Vec<_> =
-        inbox.history(None, 9).await.unwrap().into_iter().map(|event| event.action.to_string()).collect();
+    let actions: Vec<_> = inbox
+        .history(HistoryFilter::default(), 9)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|event| event.action.to_string())
+        .collect();
     assert_eq!(actions, ["start", "rollback", "percent", "start"]);
     drop(inbox);
     started.thread.join().unwrap();

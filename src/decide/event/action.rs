@@ -57,13 +57,17 @@ pub enum Action {
     Notice,
     /// What was written never came into force.
     Withdraw,
+    /// A target was notified.
+    Notified,
+    /// A target could not be notified.
+    NotNotified,
     /// What another version called by this word.
     Other(String),
 }
 
 impl Action {
     /// All that this version does.
-    pub const ALL: [Action; 24] = [
+    pub const ALL: [Action; 26] = [
         Action::Start,
         Action::Promote,
         Action::Complete,
@@ -88,6 +92,8 @@ impl Action {
         Action::Advise,
         Action::Notice,
         Action::Withdraw,
+        Action::Notified,
+        Action::NotNotified,
     ];
 
     /// The word in history and JSON.
@@ -118,6 +124,8 @@ impl Action {
             Action::Advise => "advise",
             Action::Notice => "notice",
             Action::Withdraw => "withdraw",
+            Action::Notified => "notified",
+            Action::NotNotified => "not_notified",
             Action::Other(word) => word,
         }
     }
@@ -136,6 +144,7 @@ impl Action {
                 | Action::Open
                 | Action::Advise
                 | Action::Notice
+                | Action::NotNotified
         )
     }
 
@@ -148,7 +157,7 @@ impl Action {
     /// Whether it does not explain the rollout's share.
     #[must_use]
     pub const fn decides_nothing(&self) -> bool {
-        matches!(self, Action::Advise | Action::Withdraw)
+        matches!(self, Action::Advise | Action::Withdraw | Action::Notified | Action::NotNotified)
     }
 }
 

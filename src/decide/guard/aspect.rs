@@ -2,13 +2,13 @@
 //!
 //! Each aspect has its own events, its own budget of false alarms and its own pauses of users, so that a user who is
 //! always slow still counts when a request fails. Four aspects are about answers with a good status: one such answer is
-//! fine, but many more of them than stable has are a regression. Invariant: the position of an aspect in
+//! fine, but many more of them than stable has are a regression. One is of verdicts that the application gives. Invariant: the position of an aspect in
 //! [`Aspect::ALL`] is its number, and its bit in the masks that cores read.
 
 use serde::{Deserialize, Serialize};
 
 /// How many aspects there are.
-pub const ASPECTS: usize = 7;
+pub const ASPECTS: usize = 8;
 
 /// What the canary is compared with stable on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum Aspect {
     Filtered,
     /// Streams that came slowly after their first output.
     Pace,
+    /// Verdicts of the application that an answer was bad. Its requests are all verdicts.
+    Feedback,
 }
 
 impl Aspect {
@@ -39,6 +41,7 @@ impl Aspect {
         Aspect::Length,
         Aspect::Filtered,
         Aspect::Pace,
+        Aspect::Feedback,
     ];
     /// Those of answers that are fine by every status.
     pub const OF_ANSWERS: [Aspect; 4] = [Aspect::Empty, Aspect::Length, Aspect::Filtered, Aspect::Pace];

@@ -134,7 +134,7 @@ impl DecisionInputs<'_> {
                 requests: window.requests,
                 failures: window.failures,
             },
-            Rule::Worse | Rule::Empty | Rule::Length | Rule::Filtered => Detail::Nothing,
+            Rule::Worse | Rule::Empty | Rule::Length | Rule::Filtered | Rule::Feedback => Detail::Nothing,
         }
     }
 
@@ -195,8 +195,9 @@ impl DecisionInputs<'_> {
 }
 
 const fn tolerated(guard: &Guard, aspect: Aspect) -> f64 {
-    match (aspect, &guard.slow) {
-        (Aspect::Slow, Some(slow)) => slow.tolerated_ratio,
+    match (aspect, &guard.slow, &guard.feedback) {
+        (Aspect::Slow, Some(slow), _) => slow.tolerated_ratio,
+        (Aspect::Feedback, _, Some(feedback)) => feedback.tolerated_ratio,
         _ if aspect.is_of_answers() => guard.constants.answers_ratio,
         _ => guard.tolerated_ratio,
     }

@@ -30,13 +30,16 @@ pub enum Rule {
     Filtered,
     /// Its streams come slowly more often than stable's.
     Pace,
+    /// The application calls more of its answers bad than of stable's.
+    Feedback,
     /// It fails more often than `ceiling`.
     Ceiling,
 }
 
 impl Rule {
     /// Those that have a word of their own in the file for what follows.
-    pub const OF_EXCESS: [Rule; 5] = [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace];
+    pub const OF_EXCESS: [Rule; 6] =
+        [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace, Rule::Feedback];
 
     /// Whether a report of this rule makes one of the other unnecessary: the same problem, and no worse.
     #[must_use]
@@ -45,7 +48,7 @@ impl Rule {
             Rule::Slower => 1,
             Rule::Worse | Rule::Ceiling => 2,
             Rule::Down | Rule::Silent => 3,
-            Rule::Refusing | Rule::Empty | Rule::Length | Rule::Filtered | Rule::Pace => 0,
+            Rule::Refusing | Rule::Empty | Rule::Length | Rule::Filtered | Rule::Pace | Rule::Feedback => 0,
         };
         self == other || (trouble(other) > 0 && trouble(self) >= trouble(other))
     }
@@ -63,6 +66,7 @@ impl Rule {
             Rule::Length => "length",
             Rule::Filtered => "filtered",
             Rule::Pace => "pace",
+            Rule::Feedback => "feedback",
             Rule::Ceiling => "ceiling",
         }
     }
@@ -78,6 +82,7 @@ impl Rule {
             Rule::Length => Aspect::Length,
             Rule::Filtered => Aspect::Filtered,
             Rule::Pace => Aspect::Pace,
+            Rule::Feedback => Aspect::Feedback,
         }
     }
 }

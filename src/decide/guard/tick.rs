@@ -2,8 +2,9 @@
 //!
 //! Plain sums. Requests are counted when they are sent and events when they are seen, both without users who are paused
 //! in that aspect; successes and refused connections include all users. Only requests whose arm the bucket chose are
-//! counted, and only outcomes of requests that were sent in the present epoch: the caller makes sure of that. Counts
-//! are real numbers, so that expected counts can be used as well as observed ones.
+//! counted, and only outcomes of requests that were sent in the present epoch: the caller makes sure of that. In the
+//! aspect of feedback a request is a verdict, and counts by its weight. Counts are real numbers, so that expected counts
+//! can be used as well as observed ones.
 
 use super::aspect::{ASPECTS, Aspect};
 use super::relative::EventCounts;
@@ -40,13 +41,15 @@ pub struct ArmTick {
 }
 
 impl ArmTick {
-    /// This many requests, of which this many failed; all were answered at once.
+    /// This many requests, of which this many failed; all were answered at once, and nobody gave a verdict.
     #[must_use]
     pub const fn plain(requests: f64, failures: f64) -> ArmTick {
         let mut events = [0.0; ASPECTS];
         events[Aspect::Failing as usize] = failures;
+        let mut requests_by_aspect = [requests; ASPECTS];
+        requests_by_aspect[Aspect::Feedback as usize] = 0.0;
         ArmTick {
-            requests: [requests; ASPECTS],
+            requests: requests_by_aspect,
             events,
             successes: requests - failures,
             connections_refused: 0.0,
@@ -69,7 +72,9 @@ impl ArmTick {
     /// Requests sent, including those of most paused users: a user is paused in some aspects only.
     #[must_use]
     pub fn sent(&self) -> f64 {
-        self.requests.iter().copied().fold(0.0, f64::max)
+        // Verdicts are no requests.
+        let of_requests = Aspect::ALL.into_iter().filter(|aspect| *aspect != Aspect::Feedback);
+        of_requests.map(|aspect| self.requests[aspect as usize]).fold(0.0, f64::max)
     }
 
     /// Failures of the provider.

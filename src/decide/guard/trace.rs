@@ -91,6 +91,12 @@ pub struct TraceArm {
     /// Of how many requests `pace` were; absent: of `requests`.
     #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub pace_of: Option<f64>,
+    /// Verdicts of the application, by their weights.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub verdicts: f64,
+    /// Those of them that are bad.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub bad_verdicts: f64,
 }
 
 /// Probes of stable.
@@ -178,6 +184,8 @@ impl TraceArm {
             ("filtered_of", self.filtered_of),
             ("pace", Some(self.pace)),
             ("pace_of", self.pace_of),
+            ("verdicts", Some(self.verdicts)),
+            ("bad_verdicts", Some(self.bad_verdicts)),
         ];
         let wrong = counts.into_iter().find(|(_, count)| count.is_some_and(|count| count.is_nan() || count < 0.0));
         wrong.map(|(name, count)| format!("`{arm}.{name}` is {}: a count is not negative", count.unwrap_or_default()))
@@ -186,8 +194,8 @@ impl TraceArm {
 
 impl From<&ArmTick> for TraceArm {
     fn from(arm: &ArmTick) -> TraceArm {
-        let [requests, slow_of, refused_of, empty_of, length_of, filtered_of, pace_of] = arm.requests;
-        let [failures, slow, refused, empty, length, filtered, pace] = arm.events;
+        let [requests, slow_of, refused_of, empty_of, length_of, filtered_of, pace_of, verdicts] = arm.requests;
+        let [failures, slow, refused, empty, length, filtered, pace, bad_verdicts] = arm.events;
         let other = |count: f64, usual: f64| (count != usual).then_some(count);
         TraceArm {
             requests,
@@ -207,6 +215,8 @@ impl From<&ArmTick> for TraceArm {
             filtered_of: other(filtered_of, requests),
             pace,
             pace_of: other(pace_of, requests),
+            verdicts,
+            bad_verdicts,
         }
     }
 }
@@ -223,8 +233,18 @@ impl From<&TraceArm> for ArmTick {
                 line.length_of.unwrap_or(requests),
                 line.filtered_of.unwrap_or(requests),
                 line.pace_of.unwrap_or(requests),
+                line.verdicts,
             ],
-            events: [line.failures, line.slow, line.refused, line.empty, line.length, line.filtered, line.pace],
+            events: [
+                line.failures,
+                line.slow,
+                line.refused,
+                line.empty,
+                line.length,
+                line.filtered,
+                line.pace,
+                line.bad_verdicts,
+            ],
             successes: line.successes.unwrap_or((requests - line.failures).max(0.0)),
             connections_refused: line.unconnected,
             answered: line.answered.unwrap_or(requests),
@@ -258,8 +278,8 @@ mod tests {
 
     fn arm() -> ArmTick {
         ArmTick {
-            requests: [45.0, 44.0, 45.0, 45.0, 43.0, 45.0, 45.0],
-            events: [1.0, 2.0, 3.0, 0.0, 4.0, 0.0, 5.0],
+            requests: [45.0, 44.0, 45.0, 45.0, 43.0, 45.0, 45.0, 4.2],
+            events: [1.0, 2.0, 3.0, 0.0, 4.0, 0.0, 5.0, 1.05],
             successes: 41.0,
             connections_refused: 1.0,
             answered: 42.0,
@@ -279,7 +299,7 @@ mod tests {
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
             text,
-            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
+            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5,"verdicts":4.2,"bad_verdicts":1.05},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
         );
         let read: TraceLine = serde_json::from_str(&text).unwrap();
         assert_eq!((read.tick(), read.share(), read.problem()), (tick, 0.1, None));

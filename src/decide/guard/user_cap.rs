@@ -15,6 +15,8 @@ use crate::decide::units::{Arm, Millis, Slot};
 
 /// The first pause.
 pub const FIRST_PAUSE: Millis = Millis(10_000);
+/// The pause after a verdict of the application: one user's come less often than requests.
+pub const BETWEEN_VERDICTS: Millis = Millis(600_000);
 /// The longest pause.
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
 /// Each pause is this many times as long as the one before.
@@ -70,6 +72,10 @@ impl Pause {
 
     const fn until(self) -> Millis {
         Millis(self.0 >> u16::BITS)
+    }
+
+    fn with_until(self, until: Millis) -> Pause {
+        Pause(Pause::new(until, self.strikes()).0 | u64::from(self.requests()) << u8::BITS)
     }
 
     const fn requests(self) -> u8 {
@@ -168,6 +174,27 @@ impl UserCap {
 
     /// Something happened to a user: until when it pauses them; `None`: they are paused already, and it does not count.
     pub fn event(&mut self, user: Slot, now: Millis) -> Option<Millis> {
+        self.event_after(user, now, FIRST_PAUSE)
+    }
+
+    /// A user gave a verdict: until when it pauses them; `None`: they are paused already, and it does not count. Every
+    /// verdict begins a pause, so that who gives many counts as one user and which ones count does not depend on what
+    /// they are; a bad one is an event besides, whose pauses grow.
+    pub fn verdict(&mut self, user: Slot, good: bool, now: Millis) -> Option<Millis> {
+        if !good {
+            return self.event_after(user, now, BETWEEN_VERDICTS);
+        }
+        let pause = self.pause_mut(user);
+        if now < pause.until() {
+            return None;
+        }
+        let until = Millis(now.0 + BETWEEN_VERDICTS.0);
+        *pause = pause.one_more().with_until(until);
+        Some(until)
+    }
+
+    /// `first`: how long the first pause is.
+    fn event_after(&mut self, user: Slot, now: Millis, first: Millis) -> Option<Millis> {
         let pause = self.pause_mut(user);
         let (before, mut strikes) = (pause.until(), pause.strikes());
         if now < before {
@@ -176,7 +203,7 @@ impl UserCap {
         if strikes > 0 && (now.since(before) > LONGEST_PAUSE || pause.requests() >= MANY) {
             strikes = 0;
         }
-        let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(LONGEST_PAUSE.0);
+        let length = first.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(LONGEST_PAUSE.0);
         let until = Millis(now.0 + length);
         *pause = Pause::new(until, if length < LONGEST_PAUSE.0 { strikes + 1 } else { strikes });
         Some(until)
@@ -228,6 +255,26 @@ mod tests {
         assert!(!cap.counts(user, Millis(49_999)), "what came in the pause is not looked at");
         (0..300).for_each(|_| cap.request(user, Millis(50_000)));
         assert_eq!(cap.event(user, Millis(50_000)), Some(Millis(60_000)));
+    }
+
+    #[test]
+    fn a_user_who_gives_verdicts_all_the_time_counts_once_in_ten_minutes_and_bad_ones_ever_more_rarely() {
+        let counted = |good: fn(u64) -> bool| {
+            let (mut cap, user) = (UserCap::default(), Slot::of(7));
+            let all =
+                (0..2 * 86_400).filter(|second| cap.verdict(user, good(*second), Millis(second * 1000)).is_some());
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(counted(|_| true).len(), 2 * 144);
+        assert_eq!(counted(|_| false), [0, 600, 3000, 12_600, 51_000, 137_400]);
+        // Now and then a good one forgives nothing, until there were twenty.
+        let mixed = counted(|second| second % 1200 >= 600);
+        assert!(mixed.len() < 60, "{mixed:?}");
+        let (mut cap, user) = (UserCap::default(), Slot::of(7));
+        cap.verdict(user, false, Millis(0));
+        (1..=20).for_each(|turn| assert!(cap.verdict(user, true, Millis(turn * 600_000)).is_some()));
+        assert_eq!(cap.verdict(user, false, Millis(12_600_000)), Some(Millis(13_200_000)), "as the first one");
+        assert_eq!(cap.verdict(user, true, Millis(13_199_999)), None);
     }
 
     #[test]

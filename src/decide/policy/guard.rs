@@ -31,6 +31,8 @@ pub struct Guard {
     pub client_errors: OnExcess,
     /// What follows when the canary gives more answers than stable does that are fine by every status, and worse.
     pub answers: Answers,
+    /// When verdicts of the application count, and what follows; `None`: they do not.
+    pub feedback: Option<FeedbackRule>,
     /// A failure rate that is too high as soon as anything speaks for the canary being worse than stable; `None`: there
     /// is none. Lies outside `false_alarm`.
     pub ceiling: Option<Percent>,
@@ -56,6 +58,7 @@ impl Default for Guard {
             slow: Some(SlowRule::default()),
             client_errors: OnExcess::Hold,
             answers: Answers::default(),
+            feedback: None,
             ceiling: None,
             window: Millis(1_800_000),
             counting: Counting::default(),
@@ -81,6 +84,21 @@ impl Default for SlowRule {
     }
 }
 
+/// How many more bad verdicts than stable the canary may have, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeedbackRule {
+    /// Up to this multiple of stable's share of bad verdicts the canary is not worse.
+    pub tolerated_ratio: f64,
+    /// What follows when it is.
+    pub then: OnExcess,
+}
+
+impl Default for FeedbackRule {
+    fn default() -> FeedbackRule {
+        FeedbackRule { tolerated_ratio: 1.1, then: OnExcess::Hold }
+    }
+}
+
 impl Guard {
     /// What follows when the canary is found worse in an aspect that has a word of its own in the file; of the others
     /// it is what follows from any regression.
@@ -95,6 +113,10 @@ impl Guard {
             Aspect::Length => self.answers.length,
             Aspect::Filtered => self.answers.filtered,
             Aspect::Pace => self.answers.pace,
+            Aspect::Feedback => match self.feedback {
+                Some(rule) => rule.then,
+                None => OnExcess::Ignore,
+            },
         }
     }
 

@@ -9,10 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use serin::decide::policy::{
-    Anonymous, Auth, BaseUrl, Canary, Fallback, FieldRules, Fixed, Guard, Http2, Intent, Limits, Match, OnRegression,
-    Policy, Provider, Ramp, Retry, Rollout, Secret, StreamMode, Timeouts, Tls, Unmapped, Unmatched,
+    Anonymous, Auth, BaseUrl, Canary, Fallback, FieldRules, Fixed, Flag, FlagType, FlagValue, Guard, Http2, Intent,
+    Limits, Match, OnRegression, Policy, Provider, Ramp, Retry, Rollout, Secret, Serve, StreamMode, Timeouts, Tls,
+    Unmapped, Unmatched, Variant, VariantId,
 };
-use serin::decide::units::{Millis, Percent, ProviderId};
+use serin::decide::units::{Millis, Percent, ProviderId, RolloutId};
 use serin::wire::dialect::DoneMarker;
 
 /// This many percent, 0 to 100.
@@ -113,6 +114,7 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
         clients: Vec::new(),
         open: false,
         tokens: Vec::new(),
+        cors: None,
         limits: Limits {
             header_bytes: 64 << 10,
             header_time: Millis(10_000),
@@ -125,5 +127,25 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
         egress: None,
         response_headers: true,
         access_log: None,
+        notify: Vec::new(),
+        admin_url: None,
+        otlp: None,
+    }
+}
+
+/// True for the users whom the rollout of this index sends to the canary.
+pub(crate) fn following(rollout: u16) -> Flag {
+    let (on, off) = (VariantId(0), VariantId(1));
+    let variant = |name: &str, value| Variant { name: name.to_owned(), value: FlagValue::Boolean(value) };
+    Flag {
+        flag_type: FlagType::Boolean,
+        variants: vec![variant("on", true), variant("off", false)],
+        rules: Vec::new(),
+        otherwise: Serve::Follow { rollout: RolloutId(rollout), canary: on, stable: off },
+        off_variant: off,
+        off: false,
+        from: None,
+        until: None,
+        salt: String::new(),
     }
 }

@@ -11,7 +11,9 @@
 mod command;
 pub mod command_result;
 pub mod context;
+pub mod dry_run;
 mod guard_step;
+pub mod identity;
 pub mod in_force;
 pub mod promotion;
 pub mod ramp;

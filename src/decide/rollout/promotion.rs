@@ -322,7 +322,7 @@ fn too_few(guard: &Guard, analysis: &Analysis) -> Option<PromotionCondition> {
 
 fn excess_evidence(guard: &Guard, analysis: &Analysis, tries: u32) -> Option<PromotionCondition> {
     let result = analysis.result(guard, tries);
-    let looked_at = [Aspect::Failing, Aspect::Slow].into_iter().chain(Aspect::OF_ANSWERS);
+    let looked_at = [Aspect::Failing, Aspect::Slow].into_iter().chain(Aspect::OF_ANSWERS).chain([Aspect::Feedback]);
     looked_at.filter(|aspect| *aspect != Aspect::Slow || guard.slow.is_some()).find_map(|aspect| {
         let (finding, follows) = (result.of(aspect), guard.follows(aspect));
         let pauses = follows == OnExcess::Hold;

@@ -29,6 +29,22 @@ fn no_more_failures_are_told_than_requests() {
 }
 
 #[test]
+fn bad_verdicts_are_told_with_both_shares() {
+    let verdicts = Decision {
+        canary: ArmCounts::new(61.0, 1000.0, None),
+        stable: ArmCounts::new(270.0, 9000.0, None),
+        seconds: 1800.0,
+        tolerated_ratio: 1.1,
+        ..decision(DecisionKind::Alarm(Rule::Feedback), Detail::Nothing)
+    };
+    let expected = "feedback: 6.1% bad on the canary (61 of 1000 verdicts within 30m), 3% on stable (270 of 9000); more \
+                    than 1.1 times stable's share (evidence 2116 of 2000)";
+    assert_eq!(sentence(&verdicts), expected);
+    let none = Decision { stable: ArmCounts::new(0.0, 0.0, None), ..verdicts };
+    assert!(sentence(&none).contains(", none on stable (0 of 0); more"), "{}", sentence(&none));
+}
+
+#[test]
 fn a_run_is_told_by_its_counts_and_its_times() {
     let silence = |requests, shortest, probed| Detail::Silence {
         requests,

@@ -198,7 +198,7 @@ fn new_place(old: &[String], to: &str, at: &At, said: &Said, findings: &mut Find
 }
 
 /// The JSON text of what stands at this place.
-fn value(at: &At, findings: &mut Findings<'_>) -> Option<String> {
+pub(super) fn value(at: &At, findings: &mut Findings<'_>) -> Option<String> {
     let node = at.node().filter(|_| at.fits())?;
     let mut written = Written { path: at.path.clone(), json: String::new(), errors: Vec::new() };
     written.value(node);

@@ -4,7 +4,7 @@
 //! What no rule could work with is an error. Numbers that leave one another nothing to do are warnings: the guard would
 //! do what they say, and that may not be what was meant.
 
-use crate::decide::policy::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
+use crate::decide::policy::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
 use crate::decide::units::{Millis, Percent};
 
 use super::super::place::At;
@@ -24,6 +24,7 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
         slow: slow(&at.key("slow"), findings),
         client_errors: excess(&at.key("client_errors"), "refused requests", findings),
         answers: answers(&at.key("answers"), findings),
+        feedback: at.has("feedback").then(|| feedback(&at.key("feedback"), findings)).flatten(),
         ceiling: findings.value(&at.key("ceiling"), ceiling),
         window: findings.value(&at.key("window"), window),
         counting: Counting {
@@ -162,6 +163,26 @@ fn slow(at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
         quantile: findings.number(&at.key("quantile")),
         tolerance: findings.number(&at.key("tolerance")),
         tolerated_ratio: findings.number(&at.key("tolerated_ratio")),
+    })
+}
+
+/// How verdicts of the application are compared; `None`: they are not.
+fn feedback(at: &At, findings: &mut Findings<'_>) -> Option<FeedbackRule> {
+    if at.text().is_some() {
+        let off = |text: &str| match text {
+            "off" => Ok(()),
+            _ => wrong("is not a rule for feedback", "write `off`, or `{ tolerated_ratio: 1.1, then: hold }`"),
+        };
+        findings.given(at, off);
+        return None;
+    }
+    Some(FeedbackRule {
+        tolerated_ratio: findings.number(&at.key("tolerated_ratio")),
+        then: findings.choice(
+            &at.key("then"),
+            "is not a reaction to bad verdicts",
+            &[("hold", OnExcess::Hold), ("rollback", OnExcess::Rollback)],
+        ),
     })
 }
 

@@ -5,7 +5,7 @@
 
 use super::super::place::At;
 use super::super::scalar::{Wrong, wrong};
-use super::super::suggest;
+use crate::decide::suggest;
 use crate::decide::units::ProviderId;
 
 pub(super) fn provider_named(names: &[&str], name: &str) -> Result<ProviderId, Wrong> {

@@ -115,7 +115,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
 
 /// Whether a host is this machine or in a network of one's own: a private address, a name without a dot, or one that
 /// only a private resolver knows.
-fn is_private(host: &str) -> bool {
+pub(super) fn is_private(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
@@ -142,7 +142,7 @@ fn holds_keys(at: &At, auth: &Auth) -> bool {
 
 /// Whether a header or parameter of this name has a secret for a value. What is no more than a switch, a word that
 /// everybody knows or a small number is none, whatever its name tells: `x-auth-mode: auto`, `x-token-limit: 4096`.
-fn is_credential(name: &str, value: &str) -> bool {
+pub(super) fn is_credential(name: &str, value: &str) -> bool {
     const WORDS: [&str; 12] =
         ["true", "false", "on", "off", "yes", "no", "none", "null", "auto", "default", "enabled", "disabled"];
     let value = value.trim();
@@ -309,29 +309,7 @@ fn set_headers(
 ) -> Vec<(String, Secret)> {
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (given, at) in at.named() {
-        let name = match url::header(given) {
-            Ok(name) if NOT_TO_SET.contains(&name.as_str()) || name.starts_with("x-serin-") => {
-                findings.error(
-                    &at.name(),
-                    format!("`{name}` cannot be set: it belongs to the connection"),
-                    "remove it",
-                );
-                continue;
-            }
-            Ok(name) => name,
-            Err(Wrong { problem, remedy }) => {
-                findings.error(&at.name(), format!("`{}` {problem}", mask::short(given)), remedy);
-                continue;
-            }
-        };
-        if headers.iter().any(|(other, _)| *other == name) {
-            findings.error(
-                &at.name(),
-                format!("`{name}` is written twice; upper and lower case are the same"),
-                "keep one of the two",
-            );
-            continue;
-        }
+        let Some(name) = header_name(given, &at, &headers, findings) else { continue };
         if is_credential(&name, at.text().unwrap_or_default()) {
             let place = SecretId { key: format!("set_headers.{name}"), ..place.clone() };
             let value = credential(&at, place, unusable, findings);
@@ -343,7 +321,30 @@ fn set_headers(
     headers
 }
 
-fn header_value(text: &str) -> Result<String, Wrong> {
+/// The name of a header that is set; `headers`: those above it. `None`: it cannot be set, which is an error.
+pub(super) fn header_name(
+    given: &str,
+    at: &At,
+    headers: &[(String, Secret)],
+    findings: &mut Findings<'_>,
+) -> Option<String> {
+    match url::header(given) {
+        Ok(name) if NOT_TO_SET.contains(&name.as_str()) || name.starts_with("x-serin-") => {
+            findings.error(&at.name(), format!("`{name}` cannot be set: it belongs to the connection"), "remove it");
+        }
+        Ok(name) if headers.iter().any(|(other, _)| *other == name) => {
+            let problem = format!("`{name}` is written twice; upper and lower case are the same");
+            findings.error(&at.name(), problem, "keep one of the two");
+        }
+        Ok(name) => return Some(name),
+        Err(Wrong { problem, remedy }) => {
+            findings.error(&at.name(), format!("`{}` {problem}", mask::short(given)), remedy);
+        }
+    }
+    None
+}
+
+pub(super) fn header_value(text: &str) -> Result<String, Wrong> {
     if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
         return Ok(text.trim().to_owned());
     }

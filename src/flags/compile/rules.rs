@@ -26,6 +26,16 @@ pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, finding
     one_path_for_all(policy, root, findings);
     fallbacks_of_an_index(policy, root, findings);
     unmatched(policy, root, findings);
+    hidden_ids(policy, root, findings);
+}
+
+/// Verdicts name requests by the ids in response headers.
+fn hidden_ids(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    if !policy.response_headers && policy.seals_request_ids() {
+        let problem =
+            "responses do not carry `x-serin-request-id`, so verdicts for `guard.feedback` can only name a user";
+        findings.warn(&root.key("response_headers"), problem);
+    }
 }
 
 /// The file does not state that a rollout's stable takes the other requests, so an unusable one is at most a warning.

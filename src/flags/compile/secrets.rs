@@ -93,6 +93,9 @@ impl Findings<'_> {
 
     /// What is wrong with a file of certificates, or of a `key`, that was not right before.
     pub(super) fn certificates(&mut self, at: &At, path: &Path, key: bool) -> Option<String> {
+        if !self.environment.may_look_at(path) {
+            return None;
+        }
         let (file, problem) = FileRead::pem(path, key);
         self.files.insert(file);
         let problem = self.read.recent.certificates(path, problem);

@@ -50,6 +50,10 @@ pub(super) fn guard() -> Schema {
              empty, cut off, filtered or slowly streamed, although their status is a success. `hold`: the ramp is \
              paused for review. `rollback`: as for any other regression. `ignore`: nothing.",
         ),
+        key("feedback", or_off(feedback())).default("off").examples(json!([{"then": "hold"}, "off"])).says(
+            "Compares the share of bad verdicts that the application reports on the canary's responses with that on \
+             stable's. With `off` verdicts are not compared, and request ids cannot be judged. `{}` takes the defaults.",
+        ),
         key("ceiling", share_or(1, "off")).default("off").examples(json!(["20%", "off"])).says(
             "Above this failure rate, over `window`, the canary is rolled back as soon as any evidence shows it worse \
              than stable. The probability of an error adds to `false_alarm`. `off`: no such rate.",
@@ -80,6 +84,19 @@ fn answers() -> Schema {
             .says("Responses with status 200 that a content filter stopped, and refusals in a response."),
         key("pace", word(&["hold", "rollback", "ignore"])).default("hold").says(
             "Streams of at least ten outputs whose mean time between two outputs is above `slow` of stable's own.",
+        ),
+    ])
+}
+
+fn feedback() -> Schema {
+    let usual = policy::FeedbackRule::default();
+    map([
+        key("tolerated_ratio", number_within(1, 100))
+            .default(show_number(usual.tolerated_ratio))
+            .says("Up to this multiple of stable's share of bad verdicts the canary counts as not worse; 1 to 100."),
+        key("then", word(&["hold", "rollback"])).default("hold").says(
+            "What happens when the canary has more bad verdicts. `hold`: the ramp is paused for review. `rollback`: as \
+             for any other regression.",
         ),
     ])
 }

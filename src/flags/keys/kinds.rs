@@ -204,6 +204,17 @@ pub(super) fn fallback() -> Schema {
     schema(json!({"type": ["boolean", "array", "string"], "maxItems": MOST_FALLBACKS, "items": text()}))
 }
 
+/// A map or a list that is judged where it is compiled. The keys are what an editor knows of the map.
+pub(super) fn nested<const N: usize>(keys: [Key; N]) -> Schema {
+    let mut nested = schema(json!({"type": ["object", "array"]}));
+    if N > 0 {
+        nested.insert("additionalProperties".to_owned(), false.into());
+        let properties = keys.into_iter().map(|key| (key.name.to_owned(), key.schema.into()));
+        nested.insert("properties".to_owned(), Value::Object(properties.collect()));
+    }
+    nested
+}
+
 /// Any value of JSON.
 pub(super) fn anything() -> Schema {
     schema(json!({"type": ["string", "number", "boolean", "array", "object"], "examples": [1]}))

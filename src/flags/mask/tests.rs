@@ -25,6 +25,12 @@ fn every_value_of_a_query_and_of_set_headers_is_hidden() {
         line("a: { set_headers: { x-team: red }, models: { a: b } }", 1),
         "a: { set_headers: { x-team: *** }, models: { a: b } }"
     );
+    assert_eq!(
+        line("otlp: { headers: { x-team: red }, sample: 5% }, timeouts: { headers: 600s }", 1),
+        "otlp: { headers: { x-team: *** }, sample: 5% }, timeouts: { headers: 600s }"
+    );
+    assert_eq!(line("otlp:\n  headers:\n    x-team: red\n  sample: 5%\n", 3), "    x-team: ***");
+    assert_eq!(line("otlp:\n  headers:\n    x-team: red\n  sample: 5%\n", 4), "  sample: 5%");
     let text = "p:\n  query:\n    sig: abc\n\n    v: ${V}\n  models:\n    a: b\n";
     assert_eq!(line(text, 3), "    sig: ***");
     assert_eq!(line(text, 5), "    v: ${V}");

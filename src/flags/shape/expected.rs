@@ -15,10 +15,10 @@ pub(super) fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
     }
 }
 
-/// Whether a value may be of any shape: lists and maps without a word on what is in them.
+/// Whether its shape is not judged here: lists and maps without a word on the values in them.
 pub(super) fn takes_anything(schema: &Map<String, Value>) -> bool {
-    let has_key = |key: &str| schema.contains_key(key);
-    allows(schema, "array") && allows(schema, "object") && !has_key("items") && !has_key("additionalProperties")
+    let values = |key: &str| schema.get(key).is_some_and(Value::is_object);
+    allows(schema, "array") && allows(schema, "object") && !values("items") && !values("additionalProperties")
 }
 
 /// Whether its texts end in a percent sign.

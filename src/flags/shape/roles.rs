@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::super::bounds::MOST_ERRORS;
+use super::super::schema;
 use super::super::tree::{Entry, Kind};
-use super::super::{schema, suggest};
 use super::expected::allows;
+use crate::decide::suggest;
 
 /// What an entry of a map is, beside its value.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::decide::policy::{
-    Anonymous, Answers, Auth, Backoff, BreakerRule, Canary, Counting, DoneMarker, Fallback, FieldRules, First, Guard,
-    Http2, Intent, OnExcess, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped,
-    Unmatched, UserSource,
+    Anonymous, Answers, Auth, Backoff, BreakerRule, Canary, Counting, DoneMarker, Fallback, FeedbackRule, FieldRules,
+    First, Guard, Http2, Intent, OnExcess, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule,
+    StreamMode, Unmapped, Unmatched, UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::decide::unusable_stable::unusable_stables;
@@ -298,6 +298,7 @@ fn the_guard_reads_as_it_is_written() {
     let guard = canary(
         "on_regression: step_back, guard: { false_alarm: 10%, tolerated_ratio: 2, ignore_below: 0%, patience: 0.1, \
          max_error_rate: 2.5%, min_requests: 7, done_below: 1, client_errors: rollback, ceiling: 20, window: 10m, answers: { empty: ignore, pace: rollback }, \
+         feedback: { tolerated_ratio: 1.5, then: rollback }, \
          slow: { quantile: 0.999, tolerance: 1, tolerated_ratio: '${WORKERS}' } }",
     );
     let percent = |hundredths| Percent::from_hundredths(hundredths).unwrap();
@@ -315,6 +316,7 @@ fn the_guard_reads_as_it_is_written() {
             slow: Some(SlowRule { quantile: 0.999, tolerance: 1.0, tolerated_ratio: 3.0 }),
             client_errors: OnExcess::Rollback,
             answers: Answers { empty: OnExcess::Ignore, pace: OnExcess::Rollback, ..Answers::default() },
+            feedback: Some(FeedbackRule { tolerated_ratio: 1.5, then: OnExcess::Rollback }),
             ceiling: Some(percent(2000)),
             window: Millis(600_000),
             ..Guard::default()
@@ -323,6 +325,9 @@ fn the_guard_reads_as_it_is_written() {
     let slow = |written: &str| canary(&format!("guard: {{ slow: {written} }}")).guard.slow;
     assert_eq!((slow("off"), slow("{}")), (None, Some(SlowRule::default())));
     assert_eq!(slow("{ tolerance: 3 }"), Some(SlowRule { tolerance: 3.0, ..SlowRule::default() }));
+    let feedback = |written: &str| canary(&format!("guard: {{ {written} }}")).guard.feedback;
+    assert_eq!((feedback("window: 1m"), feedback("feedback: off")), (None, None));
+    assert_eq!(feedback("feedback: {}"), Some(FeedbackRule::default()));
     assert_eq!(canary("guard: { ceiling: off, client_errors: ignore }").guard.ceiling, None);
     assert_eq!(canary("on_regression: hold").on_regression, OnRegression::Hold);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::decide::policy::{Fallback, FieldRules, Guard, PathPart, PathTemplate, Policy};
+use crate::decide::policy::{Fallback, FieldRules, Flag, Guard, PathPart, PathTemplate, Policy, Serve, VariantId};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{Environment, render};
@@ -44,7 +44,7 @@ fn holds_together(policy: &Policy) {
         can_judge(&canary.guard);
     }
     for flag in policy.flags.values() {
-        assert!(policy.rollout(&flag.follows).is_some_and(|rollout| rollout.canary.is_some()));
+        is_whole(flag, policy);
     }
     for provider in &policy.providers {
         assert!(!provider.base_url.host.is_empty() && !provider.base_url.path.ends_with('/'));
@@ -55,6 +55,25 @@ fn holds_together(policy: &Policy) {
         assert!(provider.breaker.is_none_or(|rule| rule.failures > 0 && rule.open_for > Millis(0)));
     }
     assert!(policy.limits.replay_memory >= policy.limits.replay_body && policy.limits.connections > 0);
+}
+
+fn is_whole(flag: &Flag, policy: &Policy) {
+    let is_known = |id: VariantId| usize::from(id.0) < flag.variants.len();
+    assert!(is_known(flag.off_variant));
+    for serve in flag.rules.iter().map(|rule| &rule.serve).chain([&flag.otherwise]) {
+        match serve {
+            Serve::Variant(id) => assert!(is_known(*id)),
+            Serve::Split(shares) => {
+                assert!(shares.iter().all(|(_, id)| is_known(*id)));
+                assert!(shares.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+                assert_eq!(shares.last().map(|(end, _)| *end), Some(Percent::ALL));
+            }
+            Serve::Follow { rollout, canary, stable } => {
+                assert!(is_known(*canary) && is_known(*stable));
+                assert!(policy.rollouts[usize::from(rollout.0)].canary.is_some());
+            }
+        }
+    }
 }
 
 fn can_judge(guard: &Guard) {

@@ -71,7 +71,9 @@ impl Field {
         let (mut node, mut place) = (&mut root, String::new());
         for (number, step) in self.way.iter().enumerate() {
             let leaf = number + 1 == self.way.len();
-            let step = if step == "*" { if leaf { "max_tokens" } else { "a" } } else { step.as_str() };
+            // The names of a split are those of variants.
+            let name = if self.way.iter().any(|step| step == "split") { "on" } else { "max_tokens" };
+            let step = if step == "*" { if leaf { name } else { "a" } } else { step.as_str() };
             if step == "[]" {
                 place.push_str("[0]");
                 if !node.is_array() {
@@ -114,6 +116,7 @@ fn is_beyond(error: &FlagsError, quoted: bool) -> bool {
         "is not between 1KiB and 1MiB",
         "is too large for one body",
         "is less than 64KiB",
+        "is more than 1d",
         "is too large",
         "is less than that for a single one",
         "moves no user",

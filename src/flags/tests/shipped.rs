@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::decide::units::RolloutId;
 use crate::flags::compile::compile;
 use crate::flags::{Environment, later, schema};
 
@@ -33,7 +34,7 @@ fn the_example_is_accepted_without_secrets_and_without_a_word() {
     let stages: Vec<String> = canary.ramp.stages.iter().map(ToString::to_string).collect();
     assert_eq!(stages, ["10%", "25%", "40%", "55%", "70%", "85%", "100%"]);
     assert_eq!((canary.ramp.hold_start.0, canary.ramp.every.0), (7 * 86_400_000, 86_400_000));
-    assert_eq!(policy.flags["new-prompt"].follows, "chat");
+    assert_eq!(policy.flags["new-prompt"].follows(), Some(RolloutId(0)));
     assert_eq!(policy.providers[1].models["gpt-4o"], "deepseek-chat");
 }
 

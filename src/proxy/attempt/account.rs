@@ -16,7 +16,7 @@ use super::candidates::Candidate;
 use super::earlier_plans::EarlierPlans;
 use super::guard_report::GuardReport;
 use super::open::{AttemptStage, OpenAttempt, answered};
-use super::record::AttemptRecord;
+use super::record::{AttemptRecord, BegunSpan};
 use super::refusal::PendingRefusal;
 use crate::clock;
 use crate::decide::cause::Cause;
@@ -52,7 +52,7 @@ pub(crate) struct Account {
     diverted: Vec<(ProviderId, BreakerKind)>,
     /// Why the provider that the split chose failed it so far.
     met: RequestCauses,
-    /// Its entry in the access log, if it has one.
+    /// Its entry for the access log and its trace, if it has one.
     entry: Option<Box<PendingEntry>>,
 }
 
@@ -100,13 +100,13 @@ impl Account {
         self.earlier_plans = earlier;
     }
 
-    /// Gives it an entry in the access log.
-    pub(super) fn set_log_entry(&mut self, entry: Option<Box<PendingEntry>>) {
+    /// Gives it an entry for the access log and its trace.
+    pub(super) fn set_entry(&mut self, entry: Option<Box<PendingEntry>>) {
         self.entry = entry;
     }
 
-    /// Its entry in the access log.
-    pub(crate) fn log_entry(&mut self) -> Option<&mut PendingEntry> {
+    /// Its entry for the access log and its trace.
+    pub(crate) fn entry(&mut self) -> Option<&mut PendingEntry> {
         self.entry.as_deref_mut()
     }
 
@@ -131,12 +131,18 @@ impl Account {
 
     /// Begins another attempt; `own_key`: with a key of Serin's. The same provider asked again without a ticket keeps
     /// the one that it had.
-    pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<ProbeToken>, own_key: bool) {
+    pub(crate) fn begin_attempt(
+        &mut self,
+        candidate: Candidate,
+        probe: Option<ProbeToken>,
+        own_key: bool,
+        span: Option<BegunSpan>,
+    ) {
         if probe.is_some() || candidate.id != self.attempt.candidate.id {
             self.release_probe();
             self.attempt.probe = probe;
         }
-        self.attempt.begin(candidate, own_key);
+        self.attempt.begin(candidate, own_key, span);
         self.diverted.retain(|(id, _)| *id != candidate.id);
         if !self.is_at_chosen()
             && let Some(sink) = self.scope.guard()
@@ -261,7 +267,7 @@ impl Account {
 
     /// So many bytes came after the answer that left HTTP, and go to the client.
     pub(crate) fn carried(&mut self, bytes: usize) {
-        if let Some(entry) = self.log_entry() {
+        if let Some(entry) = self.entry() {
             entry.add_bytes(bytes);
         }
         self.note_part(Part::Output);

@@ -30,6 +30,7 @@ use crate::decide::route::{Plan, RouteShare};
 use crate::decide::units::Millis;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::trace::Trace;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
@@ -46,6 +47,8 @@ pub(crate) struct Failover<'a> {
     candidates: Candidates,
     /// Until when the chosen provider is waited for, once it was asked while another candidate was left.
     deadline: Option<Deadline>,
+    /// Its trace, if traces are asked for.
+    trace: Option<Rc<Trace>>,
     /// What the client gets if all candidates fail: the last failure of the chosen provider, else the first of any.
     failed_attempt: Option<Box<LastFailure>>,
 }
@@ -77,7 +80,7 @@ impl<'a> Failover<'a> {
         in_use: &'a Rc<InUse>,
         plan: Plan,
         client_request: &'a ClientRequest<'a>,
-        (arrived, earlier): (Instant, EarlierPlans),
+        (arrived, earlier, trace): (Instant, EarlierPlans, Option<Rc<Trace>>),
     ) -> Failover<'a> {
         let policy = &in_use.snapshot.policy;
         let share = plan.rollout.map(|id| {
@@ -95,6 +98,7 @@ impl<'a> Failover<'a> {
             account: Account::planned(core, in_use, plan, ResponseKind::of(client_request.streaming), arrived),
             candidates: Candidates::new(plan.provider, others),
             deadline: None,
+            trace,
             failed_attempt: None,
         };
         if let (Some(id), Some(rollout)) = (rollout_id, rollout)
@@ -106,7 +110,7 @@ impl<'a> Failover<'a> {
         if earlier.attempts() > 0 {
             failover.account.continue_from(earlier);
         }
-        failover.account.set_log_entry(PendingEntry::of(core, policy, client_request));
+        failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref()));
         failover.earn_retries();
         failover
     }
@@ -160,7 +164,7 @@ impl<'a> Failover<'a> {
 
     /// Notes for the access log that what was held goes out.
     fn note_held_bytes(&mut self, buffered_response: &BufferedResponse) {
-        if let Some(entry) = self.account.log_entry() {
+        if let Some(entry) = self.account.entry() {
             entry.add_bytes(usize::try_from(buffered_response.pieces.length()).unwrap_or(usize::MAX));
         }
     }
@@ -169,7 +173,7 @@ impl<'a> Failover<'a> {
     fn deliver(mut self, buffered_response: Box<BufferedResponse>) -> ProviderResponse {
         self.account.stable_answered(Some(true));
         self.account.note_summary(buffered_response.summary);
-        if let Some(entry) = self.account.log_entry() {
+        if let Some(entry) = self.account.entry() {
             entry.answered(buffered_response.head.status);
         }
         match buffered_response.ending {
@@ -297,7 +301,7 @@ impl<'a> Failover<'a> {
 
     /// Serin ends before there is an answer.
     fn stop(mut self) -> ProxyError {
-        if let Some(entry) = self.account.log_entry() {
+        if let Some(entry) = self.account.entry() {
             entry.answered_by_serin(&ProxyError::Stopping);
         }
         ProxyError::Stopping
@@ -309,7 +313,7 @@ impl<'a> Failover<'a> {
             return Ok(FailoverResult::Replan(self.account.into_earlier_plans()));
         };
         let LastFailure { outcome, candidate, response } = *failed_attempt;
-        if let Some(entry) = self.account.log_entry() {
+        if let Some(entry) = self.account.entry() {
             match &response {
                 FailureResponse::Error(problem) => entry.answered_by_serin(problem),
                 FailureResponse::Answer(buffered_response) => entry.answered(buffered_response.head.status),

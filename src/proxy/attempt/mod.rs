@@ -21,7 +21,7 @@ mod pause;
 pub(crate) mod record;
 pub(crate) mod refusal;
 pub(crate) mod request_record;
-mod retry_after;
+pub(super) mod retry_after;
 pub(crate) mod send;
 pub(crate) mod sinks;
 pub(crate) mod withdrawal;

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::candidates::Candidate;
-use super::record::{AttemptRecord, FailureReason, Times};
+use super::record::{AttemptRecord, BegunSpan, FailureReason, Times};
 use crate::decide::cause::Cause;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::{BodyEnd, Ending, ErrorClass, Outcome, classify};
@@ -35,6 +35,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) times: Times,
     /// What its answer says about itself.
     pub(crate) summary: Option<Summary>,
+    /// Its span, if its request is traced.
+    pub(crate) span: Option<BegunSpan>,
     own_key: bool,
     /// Whether the provider is unreachable, whatever the request is.
     unreached: bool,
@@ -50,14 +52,15 @@ impl OpenAttempt {
             stage: AttemptStage::Idle,
             times: Times::since(arrived),
             summary: None,
+            span: None,
             own_key: false,
             unreached: false,
             failure: None,
         }
     }
 
-    pub(crate) fn begin(&mut self, candidate: Candidate, own_key: bool) {
-        (self.candidate, self.own_key, self.unreached) = (candidate, own_key, false);
+    pub(crate) fn begin(&mut self, candidate: Candidate, own_key: bool, span: Option<BegunSpan>) {
+        (self.candidate, self.own_key, self.unreached, self.span) = (candidate, own_key, false, span);
         // What failed before a connection was dialled again is not its cause.
         self.failure = None;
         self.times = Times::since(self.times.arrived);
@@ -115,6 +118,7 @@ impl OpenAttempt {
                 .and_then(|summary| FinishKind::of(ending, summary.finish)),
             usage: summary.and_then(|summary| summary.usage),
             times: Times { end: Some(end), ..self.times },
+            span: self.span.take(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::decide::cause::Cause;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::{Ending, Outcome};
+use crate::decide::trace::SpanId;
 use crate::decide::units::ProviderId;
 use crate::wire::usage::Usage;
 
@@ -30,6 +31,15 @@ pub(crate) struct AttemptRecord {
     /// The tokens of the answer.
     pub(crate) usage: Option<Usage>,
     pub(crate) times: Times,
+    /// Its span, if its request is traced.
+    pub(crate) span: Option<BegunSpan>,
+}
+
+/// The span of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BegunSpan {
+    pub(crate) id: SpanId,
+    pub(crate) began: Instant,
 }
 
 /// Why an attempt failed.

@@ -36,6 +36,11 @@ impl RequestRecord<'_> {
         self.by != self.plan.provider && self.outcome == Outcome::Ok
     }
 
+    /// How long after the request's arrival the first part of its answer went to the client.
+    pub(crate) fn first_output(&self) -> Option<Duration> {
+        self.attempts.last().and_then(|last| last.times.after(last.times.first_output))
+    }
+
     /// How many attempts there were, by whatever plan.
     pub(crate) fn attempt_count(&self) -> usize {
         self.attempts.len() + self.earlier.iter().map(|plan| plan.attempts.len()).sum::<usize>()

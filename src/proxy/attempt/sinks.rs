@@ -15,6 +15,7 @@ use crate::clock;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
+use crate::proxy::request::trace::Trace;
 use crate::proxy::response::access::{self, PendingEntry};
 use crate::state::causes::{CauseOccurrence, RequestCauses};
 use crate::state::inbox::Rejection;
@@ -69,10 +70,13 @@ pub(crate) fn report_refusal(scope: &Scope, by: ProviderId, refusal: Refusal, ac
     });
 }
 
-/// A request ended. `entry`: its entry in the access log.
+/// A request ended. `entry`: its entry for the access log and its trace.
 pub(super) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, entry: Option<Box<PendingEntry>>) {
     count_request(scope, record);
     if let Some(entry) = entry {
+        if let Some(trace) = entry.trace() {
+            keep_exemplars(scope, record, trace);
+        }
         access::ended(scope, record, *entry);
     }
     if record.met.is_empty() && record.earlier.is_empty() {
@@ -107,11 +111,19 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
     let (series, core) = (scope.series(record.by), scope.core.id);
     series.end(core, record.outcome);
     series.took(core, record.took);
-    if let Some(first) = record.attempts.last().and_then(|last| last.times.after(last.times.first_output)) {
+    if let Some(first) = record.first_output() {
         series.had_output(core, first);
     }
     if record.is_fallback() {
         series.count_fallback(core);
+    }
+}
+
+fn keep_exemplars(scope: &Scope, record: &RequestRecord<'_>, trace: &Trace) {
+    let (series, at) = (scope.series(record.by), trace.arrived + record.took);
+    series.keep_duration(trace.exemplar(record.took, at));
+    if let Some(first) = record.first_output() {
+        series.keep_first_output(trace.exemplar(first, at));
     }
 }
 

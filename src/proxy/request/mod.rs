@@ -5,8 +5,8 @@
 //! (found, or taken off), [`body`] and [`memory`] (held whole, within bounds), [`client_request`] (as attempts see it),
 //! [`scope`] (core, snapshot and plan of a request), and [`outbound`] (the request to one provider), which is made of
 //! [`uri`], [`headers`], [`name_filter`] and [`presentation`].
-//! [`prepared`] is what a core computes once for each generation; [`request_id`] numbers requests. Refuses to choose a
-//! provider (`decide` does) and to send anything.
+//! [`prepared`] is what a core computes once for each generation; [`request_id`] numbers requests, and [`trace`] is a
+//! request's place in a distributed trace. Refuses to choose a provider (`decide` does) and to send anything.
 
 pub(crate) mod body;
 pub(crate) mod client_request;
@@ -22,4 +22,5 @@ mod progress;
 pub(crate) mod read;
 pub(crate) mod request_id;
 pub(crate) mod scope;
+pub(crate) mod trace;
 pub(crate) mod uri;

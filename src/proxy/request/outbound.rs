@@ -11,17 +11,19 @@ use super::client_request::ClientRequest;
 use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
+use super::trace::Trace;
+use crate::decide::trace::SpanId;
 use crate::proxy::response::error::ProxyError;
 use crate::wire::body::rewrite;
 
 /// The request for a provider, with this key of Serin's; `None` once its body was given away. `trusted`: the client's
-/// credentials go with it.
+/// credentials go with it; `trace`: its trace, and the attempt's span.
 pub(crate) fn build(
     client_request: &ClientRequest<'_>,
     prepared: &Prepared,
     to: &PreparedProvider,
     key: Option<&Key>,
-    trusted: bool,
+    (trusted, trace): (bool, Option<(&Trace, Option<SpanId>)>),
 ) -> Result<Option<Request<RequestBody>>, ProxyError> {
     let (request, parts) = (client_request.request, &client_request.request.parts);
     let known_as = client_request.model().map(|model| (model, to.provider.models.get(model)));
@@ -59,5 +61,8 @@ pub(crate) fn build(
     *outbound.uri_mut() = uri;
     *outbound.version_mut() = parts.version;
     *outbound.headers_mut() = headers::outbound(&parts.headers, rules);
+    if let Some((trace, attempt)) = trace {
+        trace.write(attempt, outbound.headers_mut());
+    }
     Ok(Some(outbound))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
     let answer = core
         .unless_cut(pin!(async {
             let (parts, body) = request.into_parts(); // 3. read the facts
-            let known = (progress.id, body.is_end_stream());
+            let known = (progress.id.get(), body.is_end_stream());
             let mut request = ReadRequest::admit(&connection, &in_use, parts, progress.rare_headers, known)?;
             if request.read_body(&connection, &in_use, body).await? {
                 progress.body_was_read();
@@ -40,9 +40,9 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
                 let in_use = core.in_use(); // Time has passed since the last look.
                 let peek = request.peek(&in_use)?;
                 let plan = request.plan(core, &in_use, peek.as_ref())?; // 4. admit and plan
+                progress.seal(core, &in_use, &plan, &request);
                 let client_request = ClientRequest::of(&request, peek.as_ref());
-                let mut failover =
-                    Failover::begin(core, &in_use, plan, &client_request, (progress.arrived, progress.planned()));
+                let mut failover = Failover::begin(core, &in_use, plan, &client_request, progress.planned());
                 let candidate = failover.begin_attempt(); // 5. attempt
                 let result = failover.send(candidate).await; // 6. upstream
                 match failover.conclude(result).await? {
@@ -65,7 +65,7 @@ fn finish(
     progress: Progress<'_>,
     response: Result<Response<ReplyBody>, ProxyError>,
 ) -> Response<Reply> {
-    let (id, version) = (progress.id, progress.version);
+    let (id, version) = (progress.id.get(), progress.version);
     let mut response = response.unwrap_or_else(|problem| {
         let unread = progress.is_unread();
         let mut response = progress.reject(&problem);

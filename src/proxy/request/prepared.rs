@@ -39,6 +39,8 @@ pub(crate) struct Prepared {
     /// The clients as sources of requests, in the file's order.
     pub(crate) clients: Box<[Arc<SourceHandle>]>,
     pub(crate) generation: HeaderValue,
+    /// Whether verdicts on requests are taken.
+    pub(super) seals_request_ids: bool,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
     /// Whether requests that no rollout takes go to a provider for which bodies are rewritten.
@@ -116,6 +118,7 @@ impl Prepared {
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
             private: private.into(),
             generation: HeaderValue::from(generation),
+            seals_request_ids: policy.seals_request_ids(),
             readers: policy
                 .rollouts
                 .iter()

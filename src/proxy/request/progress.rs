@@ -13,8 +13,11 @@ use http::{Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 
 use super::headers::RareHeaders;
+use super::read::ReadRequest;
 use super::request_id::RequestId;
+use super::trace::Trace;
 use crate::clock;
+use crate::decide::route::Plan;
 use crate::proxy::attempt::earlier_plans::EarlierPlans;
 use crate::proxy::attempt::sinks;
 use crate::proxy::core::{Core, InUse};
@@ -26,16 +29,18 @@ use crate::proxy::response::reply::ReplyBody;
 /// How far a request has come.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
-    pub(super) id: RequestId,
+    pub(super) id: Cell<RequestId>,
     /// When the request arrived.
-    pub(super) arrived: Instant,
+    arrived: Instant,
     pub(super) version: Version,
     pub(super) rare_headers: RareHeaders,
     /// Whether some of its body was not read.
     unread: Cell<bool>,
     /// Whether it has an account.
     planned: Cell<bool>,
-    /// Its line in the access log, until it has an account.
+    /// Its trace, if traces are asked for.
+    trace: Option<Rc<Trace>>,
+    /// Its entry for the access log and its trace, until it has an account.
     unplanned: Option<Unplanned<'a>>,
     /// What was attempted by plans that no longer stand.
     earlier: RefCell<EarlierPlans>,
@@ -46,17 +51,31 @@ impl<'a> Progress<'a> {
     /// A request that was accepted: it has an id and a time from here on.
     pub(super) fn begin(core: &'a Rc<Core>, in_use: &InUse, request: &Request<Incoming>) -> Progress<'a> {
         let (id, arrived) = (core.request_ids.next(), clock::instant());
+        let trace = Trace::begin(core, in_use, request.headers());
         let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
         Progress {
-            id,
+            id: Cell::new(id),
             arrived,
             version: request.version(),
             rare_headers,
             unread: Cell::new(!request.body().is_end_stream()),
             planned: Cell::new(false),
             earlier: RefCell::default(),
-            unplanned: Unplanned::of(core, in_use, request, (id, arrived)),
+            unplanned: Unplanned::of(core, in_use, request, (id, arrived), trace.as_ref()),
+            trace,
             error_shape: ErrorShape::of(mount, request.uri().path(), rare_headers.grpc),
+        }
+    }
+
+    /// Where verdicts are taken, the id of a request that is split brings back what one is charged to.
+    pub(super) fn seal(&self, core: &Core, in_use: &InUse, plan: &Plan, request: &ReadRequest) {
+        if in_use.prepared.seals_request_ids {
+            let id = self.id.get().sealed(&core.seal, &in_use.snapshot, plan);
+            self.id.set(id);
+            request.id.set(id);
+            if let Some(unplanned) = &self.unplanned {
+                unplanned.set_id(id);
+            }
         }
     }
 
@@ -68,10 +87,11 @@ impl<'a> Progress<'a> {
         self.unread.get()
     }
 
-    /// The request is about to have an account. Returns what was attempted by earlier plans.
-    pub(super) fn planned(&self) -> EarlierPlans {
+    /// The request is about to have an account. Returns what that needs: when the request arrived, what was attempted by
+    /// earlier plans, and its trace.
+    pub(super) fn planned(&self) -> (Instant, EarlierPlans, Option<Rc<Trace>>) {
         self.set_planned(true);
-        self.earlier.take()
+        (self.arrived, self.earlier.take(), self.trace.clone())
     }
 
     /// Its account has ended, and the request is to be planned anew.

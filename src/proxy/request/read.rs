@@ -6,7 +6,7 @@
 //! Serin's goes with it. Invariants: a request that may not pass is rejected before a byte of its body is read; and
 //! nothing of it is changed but one thing: a key that was meant for Serin is taken off.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Version, request};
@@ -29,7 +29,7 @@ use crate::wire::segments;
 /// A request that may pass.
 #[derive(Debug)]
 pub(crate) struct ReadRequest {
-    pub(crate) id: RequestId,
+    pub(crate) id: Cell<RequestId>,
     pub(crate) parts: request::Parts,
     /// Where the part of the path below the mount begins.
     below_at: usize,
@@ -96,7 +96,7 @@ impl ReadRequest {
             return Err(ProxyError::Unauthorized);
         }
         Ok(ReadRequest {
-            id,
+            id: Cell::new(id),
             below_at,
             upgrade,
             connection: rare_headers.connection,

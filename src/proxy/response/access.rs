@@ -1,65 +1,81 @@
-//! The line of a request in the access log: begun when it is planned, completed from its record, and given to the
-//! writer.
+//! The entry of a request for the access log and its trace: begun when it is planned, completed from its record, and
+//! given to the writer and to the exporter.
 //!
 //! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client,
-//! so a client that left before has none, whatever a provider had answered. Where the file asks for no log nothing is
-//! kept of a request; where it asks for a sample, chance chooses when the request comes. A head that cannot be read as
-//! HTTP has no request, and no line. Invariant: a request has at most one line, and never waits for it.
+//! so a client that left before has none, whatever a provider had answered. Where the file asks for neither log nor
+//! traces nothing is kept of a request; where it asks for a sample, chance chooses when the request comes. A head that
+//! cannot be read as HTTP has no request, and no entry. Invariant: a request has at most one line and one entry for the
+//! exporter, and never waits for either.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
 
+use super::attempt_lines::{attempt_line, attempt_lines, in_ms, tokens};
 use super::error::ProxyError;
-use super::problem;
+use super::{problem, spans};
 use crate::clock;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, Policy};
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Percent;
 use crate::proxy::attempt::earlier_plans::{EarlierPlan, EarlierPlans};
-use crate::proxy::attempt::record::{AttemptRecord, FailureReason};
 use crate::proxy::attempt::request_record::RequestRecord;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
 use crate::proxy::request::scope::Scope;
-use crate::state::access_log::{AttemptLine, LogLine, RequestLine, Tokens};
+use crate::proxy::request::trace::Trace;
+use crate::state::access_log::{LogLine, RequestLine};
+use crate::wire::dialect::Dialect;
 use crate::wire::printable::printable_start;
 
 /// The most characters of a path or a model that are written.
 const LONGEST: usize = 200;
 
-/// A line that is not complete yet.
+/// An entry that is not complete yet.
 #[derive(Debug)]
 pub(crate) struct PendingEntry {
     policy: Arc<Policy>,
+    /// Whether the access log is to have it.
+    logged: bool,
+    /// Its trace, if that is recorded.
+    trace: Option<Rc<Trace>>,
+    dialect: Dialect,
     grpc: bool,
     line: RequestLine,
 }
 
 impl PendingEntry {
-    /// For a request that is planned, if it is to have a line.
+    /// For a request that is planned, if it is to have a line or spans.
     pub(crate) fn of(
         core: &Core,
         policy: &Arc<Policy>,
         client_request: &ClientRequest<'_>,
+        trace: Option<&Rc<Trace>>,
     ) -> Option<Box<PendingEntry>> {
-        let asked = policy.access_log.as_ref()?;
-        if !is_chosen(asked, core) {
+        let logged = policy.access_log.as_ref().is_some_and(|asked| is_chosen(asked, core));
+        let trace = recorded(trace);
+        if !logged && trace.is_none() {
             return None;
         }
         let request = client_request.request;
         let line = RequestLine {
             model: client_request.model().map(|model| printable_start(model, LONGEST)),
             stream: client_request.streaming,
-            ..begun(request.id, &request.parts.method, &request.parts.uri)
+            ..begun(request.id.get(), &request.parts.method, &request.parts.uri)
         };
-        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request.grpc, line }))
+        let (policy, dialect, grpc) = (Arc::clone(policy), request.dialect, request.grpc);
+        Some(Box::new(PendingEntry { policy, logged, trace, dialect, grpc, line }))
+    }
+
+    /// Its trace, if that is recorded.
+    pub(crate) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
     }
 
     /// The client gets a response of Serin's own.
@@ -96,6 +112,10 @@ fn is_chosen(asked: &AccessLog, core: &Core) -> bool {
     asked.sample == Percent::ALL || core.draw() < asked.sample.hundredths()
 }
 
+fn recorded(trace: Option<&Rc<Trace>>) -> Option<Rc<Trace>> {
+    trace.filter(|trace| trace.context.is_sampled()).map(Rc::clone)
+}
+
 fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
     RequestLine {
         request_id: id.to_string(),
@@ -105,11 +125,12 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
     }
 }
 
-/// A request ended that will have a line.
+/// A request ended that has an entry.
 pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEntry) {
-    let PendingEntry { policy, mut line, .. } = entry;
-    let Some(asked) = &policy.access_log else { return };
-    if !asked.only.takes(record.outcome, record.attempt_count()) {
+    let PendingEntry { policy, logged, trace, dialect, mut line, .. } = entry;
+    let asked = policy.access_log.as_ref().filter(|_| logged);
+    let asked = asked.filter(|asked| asked.only.takes(record.outcome, record.attempt_count()));
+    if asked.is_none() && trace.is_none() {
         return;
     }
     let (plan, last) = (record.plan, record.attempts.last());
@@ -122,43 +143,51 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEnt
         line.provider = Some(scope.name(record.by).to_owned());
     }
     line.duration_ms = in_ms(record.took);
-    line.first_output_ms = last.and_then(|last| last.times.after(last.times.first_output)).map(in_ms);
-    line.tokens = last.and_then(|last| last.usage).map(|usage| Tokens {
-        input: usage.input,
-        cached: usage.cached,
-        output: usage.output,
-        reasoning: usage.reasoning,
-    });
-    line.attempts = attempt_lines(record.earlier);
-    line.attempts.extend(record.attempts.iter().map(|attempt| attempt_line(scope, attempt)));
-    offer(&scope.core, asked, line);
+    line.first_output_ms = record.first_output().map(in_ms);
+    line.tokens = last.and_then(|last| last.usage).map(tokens);
+    if let Some(trace) = trace {
+        let attempts = spans::attempts(record.earlier, Some((scope, record.attempts)), line.model.as_deref());
+        spans::offer(&scope.core, &trace, &line, spans::operation(dialect), attempts);
+    }
+    if let Some(asked) = asked {
+        line.attempts = attempt_lines(record.earlier);
+        line.attempts.extend(record.attempts.iter().map(|attempt| attempt_line(scope, attempt)));
+        offer(&scope.core, asked, line);
+    }
 }
 
-/// A request that has no plan yet, if it may have a line. The line is written when the request is rejected, or when it
+/// A request that has no plan yet, if it may have an entry. The entry is made when the request is rejected, or when it
 /// ends unanswered because its client left while its body was read, or because Serin ends.
 #[derive(Debug)]
 pub(crate) struct Unplanned<'a> {
     core: &'a Rc<Core>,
+    /// Its trace, if that is recorded.
+    trace: Option<Rc<Trace>>,
     /// Whether it has a plan by now, and so a [`PendingEntry`].
     planned: Cell<bool>,
     written: bool,
-    id: RequestId,
+    id: Cell<RequestId>,
     method: Method,
     uri: Uri,
     arrived: Instant,
 }
 
 impl<'a> Unplanned<'a> {
-    /// A request that came, if the file asks for lines.
+    /// A request that came, if the file asks for lines, or its trace is recorded.
     pub(crate) fn of<B>(
         core: &'a Rc<Core>,
         in_use: &InUse,
         request: &Request<B>,
         (id, arrived): (RequestId, Instant),
+        trace: Option<&Rc<Trace>>,
     ) -> Option<Unplanned<'a>> {
-        in_use.snapshot.policy.access_log.as_ref()?;
+        let trace = recorded(trace);
+        if in_use.snapshot.policy.access_log.is_none() && trace.is_none() {
+            return None;
+        }
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Some(Unplanned { core, planned: Cell::new(false), written: false, id, method, uri, arrived })
+        let id = Cell::new(id);
+        Some(Unplanned { core, trace, planned: Cell::new(false), written: false, id, method, uri, arrived })
     }
 
     /// Whether it has a plan by now.
@@ -166,24 +195,31 @@ impl<'a> Unplanned<'a> {
         self.planned.set(planned);
     }
 
+    pub(crate) fn set_id(&self, id: RequestId) {
+        self.id.set(id);
+    }
+
     /// Serin answers it, after these attempts by plans that no longer stand.
     pub(crate) fn rejected(mut self, status: StatusCode, problem: &ProxyError, earlier: &EarlierPlans) {
         self.written = true;
         let (status, error) = (Some(status.as_u16()), Some(problem.label()));
-        self.offer(RequestLine { status, error, attempts: attempt_lines(earlier.plans()), ..self.line() });
+        self.offer(RequestLine { status, error, ..self.line() }, earlier.plans());
     }
 
     fn line(&self) -> RequestLine {
         let duration_ms = in_ms(clock::instant().saturating_duration_since(self.arrived));
-        RequestLine { duration_ms, ..begun(self.id, &self.method, &self.uri) }
+        RequestLine { duration_ms, ..begun(self.id.get(), &self.method, &self.uri) }
     }
 
-    fn offer(&self, line: RequestLine) {
+    fn offer(&self, line: RequestLine, earlier: &[EarlierPlan]) {
+        if let Some(trace) = &self.trace {
+            spans::offer(self.core, trace, &line, None, spans::attempts(earlier, None, None));
+        }
         let in_use = self.core.in_use();
         if let Some(asked) = &in_use.snapshot.policy.access_log
             && is_chosen(asked, self.core)
         {
-            offer(self.core, asked, line);
+            offer(self.core, asked, RequestLine { attempts: attempt_lines(earlier), ..line });
         }
     }
 }
@@ -196,38 +232,9 @@ impl Drop for Unplanned<'_> {
             if thread::panicking() {
                 note_defect(&mut line);
             }
-            self.offer(line);
+            self.offer(line, &[]);
         }
     }
-}
-
-fn attempt_lines(earlier: &[EarlierPlan]) -> Vec<AttemptLine> {
-    let of = |plan: &EarlierPlan| -> Vec<AttemptLine> {
-        plan.attempts.iter().map(|attempt| attempt_line(&plan.scope, attempt)).collect()
-    };
-    earlier.iter().flat_map(of).collect()
-}
-
-fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
-    let (failure, times) = (attempt.failure.as_deref(), &attempt.times);
-    let millis = |moment| times.after(moment).map(in_ms);
-    AttemptLine {
-        provider: scope.name(attempt.provider).to_owned(),
-        key: attempt.key,
-        status: attempt.status,
-        outcome: attempt.outcome,
-        failed: failure.map(|failure| failure.cause.to_string()),
-        cause: failure.map(|failure| failure.cause.clone()),
-        request_id: failure.and_then(|FailureReason { request_id, .. }| request_id.as_deref().map(str::to_owned)),
-        connected_ms: millis(times.connected),
-        head_ms: millis(times.head),
-        first_output_ms: millis(times.first_output),
-        end_ms: millis(times.end),
-    }
-}
-
-fn in_ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
 
 fn offer(core: &Core, asked: &AccessLog, mut request: RequestLine) {

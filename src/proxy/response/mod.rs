@@ -5,10 +5,12 @@
 //! it goes out) into a [`buffered_response`] of [`pieces`], [`declared`], [`observe`], [`whole_answer`] and
 //! [`body_end`] (what it says and how it ended), [`respond`] (the response's head), [`relay`] (passes the body on),
 //! [`upgrade`] (after a 101), [`reply`] (what hyper polls). A request without an answer gets a response from Serin:
-//! [`error`] says why, and [`problem`] makes it. [`access`] is the line of the access log. Refuses to change a byte of
-//! a provider's body. Invariant: after the first byte has gone out no other candidate is asked.
+//! [`error`] says why, and [`problem`] makes it. [`access`] is the line of the access log, and [`spans`] a request's
+//! entry for the exporter of traces, both with [`attempt_lines`]. Refuses to change a byte of a provider's body.
+//! Invariant: after the first byte has gone out no other candidate is asked.
 
 pub(crate) mod access;
+mod attempt_lines;
 pub(crate) mod body;
 mod body_end;
 pub(crate) mod buffer;
@@ -21,5 +23,6 @@ pub(crate) mod problem;
 mod relay;
 pub(crate) mod reply;
 pub(crate) mod respond;
+mod spans;
 mod upgrade;
 mod whole_answer;

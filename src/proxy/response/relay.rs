@@ -159,7 +159,7 @@ impl Relay {
 
     /// Notes for the access log that this goes to the client.
     fn note_bytes(&mut self, piece: &Bytes) {
-        if let Some(entry) = self.account.log_entry() {
+        if let Some(entry) = self.account.entry() {
             entry.add_bytes(piece.len());
         }
     }

@@ -94,7 +94,7 @@ fn unasked_upgrade(mut account: Box<Account>) -> ProxyError {
     let said = "it answered 101 to a request that asked for no upgrade";
     let problem = account.scope().problem(account.attempt().candidate.id, Ending::NoHead, said.to_owned());
     account.note_cause(Cause::NotHttp { error: said.to_owned() }, None);
-    if let Some(entry) = account.log_entry() {
+    if let Some(entry) = account.entry() {
         entry.answered_by_serin(&problem);
     }
     account.end(Ending::NoHead);

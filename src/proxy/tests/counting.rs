@@ -171,7 +171,7 @@ fn a_user_who_is_paused_is_sent_and_not_exposed() {
         sidecar.ask(&ask("{}"));
         sidecar.settle();
         let totals = evidence.totals(arm);
-        assert_eq!((totals.dispatched, totals.exposed), (3, [2, 3, 1, 3, 3, 3, 3]));
+        assert_eq!((totals.dispatched, totals.exposed), (3, [2, 3, 1, 3, 3, 3, 3, 3]));
     }
 }
 

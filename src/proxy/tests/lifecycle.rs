@@ -324,7 +324,7 @@ fn a_panic_before_the_plan_has_the_line_of_a_defect() {
         let _open_request = OpenRequest::new(&of_connection);
         let asked = http::Request::new(());
         let arrived = (core.request_ids.next(), crate::clock::instant());
-        let _unplanned = Unplanned::of(&core, &core.in_use(), &asked, arrived);
+        let _unplanned = Unplanned::of(&core, &core.in_use(), &asked, arrived, None);
         panic!("a defect");
     };
     let reply = runtime().block_on(UnwindGuard::of(&conn, request)).unwrap();

@@ -138,7 +138,7 @@ fn compare(stage: &Stage, staged: &Staged, got: &Parsed) -> Differences {
 fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Differences) {
     let case = &staged.case;
     let evidence = &snapshot.rollouts[staged.index].evidence;
-    let one = ArmTotals { dispatched: 1, exposed: [1; 7], ..ArmTotals::default() };
+    let one = ArmTotals { dispatched: 1, exposed: [1; 8], ..ArmTotals::default() };
     let expected = match case.guard {
         Verdict::Success => ArmTotals { succeeded: 1, ..one },
         Verdict::Failure => ArmTotals { failed: 1, ..one },

@@ -5,8 +5,8 @@
 //! [`reaper`] and [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`],
 //! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`exchange`] (one request on a
 //! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
-//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic. Refuses
-//! to choose a provider, to retry, and to count.
+//! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic, [`webhook`]
+//! posts a notification, and [`post`] what else is for no provider. Refuses to choose a provider, to retry, and to count.
 
 mod age;
 mod connect;
@@ -22,6 +22,7 @@ mod no_proxy;
 mod owner;
 mod pool;
 mod pool_key;
+mod post;
 mod probe;
 mod queue;
 mod reaper;
@@ -33,5 +34,8 @@ mod tests;
 mod timer;
 mod tls;
 pub(crate) mod upstreams;
+mod webhook;
 
+pub use post::PostClient;
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
+pub use webhook::{WebhookAnswer, post_webhook};

@@ -6,9 +6,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub(in crate::store) use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
@@ -19,16 +22,11 @@ const MOST_FIELDS: usize = 8;
 pub(in crate::store) struct Contents {
     pub(in crate::store) version: i64,
     pub(in crate::store) states: Vec<(Identity, RolloutState)>,
+    pub(super) notifications: Vec<QueuedNotification>,
+    pub(super) incidents: Vec<(String, String)>,
     pub(super) last_good: Option<String>,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
-}
-
-/// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.
-pub(in crate::store) fn check(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
-    let which = if table.is_empty() { "1" } else { table };
-    let sound: String = connection.query_row(&format!("PRAGMA quick_check({which})"), [], |row| row.get(0))?;
-    if sound == "ok" { Ok(()) } else { Err(DatabaseError::Unreadable(sound)) }
 }
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -60,7 +58,9 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
     }
     let last_good =
         connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
-    Ok(Contents { version, states, last_good, notes })
+    let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
+    let incidents = if version < VERSION { Vec::new() } else { super::incidents::newest(connection)? };
+    Ok(Contents { version, states, notifications, incidents, last_good, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
@@ -74,35 +74,40 @@ fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
     })
 }
 
-/// A column as text, whatever became of it on the disk: a damaged line must not take the others with it.
-pub(in crate::store) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
-    let value = row.get_ref(column)?;
-    Ok(value
-        .as_bytes_or_null()
-        .ok()
-        .flatten()
-        .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()))
-}
+/// Which lines are read at all: by the time that a line begins with, and by words that it has somewhere. Each that is
+/// read is held against the filter afterwards, so that these conditions may let too many pass.
+const CONDITIONS: &str = "(?2 IS NULL OR event NOT LIKE '{\"at\":%' OR CAST(substr(event, 7, 20) AS INTEGER) >= ?2) \
+    AND (?3 IS NULL OR instr(event, ?3) > 0) AND (?4 IS NULL OR instr(event, ?4) > 0)";
 
 pub(super) fn history(
     connection: &Connection,
     version: i64,
-    rollout: Option<&str>,
+    filter: &HistoryFilter,
     limit: u32,
 ) -> rusqlite::Result<Vec<Event>> {
     let mut events = Vec::new();
-    let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
-    let all = "SELECT event FROM history WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2";
-    let mut rows = connection.prepare(if rollout.is_some() { by_name } else { all })?;
-    let mut rows = rows.query(params![rollout, limit])?;
-    while let Some(row) = rows.next()? {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let current = version >= TYPED_HISTORY;
+    // Of several words each line has to be looked at.
+    let word = |key: &str, values: &[String]| match values {
+        [value] if current => serde_json::to_string(value).ok().map(|value| format!("\"{key}\":{value}")),
+        _ => None,
+    };
+    let actions: Vec<String> = filter.actions.iter().map(ToString::to_string).collect();
+    let actors: Vec<String> = filter.actors.iter().map(ToString::to_string).collect();
+    let since = filter.since.filter(|_| current).map(|since| i64::try_from(since.0).unwrap_or(i64::MAX));
+    let whose = if filter.rollout.is_some() { "rollout = ?1" } else { "?1 IS NULL" };
+    let lines = format!("SELECT event FROM history WHERE {whose} AND {CONDITIONS} ORDER BY id DESC");
+    let mut rows = connection.prepare(&lines)?;
+    let mut rows = rows.query(params![filter.rollout, since, word("action", &actions), word("actor", &actors)])?;
+    while events.len() < limit
+        && let Some(row) = rows.next()?
+    {
         let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
-        events.extend(if version < TYPED_HISTORY {
-            first_version::event(&text)
-        } else {
-            serde_json::from_str(&text).ok()
-        });
+        let event =
+            if version < TYPED_HISTORY { first_version::event(&text) } else { serde_json::from_str(&text).ok() };
+        events.extend(event.filter(|event| filter.fits(event)));
     }
     Ok(events)
 }
@@ -118,6 +123,8 @@ pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), Str
                 .prepare("INSERT INTO history (rollout, event) VALUES (?1, ?2)")?
                 .execute(params![event.rollout, as_json(event)?])?;
         }
+        super::queued::save(&writing, &batch.notifications)?;
+        super::incidents::save(&writing, &batch.incidents)?;
         if let Some(text) = &batch.last_good {
             writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
         }
@@ -135,8 +142,4 @@ pub(in crate::store) fn put_state(
     let mut row = writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?;
     row.execute(params![rollout, stable, canary, salt, as_json(state)?])?;
     Ok(())
-}
-
-pub(in crate::store) fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

@@ -1,5 +1,7 @@
 //! What the database keeps, over restarts, damage and a disk that refuses.
 
+mod search;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -51,6 +53,7 @@ fn batch(share: u16, action: &str) -> Batch {
         states: vec![(identity("chat"), state(share))],
         events: vec![event(Some("chat"), action)],
         last_good: Some(format!("percent: {share}%\n").into()),
+        ..Batch::default()
     }
 }
 
@@ -59,7 +62,12 @@ fn saved(opened: &OpenedStore, batch: Batch) -> Result<(), String> {
 }
 
 fn history(opened: &OpenedStore, rollout: Option<&str>, limit: u32) -> Vec<String> {
-    let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
+    let events = opened
+        .store
+        .history(HistoryFilter::of_rollout(rollout.map(str::to_owned)), limit)
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
     events.into_iter().map(|event| event.action.to_string()).collect()
 }
 
@@ -136,11 +144,11 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
     let decided = Event { reason: Reason::Decided(decision), ..event(Some("chat"), "rollback") };
     let events = [vec![decided], [back, locked, paused, ShareReason::Probing].iter().map(by).collect()].concat();
     let states = vec![(identity("chat"), state)];
-    saved(&opened, Batch { states: states.clone(), events: events.clone(), last_good: None }).unwrap();
+    saved(&opened, Batch { states: states.clone(), events: events.clone(), ..Batch::default() }).unwrap();
     drop(opened);
     let opened = open(dir.path(), UnixMillis(2));
     assert_eq!((&opened.states, &opened.notes), (&states, &Vec::new()));
-    let mut kept = opened.store.history(None, 99).blocking_recv().unwrap().unwrap();
+    let mut kept = opened.store.history(HistoryFilter::default(), 99).blocking_recv().unwrap().unwrap();
     kept.reverse();
     assert_eq!(kept, events);
 }

@@ -12,9 +12,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::contents::{history, save};
+use super::incidents;
 use super::schema::{FILE, VERSION};
 use super::series::{record, series};
 use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::incident::Incident;
 use crate::decide::series::Points;
 use crate::store::batch::{Batch, Store, answered};
 use crate::store::history_check::{HistoryCheck, PAUSE};
@@ -26,7 +29,8 @@ const QUEUE: usize = 64;
 
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
-    History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
+    History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
     Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
     Series(SeriesQuery, oneshot::Sender<Result<Points, String>>),
 }
@@ -54,15 +58,25 @@ impl Database {
         }
     }
 
-    fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
+    fn incidents(&self, id: Option<&str>) -> Result<Vec<Incident>, String> {
+        let connection = match self {
+            Database::Open(connection) => Some(connection),
+            Database::Late(late) => late.opened(),
+        };
+        // Before it is open there is nothing but what waits to be written.
+        connection
+            .map_or(Ok(Vec::new()), |connection| incidents::read(connection, id).map_err(|error| error.to_string()))
+    }
+
+    fn history(&self, filter: &HistoryFilter, limit: u32) -> Result<Vec<Event>, String> {
         let connection = match self {
             Database::Open(connection) => connection,
             Database::Late(late) => match late.opened() {
                 Some(connection) => connection,
-                None => return Ok(late.history(rollout, limit)),
+                None => return Ok(late.history(filter, limit)),
             },
         };
-        history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
+        history(connection, VERSION, filter, limit).map_err(|error| error.to_string())
     }
 
     // Not a reason to open one that could not be written: what matters more does that.
@@ -128,9 +142,10 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         // Whoever asked may have given up waiting.
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            StoreRequest::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
+            StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
             StoreRequest::Record(blocks, reply) => drop(reply.send(place.record(&blocks))),
             StoreRequest::Series(query, reply) => drop(reply.send(place.series(&query))),
-            StoreRequest::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
         }
     }
 }
@@ -153,8 +168,12 @@ impl Store for Sqlite {
         self.hand_over(|reply| StoreRequest::Save(batch, reply))
     }
 
-    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(rollout, limit, reply))
+    fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
+    }
+
+    fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
+        self.hand_over(|reply| StoreRequest::Incidents(id, reply))
     }
 
     fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {

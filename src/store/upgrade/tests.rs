@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::first_version::figure;
 use super::*;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::event::{Action, Event, Figure};
 use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
@@ -46,7 +47,7 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn history(opened: &OpenedStore) -> Vec<Event> {
-    opened.store.history(None, 1000).blocking_recv().unwrap().unwrap()
+    opened.store.history(HistoryFilter::default(), 1000).blocking_recv().unwrap().unwrap()
 }
 
 fn save(opened: &OpenedStore) -> Result<(), String> {

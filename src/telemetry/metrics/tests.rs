@@ -1,9 +1,11 @@
 //! The exposition, as a scraper reads it.
 
 use super::*;
+use crate::decide::trace::{SpanId, TraceId};
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::status::{BreakerStatus, FlagsStatus, GuardStatus, ProviderStatus, StoreStatus};
+use crate::state::exemplars::Exemplar;
+use crate::state::status::{BreakerStatus, FlagsStatus, GuardStatus, NextStage, ProviderStatus, StoreStatus};
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
     SeriesLabels { rollout: "chat".into(), arm, provider: provider.into() }
@@ -18,6 +20,9 @@ fn status(series: Vec<Arc<Series>>) -> Status {
     let mut guard = GuardStatus { bound: 2000.0, incident: true, ..GuardStatus::default() };
     guard.aspects[Aspect::Failing as usize].evidence = 12.5;
     guard.aspects[Aspect::Slow as usize].evidence = 99.0;
+    let feedback = &mut guard.aspects[Aspect::Feedback as usize];
+    (feedback.watched, feedback.evidence) = (true, 7.5);
+    guard.verdicts = [[900, 27], [94, 6]];
     let rollout = RolloutStatus {
         phase: OverallPhase::Locked,
         percent: Percent::ZERO,
@@ -39,7 +44,9 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         series,
         samples_lost: 5,
         access_log: (0, [0; 3]),
+        spans: [0; 4],
         ambiguous_closes: [0, 0, 7, 0],
+        notify: Vec::new(),
         draining: false,
     }
 }
@@ -59,7 +66,7 @@ fn counts_gauges_and_latencies_are_shown() {
     canary.took(Core(0), Duration::from_millis(300));
     canary.count_fallback(Core(0));
     canary.count_tokens(Core(0), 1200, 34);
-    let text = render(&status(vec![canary]));
+    let text = render(&status(vec![canary]), Format::Prometheus);
     let lines = lines(&text);
     for expected in [
         r#"serin_requests_total{rollout="chat",arm="canary",provider="holysheep",outcome="timeout"} 1"#,
@@ -110,7 +117,7 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
     let series = Arc::new(Series::new(labels("stable", "openai"), 1));
     series.took(Core(0), Duration::from_secs(1));
     series.had_output(Core(0), Duration::from_secs(1));
-    let text = render(&status(vec![series]));
+    let text = render(&status(vec![series]), Format::Prometheus);
     for metric in ALL {
         let kind = metric.kind.as_str();
         assert!(text.contains(&format!("# HELP {} {}\n# TYPE {} {kind}\n", metric.name, metric.help, metric.name)));
@@ -132,18 +139,51 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
 }
 
 #[test]
+fn verdicts_are_counted_by_arm_and_word_and_only_where_there_are_some() {
+    let mut status = status(Vec::new());
+    let text = render(&status, Format::Prometheus);
+    for line in [
+        r#"serin_feedback_total{rollout="chat",arm="stable",verdict="good"} 900"#,
+        r#"serin_feedback_total{rollout="chat",arm="stable",verdict="bad"} 27"#,
+        r#"serin_feedback_total{rollout="chat",arm="canary",verdict="good"} 94"#,
+        r#"serin_feedback_total{rollout="chat",arm="canary",verdict="bad"} 6"#,
+        r#"serin_guard_feedback_evidence{rollout="chat"} 7.5"#,
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}: {text}");
+    }
+    let guard = status.rollouts[0].guard.as_mut().unwrap();
+    guard.aspects[Aspect::Feedback as usize].watched = false;
+    assert!(render(&status, Format::Prometheus).contains("serin_feedback_total{"), "they were counted");
+    status.rollouts[0].guard.as_mut().unwrap().verdicts = [[0; 2]; 2];
+    assert!(!render(&status, Format::Prometheus).contains("feedback"));
+}
+
+#[test]
 fn a_rollout_that_left_the_file_leaves_the_metrics() {
     let mut status = status(Vec::new());
-    assert!(render(&status).contains("serin_rollout_percent{"));
+    assert!(render(&status, Format::Prometheus).contains("serin_rollout_percent{"));
     status.rollouts.clear();
-    assert!(!render(&status).contains("serin_rollout_percent{"));
+    assert!(!render(&status, Format::Prometheus).contains("serin_rollout_percent{"));
+}
+
+#[test]
+fn a_promotion_is_held_when_it_is_due_and_waits() {
+    let held = |next: Option<u64>, waiting_for: &str| {
+        let mut status = status(Vec::new());
+        status.rollouts[0].waiting_for = waiting_for.to_owned();
+        let percent = Percent::from_hundredths(2500).unwrap();
+        status.rollouts[0].next = next.map(|at| NextStage { percent, not_before: UnixMillis(at) });
+        render(&status, Format::Prometheus).contains("serin_rollout_held{rollout=\"chat\"} 1")
+    };
+    assert!(held(Some(0), "more requests"));
+    assert!(!held(Some(0), "") && !held(None, "`serin resume chat`") && !held(Some(u64::MAX), "more requests"));
 }
 
 #[test]
 fn names_of_the_file_cannot_break_a_line() {
     let mut odd = labels("stable", "open\"ai\n");
     odd.rollout = "a\\b".into();
-    let text = render(&status(vec![Arc::new(Series::new(odd, 1))]));
+    let text = render(&status(vec![Arc::new(Series::new(odd, 1))]), Format::Prometheus);
     assert!(text.contains(r#"rollout="a\\b",arm="stable",provider="open\"ai\n",outcome="ok""#), "{text}");
 }
 
@@ -154,4 +194,47 @@ fn the_list_for_readers_names_every_metric_with_its_labels() {
     assert!(
         text.contains("| `serin_rollout_percent` | gauge | rollout | Share of users on the canary now, 0 to 100. |\n")
     );
+}
+
+#[test]
+fn openmetrics_has_units_exemplars_and_an_end() {
+    let series = Arc::new(Series::new(labels("canary", "holysheep"), 1));
+    let exemplar = |millis| Exemplar {
+        trace: TraceId::new(0xab),
+        span: SpanId::new(0xcd),
+        took: Duration::from_millis(millis),
+        at: Duration::from_millis(1_700_000_000_042),
+    };
+    series.took(Core(0), Duration::from_millis(1500));
+    series.keep_duration(exemplar(1500));
+    // An exemplar is told where its bucket has a sample.
+    series.keep_duration(exemplar(1));
+    let text = render(&status(vec![Arc::clone(&series)]), Format::OpenMetrics);
+    let id = "{trace_id=\"000000000000000000000000000000ab\",span_id=\"00000000000000cd\"}";
+    for expected in [
+        "# TYPE serin_requests counter",
+        "# TYPE serin_request_duration_seconds histogram",
+        "# UNIT serin_request_duration_seconds seconds",
+        "# UNIT serin_anonymous_ratio ratio",
+        r#"serin_requests_total{rollout="chat",arm="canary",provider="holysheep",outcome="ok"} 0"#,
+        r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="1.0"} 0"#,
+        &format!(
+            "serin_request_duration_seconds_bucket{{rollout=\"chat\",arm=\"canary\",provider=\"holysheep\",le=\"2.0\"}} 1 \
+             # {id} 1.5 1700000000.042"
+        ),
+        r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="4.0"} 1"#,
+    ] {
+        assert!(lines(&text).contains(&expected), "{expected}\n{text}");
+    }
+    assert_eq!(text.matches(" # {").count(), 1, "{text}");
+    assert!(text.ends_with("\n# EOF\n") && !text.contains("\n\n"), "{text}");
+    assert!(!text.contains("# TYPE serin_requests_total"), "{text}");
+
+    let samples = |text: &str| -> Vec<String> {
+        let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        samples.map(|line| line.split(" # ").next().unwrap_or(line).to_owned()).collect()
+    };
+    let classic = render(&status(vec![series]), Format::Prometheus);
+    assert_eq!(samples(&classic), samples(&text), "the same samples in both formats");
+    assert!(!classic.contains("trace_id"), "{classic}");
 }

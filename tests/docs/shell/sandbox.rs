@@ -232,7 +232,8 @@ fn file_of(page: &Page) -> String {
             .find(|text| text.lines().any(|line| line.starts_with("providers:")))
             .map(str::to_owned)
     };
-    let own = if page.path.starts_with("docs/how-to/") { whole(page) } else { None };
+    let own = page.path.starts_with("docs/how-to/") || page.path == "docs/flags-for-apps.md";
+    let own = if own { whole(page) } else { None };
     own.or_else(|| whole(&Page { path: "README.md".to_owned(), text: package("README.md") })).unwrap()
 }
 

@@ -3,6 +3,8 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod closed_port;
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
 pub(crate) mod embedded;
 pub(crate) mod eventually;
 pub(crate) mod faults;

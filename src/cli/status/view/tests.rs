@@ -31,6 +31,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
         },
         state: State { dir: "/var/lib/serin".into(), error: None, locks_error: None, ephemeral: None },
         rollouts,
+        notify: Vec::new(),
         providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
 }

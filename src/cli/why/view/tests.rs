@@ -18,6 +18,7 @@ fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &
         to: shares.1,
         numbers,
         causes: Vec::new(),
+        edited: None,
         generation: 3,
     }
 }

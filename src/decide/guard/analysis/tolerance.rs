@@ -21,6 +21,9 @@ pub(super) fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
             .slow
             .map(|slow| Tolerance { tolerated_ratio: slow.tolerated_ratio, floor: guard.constants.slow_floor }),
         Aspect::Refusing => (guard.client_errors != OnExcess::Ignore).then_some(failures),
+        Aspect::Feedback => guard
+            .feedback
+            .map(|feedback| Tolerance { tolerated_ratio: feedback.tolerated_ratio, floor: failures.floor }),
         Aspect::Empty | Aspect::Length | Aspect::Filtered | Aspect::Pace => {
             let tolerated_ratio = guard.constants.answers_ratio;
             // As of slow answers, what is rarer than that is what the limit was drawn through.

@@ -170,7 +170,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         let ending = if self.scope.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft };
         if thread::panicking()
-            && let Some(entry) = self.log_entry()
+            && let Some(entry) = self.entry()
         {
             entry.note_defect();
         }

@@ -48,7 +48,8 @@ impl<'a> Failover<'a> {
         let unauthenticated = self.client_request.request.unauthenticated;
         let key_of_serin = self.prepared_provider(candidate).own_key || !self.account.scope().is_trusted(candidate.id);
         // Where the client's own credentials are sent in its place, the key is the client's.
-        self.account.begin_attempt(candidate, probe, !unauthenticated && key_of_serin);
+        let span = self.trace.as_ref().and_then(|trace| trace.begin_attempt(self.core));
+        self.account.begin_attempt(candidate, probe, !unauthenticated && key_of_serin, span);
     }
 
     /// Makes the request for the candidate, sends it, and buffers the answer.
@@ -93,7 +94,8 @@ impl<'a> Failover<'a> {
         let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.upgrade);
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let account = &mut self.account;
-        let make_request = || build(client_request, &in_use.prepared, to, key, trusted);
+        let trace = self.trace.as_deref().map(|trace| (trace, account.attempt().span.map(|span| span.id)));
+        let make_request = || build(client_request, &in_use.prepared, to, key, (trusted, trace));
         let result = pin!(async {
             let give_back = |body| client_request.give_back(body);
             let response = match send::run(&dispatch, || account.dispatch(), make_request, give_back).await {

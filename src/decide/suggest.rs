@@ -1,10 +1,11 @@
 //! The known name that a misspelt one probably means.
 //!
-//! For remedies only: a near word is named and never taken, since a file must mean what it says. Nothing is offered
+//! For remedies only, of the file and of the API: a near word is named and never taken, since a file must mean what it says. Nothing is offered
 //! where no known word is near, and a long text is not compared at all, so the work is bounded whatever the file holds.
 
 /// The known word nearest to a mistyped one, if any is near enough to be what was meant.
-pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let written = written.to_lowercase();
     if written.chars().count() > 64 {
         return None;
