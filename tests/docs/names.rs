@@ -128,14 +128,3 @@ fn what_does_not_exist_does_not_exist() {
     assert!(missing.len() >= 3, "{missing:?}");
     assert_eq!(missing.intersection(&commands()).collect::<Vec<_>>(), Vec::<&String>::new());
 }
-
-#[test]
-fn nobody_promises_a_dashboard() {
-    let helps = commands().into_iter().map(|command| serin(&[&command, "--help"]));
-    let mut texts: Vec<String> = helps.chain([serin(&["--help"]), serin(&["schema"])]).collect();
-    let files = ["flags.yaml", "deploy/flags.schema.json", "README.md", "docs/index.md", "docs/getting-started.md"];
-    texts.extend(files.map(package));
-    for text in texts {
-        assert!(!text.to_lowercase().contains("dashboard"), "{text}");
-    }
-}
