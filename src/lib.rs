@@ -81,7 +81,8 @@
 //! * the percent changed: `decide/rollout/step.rs`; published by `control/engine/dispatch.rs`
 //! * SQLite written: `store/sqlite/contents.rs`, in batches from `control/persist/write_queue.rs`
 //! * a cause recorded: `proxy/attempt/sinks.rs`, into `state/causes.rs`
-//! * an event made a sentence: `describe/event.rs`
+//! * an event made a sentence: `describe/event.rs`; a notification: `decide/notification.rs`, queued by
+//!   `control/notify`; the report of a rollback: `decide/incident.rs`
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 use serde::Deserialize;
-
 use serin::cli::bucket::Split;
 use serin::decide::bucket::{bucket, bucket_and_slot};
 use serin::decide::flag;

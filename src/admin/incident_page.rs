@@ -81,13 +81,10 @@ fn data(incident: &Incident) -> String {
         json!([line(stable, "stable", &minutes.stable), line(canary, "canary", &minutes.canary)])
     };
     let share = json!([{"name": "share", "class": "canary", "values": minutes.percent, "steps": true}]);
+    let sent = arms(|arm| arm.requests.iter().map(|count| Some(number(*count))).collect());
     let pictures = json!([
         picture("Failed requests", "%", arms(rates)),
-        picture(
-            "Requests in ten seconds",
-            "",
-            arms(|arm| arm.requests.iter().map(|count| Some(number(*count))).collect())
-        ),
+        picture("Requests in ten seconds", "", sent),
         picture("Share of users on the canary", "%", share),
     ]);
     pictures.to_string().replace('<', "\\u003c")

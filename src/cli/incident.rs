@@ -1,6 +1,7 @@
 //! `serin incident`: the reports of rollbacks, and one of them in full.
 //!
-//! Asks a running sidecar. Markdown is shown as it is, since it is meant to be read so and to be put into a ticket.
+//! Asks a running sidecar, which keeps them. Markdown is shown as it is, since it is meant to be read so and to be put
+//! into a ticket. Invariant: what a report quotes of others cannot act upon a terminal.
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ mod harness;
 mod health;
 mod kept_over_reloads;
 mod locks;
+mod notify;
 mod plan;
 mod proposals;
 mod recent_traffic;

@@ -4,12 +4,11 @@
 //! and histograms add up, and of what was in force the last is kept. Knows no clock and no disk. Invariant: rolling up is
 //! exact, in whatever order and grouping it is done.
 
-mod encoding;
+pub mod encoding;
 pub mod histogram;
 
 use std::collections::BTreeMap;
 
-pub use self::encoding::{decode, encode};
 use self::histogram::Histogram;
 use super::units::{Millis, Percent, UnixMillis};
 

@@ -124,8 +124,8 @@ fn failing() -> Behaviour {
 fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
     let flags = flags.display();
     format!(
-        "serin demo: two providers, 2,000 users, and a sidecar between them\n\
-         admin   http://{admin}/ (the dashboard; --admin of the commands; /metrics)\n\
+        "dashboard http://{admin}/ (also for --admin, and /metrics)\n\
+         serin demo: two providers, 2,000 users, and a sidecar between them\n\
          request curl -i http://{proxy}/v1/chat/completions -H x-user-id:user-7 \\\n\
          \x20         -H content-type:application/json -d '{{\"model\": \"m\", \"messages\": []}}'\n\
          file    {flags}\n\

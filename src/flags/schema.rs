@@ -70,8 +70,15 @@ fn print_map(text: &mut String, schema: &Map<String, Value>, indent: usize, mut 
             text.push_str(&format!("{lead}{key}:\n{}  NAME:\n", " ".repeat(indent)));
             print_map(text, named, indent + 4, false);
         } else if let (Some(listed), true) = (listed, has_defaults) {
-            text.push_str(&format!("{lead}{key}:\n"));
-            print_map(text, listed, indent + 4, true);
+            let mut block = String::new();
+            print_map(&mut block, listed, 4, true);
+            // Of all lists a file without rollouts alone makes little sense.
+            if key == "rollouts" {
+                text.push_str(&format!("{lead}{key}:\n{block}"));
+            } else {
+                text.push_str(&format!("{lead}# {key}:\n"));
+                block.lines().for_each(|line| text.push_str(&format!("{lead}# {}\n", line.replacen("# ", "", 1))));
+            }
         } else if lead.trim().is_empty() {
             text.push_str(&format!("{lead}# {key}: {}\n", example(value)));
         } else {

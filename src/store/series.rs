@@ -3,7 +3,8 @@
 //! Owns the two requests. A block is what one line of the table holds: ten points of a second, or one of a longer step.
 //! Invariant: a block begins where a step of ten seconds does, or a longer one of its own.
 
-use crate::decide::series::{Points, Step, encode};
+use crate::decide::series::encoding::encode;
+use crate::decide::series::{Points, Step};
 use crate::decide::units::UnixMillis;
 
 /// Points of a rollout, as they are kept.

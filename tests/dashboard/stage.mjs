@@ -69,7 +69,7 @@ export class Demo {
     const demo = new Demo();
     const child = start(["demo", "--port", "0"]);
     for await (const line of createInterface({ input: child.stdout })) {
-      demo.admin = /^admin +(http:\/\/[\d.:]+)\//.exec(line)?.[1];
+      demo.admin = /^dashboard +(http:\/\/[\d.:]+)\//.exec(line)?.[1];
       if (demo.admin) break;
     }
     child.stdout.resume();

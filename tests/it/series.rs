@@ -104,7 +104,8 @@ fn a_kill_makes_no_jump() {
 #[test]
 fn what_cannot_be_told_is_said() {
     let providers = Two::start();
-    let sidecar = providers.workspace("percent: 50%").start();
+    let workspace = providers.workspace("percent: 50%");
+    let sidecar = workspace.start();
     for (path, status, says) in [
         ("chat/series?step=1m", 400, "`step=1m`: the step is 1s, 10s or 10m"),
         ("chat/series?from=soon", 400, "`from=soon` is no time"),
@@ -173,7 +174,8 @@ fn a_rollback_is_pushed_and_the_end_of_the_process_ends_the_stream() {
 #[test]
 fn hundreds_who_look_on_keep_nobody_from_a_rollback() {
     let providers = Two::start();
-    let sidecar = providers.workspace("percent: 100%").start();
+    let workspace = providers.workspace("percent: 100%");
+    let sidecar = workspace.start();
     let mut listeners: Vec<Listener> = (0..256).map(|_| Listener::open(sidecar.admin)).collect();
     for listener in &mut listeners {
         listener.next("status").unwrap();
@@ -182,6 +184,7 @@ fn hundreds_who_look_on_keep_nobody_from_a_rollback() {
     assert_eq!(sidecar.change("rollback").status, 200);
     assert!(sidecar.metrics().contains("serin_rollout_percent"));
     for listener in &mut listeners {
-        assert_eq!(listener.next("history").unwrap()["action"], "rollback");
+        let entry = listener.next("history").unwrap();
+        assert_eq!(entry["action"], "rollback", "{entry}");
     }
 }

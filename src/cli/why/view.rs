@@ -57,6 +57,9 @@ fn one(text: &mut String, answer: &RolloutAnswer, now: UnixMillis, style: Style)
     for event in &answer.before {
         decision(text, "before", event, now, style);
     }
+    if let Some(incident) = &rollout.incident {
+        row(text, "report", &format!("serin incident {}", one_line(incident)));
+    }
     if let Some(guard) = &rollout.guard {
         watches(text, rollout, guard, style);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::context::ProcessContext;
-use super::digest::DigestState;
+use super::digest_schedule::DigestSchedule;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
@@ -115,7 +115,7 @@ impl Engine {
             unsplit: Box::default(),
             notifier: Notifier::restored(bootstrap.notifications),
             incidents: Incidents::restored(bootstrap.incidents),
-            digest: DigestState::starting(now.unix),
+            digest: DigestSchedule::starting(now.unix),
             revision: 0,
             recorder: Recorder::default(),
         };

@@ -1,13 +1,13 @@
-//! The weekly digest: when it is due, and what it says of each rollout.
+//! The weekly digest: what it says of each rollout.
 //!
-//! Due each Monday at 09:00 UTC while a target asks for it; a process that does not run then sends none. Shares and
-//! decisions come from the history, requests from the series, which count since the start of the process at most.
-//! Does no I/O: the event loop reads the history. Invariant: one digest a week.
+//! Shares and decisions come from the history, requests from the series, which count since the start of the process at
+//! most. Does no I/O: the event loop reads the history. When it is due is said by
+//! [`digest_schedule`](super::digest_schedule). Invariant: it goes to the targets that ask for it, and to no other.
 
 use std::collections::BTreeMap;
 
 use super::dispatch::Engine;
-use crate::control::evidence::recent_traffic::{TrafficCounts, totals};
+use crate::control::evidence::recent_traffic::totals;
 use crate::control::now::Now;
 use crate::decide::event::{Action, Event};
 use crate::decide::notification::{Digest, Notification, RolloutDigest, Subject};
@@ -16,39 +16,10 @@ use crate::decide::units::UnixMillis;
 use crate::describe::notification::digest::MOST;
 use crate::state::status::RolloutStatus;
 
-const DAY: u64 = 24 * 60 * 60 * 1000;
-const WEEK: u64 = 7 * DAY;
-/// The first Monday after the epoch, a Thursday, at 09:00.
-const FIRST: u64 = 4 * DAY + 9 * 60 * 60 * 1000;
-
-/// What is remembered from one digest to the next.
-#[derive(Debug, Default)]
-pub(super) struct DigestState {
-    next: Option<UnixMillis>,
-    /// Since when requests are counted, and what the series had come to then.
-    since: UnixMillis,
-    before: BTreeMap<String, [TrafficCounts; 2]>,
-}
-
-impl DigestState {
-    pub(super) fn starting(now: UnixMillis) -> DigestState {
-        DigestState { next: None, since: now, before: BTreeMap::new() }
-    }
-}
-
 impl Engine {
     /// The week whose digest is due now. It is due once.
     pub(in crate::control) fn digest_due(&mut self, now: Now) -> Option<(UnixMillis, UnixMillis)> {
-        if !self.notifier.wants(NotifyEvent::Digest) {
-            self.digest.next = None;
-            return None;
-        }
-        let next = *self.digest.next.get_or_insert_with(|| after(now.unix));
-        if now.unix < next {
-            return None;
-        }
-        self.digest.next = Some(after(now.unix));
-        Some((UnixMillis(next.0.saturating_sub(WEEK)), next))
+        self.digest.due(self.notifier.wants(NotifyEvent::Digest), now.unix)
     }
 
     /// Queues the digest of a week, given its history, newest first.
@@ -90,12 +61,6 @@ impl Engine {
     }
 }
 
-/// The next Monday at 09:00 UTC.
-fn after(now: UnixMillis) -> UnixMillis {
-    let weeks = (now.0 + WEEK).saturating_sub(FIRST) / WEEK;
-    UnixMillis(FIRST + weeks * WEEK)
-}
-
 fn of_rollout(
     rollout: &RolloutStatus,
     counts: Option<[(u64, u64); 2]>,
@@ -114,22 +79,5 @@ fn of_rollout(
         counts,
         incidents: u32::try_from(week.iter().filter(back).count()).unwrap_or(u32::MAX),
         waiting_for: rollout.waiting_for.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::timestamp::Timestamp;
-
-    #[test]
-    fn it_is_due_on_mondays_at_nine() {
-        let next = |at: u64| Timestamp(after(UnixMillis(at))).to_string();
-        // 2026-11-30 is a Monday.
-        let monday = 1_796_029_200_000;
-        assert_eq!(next(monday - 1), "2026-11-30T09:00:00.000Z");
-        assert_eq!(next(monday), "2026-12-07T09:00:00.000Z");
-        assert_eq!(next(monday + 3 * DAY), "2026-12-07T09:00:00.000Z");
-        assert_eq!(next(0), "1970-01-05T09:00:00.000Z");
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::ProcessContext;
-use super::digest::DigestState;
+use super::digest_schedule::DigestSchedule;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
@@ -60,7 +60,7 @@ pub struct Engine {
     pub(super) unsplit: Box<[Arc<Series>]>,
     pub(in crate::control) notifier: Notifier,
     pub(super) incidents: Incidents,
-    pub(super) digest: DigestState,
+    pub(super) digest: DigestSchedule,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
 }

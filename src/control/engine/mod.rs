@@ -16,6 +16,7 @@ pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;
 mod digest;
+mod digest_schedule;
 pub mod dispatch;
 mod dry_run;
 pub(super) mod effects;

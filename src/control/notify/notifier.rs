@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::deliver::{Answer, Post};
-use super::queue::{Changes, NotificationQueue};
+use super::queue::{Changes, NEVER, NotificationQueue, has_come};
 use super::target_state::TargetState;
 use super::{backoff, post};
 use crate::control::now::Now;
@@ -24,8 +24,6 @@ use crate::state::status::NotifyTargetStatus;
 
 /// Alertmanager forgets an alert that is not sent again within five minutes.
 const AGAIN: Millis = Millis(60_000);
-/// The end of the year 9999: a receiver that remembers is not told again.
-const NEVER: UnixMillis = UnixMillis(253_402_300_799_000);
 /// Longest error of a target that is kept, in characters.
 const LONGEST_ERROR: usize = 300;
 
@@ -232,7 +230,7 @@ impl Notifier {
             }
             let soon = state.last_sent.map_or(UnixMillis(0), |last| UnixMillis(last.0 + target.min_interval.0));
             let may_go = |queued: &QueuedNotification| {
-                soon <= now.unix || queued.notification.on == Some(NotifyEvent::RolledBack)
+                has_come(soon, now.unix) || queued.notification.on == Some(NotifyEvent::RolledBack)
             };
             let Some(queued) = self.queue.due(&target.name, now.unix, may_go) else { continue };
             let letter = Letter {

@@ -10,6 +10,16 @@ use std::collections::BTreeMap;
 use crate::decide::notification::{QueuedNotification, Turn};
 use crate::decide::units::UnixMillis;
 
+/// The end of the year 9999: what stands open at a receiver that remembers is not sent again.
+pub(super) const NEVER: UnixMillis = UnixMillis(253_402_300_799_000);
+/// Longer than any wait: where more is left, the clock was set back.
+const LONGEST_WAIT: u64 = 25 * 60 * 60 * 1000;
+
+/// Whether a moment has come that was fixed by the same clock, even if that was set back since.
+pub(super) const fn has_come(at: UnixMillis, now: UnixMillis) -> bool {
+    at.0 <= now.0 || (at.0 - now.0 > LONGEST_WAIT && at.0 < NEVER.0)
+}
+
 /// Rows of all targets.
 pub(super) const MOST: usize = 1000;
 
@@ -141,7 +151,7 @@ impl NotificationQueue {
             }
         }
         let sendable = |row: &&&Row| {
-            row.batch.is_some_and(|batch| batch <= self.settled) && row.queued.due <= now && may_go(&row.queued)
+            row.batch.is_some_and(|batch| batch <= self.settled) && has_come(row.queued.due, now) && may_go(&row.queued)
         };
         heads.values().filter(sendable).map(|row| &row.queued).min_by_key(|queued| (queued.due, queued.number))
     }

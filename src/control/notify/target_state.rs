@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::queue::has_come;
 use crate::decide::policy::NotifyFormat;
 use crate::decide::units::UnixMillis;
 use crate::state::status::NotifyTargetStatus;
@@ -32,7 +33,7 @@ pub(super) struct TargetState {
 impl TargetState {
     /// Whether a try may begin.
     pub(super) fn is_free(&self, now: UnixMillis) -> bool {
-        self.in_flight.is_none() && !self.ended && self.not_before <= now
+        self.in_flight.is_none() && !self.ended && has_come(self.not_before, now)
     }
 
     /// A file is in force that has this target.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::encoding::{decode, encode};
 use super::histogram::{BOUNDS, BUCKETS};
 use super::*;
 

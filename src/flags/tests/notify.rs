@@ -61,7 +61,7 @@ fn what_cannot_be_used_is_an_error_with_its_remedy() {
         (ops("secret: '${SIGN}'"), "this target has no `url`"),
         (ops("url: http://a.test"), "this target has no `secret`: the signing secret"),
         (ops("url: ftp://a.test, secret: '${SIGN}'"), "the value has a scheme other than http and https"),
-        (ops("url: 'http:///x', secret: '${SIGN}'"), "the value has no host"),
+        (ops("url: 'http:///x', secret: '${SIGN}'"), "the value has no valid host"),
         (ops("url: http://a.test, secret: '${PD}'"), "the secret does not begin with `whsec_`"),
         (ops("url: http://a.test, secret: whsec_AAAA"), "the secret has 3 bytes, not 24 to 64"),
         (ops("url: http://a.test, secret: 'whsec_*'"), "the secret is not base64 after `whsec_`"),

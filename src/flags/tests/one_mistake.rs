@@ -85,7 +85,7 @@ fn a_misspelt_key_at_any_level_is_one_error() {
         ("attempts:", "atempts:"),
         ("header:", "heade:"),
         ("follows: chat", "follow: chat"),
-        ("{ name: shop, key", "{ name: shop, secret"),
+        ("{ name: shop, key", "{ name: shop, pass"),
         ("may:", "roles:"),
         ("listen: 127.0.0.1:7171", "lissten: 127.0.0.1:7171"),
         ("flags:", "flag:"),

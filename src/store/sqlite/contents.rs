@@ -74,10 +74,25 @@ fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
     })
 }
 
-/// Which lines are read at all: by the time that a line begins with, and by words that it has somewhere. Each that is
-/// read is held against the filter afterwards, so that these conditions may let too many pass.
-const CONDITIONS: &str = "(?2 IS NULL OR event NOT LIKE '{\"at\":%' OR CAST(substr(event, 7, 20) AS INTEGER) >= ?2) \
-    AND (?3 IS NULL OR instr(event, ?3) > 0) AND (?4 IS NULL OR instr(event, ?4) > 0)";
+/// The time that a line begins with, where it has one.
+const TIMES: &str = "(event NOT LIKE '{\"at\":%' OR \
+    (?2 IS NULL OR CAST(substr(event, 7, 20) AS INTEGER) >= ?2) AND \
+    (?3 IS NULL OR CAST(substr(event, 7, 20) AS INTEGER) <= ?3))";
+
+/// Which lines are read at all, and the words to look for: a line needs one of each list. Each line that is read is held
+/// against the filter afterwards, so that these conditions may let too many pass.
+fn conditions(lists: &[Vec<String>]) -> (String, Vec<&String>) {
+    let mut text = TIMES.to_owned();
+    let mut words = Vec::new();
+    for list in lists.iter().filter(|list| !list.is_empty()) {
+        let one_of = list.iter().map(|word| {
+            words.push(word);
+            format!("instr(event, ?{}) > 0", words.len() + 3)
+        });
+        text.push_str(&format!(" AND ({})", one_of.collect::<Vec<_>>().join(" OR ")));
+    }
+    (text, words)
+}
 
 pub(super) fn history(
     connection: &Connection,
@@ -88,18 +103,22 @@ pub(super) fn history(
     let mut events = Vec::new();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let current = version >= TYPED_HISTORY;
-    // Of several words each line has to be looked at.
-    let word = |key: &str, values: &[String]| match values {
-        [value] if current => serde_json::to_string(value).ok().map(|value| format!("\"{key}\":{value}")),
-        _ => None,
+    let written = |key: &str, values: &[String]| -> Vec<String> {
+        let words = values.iter().filter_map(|value| serde_json::to_string(value).ok());
+        words.filter(|_| current).map(|value| format!("\"{key}\":{value}")).collect()
     };
     let actions: Vec<String> = filter.actions.iter().map(ToString::to_string).collect();
     let actors: Vec<String> = filter.actors.iter().map(ToString::to_string).collect();
-    let since = filter.since.filter(|_| current).map(|since| i64::try_from(since.0).unwrap_or(i64::MAX));
+    let lists = [written("action", &actions), written("actor", &actors)];
+    let [since, until] =
+        [filter.since, filter.until].map(|at| at.filter(|_| current).map(|at| i64::try_from(at.0).unwrap_or(i64::MAX)));
     let whose = if filter.rollout.is_some() { "rollout = ?1" } else { "?1 IS NULL" };
-    let lines = format!("SELECT event FROM history WHERE {whose} AND {CONDITIONS} ORDER BY id DESC");
+    let (conditions, words) = conditions(&lists);
+    let lines = format!("SELECT event FROM history WHERE {whose} AND {conditions} ORDER BY id DESC");
     let mut rows = connection.prepare(&lines)?;
-    let mut rows = rows.query(params![filter.rollout, since, word("action", &actions), word("actor", &actors)])?;
+    let mut values: Vec<&dyn rusqlite::ToSql> = vec![&filter.rollout, &since, &until];
+    values.extend(words.iter().map(|word| *word as &dyn rusqlite::ToSql));
+    let mut rows = rows.query(&values[..])?;
     while events.len() < limit
         && let Some(row) = rows.next()?
     {

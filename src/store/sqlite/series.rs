@@ -7,7 +7,8 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::decide::series::{Points, Step, decode, encode, roll_up};
+use crate::decide::series::encoding::{decode, encode};
+use crate::decide::series::{Points, Step, roll_up};
 use crate::decide::units::UnixMillis;
 use crate::store::series::{SeriesBlock, SeriesQuery};
 

@@ -30,7 +30,7 @@ const QUEUE: usize = 64;
 enum StoreRequest {
     Save(Batch, oneshot::Sender<Result<(), String>>),
     Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
-    History(HistoryFilter, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+    History(Box<HistoryFilter>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
     Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
     Series(SeriesQuery, oneshot::Sender<Result<Points, String>>),
 }
@@ -169,7 +169,7 @@ impl Store for Sqlite {
     }
 
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(filter, limit, reply))
+        self.hand_over(|reply| StoreRequest::History(Box::new(filter), limit, reply))
     }
 
     fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {

@@ -50,6 +50,14 @@ fn a_row_holds_up_its_lane_and_no_other() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_holds_nothing_up_for_ever() {
+    let day = 24 * 60 * 60 * 1000;
+    let now = UnixMillis(1_795_247_762_123);
+    assert!(has_come(now, now) && !has_come(UnixMillis(now.0 + 1), now) && !has_come(UnixMillis(now.0 + day), now));
+    assert!(has_come(UnixMillis(now.0 + 400 * day), now) && !has_come(NEVER, now));
+}
+
+#[test]
 fn what_stands_goes_again_only_while_nothing_of_its_lane_waits() {
     let standing = |number| QueuedNotification { stands: true, ..queued(number, "am", "chat") };
     let mut queue = NotificationQueue::restored(vec![standing(1), queued(2, "am", "chat")]);

@@ -36,6 +36,8 @@ fn the_history_is_filtered_and_a_damaged_line_takes_no_other_with_it() {
     assert_eq!(found(all.clone(), 9), ["resume", "pause", "reload", "rollback", "rollback", "start"]);
     let since = HistoryFilter { since: Some(UnixMillis(2000)), ..all.clone() };
     assert_eq!(found(since.clone(), 9), ["pause", "reload", "rollback", "rollback"]);
+    let until = HistoryFilter { until: Some(UnixMillis(1500)), ..all.clone() };
+    assert_eq!(found(until, 9), ["resume", "start"]);
     assert_eq!(found(since, 2), ["pause", "reload"]);
     let rollbacks = HistoryFilter { actions: vec!["rollback".to_owned().into()], ..all.clone() };
     assert_eq!(found(rollbacks.clone(), 9), ["rollback", "rollback"]);
@@ -62,6 +64,7 @@ fn a_history_of_100_000_events_is_searched_in_a_moment() {
         ("one actor", HistoryFilter { actors: vec!["ana".into()], ..all.clone() }, 1),
         ("several actors", HistoryFilter { actors: ["ana", "bob"].map(Into::into).to_vec(), ..all.clone() }, 1),
         ("an action", HistoryFilter { actions: vec!["hold".to_owned().into()], ..all.clone() }, 0),
+        ("until", HistoryFilter { until: Some(UnixMillis(1)), ..all.clone() }, 1),
         ("since", HistoryFilter { since: Some(UnixMillis(100_001)), ..all }, 0),
     ];
     for (what, filter, expected) in searches {
