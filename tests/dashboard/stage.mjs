@@ -148,7 +148,7 @@ export class Stage {
   }
 
   /** Users who send requests for these models until `quiet`. */
-  busy(models, perTick = 4, every = 50) {
+  busy(models, perTick = 1, every = 50) {
     let user = 0;
     const timer = setInterval(() => {
       for (const model of models) for (let n = 0; n < perTick; n += 1) this.ask(model, `user-${(user += 1) % 3000}`);
