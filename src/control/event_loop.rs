@@ -145,7 +145,7 @@ impl EventLoop {
                 let _ = results.send(TaskResult::BatchFinished(batch.upto, result));
             });
         }
-        if let Some(blocks) = self.engine.recorder.to_write() {
+        if let Some(blocks) = self.engine.recorder.take_due() {
             let (results, written) = (self.results.clone(), self.queue.record(blocks));
             spawn_local(async move {
                 let result = written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));

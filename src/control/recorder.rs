@@ -111,7 +111,7 @@ impl Recorder {
     }
 
     /// What is to be written now: nothing while a write is under way, or since the last one failed.
-    pub(in crate::control) fn to_write(&mut self) -> Option<Vec<SeriesBlock>> {
+    pub(in crate::control) fn take_due(&mut self) -> Option<Vec<SeriesBlock>> {
         if self.writing > 0 || !std::mem::take(&mut self.due) {
             return None;
         }

@@ -47,6 +47,8 @@ fn shows(sidecar: &Sidecar, expected: [u64; 2]) {
     });
 }
 
+type Columns = (Option<u64>, Option<f64>, Option<f64>, Option<f64>);
+
 #[test]
 fn every_request_is_in_the_series_once_over_an_end_in_order() {
     let providers = Two::start();
@@ -56,7 +58,7 @@ fn every_request_is_in_the_series_once_over_an_end_in_order() {
     assert!(asked[0] > 0 && asked[1] > 0, "{asked:?}");
     shows(&sidecar, asked);
     let told = series(&sidecar, "step=1s");
-    let columns = |series: &Value| -> Vec<(Option<u64>, Option<f64>, Option<f64>, Option<f64>)> {
+    let columns = |series: &Value| -> Vec<Columns> {
         let at = |column: &Value, place: usize| column[place].as_f64();
         let count = series["at"].as_array().unwrap().len();
         let row = |place| {

@@ -22,6 +22,9 @@ use crate::decide::series::Points;
 use crate::decide::units::Millis;
 use crate::store::{Batch, SeriesBlock, SeriesQuery, Store};
 
+/// What the store answers about reports of rollbacks.
+type KeptIncidents = oneshot::Receiver<Result<Vec<Incident>, String>>;
+
 /// Events that may wait for a disk that cannot be written.
 const MAX_EVENTS: usize = 10_000;
 /// Between two attempts on a disk that cannot be written.
@@ -178,10 +181,7 @@ impl WriteQueue {
     }
 
     /// Incident reports that are still to be written, and those in the store: the one with this id, or all.
-    pub(in crate::control) fn incidents(
-        &self,
-        id: Option<&String>,
-    ) -> (Vec<Arc<Incident>>, oneshot::Receiver<Result<Vec<Incident>, String>>) {
+    pub(in crate::control) fn incidents(&self, id: Option<&String>) -> (Vec<Arc<Incident>>, KeptIncidents) {
         let waiting = self.incidents.values().map(|(_, incident)| incident);
         let waiting = waiting.filter(|incident| id.is_none_or(|id| *id == incident.id)).cloned();
         (waiting.collect(), self.store.incidents(id.cloned()))

@@ -99,17 +99,17 @@ fn ten_seconds_become_a_block_of_seconds_and_their_sum() {
         "those that are not over are left out"
     );
     assert_eq!(all.requests(Step::Second, Arm::Stable).len(), 25);
-    let blocks = all.recorder.to_write().unwrap();
+    let blocks = all.recorder.take_due().unwrap();
     assert_eq!(blocks.iter().map(|block| block.step.seconds()).collect::<Vec<_>>(), [1, 10, 1, 10]);
-    assert!(all.recorder.to_write().is_none(), "one write at a time");
+    assert!(all.recorder.take_due().is_none(), "one write at a time");
     assert!(all.points(Step::TenSeconds).is_empty(), "the store answers for what it was given");
     all.recorder.write_finished(false);
     assert_eq!(all.requests(Step::TenSeconds, Arm::Stable).len(), 2);
-    assert!(all.recorder.to_write().is_none(), "not again and again");
+    assert!(all.recorder.take_due().is_none(), "not again and again");
     all.pass(5000);
-    assert_eq!(all.recorder.to_write().unwrap().len(), 6);
+    assert_eq!(all.recorder.take_due().unwrap().len(), 6);
     all.recorder.write_finished(true);
-    assert!(all.points(Step::Second).is_empty() && all.recorder.to_write().is_none());
+    assert!(all.points(Step::Second).is_empty() && all.recorder.take_due().is_none());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_end_of_the_process_leaves_nothing_untold() {
     request(&all.stable, Outcome::Ok, Duration::ZERO);
     all.pass(3000);
     all.recorder.close();
-    let blocks = all.recorder.to_write().unwrap();
+    let blocks = all.recorder.take_due().unwrap();
     assert_eq!(blocks.len(), 2);
     let points = decode(blocks[1].at, Step::TenSeconds, &blocks[1].bytes).unwrap();
     assert_eq!(points[&UnixMillis(STARTED)].arms[0].requests, 1);
@@ -186,7 +186,7 @@ fn what_waits_for_a_disk_is_bounded() {
     let mut all = Recorded::new();
     all.tick();
     let refused = |all: &mut Recorded| {
-        if all.recorder.to_write().is_some() {
+        if all.recorder.take_due().is_some() {
             all.recorder.write_finished(false);
         }
     };

@@ -186,6 +186,9 @@ impl Store for Disk {
     }
 }
 
+/// What each host answers a post; `None`: never.
+type PostAnswers = BTreeMap<String, Option<Result<Answer, String>>>;
+
 /// A running control loop and all that is around it.
 pub(super) struct Harness {
     pub(super) inbox: Inbox,
@@ -195,7 +198,7 @@ pub(super) struct Harness {
     /// What was posted to targets of notifications, and when.
     pub(super) posts: Rc<RefCell<Vec<(Duration, Post)>>>,
     /// What a host answers; others answer 200. `None`: never.
-    pub(super) post_answers: Rc<RefCell<BTreeMap<String, Option<Result<Answer, String>>>>>,
+    pub(super) post_answers: Rc<RefCell<PostAnswers>>,
     started: tokio::time::Instant,
 }
 

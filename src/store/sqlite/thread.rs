@@ -28,7 +28,7 @@ use crate::store::series::{SeriesBlock, SeriesQuery};
 const QUEUE: usize = 64;
 
 enum StoreRequest {
-    Save(Batch, oneshot::Sender<Result<(), String>>),
+    Save(Box<Batch>, oneshot::Sender<Result<(), String>>),
     Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
     History(Box<HistoryFilter>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
     Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
@@ -165,7 +165,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
-        self.hand_over(|reply| StoreRequest::Save(batch, reply))
+        self.hand_over(|reply| StoreRequest::Save(Box::new(batch), reply))
     }
 
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
