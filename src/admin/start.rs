@@ -1,6 +1,6 @@
 //! The thread that serves the operators' ports.
 //!
-//! Owns the thread, its runtime and its end. Which request gets which answer is [`api`](super::api)'s. Invariant: no
+//! Owns the thread, its runtime and its end. Which request gets which answer is [`api`]'s. Invariant: no
 //! port is served once [`Running`] is dropped.
 
 use std::io;

@@ -1,6 +1,6 @@
 //! Incident reports, as the API has them: a list, and one report with its numbers.
 //!
-//! The sentences are those of [`describe`](crate::describe). Nothing is decided here. Invariant: a report says the same
+//! The sentences are those of `describe`. Nothing is decided here. Invariant: a report says the same
 //! as JSON, Markdown and HTML.
 
 use serde::{Deserialize, Serialize};
