@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
@@ -20,6 +20,7 @@ use super::pool_key::PoolKey;
 use super::tls::TlsCache;
 use crate::decide::policy::{BaseUrl, Http2, Secret, Tls};
 use crate::decide::units::Millis;
+use crate::proxy::request::body::RequestBody;
 
 /// The longest answer that is read.
 const LONGEST: usize = 64 * 1024;
@@ -27,7 +28,7 @@ const LONGEST: usize = 64 * 1024;
 /// Sends requests, one after another.
 #[derive(Debug, Default)]
 pub struct PostClient {
-    kept: RefCell<Option<(PoolKey, SendRequest<Full<Bytes>>)>>,
+    kept: RefCell<Option<(PoolKey, SendRequest<RequestBody>)>>,
 }
 
 impl PostClient {
@@ -83,8 +84,8 @@ impl PostClient {
     async fn send(
         &self,
         target: PoolKey,
-        mut sender: SendRequest<Full<Bytes>>,
-        request: Request<Full<Bytes>>,
+        mut sender: SendRequest<RequestBody>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Bytes>, String> {
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let (head, body) = answer.into_parts();
@@ -94,11 +95,11 @@ impl PostClient {
     }
 }
 
-fn request(to: &BaseUrl, mut headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, String> {
+fn request(to: &BaseUrl, mut headers: HeaderMap, body: Bytes) -> Result<Request<RequestBody>, String> {
     let uri: Uri = to.path.parse().map_err(|_| format!("`{}` is not a path", to.path))?;
     let host = HeaderValue::try_from(to.authority()).map_err(|_| format!("`{}` is not a host", to.host))?;
     headers.insert(HOST, host);
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(RequestBody::Whole(body));
     (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (Method::POST, uri, headers);
     Ok(request)
 }

@@ -5,7 +5,9 @@ use crate::decide::trace::{SpanId, TraceId};
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
-use crate::state::status::{BreakerStatus, FlagsStatus, GuardStatus, NextStage, ProviderStatus, StoreStatus};
+use crate::state::status::{
+    BreakerStatus, FlagsStatus, GuardStatus, NextStage, NotifyTargetStatus, ProviderStatus, StoreStatus,
+};
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
     SeriesLabels { rollout: "chat".into(), arm, provider: provider.into() }
@@ -31,6 +33,18 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         guard: Some(guard),
         ..RolloutStatus::sample()
     };
+    let ops = NotifyTargetStatus {
+        name: "ops".to_owned(),
+        format: None,
+        queued: 2,
+        delivered: 9,
+        retried: 4,
+        given_up: 1,
+        dropped: 0,
+        last_delivered: None,
+        last_error: None,
+        ended: false,
+    };
     Status {
         flags: FlagsStatus { generation: 3, accepted_at: UnixMillis(1500), failures: 2, ..FlagsStatus::default() },
         store: StoreStatus::default(),
@@ -46,7 +60,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         access_log: (0, [0; 3]),
         spans: [0; 4],
         ambiguous_closes: [0, 0, 7, 0],
-        notify: Vec::new(),
+        notify: vec![ops],
         draining: false,
     }
 }
@@ -100,6 +114,8 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_breaker_diverted_total{provider="openai"} 3"#,
         r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
         r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
+        r#"serin_notifications_total{target="ops",result="delivered"} 9"#,
+        r#"serin_notifications_queued{target="ops"} 2"#,
         "serin_flags_generation 3",
         "serin_flags_reload_failures_total 2",
         "serin_flags_last_reload_success_timestamp_seconds 1.5",
