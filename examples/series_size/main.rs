@@ -1,5 +1,6 @@
-//! How large the series of 20 rollouts are after 90 days, and how long the store takes to write and read them. The
-//! figures of docs/operations/sizing.md. `cargo run --profile quick --locked --example series_size`.
+//! How large the series of rollouts are after 90 days, and how long the store takes to write and read them. The figures
+//! of docs/operations/sizing.md. `cargo run --profile quick --locked --example series_size`, with another number of
+//! rollouts than 20 after `--`.
 //!
 //! A directory in the temporary one is written by the store itself, measured and removed. The time of a write has the
 //! disk's in it; it is one transaction for all rollouts, as a process makes it every ten seconds.
@@ -13,31 +14,29 @@ use serin::store::{self, SeriesQuery, sqlite};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// Where none is given.
 const ROLLOUTS: usize = 20;
 const DAYS: u64 = 90;
 /// How often each time is taken; the median is shown.
 const ROUNDS: u64 = 31;
 
 fn main() -> Result<()> {
+    let rollouts = std::env::args().nth(1).map_or(Ok(ROLLOUTS), |number| number.parse())?;
     let dir = std::env::temp_dir().join(format!("serin-series-{}", std::process::id()));
-    let measured = measure(&dir);
+    let measured = measure(&dir, rollouts);
     std::fs::remove_dir_all(&dir)?;
     measured
 }
 
-fn measure(dir: &std::path::Path) -> Result<()> {
-    let rollouts: Vec<String> = (0..ROLLOUTS).map(|number| format!("rollout-{number:02}")).collect();
+fn measure(dir: &std::path::Path, count: usize) -> Result<()> {
+    let rollouts: Vec<String> = (0..count).map(|number| format!("rollout-{number:02}")).collect();
     let now = clock::unix().0 / 10_000 * 10_000;
     let opened = store::open(dir, UnixMillis(now))?;
     let database = opened.dir.join(sqlite::FILE);
     let empty = std::fs::metadata(&database)?.len();
     aged::write(opened.store.as_ref(), &rollouts, DAYS, now)?;
     let size = std::fs::metadata(&database)?.len() - empty;
-    println!(
-        "{ROLLOUTS} rollouts, {DAYS} days: {:.1} MB, {:.1} MB a rollout",
-        mega(size),
-        mega(size / ROLLOUTS as u64)
-    );
+    println!("{count} rollouts, {DAYS} days: {:.1} MB, {:.1} MB a rollout", mega(size), mega(size / count as u64));
 
     let mut random = fastrand::Rng::with_seed(8);
     let mut times = Vec::new();
@@ -50,7 +49,7 @@ fn measure(dir: &std::path::Path) -> Result<()> {
         times.push(began.elapsed());
     }
     times.sort_unstable();
-    println!("ten seconds of {ROLLOUTS} rollouts are written in {:.2?}", times[times.len() / 2]);
+    println!("ten seconds of {count} rollouts are written in {:.2?}", times[times.len() / 2]);
     let after = std::fs::metadata(&database)?.len() - empty;
     println!("{:.1} MB after {} more seconds", mega(after), ROUNDS * 10);
 
@@ -62,7 +61,7 @@ fn measure(dir: &std::path::Path) -> Result<()> {
     ] {
         let (mut times, mut points) = (Vec::new(), 0);
         for round in 0..ROUNDS {
-            let rollout = rollouts[usize::try_from(round)? % ROLLOUTS].clone();
+            let rollout = rollouts[usize::try_from(round)? % count].clone();
             let query = SeriesQuery { rollout, step, from: UnixMillis(now - length), to: UnixMillis(now) };
             let began = clock::instant();
             points = opened.store.series(query).blocking_recv()??.len();
