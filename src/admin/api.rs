@@ -75,11 +75,16 @@ pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &P
     }
 }
 
-/// The longest body that is read of this request: a file for a plan is long, and only those who may ask for one send it.
+/// The longest body that is read of this request, where it is a file for a plan or a list of verdicts: both are long, and
+/// are read from those only who may send them.
 pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
     let route = find(listener, &head.method, head.uri.path()).ok()?;
     let caller = identify(listener, head, &view.shared.load().policy.tokens, false).ok()?;
-    (route == Route::Plan && caller.may(Role::Read).is_ok()).then_some(plan::BODY)
+    match route {
+        Route::Plan => caller.may(Role::Read).is_ok().then_some(plan::BODY),
+        Route::Feedback => caller.may(Role::Feedback).is_ok().then_some(verdicts::BODY),
+        _ => None,
+    }
 }
 
 async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body: &[u8]) -> Result<Reply, ApiError> {
@@ -136,7 +141,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
     }
     Ok(match route {
         Route::Metrics => scrape(view, head),
-        Route::Events => view.live.listen(&view.streams, || status(view))?,
+        Route::Events => view.live.listen(&view.streams, || status(view), still_reads(view, listener, head))?,
         Route::Incidents(id) => return incidents::answer(&view.inbox, id, head.uri.query().unwrap_or_default()).await,
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Series(rollout) => {
@@ -164,6 +169,16 @@ fn ready(view: &ApiContext) -> Reply {
     let lines =
         faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", lines.fold(word.to_owned(), |all, line| all + &line))
+}
+
+/// Whether the caller of this request may still read: a token may leave the file while a stream is open.
+fn still_reads(view: &ApiContext, listener: &AdminListener, head: &Parts) -> impl Fn() -> bool + 'static {
+    let (shared, listener, head) = (Arc::clone(&view.shared), listener.clone(), head.clone());
+    move || {
+        let policy = &shared.load().policy;
+        identify(&listener, &head, &policy.tokens, origins::is_listed(&head, policy))
+            .is_ok_and(|caller| caller.may(Role::Read).is_ok())
+    }
 }
 
 fn changes(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Result<Reply, ApiError> {

@@ -89,11 +89,12 @@ impl LiveEvents {
         });
     }
 
-    /// A new listener's answer: the status now, and whatever follows.
+    /// A new listener's answer: the status now, and whatever follows for as long as it `may` listen.
     pub(super) fn listen(
         &self,
         streams: &StreamLimit,
         status: impl FnOnce() -> StatusReply,
+        may: impl Fn() -> bool + 'static,
     ) -> Result<Reply, ApiError> {
         let slot = streams.open()?;
         if self.looked.get().is_none_or(|at| clock::now().since(at) >= INTERVAL) {
@@ -106,21 +107,23 @@ impl LiveEvents {
         status.mark_changed();
         Ok(stream(slot, |sender| async move {
             // It has left, and nothing else is to be done.
-            let _ = feed(sender, status, history).await;
+            let _ = feed(sender, status, history, may).await;
         }))
     }
 }
 
-/// Sends what is new until the process stops or the listener leaves.
+/// Sends what is new until the process stops, the listener leaves, or it may listen no longer.
 async fn feed(
     sender: EventSender,
     mut status: watch::Receiver<StatusFrame>,
     mut history: broadcast::Receiver<Bytes>,
+    may: impl Fn() -> bool,
 ) -> Result<(), ListenerGone> {
     loop {
         tokio::select! {
             biased;
             entry = history.recv() => match entry {
+                Ok(_) if !may() => return Ok(()),
                 Ok(entry) => sender.send(entry).await?,
                 Err(RecvError::Lagged(missed)) => sender.send(missed_frame(missed)).await?,
                 Err(RecvError::Closed) => return Ok(()),
@@ -130,6 +133,9 @@ async fn feed(
                     return Ok(());
                 }
                 let room = sender.room().await?;
+                if !may() {
+                    return Ok(());
+                }
                 // Not before there is room: it may be another by then.
                 let StatusFrame { bytes, last } = status.borrow_and_update().clone();
                 room.send(bytes);

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use super::reply::ApiError;
 use crate::decide::verdict::{Judged, MOST, Verdict, Weight};
 
+/// The longest body, in bytes: room for as many verdicts as a list may have.
+pub(super) const BODY: usize = 256 * 1024;
 /// The longest user id, in bytes: as long as a header may be.
 const LONGEST_USER: usize = 4096;
 

@@ -28,6 +28,8 @@ const MOST_WAITING: usize = 8192;
 const AT_A_TIME: usize = 512;
 /// After a longer pause than this the process did not run, and nothing is known of that time.
 const SUSPENDED: Millis = Millis(5000);
+/// A clock that goes back by so much was set.
+const SET_BACK: Millis = Millis(5000);
 
 #[derive(Debug, Default)]
 pub(in crate::control) struct Recorder {
@@ -57,7 +59,9 @@ impl Recorder {
     ) {
         let second = now.unix.0 / 1000;
         let before = self.taken;
-        if before.is_some_and(|before| before.unix.0 / 1000 >= second) {
+        // A clock that was set back is followed; one that is corrected by a little is waited for.
+        let waits = |before: Now| before.unix.0 / 1000 >= second && before.unix.since(now.unix) < SET_BACK;
+        if before.is_some_and(waits) {
             return;
         }
         self.taken = Some(now);

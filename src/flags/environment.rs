@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::file_in_force::FileInForce;
 use super::memory::{Memory, Recent};
 use super::reference::{Part, parts};
 use crate::decide::exposure::{BoundAddresses, Sockets};
@@ -35,8 +35,8 @@ pub struct Environment {
     source: Source,
     memory: Memory,
     sockets: Sockets,
-    // Where this is set, only references in it lead anywhere.
-    only: Option<Arc<str>>,
+    // Where this is set, only what it has is read.
+    only: Option<FileInForce>,
 }
 
 #[derive(Clone)]
@@ -90,16 +90,21 @@ impl Environment {
     /// read. Keeps nothing of what it reads.
     #[must_use]
     pub fn limited_to_references_of(&self, file: &str) -> Environment {
-        Environment { memory: Memory::default(), only: Some(file.into()), ..self.clone() }
+        Environment { memory: Memory::default(), only: Some(FileInForce::of(file)), ..self.clone() }
     }
 
     fn leads(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|file| file.contains(&format!("${{{name}}}")))
+        self.only.as_ref().is_none_or(|file| file.refers_to(name))
     }
 
     /// Whether a file that the text names may be looked at.
     pub(super) fn may_look_at(&self, path: &Path) -> bool {
-        self.only.as_ref().is_none_or(|file| path.to_str().is_some_and(|path| file.contains(path)))
+        self.only.as_ref().is_none_or(|file| path.to_str().is_some_and(|path| file.has_value(path)))
+    }
+
+    /// Whether the value of this text at this place may be shown, where it has references.
+    pub(super) fn may_show(&self, path: &str, text: &str) -> bool {
+        self.only.as_ref().is_none_or(|file| !text.contains("${") || file.has(path, text))
     }
 
     /// Where a file with these addresses is reached.

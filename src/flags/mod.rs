@@ -12,6 +12,7 @@ mod bounds;
 pub mod compile;
 mod environment;
 mod error;
+mod file_in_force;
 mod keys;
 mod later;
 mod loaded_flags;

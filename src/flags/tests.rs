@@ -12,4 +12,5 @@ mod otlp;
 mod scalars;
 mod schema;
 mod second_reader;
+mod sent_files;
 mod shipped;

@@ -32,7 +32,8 @@ async function ask(action, name, fields = {}) {
     const answer = await post(pathOf(action, name), { ...fields, dry_run: true });
     return { would: String(answer.would ?? "") };
   } catch (error) {
-    if (error.status === 400 && /dry_run/.test(error.message)) return { unknown: true };
+    // Only the server's own no is one. Whatever else went wrong says nothing of the button.
+    if (![400, 403, 404, 409].includes(error.status) || /dry_run/.test(error.message)) return { unknown: true };
     return { refused: error.message, status: error.status };
   }
 }
@@ -46,6 +47,8 @@ export function askAll(visit, rollout) {
   for (const action of Object.keys(ACTIONS)) {
     ask(action, rollout.name).then((answer) => {
       if (visit.data.askedOf !== of) return;
+      // The next status asks again.
+      if (answer.unknown) visit.data.askedOf = null;
       visit.data.may = { ...visit.data.may, [action]: answer };
       visit.refresh();
     });

@@ -76,7 +76,8 @@ function navigate() {
   }
   const before = visit;
   before?.ends.abort();
-  byId("dialog").close();
+  // A question that is being answered outlives a connection.
+  if (before && before.hash !== (location.hash || "#/")) byId("dialog").close();
   const asked = parse(location.hash);
   visit = { ...asked, hash: location.hash || "#/", data: {}, ends: new AbortController(), refresh, state };
   if (before && before.screen === visit.screen && before.name === visit.name) visit.data = { ...before.data, entered: true };
@@ -190,6 +191,16 @@ function changes(before, after) {
   return said;
 }
 
+// A browser has six connections to a server for all of its pages: one that nobody sees gives its own back.
+let away = false;
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden" && ["live", "connecting"].includes(state.connection)) {
+    away = true;
+    ends?.abort();
+    ends = null;
+  } else if (document.visibilityState === "visible" && away) connect();
+});
+
 function connect() {
   ends?.abort();
   ends = new AbortController();
@@ -205,8 +216,10 @@ function connect() {
     }),
     status: current((status) => {
       const said = changes(state.status, status);
-      const back = state.connection === "lost" && state.status !== null;
-      if (back) said.unshift("Connected again.");
+      const lost = state.connection === "lost";
+      const back = (lost || away) && state.status !== null;
+      away = false;
+      if (back && lost) said.unshift("Connected again.");
       Object.assign(state, { status, connection: "live", lostAt: null, receivedAt: state.now() });
       if (said.length) announce(said.join(" "));
       // What happened meanwhile is asked for.

@@ -78,6 +78,7 @@ const COMPARED = [
   ["length", "answers_bound", "more of its responses stop at a length limit"],
   ["filtered", "answers_bound", "more of its responses are filtered"],
   ["pace", "answers_bound", "more of its responses are streamed slowly"],
+  ["feedback", "bound", "more of its responses are called bad by the application"],
 ];
 
 /** Everything that is compared: what, its evidence, and the evidence at which something is done. */

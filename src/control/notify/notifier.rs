@@ -279,7 +279,7 @@ impl Notifier {
         let error = match result {
             Ok(answer) if (200..300).contains(&answer.status) => None,
             Ok(answer) if answer.said.is_empty() => Some(format!("it answered {}", answer.status)),
-            Ok(answer) => Some(format!("it answered {}: {}", answer.status, answer.said)),
+            Ok(answer) => Some(format!("it answered {}: {}", answer.status, target.masked(&answer.said))),
             Err(error) => Some(error.clone()),
         };
         let error = error.map(|error| shortened(&error, LONGEST_ERROR));

@@ -18,8 +18,8 @@ pub fn plan(situation: &Situation<'_>, new: &Policy) -> Plan {
     if let Some(refused) = refusal(old, new, |identity| situation.states.get(identity)) {
         return Plan { refused: Some(refused), ..Plan::default() };
     }
-    let mut rollouts = compare_rollouts(situation, new);
-    let more = rollouts.len().saturating_sub(MOST_ENTRIES);
+    let (mut rollouts, left_out) = compare_rollouts(situation, new);
+    let more = left_out + rollouts.len().saturating_sub(MOST_ENTRIES);
     rollouts.truncate(MOST_ENTRIES);
     Plan {
         refused: None,
@@ -31,11 +31,13 @@ pub fn plan(situation: &Situation<'_>, new: &Policy) -> Plan {
     }
 }
 
-fn compare_rollouts(situation: &Situation<'_>, new: &Policy) -> Vec<RolloutPlan> {
+/// What becomes of each rollout, and how many kinds of requests are not compared.
+fn compare_rollouts(situation: &Situation<'_>, new: &Policy) -> (Vec<RolloutPlan>, usize) {
     let old = situation.policy;
+    let (classes, left_out) = classes(new, old);
     let mut plans: Vec<(RolloutPlan, bool)> = Vec::new();
     let names: BTreeSet<&str> = old.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
-    for class in classes(new, old) {
+    for class in classes {
         let (before, after) = (Taker::of(old, &class), Taker::of(new, &class));
         let whole = before.name() == after.name() || (before.name().is_none() != after.name().is_none());
         let known = plans.iter_mut().find(|(plan, _)| {
@@ -61,7 +63,7 @@ fn compare_rollouts(situation: &Situation<'_>, new: &Policy) -> Vec<RolloutPlan>
         .iter()
         .map(|(plan, _)| several(plan.before.rollout.as_deref().filter(|name| names.contains(name)), &plans))
         .collect();
-    plans
+    let touched = plans
         .into_iter()
         .zip(split)
         .filter(|((plan, _), _)| plan.is_touched())
@@ -70,5 +72,6 @@ fn compare_rollouts(situation: &Situation<'_>, new: &Policy) -> Vec<RolloutPlan>
             let requests = if whole && !split { Vec::new() } else { plan.requests };
             RolloutPlan { requests, ..plan }
         })
-        .collect()
+        .collect();
+    (touched, left_out)
 }

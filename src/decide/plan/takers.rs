@@ -4,23 +4,25 @@
 //! whose match has all of a class takes it, as in [`route`](crate::decide::route). Of an endpoint that one rollout takes
 //! for some models only, each model is a class of its own. Reads no request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::RequestClass;
 use crate::decide::policy::{Match, Pattern, Policy, Rollout};
 use crate::decide::route::takes_path;
 
-/// Every kind of request that a rollout of either policy names, those of the first policy first.
-pub(super) fn classes(first: &Policy, second: &Policy) -> Vec<RequestClass> {
-    let mut classes = Vec::new();
-    for rollout in first.rollouts.iter().chain(&second.rollouts) {
-        for class in of_match(&rollout.matches) {
-            if !classes.contains(&class) {
-                classes.push(class);
-            }
-        }
-    }
-    classes
+/// Kinds of requests that are compared: control does nothing else meanwhile.
+const MOST_CLASSES: usize = 1000;
+
+/// Every kind of request that a rollout of either policy names, those of the first policy first, up to a bound; and how
+/// many are left out.
+pub(super) fn classes(first: &Policy, second: &Policy) -> (Vec<RequestClass>, usize) {
+    let mut known = BTreeSet::new();
+    let rollouts = first.rollouts.iter().chain(&second.rollouts);
+    let mut classes: Vec<RequestClass> =
+        rollouts.flat_map(|rollout| of_match(&rollout.matches)).filter(|class| known.insert(class.clone())).collect();
+    let left_out = classes.len().saturating_sub(MOST_CLASSES);
+    classes.truncate(MOST_CLASSES);
+    (classes, left_out)
 }
 
 fn of_match(matches: &Match) -> Vec<RequestClass> {
@@ -49,7 +51,8 @@ pub(super) enum Taker<'p> {
 
 impl<'p> Taker<'p> {
     pub(super) fn of(policy: &'p Policy, class: &RequestClass) -> Taker<'p> {
-        let takes = |rollout: &&std::sync::Arc<Rollout>| takes(&rollout.matches, class);
+        let path = format!("/{}", class.path);
+        let takes = |rollout: &&std::sync::Arc<Rollout>| takes(&rollout.matches, class, &path);
         policy.rollouts.iter().find(takes).map_or(Taker::Nobody, |rollout| Taker::Rollout(rollout))
     }
 
@@ -61,12 +64,12 @@ impl<'p> Taker<'p> {
     }
 }
 
-/// Whether a match takes every request of a class.
-fn takes(matches: &Match, class: &RequestClass) -> bool {
+/// Whether a match takes every request of a class. `below_mount`: its path, with a slash.
+fn takes(matches: &Match, class: &RequestClass, below_mount: &str) -> bool {
     let path = match (&matches.path, class.pattern) {
         (Some(path), true) => includes(path, &class.path),
         (None, true) => false,
-        _ => takes_path(matches, &format!("/{}", class.path)),
+        _ => takes_path(matches, below_mount),
     };
     let model = |model: &Pattern| class.model.as_ref().is_some_and(|of_class| includes(model, of_class));
     let header = |(name, pattern): (&String, &Pattern)| {

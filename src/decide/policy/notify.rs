@@ -29,6 +29,21 @@ pub struct NotifyTarget {
     pub min_interval: Millis,
 }
 
+/// Shorter parts of an address are words, and no secrets.
+const SHORTEST_SECRET: usize = 6;
+
+impl NotifyTarget {
+    /// A text of the receiver without what is secret of the target, since a receiver may repeat what it was sent.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> String {
+        let of_path = self.url.path.reveal().split(['/', '?', '&', '=']);
+        let of_credentials = self.url.credentials.iter().flat_map(|secret| secret.reveal().split(':'));
+        let secrets = of_path.chain(of_credentials).chain(self.secret.as_ref().map(Secret::reveal));
+        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
 /// The address of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifyUrl {
@@ -128,5 +143,27 @@ impl NotifyEvent {
             NotifyEvent::ReloadFailed => "reload_failed",
             NotifyEvent::BreakerOpened => "breaker_opened",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_repeats_is_masked() {
+        let url = NotifyUrl {
+            https: true,
+            host: "hooks.slack.com".to_owned(),
+            port: 443,
+            path: Secret::new("/services/T0/B0123456/xyzzy-secret?key=another-secret".to_owned()),
+            credentials: Some(Secret::new("serin:password".to_owned())),
+        };
+        let (name, on) = ("ops".to_owned(), BTreeSet::new());
+        let secret = Some(Secret::new("whsec_AAAA".to_owned()));
+        let target = NotifyTarget { name, url, secret, on, format: NotifyFormat::Slack, min_interval: Millis(0) };
+        let said = "Cannot POST /services/T0/B0123456/xyzzy-secret?key=another-secret by password, whsec_AAAA";
+        assert_eq!(target.masked(said), "Cannot POST /***/T0/***/***?key=*** by ***, ***");
+        assert_eq!(target.masked("invalid_payload"), "invalid_payload");
     }
 }

@@ -161,6 +161,9 @@ impl<'e> Findings<'e> {
     /// The value of a text; `None` where it is absent, wrong (which is written down) or not resolved here.
     pub(super) fn given<T>(&mut self, at: &At, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         let given = at.text()?;
+        if !self.environment.may_show(&at.path, given) {
+            return None;
+        }
         let text = match self.expand(at)? {
             Ok(text) => text,
             Err(reason) => {

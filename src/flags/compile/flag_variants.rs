@@ -21,7 +21,7 @@ const TYPES: [(&str, FlagType); 5] = [
 ];
 
 /// Beyond this a client that reads numbers as doubles gets another one.
-const LARGEST_EXACT: i64 = 9_007_199_254_740_991;
+const LARGEST_EXACT: u64 = 9_007_199_254_740_991;
 
 /// The variants of one flag, in the file's order.
 pub(super) struct Variants {
@@ -116,7 +116,7 @@ fn typed(value: &serde_json::Value, flag_type: FlagType) -> Result<FlagValue, Wr
         (FlagType::String, Value::String(value)) => Ok(FlagValue::String(value.clone())),
         (FlagType::String, _) => other("write it in quotes, or set another `type`"),
         (FlagType::Integer, Value::Number(number)) if !number.is_f64() => match number.as_i64() {
-            Some(whole) if whole.abs() <= LARGEST_EXACT => Ok(FlagValue::Integer(whole)),
+            Some(whole) if whole.unsigned_abs() <= LARGEST_EXACT => Ok(FlagValue::Integer(whole)),
             _ => wrong("is too large: not every client reads it exactly", "write it as a text, in quotes"),
         },
         (FlagType::Integer, _) => other("write a whole number, or set `type: float`"),
