@@ -131,7 +131,9 @@ pub fn scalar(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
         Value::Object(entries) => {
-            let parts: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {}", scalar(value))).collect();
+            let key = |key: &str| if needs_quotes(key) { format!("{key:?}") } else { key.to_owned() };
+            let parts: Vec<String> =
+                entries.iter().map(|(name, value)| format!("{}: {}", key(name), scalar(value))).collect();
             format!("{{ {} }}", parts.join(", "))
         }
         other => other.to_string(),
@@ -139,5 +141,7 @@ pub fn scalar(value: &Value) -> String {
 }
 
 fn needs_quotes(text: &str) -> bool {
-    text.is_empty() || text.contains(['{', '}', '[', ']', ',', '*', '#']) || text.contains(": ")
+    // A text may not begin with what YAML itself uses.
+    let reserved = text.starts_with(['@', '`', '>', '|', '%', '&', '!', '?', '-', '"', '\'']);
+    reserved || text.is_empty() || text.contains(['{', '}', '[', ']', ',', '*', '#']) || text.contains(": ")
 }

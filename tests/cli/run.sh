@@ -16,6 +16,8 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$work/registry" "$work/zfunc"
 ln -s "$serin" "$work/bin/serin"
+# Cargo stays where it is, and the shells read no file of the user.
+export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}"
 export PATH="$work/bin:$PATH" HOME="$work" SERIN_REGISTRY="$work/registry" XDG_RUNTIME_DIR="$work/registry"
 unset SERIN_ADMIN SERIN_FLAGS SERIN_STATE
 cat >"$work/flags.yaml" <<END
@@ -65,10 +67,10 @@ in_zsh() { # the line
 zmodload zsh/zpty
 zpty asked zsh -f -i
 zpty -w asked "PROMPT=; PS2=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -D -u; zstyle ':completion:*' list-colors ''; LISTMAX=1000; bindkey '^I' complete-word; setopt no_always_last_prompt; echo set-up-${:-done}"
-repeat 200; do zpty -r -t asked line && [[ $line == *set-up-done* ]] && break; sleep 0.05; done
+repeat 600; do zpty -r -t asked line && [[ $line == *set-up-done* ]] && break; sleep 0.05; done
 zpty -n -w asked "$2"$'\t'
 all=
-repeat 60; do
+repeat 400; do
     if zpty -r -t asked line; then all+=$line; fi
     [[ $all == *chat* && $all == *talk* ]] && break
     sleep 0.05
@@ -76,7 +78,7 @@ done
 print -r -- $all
 zpty -d asked
 END
-    timeout 20 zsh -f "$work/ask.zsh" "$work/zfunc" "$1" 2>/dev/null | sed 's/\x1b\[[0-9;?]*[A-Za-z]/ /g' | tr -cs 'a-z_' '\n'
+    timeout 60 zsh -f "$work/ask.zsh" "$work/zfunc" "$1" 2>/dev/null | sed 's/\x1b\[[0-9;?]*[A-Za-z]/ /g' | tr -cs 'a-z_' '\n'
 }
 check "zsh: serin rollback" "chat talk" "$(in_zsh 'serin rollback ')"
 check "zsh: --rollout" "chat talk" "$(in_zsh 'serin bucket --rollout ')"
@@ -95,7 +97,7 @@ cargo run --quiet --locked --example man_pages -- "$work/man"
 for page in "$work"/man/*.1; do
     said="$(groff -man -ww -z -Tutf8 "$page" 2>&1; mandoc -T lint -W error "$page" 2>&1 || true)"
     name="$(basename "$page" .1)"
-    if [ -z "$said" ] && man -l "$page" 2>/dev/null | grep -q "SYNOPSIS"; then
+    if [ -z "$said" ] && mandoc -T html "$page" 2>/dev/null | grep -q SYNOPSIS; then
         passed=$((passed + 1))
     else
         echo "FAILED $name: $said"

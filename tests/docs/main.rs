@@ -15,5 +15,6 @@ mod guard_speed;
 mod names;
 mod reference;
 mod shell;
+mod status_json;
 mod summary;
 mod texts;

@@ -15,6 +15,7 @@ use crate::cli::locate::LocateArgs;
 use crate::cli::output::{moment, one_line};
 use crate::cli::past::Past;
 use crate::cli::rollback::segment;
+use crate::decide::event::Action;
 use crate::decide::units::{Percent, UnixMillis};
 
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -47,9 +48,11 @@ pub(super) fn find(reach: &LocateArgs, rollout: &str, at: Past, now: UnixMillis)
         let reply: Result<HistoryReply, _> = by_any(&target.vias, &Method::GET, &path, None, PATIENCE);
         reply.map(|reply| reply.events).map_err(|error| Failure::failed(error.to_string()))
     };
-    let before = ask(format!("rollout={}&until={}&limit=1", segment(rollout), at.0))?;
+    let before = ask(format!("rollout={}&until={}&limit=1000", segment(rollout), at.0))?;
+    // A notification that was sent has the share of what it told of, and sets none.
+    let sets_share = |event: &&HistoryEntry| !Action::from(event.action.clone()).decides_nothing();
     let reloads = ask(format!("action=reload&since={}&limit=1000", at.0))?;
-    moment_of(rollout, at, before.first(), &reloads)
+    moment_of(rollout, at, before.iter().find(sets_share), &reloads)
 }
 
 fn moment_of(

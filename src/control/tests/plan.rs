@@ -96,8 +96,8 @@ fn after_any_file_and_command_a_reload_does_what_its_plan_said() {
     ];
     let (mut accepted, mut refused, mut moved) = (0, 0, 0);
     // Each file is the first or the second of some pair.
-    for first in files().into_iter().step_by(4) {
-        for second in files().into_iter().step_by(3) {
+    for first in files().into_iter().step_by(5) {
+        for second in files().into_iter().step_by(4) {
             for command in &commands {
                 for third in files() {
                     let mut engine = Engine::new(bootstrap(first.clone(), Vec::new()), at(0));

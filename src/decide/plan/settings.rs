@@ -105,6 +105,10 @@ pub(super) fn other_edits(old: &Policy, new: &Policy) -> Vec<String> {
         ("proxy", old.egress != new.egress),
         ("response_headers", old.response_headers != new.response_headers),
         ("access_log", differs(&old.access_log, &new.access_log)),
+        ("admin.cors", old.cors != new.cors),
+        ("admin.url", old.admin_url != new.admin_url),
+        ("notify", old.notify != new.notify),
+        ("otlp", old.otlp != new.otlp),
     ])
 }
 

@@ -8,7 +8,7 @@ use super::secret::Secret;
 use crate::decide::units::Percent;
 
 /// The settings of the traces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Otlp {
     /// The whole address, to which each batch is posted.
     pub endpoint: BaseUrl,
