@@ -72,7 +72,7 @@ const wrong = [];
 /** A new window of a new profile; every error of its console is kept. */
 async function open(stage, hash = "#/", { theme = "light", width = 1280, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on("pageerror", (error) => wrong.push(`${hash}: ${error.stack}`));
   page.on("console", (message) => {
