@@ -8,7 +8,7 @@ import tempfile
 
 from checks import check
 
-TOOLS = ["bash", "cat", "dpkg-deb", "env", "id", "mkdir", "mv", "rm", "sleep", "tar", "timeout", "touch"]
+TOOLS = ["bash", "cat", "dpkg-deb", "flock", "env", "id", "mkdir", "mv", "rm", "sleep", "tar", "timeout", "touch"]
 # What is needed of apt-get: `update` fails, `download` brings a package, and `install` leaves a mark.
 APT = """#!/bin/bash
 echo "$*" >>"$ROOT/apt"
