@@ -86,6 +86,9 @@
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it
+//! * a point of the series: `control/recorder.rs` takes it, `decide/series` adds points up
+//! * what an edit would do: `decide/plan.rs`; the application's verdict on an answer: `control/engine/feedback.rs`
+//! * a screen of the dashboard: `admin/dashboard`, a file each; a span: `proxy/request/trace.rs`
 //! * an error's text: `proxy/response/error.rs` for clients, `describe` for operators
 //!
 //! # Invariants

@@ -135,7 +135,7 @@ fn the_page_names_every_field_of_the_status_and_no_other() {
     assert!(fields.len() > 20 && fields["Rollout"].contains("percent"), "{fields:?}");
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/status-json.md")).unwrap();
     let documented = documented(&page);
-    let names: BTreeMap<&str, BTreeSet<&str>> = fields.into_iter().map(|(name, fields)| (name, fields)).collect();
+    let names: BTreeMap<&str, BTreeSet<&str>> = fields.into_iter().collect();
     for (name, fields) in &names {
         assert_eq!(documented.get(name), Some(fields), "docs/status-json.md, section {name}");
     }
