@@ -353,7 +353,9 @@ const ON: FlagValue = FlagValue::Boolean(true);
 fn a_flag_says_what_the_split_does() {
     let cases: Cases = serde_json::from_str(include_str!("golden/split/cases.json")).unwrap();
     let flag = plain::following(0);
-    for case in &cases.flags {
+    // That a flag follows a rollout which exists is the reader's promise: see `flags::tests`.
+    let of_chat = |case: &&FlagCase| case.rollout.name == "chat";
+    for case in cases.flags.iter().filter(of_chat) {
         let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
         let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
         let in_force = |_| RouteShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };

@@ -167,7 +167,9 @@ pub fn evaluate<'f>(
         }
         Serve::Follow { rollout: id, canary, stable } => {
             let rollout = &policy.rollouts[usize::from(id.0)];
-            let share = in_force(*id);
+            // A plain route has no share, whatever the file says of one.
+            let nobody = RouteShare { percent: Percent::ZERO, buckets_only: true };
+            let share = if rollout.canary.is_some() { in_force(*id) } else { nobody };
             let needs_user = || FlagError::RolloutNeedsUser { rollout: rollout.name.clone() };
             let (arm, reason) = arm_of_user(&rollout.salt, &rollout.pins, share, user).ok_or_else(needs_user)?;
             let variant = if arm == Arm::Canary { *canary } else { *stable };
