@@ -16,6 +16,7 @@ largest=12000000
 # Inside the checkout the toolchain is the one of rust-toolchain.toml.
 sysroot="$(rustc --print sysroot)"
 commit_hash="$(rustc -vV | sed -n 's/^commit-hash: //p')"
+host="$(rustc -vV | sed -n 's/^host: //p')"
 arch="$(uname -m)"
 libc="${SERIN_LIBC:-musl}"
 if [ "$libc" = musl ] && [ ! -d "$sysroot/lib/rustlib/$arch-unknown-linux-musl" ]; then
@@ -35,7 +36,9 @@ cargo_home="${CARGO_HOME:-$HOME/.cargo}"
 maps=("$cargo_home=cargo" "$here=serin" "$target_dir=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit_hash")
 rustflags=(-C target-feature=+crt-static -C relocation-model=pie -C "link-arg=-Wl,--build-id=none"
     # What is not marked `inline` is inlined less readily, which keeps the binary below its limit.
-    -C llvm-args=--inline-threshold=160)
+    -C llvm-args=--inline-threshold=160
+    # The linker that comes with the toolchain: functions with the same code become one.
+    -C link-arg=-fuse-ld=lld -C "link-arg=-B$sysroot/lib/rustlib/$host/bin/gcc-ld" -C link-arg=-Wl,--icf=all)
 # A third of a megabyte, where the C library is one that knows them.
 [ "$libc" != musl ] || rustflags+=(-C "link-arg=-Wl,-z,pack-relative-relocs")
 cflags=()

@@ -55,7 +55,7 @@ pub struct FlagArgs {
 
 fn attribute(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+    Ok((name.to_owned(), serde_json::from_slice(value.as_bytes()).unwrap_or_else(|_| value.into())))
 }
 
 /// What an application gets.
@@ -142,10 +142,10 @@ fn ask(target: &AdminEndpoint, name: &str, context: &Attributes) -> Result<Answe
     let body = json!({"context": context});
     let (via, status, text) = answer_by_any(&target.vias, &Method::POST, &path, Some(&body), PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    if let Ok(answer) = serde_json::from_str(&text) {
+    if let Ok(answer) = serde_json::from_slice(text.as_bytes()) {
         return Ok(answer);
     }
-    Err(Failure::failed(match (serde_json::from_str::<Refusal>(&text), serde_json::from_str::<ErrorReply>(&text)) {
+    Err(Failure::failed(match (serde_json::from_slice::<Refusal>(text.as_bytes()), serde_json::from_slice::<ErrorReply>(text.as_bytes())) {
         (_, Ok(reply)) => reply.error.message,
         (Ok(refusal), _) => refused(&refusal.error_code, &refusal.error_details),
         _ => format!("{via} answered {status}, which is not a response of Serin's admin port"),

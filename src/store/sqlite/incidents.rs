@@ -29,7 +29,7 @@ pub(super) fn read(connection: &Connection, id: Option<&str>) -> rusqlite::Resul
     let mut rows = rows.query([id])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.extend(serde_json::from_str::<Incident>(&text(row, 0)?).ok());
+        found.extend(serde_json::from_slice::<Incident>(text(row, 0)?.as_bytes()).ok());
     }
     Ok(found)
 }

@@ -19,7 +19,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<QueuedNotification>, Da
     let mut rows = rows.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.extend(serde_json::from_str::<QueuedNotification>(&text(row, 0)?).ok());
+        all.extend(serde_json::from_slice::<QueuedNotification>(text(row, 0)?.as_bytes()).ok());
     }
     Ok(all)
 }

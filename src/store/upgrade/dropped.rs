@@ -14,7 +14,7 @@ pub(in crate::store) fn dropped(stored: &Value, state: &RolloutState) -> Vec<Str
     if let Some(judge) = stored.as_object_mut().and_then(|members| members.remove("judge"))
         && let Ok(kept) = serde_json::to_value(&state.analysis)
     {
-        if judge.is_null() || serde_json::from_value::<Analysis>(judge.clone()).is_ok() {
+        if judge.is_null() || serde_json::from_slice::<Analysis>(judge.to_string().as_bytes()).is_ok() {
             compare("judge", &judge, &kept, &mut found);
         } else {
             found.push("judge (all of the guard's evidence: it starts again)".to_owned());
