@@ -41,7 +41,8 @@ rustflags=(-C target-feature=+crt-static -C relocation-model=pie -C "link-arg=-W
     -C link-arg=-fuse-ld=lld -C "link-arg=-B$sysroot/lib/rustlib/$host/bin/gcc-ld" -C link-arg=-Wl,--icf=all)
 # A third of a megabyte, where the C library is one that knows them.
 [ "$libc" != musl ] || rustflags+=(-C "link-arg=-Wl,-z,pack-relative-relocs")
-cflags=()
+# As in .cargo/config.toml, which this takes the place of.
+cflags=(-DMI_DEFAULT_ARENA_EAGER_COMMIT=0)
 for map in "${maps[@]}"; do
     rustflags+=("--remap-path-prefix=$map")
     cflags+=("-ffile-prefix-map=$map")
