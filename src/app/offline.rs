@@ -22,6 +22,7 @@ use crate::flags::compile::compile;
 use crate::flags::{self, Environment};
 use crate::store::dir_handle::DirHandle;
 use crate::store::{dir, locks, mount, sqlite};
+use crate::wire::typed_json::read_typed;
 
 /// The most that is read of `in-force.json`: a line for each rollout.
 const LARGEST: u64 = 1024 * 1024;
@@ -152,7 +153,7 @@ pub struct InForce {
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
     let text = DirHandle::open(state).and_then(|folder| folder.read(in_force_file::NAME, LARGEST)).ok()?;
-    serde_json::from_slice(&text).ok()
+    read_typed(&text).ok()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::decide::route::RouteShare;
 use crate::decide::units::Percent;
 use crate::describe;
 use crate::flags::{self, Environment};
+use crate::wire::typed_json::read_typed;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -142,10 +143,10 @@ fn ask(target: &AdminEndpoint, name: &str, context: &Attributes) -> Result<Answe
     let body = json!({"context": context});
     let (via, status, text) = answer_by_any(&target.vias, &Method::POST, &path, Some(&body), PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    if let Ok(answer) = serde_json::from_slice(text.as_bytes()) {
+    if let Ok(answer) = read_typed(text.as_bytes()) {
         return Ok(answer);
     }
-    Err(Failure::failed(match (serde_json::from_slice::<Refusal>(text.as_bytes()), serde_json::from_slice::<ErrorReply>(text.as_bytes())) {
+    Err(Failure::failed(match (read_typed::<Refusal>(text.as_bytes()), read_typed::<ErrorReply>(text.as_bytes())) {
         (_, Ok(reply)) => reply.error.message,
         (Ok(refusal), _) => refused(&refusal.error_code, &refusal.error_details),
         _ => format!("{via} answered {status}, which is not a response of Serin's admin port"),

@@ -72,7 +72,8 @@ pub fn run(args: &HistoryArgs) -> Outcome {
     if args.json {
         output::print_json(&reply);
     } else {
-        let filtered = args.rollout.is_some() || args.since.is_some() || !args.action.is_empty() || !args.actor.is_empty();
+        let filtered =
+            args.rollout.is_some() || args.since.is_some() || !args.action.is_empty() || !args.actor.is_empty();
         output::print(&match reply.events.as_slice() {
             [] if filtered => "no event matches\n".to_owned(),
             [] => "no events yet\n".to_owned(),

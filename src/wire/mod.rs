@@ -24,4 +24,5 @@ pub mod shape;
 pub mod sse;
 pub mod stream;
 pub mod trace_context;
+pub mod typed_json;
 pub mod usage;

@@ -12,6 +12,7 @@ which writes what the instrumented binary has counted."""
 import asyncio
 import gzip
 import json
+import logging
 import os
 import pathlib
 import random
@@ -84,6 +85,8 @@ class Provider:
                 head, body = await message(reader)
                 await self.answer(head, body, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             writer.close()
 
     async def answer(self, head, body, writer):
@@ -100,6 +103,7 @@ class Provider:
                 piece = event({} if last else {"content": " word"}, "stop" if last else None)
                 piece = piece if number < EVENTS - 1 else b"data: [DONE]\n\n"
                 writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                await writer.drain()
                 await asyncio.sleep(0)
             writer.write(b"0\r\n\r\n")
         else:
@@ -192,6 +196,8 @@ async def serve(serin, folder, tls):
 
 
 def main():
+    # A client that went away is part of the work.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     serin = str(pathlib.Path(sys.argv[1]).resolve())
     for tls in (False, True):
         with tempfile.TemporaryDirectory(prefix="serin-load-") as folder:

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
 use crate::decide::units::{Percent, UnixMillis};
+use crate::wire::typed_json::read_typed;
 
 /// A line of the history as version 1 wrote it.
 #[derive(Deserialize)]
@@ -33,7 +34,7 @@ pub(in crate::store) fn event(text: &str) -> Option<Event> {
     let others: Vec<(String, Figure)> =
         unknown.map(|(name, value)| (name.clone(), Figure::Text(value.to_string()))).collect();
     let First { at, rollout, actor, action, reason, from, to, numbers, generation } =
-        serde_json::from_slice(text.as_bytes()).ok()?;
+        read_typed(text.as_bytes()).ok()?;
     let numbers = numbers.into_iter().map(|(name, value)| {
         let figure = figure(&name, &value);
         (name, figure)
