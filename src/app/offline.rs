@@ -17,12 +17,12 @@ use crate::decide::plan::compare::plan;
 use crate::decide::plan::projected::Situation;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::Lock;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::flags::compile::compile;
 use crate::flags::{self, Environment};
 use crate::store::dir_handle::DirHandle;
 use crate::store::{dir, locks, mount, sqlite};
-use crate::wire::typed_json::read_typed;
 
 /// The most that is read of `in-force.json`: a line for each rollout.
 const LARGEST: u64 = 1024 * 1024;

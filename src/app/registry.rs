@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::decide::typed_json::read_typed;
 use crate::store::dir_handle::{DirHandle, is_trusted, own_uid};
-use crate::wire::typed_json::read_typed;
 
 /// An entry is a few hundred bytes.
 const LARGEST: u64 = 64 * 1024;

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::app;
 use crate::app::api::ErrorReply;
-use crate::wire::typed_json::read_typed;
+use crate::decide::typed_json::read_typed;
 
 /// The largest answer: a long history with its numbers.
 const LARGEST: usize = 32 * 1024 * 1024;

@@ -23,10 +23,10 @@ use crate::clock;
 use crate::decide::flag::{TARGETING_KEY, evaluate};
 use crate::decide::policy::{Attributes, Intent, Policy, Rollout};
 use crate::decide::route::RouteShare;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::Percent;
 use crate::describe;
 use crate::flags::{self, Environment};
-use crate::wire::typed_json::read_typed;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use super::dir;
 use super::dir_handle::{DirHandle, is_lasting, is_trusted, own_uid};
 use crate::decide::rollout::state::Lock;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
-use crate::wire::typed_json::read_typed;
 
 /// Below the state directory.
 pub(super) const FOLDER: &str = "locks";

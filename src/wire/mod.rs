@@ -26,5 +26,4 @@ pub mod shape;
 pub mod sse;
 pub mod stream;
 pub mod trace_context;
-pub mod typed_json;
 pub mod usage;

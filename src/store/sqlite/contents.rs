@@ -13,9 +13,9 @@ use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::decide::typed_json::read_typed;
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
-use crate::wire::typed_json::read_typed;
 
 /// So many fields that are not read are named.
 const MOST_FIELDS: usize = 8;

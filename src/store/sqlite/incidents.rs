@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use crate::decide::incident::{Incident, MOST_INCIDENTS};
-use crate::wire::typed_json::read_typed;
+use crate::decide::typed_json::read_typed;
 
 /// The newest report of each rollout: its name and the report's id.
 pub(super) fn newest(connection: &Connection) -> Result<Vec<(String, String)>, DatabaseError> {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use crate::decide::notification::QueuedNotification;
-use crate::wire::typed_json::read_typed;
+use crate::decide::typed_json::read_typed;
 
 /// All of them, the oldest first.
 pub(super) fn all(connection: &Connection) -> Result<Vec<QueuedNotification>, DatabaseError> {

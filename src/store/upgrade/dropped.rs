@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::decide::guard::analysis::Analysis;
 use crate::decide::rollout::state::RolloutState;
-use crate::wire::typed_json::read_typed;
+use crate::decide::typed_json::read_typed;
 
 /// What is dropped of a state that was read: the paths of what this version does not know.
 pub(in crate::store) fn dropped(stored: &Value, state: &RolloutState) -> Vec<String> {

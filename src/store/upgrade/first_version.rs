@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
-use crate::wire::typed_json::read_typed;
 
 /// A line of the history as version 1 wrote it.
 #[derive(Deserialize)]
