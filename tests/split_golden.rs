@@ -355,8 +355,7 @@ fn a_flag_says_what_the_split_does() {
     let flag = plain::following(0);
     // Of a rollout that is not there the reader of the file tells.
     for case in cases.flags.iter().filter(|case| case.rollout.name == "chat") {
-        let providers = PROVIDERS.map(plain::provider).to_vec();
-        let policy = policy(std::slice::from_ref(&case.rollout), "old", providers);
+        let policy = policy(std::slice::from_ref(&case.rollout), "old", PROVIDERS.map(plain::provider).to_vec());
         let in_force = |_| RouteShare { percent: share(case.rollout.percent), buckets_only: case.rollout.closed };
         let result = flag::evaluate(&policy, &flag, in_force, &of_key(case.key.as_deref()), UnixMillis(0))
             .map(|found| (found.variant.value == ON, found.reason().as_str()));
