@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::engine::commands::{CommandResult, ResumeLocks, barred};
+use super::engine::digest::decisions_since;
 use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
@@ -30,7 +31,6 @@ use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, un
 use super::prober::{Prober, in_time};
 use super::receipts;
 use crate::decide::event::Event;
-use crate::decide::event::filter::HistoryFilter;
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::series::roll_up;
@@ -44,7 +44,7 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
 /// Other commands can wait for a slow disk.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Events of the history that a digest is made of.
+/// Decisions of the history that a digest is made of.
 const DIGEST_EVENTS: u32 = 1000;
 
 enum TaskResult {
@@ -167,8 +167,8 @@ impl EventLoop {
             });
         }
         if let Some(week) = self.engine.digest_due(now) {
-            let (waiting, kept) =
-                self.queue.history(&HistoryFilter { since: Some(week.0), ..HistoryFilter::default() }, DIGEST_EVENTS);
+            let filter = decisions_since(week.0);
+            let (waiting, kept) = self.queue.history(&filter, DIGEST_EVENTS);
             let results = self.results.clone();
             spawn_local(async move {
                 // Without the history the digest has no decisions, and is sent all the same.

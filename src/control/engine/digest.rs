@@ -9,12 +9,19 @@ use std::collections::BTreeMap;
 use super::dispatch::Engine;
 use crate::control::evidence::recent_traffic::totals;
 use crate::control::now::Now;
+use crate::decide::event::filter::HistoryFilter;
 use crate::decide::event::{Action, Event};
 use crate::decide::notification::{Digest, Notification, RolloutDigest, Subject};
 use crate::decide::policy::{Counting, NotifyEvent};
 use crate::decide::units::UnixMillis;
 use crate::describe::notification::digest::MOST;
 use crate::state::status::RolloutStatus;
+
+/// What of the history a digest is made of: no number of events that decide nothing takes the place of a decision.
+pub(in crate::control) fn decisions_since(from: UnixMillis) -> HistoryFilter {
+    let actions = Action::ALL.into_iter().filter(|action| !action.decides_nothing()).collect();
+    HistoryFilter { since: Some(from), actions, ..HistoryFilter::default() }
+}
 
 impl Engine {
     /// The week whose digest is due now. It is due once.
@@ -79,5 +86,17 @@ fn of_rollout(
         counts,
         incidents: u32::try_from(week.iter().filter(back).count()).unwrap_or(u32::MAX),
         waiting_for: rollout.waiting_for.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_made_of_decisions_alone() {
+        let wanted = decisions_since(UnixMillis(7)).actions;
+        assert!(wanted.contains(&Action::Rollback) && wanted.contains(&Action::Promote));
+        assert!(!wanted.contains(&Action::Notified) && !wanted.contains(&Action::Advise));
     }
 }

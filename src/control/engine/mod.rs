@@ -15,7 +15,7 @@ pub mod bootstrap;
 pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;
-mod digest;
+pub(super) mod digest;
 mod digest_schedule;
 pub mod dispatch;
 mod dry_run;
