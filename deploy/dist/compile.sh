@@ -45,8 +45,10 @@ if [ -n "${PROFILE_OUT:-}" ]; then
 else
     mkdir -p "$target_dir"
     xz -dc deploy/dist/profile/serin.profdata.xz >"$target_dir/serin.profdata"
-    # Code that was edited since has no counts: no reason to warn.
-    rustflags+=(-C "profile-use=$target_dir/serin.profdata" -C llvm-args=-no-pgo-warn-mismatch)
+    xz -dc deploy/dist/profile/cold.csv.xz >"$target_dir/cold.csv"
+    # Code that was edited since has no counts: no reason to warn. What has the count zero is compiled for least size.
+    rustflags+=(-C "profile-use=$target_dir/serin.profdata" -C llvm-args=-no-pgo-warn-mismatch
+        -C "llvm-args=-forceattrs-csv-path=$target_dir/cold.csv")
 fi
 # As in .cargo/config.toml, which this takes the place of.
 cflags=(-DMI_DEFAULT_ARENA_EAGER_COMMIT=0)
@@ -61,5 +63,7 @@ SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null ||
 export SOURCE_DATE_EPOCH
 
 echo "== $target"
-cargo build --locked --profile dist --target "$target" --bin serin
+# Each crate lacks most of the functions that are listed as cold, and says so of each.
+cargo build --locked --profile dist --target "$target" --bin serin \
+    2> >(grep --line-buffered -v '^Function in CSV file at line' >&2)
 serin="$target_dir/$target/dist/serin"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Counts anew what `make dist` is optimised for, in deploy/dist/profile/serin.profdata.xz: some ten minutes.
+# Counts anew what `make dist` is optimised for, in deploy/dist/profile/*.xz: some ten minutes.
 #
 #   deploy/dist/profile/record.sh
 #
@@ -17,5 +17,8 @@ export LLVM_PROFILE_FILE="$PROFILE_OUT/%p.profraw"
 CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/profile" . deploy/dist/compile.sh
 python3 deploy/dist/profile/load.py "$serin"
 "$tools/llvm-profdata" merge -o "$PROFILE_OUT/serin.profdata" "$PROFILE_OUT"/*.profraw
+"$tools/llvm-profdata" show --all-functions --counts "$PROFILE_OUT/serin.profdata" |
+    deploy/dist/profile/cold.py >"$PROFILE_OUT/cold.csv"
 xz -9c "$PROFILE_OUT/serin.profdata" >deploy/dist/profile/serin.profdata.xz
-ls -l deploy/dist/profile/serin.profdata.xz
+xz -9c "$PROFILE_OUT/cold.csv" >deploy/dist/profile/cold.csv.xz
+ls -l deploy/dist/profile/*.xz
