@@ -33,7 +33,7 @@ cargo_home="${CARGO_HOME:-$HOME/.cargo}"
 maps=("$cargo_home=cargo" "$here=serin" "$target_dir=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit_hash")
 rustflags=(-C target-feature=+crt-static -C relocation-model=pie -C "link-arg=-Wl,--build-id=none"
     # What the counts do not show to be hot is inlined less readily, which keeps the binary below its limit.
-    -C llvm-args=--inline-threshold=40)
+    -C llvm-args=--inline-threshold=40 -C llvm-args=--hot-callsite-threshold=1000)
 # The linker that comes with the toolchain: functions with the same code become one.
 linker="$sysroot/lib/rustlib/$host/bin/gcc-ld"
 [ ! -x "$linker/ld.lld" ] ||
