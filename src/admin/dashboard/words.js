@@ -2,7 +2,9 @@
 //
 // Pure: values of the API in, text out. Invariant: the page and the command line say the same of the same state.
 
-import { number } from "./chart.js";
+import { number, span } from "./chart.js";
+
+export { span };
 
 /** Each phase with its own shape, so that colour is never the only sign. `tone`: good, work, bad. */
 export const PHASES = {
@@ -19,16 +21,6 @@ export const PHASES = {
 
 export const phaseOf = (rollout) => PHASES[rollout.phase] ?? { sign: "•", tone: "work" };
 export const phaseName = (phase) => String(phase).replaceAll("_", " ");
-
-/** A length of time as people say it: the two largest units. */
-export function span(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
-  const two = (large, unit, small, below) => (small === 0 ? `${large}${unit}` : `${large}${unit} ${small}${below}`);
-  if (days) return two(days, "d", hours, "h");
-  if (hours) return two(hours, "h", minutes, "m");
-  return minutes ? two(minutes, "m", seconds % 60, "s") : `${seconds}s`;
-}
 
 /** A moment: date and time to the second, UTC. */
 export function moment(at) {
