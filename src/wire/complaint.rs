@@ -16,6 +16,7 @@ use parts::{LONGEST_MESSAGE, LONGEST_NAME, bounded};
 
 use super::body;
 use super::json::{self, Member, Object, is_nothing};
+use super::rate_headers::{wait_in_body, wait_in_words};
 
 /// How many errors may be wrapped in each other.
 const DEEPEST: usize = 4;
@@ -28,7 +29,7 @@ pub fn read_complaint(body: &[u8]) -> Complaint {
     if let Some(b'{' | b'[' | b'"') = text.first() {
         complaint.take(text, DEEPEST);
     }
-    if complaint == Complaint::default() {
+    if complaint.is_wordless() {
         // Enough for what is kept of it, however much markup it stands in.
         let text = String::from_utf8_lossy(&text[..text.len().min(64 * LONGEST_MESSAGE)]);
         complaint.message = bounded(&words::of_page(&text), LONGEST_MESSAGE);
@@ -88,6 +89,13 @@ impl Complaint {
         let outer = self.kind.take().or_else(|| name(words.kind).filter(|kind| kind != "error"));
         self.kind = outer.or_else(|| name(words.status).filter(|status| status.contains('_')));
         self.param = self.param.take().or_else(|| name(words.param)).or_else(|| words.place.and_then(words::place));
+        self.retry_after = self.retry_after.or_else(|| wait_in_body(words.retry_after.or(words.delay)?));
+    }
+
+    /// For how many milliseconds it asks not to be asked again.
+    #[must_use]
+    pub fn asked_wait(&self) -> Option<u64> {
+        self.retry_after.or_else(|| wait_in_words(&self.message))
     }
 
     /// Whether the account's money or allowance is used up, which no waiting mends.
@@ -122,6 +130,9 @@ struct Words<'a> {
     error: Option<&'a str>,
     detail: Option<&'a str>,
     inner_code: Option<&'a str>,
+    retry_after: Option<&'a str>,
+    /// Of Google's `RetryInfo`.
+    delay: Option<&'a str>,
 }
 
 impl<'a> Object<'a> for Words<'a> {
@@ -133,8 +144,17 @@ impl<'a> Object<'a> for Words<'a> {
             b"param" => &mut self.param,
             b"status" => &mut self.status,
             b"loc" => &mut self.place,
+            b"retry_after" => &mut self.retry_after,
             b"error" => &mut self.error,
             b"detail" => &mut self.detail,
+            b"details" => {
+                let details = value.raw()?;
+                if details.starts_with('[') {
+                    // One that cannot be read says nothing.
+                    let _ = json::read_list(details.as_bytes(), |RetryInfo(delay)| self.delay = self.delay.or(delay));
+                }
+                return Ok(());
+            }
             b"innererror" => {
                 let mut inner = Words::default();
                 value.object(&mut inner)?;
@@ -144,6 +164,20 @@ impl<'a> Object<'a> for Words<'a> {
             _ => return value.skip(),
         };
         *word = Some(value.raw()?).filter(|raw| !is_nothing(raw));
+        Ok(())
+    }
+}
+
+/// One of Google's `details`, which may be a `RetryInfo`.
+#[derive(Default)]
+struct RetryInfo<'a>(Option<&'a str>);
+
+impl<'a> Object<'a> for RetryInfo<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        if key != b"retryDelay" {
+            return value.skip();
+        }
+        self.0 = Some(value.raw()?);
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 //! In: a plan and a request that can be sent. Out: an answer that may go to the client, or a problem; and one record
 //! for every attempt and every request. Files in the order in which they are met: [`failover`] (one attempt after
 //! another), [`candidates`] (their order), [`send`] (one attempt), [`open`] (what is known of it so far), [`breaker`],
-//! [`withdrawal`] and [`deadline`] (when it is given up), [`cause`] and [`refusal`] (why it failed), [`retry_after`]
-//! and [`pause`] (when the next one begins), [`earlier_plans`] (attempts of earlier plans). The request's [`account`]
+//! [`withdrawal`] and [`deadline`] (when it is given up), [`cause`] and [`refusal`] (why it failed), [`pause`] (when
+//! the next one begins), [`earlier_plans`] (attempts of earlier plans). The request's [`account`]
 //! makes a [`record`] of an attempt's end and a [`request_record`] of the request's, which go to the [`sinks`]; the
 //! guard's part is [`guard_report`]. Invariant: an attempt is recorded exactly once.
 
@@ -21,7 +21,6 @@ mod pause;
 pub(crate) mod record;
 pub(crate) mod refusal;
 pub(crate) mod request_record;
-pub(super) mod retry_after;
 pub(crate) mod send;
 pub(crate) mod sinks;
 pub(crate) mod withdrawal;

@@ -21,10 +21,10 @@ use crate::decide::policy::{
     Auth, BaseUrl, DoneMarker, FieldRules, Http2, NotifyUrl, Provider, Secret, Timeouts, Tls, Unmapped,
 };
 use crate::decide::units::Millis;
-use crate::proxy::attempt::retry_after::retry_after;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::{BodyClocks, ProviderBody};
 use crate::wire::printable::printable_start;
+use crate::wire::rate_headers;
 
 /// Connecting and the answer's head may take no longer, each.
 const PATIENCE: Millis = Millis(15_000);
@@ -63,8 +63,9 @@ pub async fn post_webhook(
     };
     let response = connection.send(request, limits).await.map_err(|error| error.to_string())?;
     let (head, body) = response.into_parts();
+    let retry_after = rate_headers::retry_after(&head.headers, clock::unix().0).map(Millis);
     let said = if head.status.is_success() { String::new() } else { beginning(head.status, body).await };
-    Ok(WebhookAnswer { status: head.status.as_u16(), retry_after: retry_after(&head.headers, clock::unix()), said })
+    Ok(WebhookAnswer { status: head.status.as_u16(), retry_after, said })
 }
 
 fn request(

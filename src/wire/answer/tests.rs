@@ -48,6 +48,7 @@ fn answers_are_read_as_they_are_meant() {
                 kind: text(&failure, "kind"),
                 code: text(&failure, "code"),
                 param: text(&failure, "param"),
+                retry_after: None,
             })
         });
         let count = |usage: &Value, key: &str| usage[key].as_u64().unwrap();

@@ -21,9 +21,16 @@ pub struct Complaint {
     pub code: Option<String>,
     /// The parameter that it names.
     pub param: Option<String>,
+    /// For how many milliseconds it asks not to be asked again, in a member of its own.
+    pub retry_after: Option<u64>,
 }
 
 impl Complaint {
+    /// Whether there is nothing in it that says what is wrong.
+    pub(super) fn is_wordless(&self) -> bool {
+        self.message.is_empty() && self.code.is_none() && self.kind.is_none() && self.param.is_none()
+    }
+
     /// Whether code or type is one of these.
     pub(super) fn is_named(&self, names: &[&str]) -> bool {
         let any = |given: &Option<String>| given.as_deref().is_some_and(|given| names.contains(&given));

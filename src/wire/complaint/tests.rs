@@ -10,7 +10,7 @@ fn read(body: &str) -> Complaint {
 
 /// A complaint as (message, type, code, param), absent ones as "".
 fn parts(body: &str) -> (String, String, String, String) {
-    let Complaint { message, kind, code, param } = read(body);
+    let Complaint { message, kind, code, param, .. } = read(body);
     (message, kind.unwrap_or_default(), code.unwrap_or_default(), param.unwrap_or_default())
 }
 

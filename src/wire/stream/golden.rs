@@ -71,6 +71,7 @@ impl Case {
             kind: failure.kind.clone(),
             code: failure.code.clone(),
             param: failure.param.clone(),
+            retry_after: None,
         });
         assert_eq!(reader.failure(), failure.as_ref(), "{}, {how}", self.name);
         let usage = self.usage.as_ref().map(|usage| Usage {

@@ -10,15 +10,16 @@ use super::{Failover, FailureResponse};
 use crate::clock;
 use crate::decide::outcome::{BodyEnd, Ending, is_about_the_request};
 use crate::decide::retry::FailedAttempt;
+use crate::decide::units::Millis;
 use crate::proxy::attempt::cause;
 use crate::proxy::attempt::refusal::Refusal;
-use crate::proxy::attempt::retry_after::retry_after;
 use crate::proxy::attempt::send::{self, Failure};
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::observe::Summary;
 use crate::proxy::upstream::send_error::SendError;
 use crate::wire::complaint::{About, Complaint};
+use crate::wire::rate_headers::{Pause, read_rate_report, retry_after};
 use crate::wire::shape::Shape;
 
 impl Failover<'_> {
@@ -58,7 +59,7 @@ impl Failover<'_> {
         let ending = buffered_response.ending.unwrap_or(Ending::NoHead);
         let failed = FailedAttempt {
             outcome: self.account.attempt().outcome_of(ending),
-            retry_after: retry_after(&buffered_response.head.headers, clock::unix()),
+            retry_after: asked_pause(&buffered_response),
             rejected: is_about_the_request(status) && !ending.is_by_policy(),
             too_long: self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),
@@ -121,5 +122,18 @@ impl Failover<'_> {
             FailureResponse::Error(_) => None,
         };
         Refusal::of(status, complaint, self.client_request.model(), self.client_request.request.below())
+    }
+}
+
+/// For how long the provider asks not to be asked again. Only a 429 is about its limits.
+fn asked_pause(buffered_response: &BufferedResponse) -> Option<Millis> {
+    let (headers, now) = (&buffered_response.head.headers, clock::unix().0);
+    let in_body = buffered_response.complaint.as_deref().and_then(Complaint::asked_wait);
+    if buffered_response.head.status != StatusCode::TOO_MANY_REQUESTS {
+        return retry_after(headers, now).or(in_body).map(Millis);
+    }
+    match read_rate_report(headers, now).pause(in_body)? {
+        Pause::For(millis) => Some(Millis(millis)),
+        Pause::Long(_) => Some(Millis(u64::MAX)),
     }
 }
