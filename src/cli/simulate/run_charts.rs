@@ -94,23 +94,26 @@ impl RunCharts<'_> {
 
     fn failures(&self) -> Value {
         let rate = |(requests, failures): (f64, f64)| (requests > 0.0).then(|| percent(failures / requests));
-        let mut points: Vec<(f64, Option<f64>, Option<f64>)> = Vec::new();
-        let mut end = self.from;
+        let (mut x, mut canary, mut stable) = (Vec::new(), Vec::new(), Vec::new());
+        let mut point = |at: f64, rates: (Option<f64>, Option<f64>)| {
+            x.push(millis(at));
+            canary.push(rates.0);
+            stable.push(rates.1);
+        };
+        let (mut end, mut last) = (self.from, None);
         for piece in self.pieces(BARS) {
             let begin = (piece.at - piece.seconds).max(self.from);
             if begin > end + 0.001 {
-                points.push((end, None, None));
+                point(end, (None, None));
             }
-            points.push((begin, rate(piece.canary), rate(piece.stable)));
+            last = rate(piece.stable);
+            point(begin, (rate(piece.canary), last));
             end = piece.at;
         }
         // The last piece ends where it ends, for stable's line as well.
-        points.push((end, None, points.last().and_then(|last| last.2)));
-        let x = points.iter().map(|(at, ..)| millis(*at)).collect();
-        let of =
-            |value: fn(&(f64, Option<f64>, Option<f64>)) -> Option<f64>| points.iter().map(value).collect::<Vec<_>>();
-        let canary = json!({"name": "canary", "class": "canary", "values": of(|point| point.1), "bars": true});
-        let stable = json!({"name": "stable", "class": "stable", "values": of(|point| point.2), "steps": true});
+        point(end, (None, last));
+        let canary = json!({"name": "canary", "class": "canary", "values": canary, "bars": true});
+        let stable = json!({"name": "stable", "class": "stable", "values": stable, "steps": true});
         self.spec(180, x, json!([canary, stable]))
     }
 
