@@ -22,6 +22,7 @@ pub mod notification;
 pub mod numbers;
 pub mod plan;
 pub mod promotion;
+pub mod retirement;
 pub mod silent;
 pub mod stable_fault;
 pub mod unusable_stable;
