@@ -83,6 +83,9 @@
 //! * a cause recorded: `proxy/attempt/sinks.rs`, into `state/causes.rs`
 //! * an event made a sentence: `describe/event.rs`; a notification: `decide/notification.rs`, queued by
 //!   `control/notify`; the report of a rollback: `decide/incident.rs`
+//! * a tag required: `flags/compile/tags.rs`, which refuses files that could break it; a text of last resort:
+//!   `wire/last_resort.rs`; a model taken away: `decide/retirement.rs`
+//! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it

@@ -33,7 +33,7 @@ use crate::decide::policy::Role;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::timestamp::Timestamp;
 use crate::describe::stable_fault;
-use crate::state::inbox::{Command, CommandError, Inbox};
+use crate::state::inbox::{Command, CommandError, EndOnCanary, Inbox};
 use crate::state::snapshot::SnapshotCell;
 use crate::state::status::StatusCell;
 use crate::telemetry::exposition::Format;
@@ -286,7 +286,7 @@ async fn make(
 ) -> Result<Reply, ApiError> {
     let safer = matches!(asked, Change::Rollback | Change::Pause);
     caller.may(if safer { Role::Rollback } else { Role::Change })?;
-    let ChangeRequest { verb, reason, dry_run } = change::read(asked, body)?;
+    let ChangeRequest { verb, reason, dry_run, hard } = change::read(asked, body)?;
     if let RolloutCommand::Rollback { to } = verb {
         // A rollback that raises a share is a change like any other.
         let raises = view.status.load().rollouts.iter().any(|known| {
@@ -296,14 +296,33 @@ async fn make(
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
     if dry_run {
-        let runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
+        let mut runs = tokio::time::timeout(PATIENCE, view.inbox.dry_run(command))
             .await
             .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
+        runs.iter_mut().for_each(|run| run.hard = hard);
         return Ok(json(StatusCode::OK, &DryRunReply::from(&runs[..])));
     }
+    let wish = hard.then(|| EndOnCanary {
+        rollout: command.rollout.clone(),
+        actor: command.actor.clone(),
+        reason: command.reason.clone(),
+    });
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
     let status = if receipt.seen_by_all_cores { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(json(status, &ChangeReply::from(receipt)))
+    let mut reply = ChangeReply::from(receipt);
+    if let Some(wish) = wish {
+        end_on_canary(view, wish, &mut reply).await;
+    }
+    Ok(json(status, &reply))
+}
+
+/// Ends what is under way, once the rollback is in force. What fails of that takes nothing back.
+async fn end_on_canary(view: &ApiContext, wish: EndOnCanary, reply: &mut ChangeReply) {
+    match tokio::time::timeout(PATIENCE, view.inbox.end_on_canary(wish)).await {
+        Ok(Ok(ended)) => (reply.ended_on_canary, reply.open_on_canary) = (ended, 0),
+        Ok(Err(error)) => reply.notes.push(format!("the requests on the canary were not ended: {error}")),
+        Err(_) => reply.notes.push("the requests on the canary were not ended in time".to_owned()),
+    }
 }

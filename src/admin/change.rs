@@ -26,11 +26,22 @@ pub struct ChangeRequest {
     pub reason: String,
     /// Whether to say only what it would do.
     pub dry_run: bool,
+    /// Whether a rollback ends what is under way on the canary.
+    pub hard: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rollback {
+    to: Option<PercentField>,
+    hard: bool,
+    reason: Option<String>,
+    dry_run: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Promote {
     to: Option<PercentField>,
     reason: Option<String>,
     dry_run: bool,
@@ -53,9 +64,15 @@ struct Pause {
 
 /// What to do and why, from the body of a change; an empty body takes every default.
 pub fn read(change: Change, body: &[u8]) -> Result<ChangeRequest, ApiError> {
+    let mut ends = false;
     let (verb, reason, dry_run) = match change {
         Change::Rollback => {
-            let Rollback { to, reason, dry_run } = parse(body)?;
+            let Rollback { to, hard, reason, dry_run } = parse(body)?;
+            if hard && to.as_ref().is_some_and(|share| share.0 > Percent::ZERO) {
+                let problem = "`hard` ends every request on the canary, so no users can stay on it: leave out `to`";
+                return Err(ApiError::Bad(problem.to_owned()));
+            }
+            ends = hard;
             (RolloutCommand::Rollback { to: to.map_or(Percent::ZERO, |share| share.0) }, reason, dry_run)
         }
         Change::Resume => {
@@ -67,13 +84,13 @@ pub fn read(change: Change, body: &[u8]) -> Result<ChangeRequest, ApiError> {
             (RolloutCommand::Pause, reason, dry_run)
         }
         Change::Promote => {
-            let Rollback { to, reason, dry_run } = parse(body)?;
+            let Promote { to, reason, dry_run } = parse(body)?;
             (RolloutCommand::Promote { to: to.map(|share| share.0) }, reason, dry_run)
         }
     };
     let reason = reason.unwrap_or_default();
     check_reason(&reason).map_err(ApiError::Bad)?;
-    Ok(ChangeRequest { verb, reason: reason.trim().to_owned(), dry_run })
+    Ok(ChangeRequest { verb, reason: reason.trim().to_owned(), dry_run, hard: ends })
 }
 
 /// Whether a reason can be kept and shown.
@@ -110,7 +127,7 @@ mod tests {
     fn an_empty_body_takes_the_defaults() {
         for body in ["", " \n", "{}"] {
             let read = |change| read(change, body.as_bytes()).unwrap();
-            let with = |verb| ChangeRequest { verb, reason: String::new(), dry_run: false };
+            let with = |verb| ChangeRequest { verb, reason: String::new(), dry_run: false, hard: false };
             assert_eq!(read(Change::Rollback), with(RolloutCommand::Rollback { to: Percent::ZERO }));
             assert_eq!(read(Change::Resume), with(RolloutCommand::Resume { at: None }));
             assert_eq!(read(Change::Pause), with(RolloutCommand::Pause));
@@ -122,10 +139,21 @@ mod tests {
     fn shares_and_reasons_are_taken() {
         let body = br#"{"to": "5%", "reason": " errors "}"#;
         let five = Percent::from_hundredths(500).unwrap();
-        let ChangeRequest { verb, reason, dry_run } = read(Change::Rollback, body).unwrap();
+        let ChangeRequest { verb, reason, dry_run, .. } = read(Change::Rollback, body).unwrap();
         assert_eq!((verb, reason.as_str(), dry_run), (RolloutCommand::Rollback { to: five }, "errors", false));
         assert_eq!(read(Change::Promote, br#"{"to": 5}"#).unwrap().verb, RolloutCommand::Promote { to: Some(five) });
         assert_eq!(read(Change::Resume, br#"{"at": 5}"#).unwrap().verb, RolloutCommand::Resume { at: Some(five) });
+    }
+
+    #[test]
+    fn a_rollback_alone_can_be_hard_and_then_nobody_stays() {
+        assert!(read(Change::Rollback, br#"{"hard": true}"#).unwrap().hard);
+        assert!(read(Change::Rollback, br#"{"hard": true, "to": 0}"#).unwrap().hard);
+        assert!(!read(Change::Rollback, br#"{"hard": false, "to": 5}"#).unwrap().hard);
+        assert!(error(Change::Rollback, r#"{"hard": true, "to": 5}"#).contains("leave out `to`"));
+        for change in [Change::Resume, Change::Pause, Change::Promote] {
+            assert!(error(change, r#"{"hard": true}"#).contains("unknown field `hard`"));
+        }
     }
 
     #[test]
@@ -144,7 +172,7 @@ mod tests {
     fn what_is_not_understood_is_named() {
         assert_eq!(
             error(Change::Rollback, r#"{"percent": 5}"#),
-            "the body is not valid: unknown field `percent`, expected one of `to`, `reason`, `dry_run` at line 1 column 10"
+            "the body is not valid: unknown field `percent`, expected one of `to`, `hard`, `reason`, `dry_run` at line 1 column 10"
         );
         assert_eq!(
             error(Change::Resume, r#"{"to": 5}"#),

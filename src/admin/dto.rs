@@ -153,6 +153,9 @@ pub struct ChangeReply {
     pub durability_error: Option<String>,
     /// Requests of these rollouts still open on a canary.
     pub open_on_canary: u64,
+    /// Requests on a canary that were ended, since the rollback was a hard one.
+    #[serde(default)]
+    pub ended_on_canary: u64,
     /// What else the operator should know.
     pub notes: Vec<String>,
 }
@@ -239,6 +242,7 @@ impl From<Receipt> for ChangeReply {
             durable: receipt.durable.is_ok(),
             durability_error: receipt.durable.err(),
             open_on_canary: receipt.open_on_canary,
+            ended_on_canary: 0,
             notes: receipt.notes,
         }
     }

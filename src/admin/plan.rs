@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 
 use super::dto::PlanReply;
 use super::reply::{ApiError, Reply, json};
+use crate::clock;
+use crate::describe::retirement;
 use crate::state::inbox::{FlagsRead, Inbox};
 use crate::state::status::StatusCell;
 use crate::wire::media;
@@ -79,9 +81,10 @@ pub(super) async fn answer(
     let reply = match read.result {
         Err(errors) => PlanReply::invalid(errors),
         Ok(policy) => {
+            let near = retirement::of_file(&policy, clock::unix());
             let plan = tokio::time::timeout(PATIENCE, inbox.plan(policy));
             let plan = plan.await.map_err(|_| ApiError::Unanswered(PATIENCE.as_secs()))??;
-            PlanReply::new(&plan, read.warnings)
+            PlanReply::new(&plan, read.warnings.into_iter().chain(near).collect())
         }
     };
     Ok(json(StatusCode::OK, &reply))

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::app::ProbeResults;
+use crate::clock;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
 use crate::decide::unusable_stable;
+use crate::describe::retirement;
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
@@ -97,7 +99,8 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
     });
     match read {
         Err(errors) => refused(&file, &errors, args.format()),
-        Ok(compiled) => {
+        Ok(mut compiled) => {
+            compiled.warnings.extend(retirement::of_file(&compiled.policy, clock::unix()));
             let probed = if args.probe { probe(&compiled.policy) } else { ProbeResults::default() };
             let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());

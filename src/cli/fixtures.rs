@@ -46,6 +46,8 @@ pub(super) fn rollout() -> Rollout {
         stable_fault: None,
         anonymous_ratio: Some(0.034),
         anonymous_advice: None,
+        last_resorts: 0,
+        require: Vec::new(),
     }
 }
 

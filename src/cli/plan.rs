@@ -18,6 +18,7 @@ use super::{Exit, Failure, Outcome};
 use crate::app::api::PlanReply;
 use crate::app::offline;
 use crate::clock;
+use crate::describe::retirement;
 use crate::flags::compile::Compiled;
 use crate::flags::{self, Environment, FlagsError};
 
@@ -99,7 +100,7 @@ fn against_file(args: &PlanArgs, file: &Path) -> Compared {
     let old = read(args, file)?;
     let new = read(args, &args.file)?;
     let plan = offline::plan_of_files(&old.policy, &new.policy, clock::unix());
-    Ok(PlanReply::new(&plan, new.warnings))
+    Ok(PlanReply::new(&plan, warnings(new)))
 }
 
 /// `only`: whether nothing but a running one will do.
@@ -128,7 +129,13 @@ fn against_kept(args: &PlanArgs, state: &Path) -> Result<Compared, Failure> {
         Err(errors) => return Ok(Err(errors)),
     };
     let plan = offline::plan_of_kept(state, &new.policy, &environment(args), clock::unix());
-    Ok(Ok(PlanReply::new(&plan.map_err(Failure::failed)?, new.warnings)))
+    Ok(Ok(PlanReply::new(&plan.map_err(Failure::failed)?, warnings(new))))
+}
+
+/// Those of the file, and models of it that are taken away soon.
+fn warnings(new: Compiled) -> Vec<String> {
+    let near = retirement::of_file(&new.policy, clock::unix());
+    new.warnings.into_iter().chain(near).collect()
 }
 
 fn render(reply: &PlanReply, with: &str, style: Style) -> String {

@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Args, Clone, Debug)]
 #[command(
     after_long_help = "Examples:\n  serin rollback\n  serin rollback chat --reason \"answers in the wrong language\"\n  \
-    serin rollback chat --to 5%\n\nWorks with a broken or missing flags.yaml and with the admin port blocked: the lock \
+    serin rollback chat --to 5%\n  serin rollback chat --hard\n\nWorks with a broken or missing flags.yaml and with the admin port blocked: the lock \
     is also written into the state directory, where the running process and every later start read it. Only `serin \
     resume` lifts it."
 )]
@@ -46,6 +46,10 @@ pub struct RollbackArgs {
     /// The share of users that stays on the canary.
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
+    /// End what is under way on the canary as well: requests without output go to stable, streams and connections break
+    /// off. Without it they finish there.
+    #[arg(long, conflicts_with = "to")]
+    pub(super) hard: bool,
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
@@ -135,6 +139,8 @@ pub(super) struct RollbackReport {
     pub(super) rollouts: Vec<Changed>,
     /// Requests still open on a canary.
     pub(super) open_on_canary: u64,
+    /// Requests on a canary that were ended.
+    pub(super) ended_on_canary: u64,
     /// What else the operator should know.
     pub(super) notes: Vec<String>,
     /// What failed.
@@ -255,7 +261,12 @@ fn request(args: &RollbackArgs) -> (String, Value) {
         Some(name) => format!("/api/v1/rollouts/{}/rollback", segment(name)),
         None => "/api/v1/rollback".to_owned(),
     };
-    (path, json!({"to": args.to.to_string(), "reason": args.reason}))
+    let mut body = json!({"to": args.to.to_string(), "reason": args.reason});
+    if args.hard {
+        // An older sidecar does not know it, and says so.
+        body["hard"] = true.into();
+    }
+    (path, body)
 }
 
 fn ask(args: &RollbackArgs, target: &AdminEndpoint) -> impl FnOnce(&mut dyn FnMut(Acknowledgement)) + Send + 'static {
@@ -319,6 +330,7 @@ fn add_to_report(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAn
             }
             report.rollouts.extend(reply.rollouts);
             report.open_on_canary += reply.open_on_canary;
+            report.ended_on_canary += reply.ended_on_canary;
             report.notes.extend(reply.notes);
         }
         Some(Err(error)) if error.is_unknown_rollout() => {
@@ -335,6 +347,17 @@ fn add_to_report(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAn
             if let Some(Some(shown)) = answers.shown {
                 let named = |name: &String| args.rollout.as_ref().is_none_or(|rollout| rollout == name);
                 let changed = |(name, percent): (String, Percent)| Changed { name, percent: percent.as_f64() };
+                if args.hard {
+                    let said = match &other {
+                        Some(Err(error)) => error.to_string(),
+                        _ => "it did not answer in time".to_owned(),
+                    };
+                    report.notes.push(format!(
+                        "the rollback is in force by the lock file, and what is under way on the canary was not ended: \
+                         that takes the API of {} ({said})",
+                        target.name
+                    ));
+                }
                 report.rollouts.extend(shown.rollouts.into_iter().filter(|(name, _)| named(name)).map(changed));
             } else {
                 let said = match &other {
@@ -374,6 +397,13 @@ pub(super) fn render(report: &RollbackReport, args: &RollbackArgs, style: Style)
         text.push_str(&format!(
             "{} earlier {requests} {are} still open on the canary, and finish there\n",
             report.open_on_canary
+        ));
+    }
+    if args.hard && report.ended_on_canary > 0 {
+        let requests = if report.ended_on_canary == 1 { "request was" } else { "requests were" };
+        text.push_str(&format!(
+            "{} {requests} under way on the canary and ended; those without output go to stable\n",
+            report.ended_on_canary
         ));
     }
     if !report.durable {

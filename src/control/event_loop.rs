@@ -30,7 +30,8 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, merge_incidents, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::event::Event;
+use crate::decide::event::filter::HistoryFilter;
+use crate::decide::event::{Action, Event};
 use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::series::roll_up;
@@ -46,6 +47,8 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Decisions of the history that a digest is made of.
 const DIGEST_EVENTS: u32 = 1000;
+/// Notices of retirements that are remembered.
+const RETIREMENT_EVENTS: u32 = 1000;
 
 enum TaskResult {
     BatchFinished(u64, Result<(), String>),
@@ -54,6 +57,7 @@ enum TaskResult {
     LockFiles(LockReport),
     SeriesWritten(Result<(), String>),
     WeekRead((UnixMillis, UnixMillis), Vec<Event>),
+    RetirementsRead(Vec<Event>),
     Notified { number: u64, target: String, answer: Result<Answer, String> },
 }
 
@@ -176,6 +180,16 @@ impl EventLoop {
                 let _ = results.send(TaskResult::WeekRead(week, merge_history(waiting, kept, DIGEST_EVENTS)));
             });
         }
+        if self.engine.wants_told_retirements() {
+            let told = HistoryFilter { actions: vec![Action::Retires], ..HistoryFilter::default() };
+            let (waiting, kept) = self.queue.history(&told, RETIREMENT_EVENTS);
+            let results = self.results.clone();
+            spawn_local(async move {
+                // What cannot be read is told again.
+                let kept = kept.await.ok().and_then(Result::ok).unwrap_or_default();
+                let _ = results.send(TaskResult::RetirementsRead(merge_history(waiting, kept, RETIREMENT_EVENTS)));
+            });
+        }
         for Try { number, target, post } in self.engine.notifier.due(now) {
             let (results, deliver) = (self.results.clone(), Rc::clone(&self.deliver));
             let answer = (deliver)(post, self.engine.egress());
@@ -217,6 +231,7 @@ impl EventLoop {
             }
             TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
             TaskResult::WeekRead(week, events) => self.engine.send_digest(week, &events),
+            TaskResult::RetirementsRead(events) => self.engine.told_retirements(&events, now),
             TaskResult::Notified { number, target, answer } => {
                 self.engine.notification_answered(number, &target, &answer, now);
             }
@@ -272,6 +287,7 @@ impl EventLoop {
                 });
             }
             // The sender may be gone.
+            Input::EndOnCanary { wish, reply } => drop(reply.send(self.engine.end_on_canary(&wish, now))),
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),

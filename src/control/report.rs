@@ -14,6 +14,7 @@ use crate::control::evidence::recent_traffic::TrafficCounts;
 use crate::control::persist::outbox::Proposal;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::policy::{self, Intent, Policy};
+use crate::decide::retirement::Retirement;
 use crate::decide::rollout::context::Observation;
 use crate::decide::rollout::in_force::share_reason;
 use crate::decide::rollout::promotion::next_promotion;
@@ -25,7 +26,7 @@ use crate::describe::alert::sentence;
 use crate::describe::anonymous::no_user_id;
 use crate::describe::in_force::{self, reason};
 use crate::describe::promotion::{waiting_for, written};
-use crate::describe::warning;
+use crate::describe::{retirement, warning};
 use crate::state::status::{
     ArmRecent, ArmWindow, FallbackStatus, FlagsStatus, NextStage, RecentStatus, RolloutStatus, Status, StoreStatus,
 };
@@ -62,11 +63,17 @@ pub(super) struct Process {
 }
 
 /// The status of flags.yaml, with all warnings.
-pub(super) fn flags(policy: &Policy, context: &ProcessContext, process: &Process) -> FlagsStatus {
+pub(super) fn flags(
+    policy: &Policy,
+    context: &ProcessContext,
+    process: &Process,
+    retirements: &[Retirement],
+) -> FlagsStatus {
     let ProcessContext { flags, disk, locks, .. } = context;
     let mut flags = flags.clone();
     flags.warnings.extend(locks.alert(&disk.dir).as_ref().map(sentence));
     flags.warnings.extend(process.notes.iter().cloned());
+    flags.warnings.extend(retirements.iter().map(retirement::sentence));
     let stray = locks.names().filter(|name| policy.rollout(name).is_none());
     let stray = stray.map(|name| Warning::StrayLock { rollout: name.to_owned() });
     let (asked, most) = (policy.limits.connections, process.most_connections);
@@ -193,6 +200,8 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         stable_fault: entry.stable_fault(Percent::ZERO),
         anonymous_ratio: anonymous_ratio(entry),
         anonymous_advice: anonymous_advice(&entry.spec, &recent),
+        last_resorts: entry.series.last_resorts(),
+        require: entry.spec.require.iter().cloned().collect(),
     }
 }
 

@@ -15,6 +15,7 @@ use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
 use super::plan::Plan;
 use super::policy::NotifyEvent;
+use super::retirement::Retirement;
 use super::rollout::in_force::ShareReason;
 use super::rollout::state::OverallPhase;
 use super::units::{Millis, Percent, UnixMillis};
@@ -140,6 +141,19 @@ pub enum Reason {
         count: usize,
         first: Option<FileError>,
     },
+    /// What was under way on the canary was ended.
+    Ended {
+        /// The canary's name.
+        canary: String,
+        /// How many requests there were.
+        open: u64,
+        /// How many of them had no output yet.
+        without_output: u32,
+        /// In a human's words; empty: not said.
+        text: String,
+    },
+    /// A provider takes a model away.
+    Retires { retirement: Retirement },
     /// Something is not as it should be, or is so again.
     Noticed(Alert),
     /// A notification was delivered, or given up.

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod policy;
 pub mod reachability;
 pub mod reload_refusal;
+pub mod retirement;
 pub mod retry;
 pub mod rollout;
 pub mod route;

@@ -119,6 +119,11 @@ pub fn news(event: &Event) -> Option<News> {
     let news = |on, lane: String, turn| Some(News { on, lane, turn });
     match (&event.action, &event.rollout) {
         (Action::Refuse, _) => return news(Some(NotifyEvent::ReloadFailed), FLAGS.to_owned(), Turn::Opens),
+        (Action::Retires, _) => {
+            let Reason::Retires { retirement } = &event.reason else { return None };
+            let lane = format!("model:{}/{}", retirement.provider, retirement.model);
+            return news(Some(NotifyEvent::ModelRetires), lane, Turn::Tells);
+        }
         (Action::Reload, _) => return news(None, FLAGS.to_owned(), Turn::Closes),
         (Action::Open | Action::Close, _) => {
             let Reason::Breaker { provider, turn } = &event.reason else { return None };

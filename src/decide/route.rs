@@ -135,13 +135,23 @@ impl RouteReason {
     }
 }
 
-/// No rollout takes the request, and the file rejects such requests.
+/// Why a request goes to no provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no rollout takes this request, and flags.yaml has `unmatched: reject`; add a rollout that matches its path, model \
-     and headers, or name a provider in `unmatched`"
-)]
-pub struct Rejected;
+pub enum Rejected {
+    /// No rollout takes the request, and the file rejects such requests.
+    #[error(
+        "no rollout takes this request, and flags.yaml has `unmatched: reject`; add a rollout that matches its path, \
+         model and headers, or name a provider in `unmatched`"
+    )]
+    Unmatched,
+    /// Without its model, nobody can say which tags it requires of a provider.
+    #[error(
+        "the model of this request cannot be read (its body is larger than `limits.replay_body`, encoded, or no JSON), \
+         and rollouts that differ in `require` may take it; send it smaller and as plain JSON, or let a header tell \
+         these rollouts apart"
+    )]
+    UnreadModel,
+}
 
 /// The fields of a JSON body that this policy reads: compiled once for each accepted file.
 #[must_use]
@@ -157,7 +167,7 @@ pub fn wanted_fields(policy: &Policy) -> Wanted {
 /// Plans a request. `draw` gives a number in 0..=9999 by chance, and is asked only for `anonymous: random`.
 ///
 /// # Errors
-/// [`Rejected`] where no rollout fits and the policy refuses such requests.
+/// [`Rejected`] where no rollout fits and the policy refuses such requests, or where it cannot be said which one fits.
 pub fn plan(
     policy: &Policy,
     in_force: impl Fn(RolloutId) -> RouteShare,
@@ -177,15 +187,18 @@ pub fn plan(
         bound: false,
     };
     let rollouts = || (0..=u16::MAX).zip(&policy.rollouts);
-    let mut taken = rollouts().find(|(_, rollout)| takes(&rollout.matches, facts));
+    let mut taken = rollouts().find(|(_, rollout)| takes(rollout, facts));
     if taken.is_none() && facts.purpose == Purpose::Options {
         // It speaks of requests to come and has neither their headers nor their model.
         taken = rollouts().find(|(_, rollout)| takes_path(&rollout.matches, facts.path));
     }
     let Some((id, rollout)) = taken else {
-        let provider = policy.unmatched.provider().ok_or(Rejected)?;
+        let provider = policy.unmatched.provider().ok_or(Rejected::Unmatched)?;
         return Ok(Plan { provider, ..unsplit });
     };
+    if !rollout.require.is_empty() && is_ambiguous(policy, usize::from(id), facts) {
+        return Err(Rejected::UnreadModel);
+    }
     let nobodys = Plan { provider: rollout.stable, reason: RouteReason::Method, ..unsplit };
     let unsplit = Plan { rollout: Some(RolloutId(id)), reason: RouteReason::PlainRoute, ..nobodys };
     let Some(canary) = &rollout.canary else { return Ok(unsplit) };
@@ -359,16 +372,26 @@ fn splits(matches: &Match, purpose: Purpose) -> bool {
     }
 }
 
-/// Whether every part of a match that is present fits.
-fn takes(matches: &Match, facts: &Facts<'_>) -> bool {
+/// Whether every part of a match that is present fits. A rollout that requires tags takes what may be its own: a
+/// request whose body cannot be read could be of a user whose requests must not go elsewhere.
+fn takes(rollout: &Rollout, facts: &Facts<'_>) -> bool {
+    let matches = &rollout.matches;
     takes_path(matches, facts.path)
-        && matches
-            .model
-            .as_ref()
-            .is_none_or(|pattern| facts.body.and_then(Peek::model).is_some_and(|model| pattern.fits(model.as_bytes())))
+        && matches.model.as_ref().is_none_or(|pattern| match facts.body {
+            Some(body) => body.model().is_some_and(|model| pattern.fits(model.as_bytes())),
+            None => facts.purpose == Purpose::Generate && !rollout.require.is_empty(),
+        })
         && matches.headers.iter().all(|(name, pattern)| {
             facts.headers.get_all(name.as_str()).iter().any(|value| pattern.fits(value.as_bytes()))
         })
+}
+
+/// Whether a request that a rollout takes unread may as well be of a later one, which requires other tags.
+fn is_ambiguous(policy: &Policy, index: usize, facts: &Facts<'_>) -> bool {
+    let taken = &policy.rollouts[index];
+    let unread = taken.matches.model.is_some() && facts.body.is_none();
+    let mut later = policy.rollouts[index + 1..].iter();
+    unread && later.any(|later| !later.require.is_subset(&taken.require) && takes(later, facts))
 }
 
 #[cfg(test)]

@@ -48,6 +48,13 @@ pub fn read_rfc3339(text: &str) -> Option<UnixMillis> {
     moment::rfc3339(text).map(UnixMillis)
 }
 
+/// The first moment in UTC of a day that a person wrote: `2027-01-14`.
+#[must_use]
+pub fn read_date(text: &str) -> Option<UnixMillis> {
+    let whole = text.len() == "2027-01-14".len();
+    whole.then(|| read_rfc3339(&format!("{text}T00:00:00Z")))?
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

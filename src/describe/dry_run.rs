@@ -61,6 +61,10 @@ fn open_requests(run: &DryRun) -> Option<String> {
     let fewer = run.to.percent < run.from.percent;
     match run.open_on_canary {
         0 => None,
+        1 if run.hard => Some("1 open request or stream is ended.".to_owned()),
+        open if run.hard => Some(format!(
+            "{open} open requests and streams are ended: those without output go to stable, others break off."
+        )),
         _ if !fewer => None,
         1 => Some("1 open request or stream stays.".to_owned()),
         open => Some(format!("{open} open requests and streams stay.")),
@@ -107,6 +111,7 @@ mod tests {
             from: share(from, OverallPhase::Ramping),
             to: share(to, OverallPhase::Locked),
             pinned: 0,
+            hard: false,
             open_on_canary: 12,
             notes: Vec::new(),
         }

@@ -4,7 +4,7 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{alert, in_force, incompatibility, plan};
+use super::{alert, in_force, incompatibility, plan, retirement};
 use crate::decide::event::{BreakerChange, Event, Reason};
 use crate::decide::policy::NotifyEvent;
 
@@ -56,6 +56,15 @@ pub fn reason(event: &Event) -> String {
                 count => format!("the file was refused for {count} errors; the first: {first}"),
             }
         }
+        Reason::Ended { canary, open, without_output, text } => {
+            let requests = if *open == 1 { "1 request".to_owned() } else { format!("{open} requests") };
+            let why = if text.is_empty() { String::new() } else { format!(" ({text})") };
+            format!(
+                "{requests} on {canary} ended{why}; {without_output} of them had no output: what can be sent again goes to \
+                 stable, and other clients get an error"
+            )
+        }
+        Reason::Retires { retirement } => retirement::sentence(retirement),
         Reason::Noticed(noticed) => alert::sentence(noticed),
         Reason::Notification { target, on, id, tries, error } => {
             let of = on.map_or("the end of a problem", NotifyEvent::as_str);

@@ -23,6 +23,7 @@ pub mod numbers;
 pub mod page;
 pub mod plan;
 pub mod promotion;
+pub mod retirement;
 pub mod silent;
 pub mod stable_fault;
 pub mod unusable_stable;

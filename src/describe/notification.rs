@@ -68,6 +68,7 @@ pub fn kind(notification: &Notification) -> &'static str {
         (Some(NotifyEvent::AttemptStarted), _) => "rollout.attempt_started",
         (Some(NotifyEvent::ReloadFailed), _) => "flags.reload_failed",
         (Some(NotifyEvent::BreakerOpened), _) => "provider.breaker_opened",
+        (Some(NotifyEvent::ModelRetires), _) => "provider.model_retires",
         (Some(NotifyEvent::Digest) | None, _) => "serin.resolved",
     }
 }
@@ -95,6 +96,7 @@ fn of_event(event: &Event, pair: Option<&Pair>) -> String {
         Action::Refuse => "flags.yaml was refused: the previous version stays in force".to_owned(),
         Action::Reload => "flags.yaml is in force".to_owned(),
         Action::Open => "a provider's breaker opened".to_owned(),
+        Action::Retires => "a provider retires a model".to_owned(),
         Action::Close => "a provider's breaker closed".to_owned(),
         Action::Rollback | Action::StepBack => format!("{name}: rolled back from {from} to {to} by {}", event.actor),
         Action::Hold | Action::GiveUp => format!("{name}: held at {to}"),

@@ -7,6 +7,7 @@ use super::format::{count, number, percent, time};
 use super::silent;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::first_output::MedianWait;
 use crate::decide::rollout::promotion::{PromotionCondition, RateGoal};
 use crate::decide::units::Percent;
 
@@ -63,6 +64,12 @@ fn one(name: &str, hold: &PromotionCondition) -> String {
                 "the evidence of its {} to fall ({evidence}; above 1 there is no promotion, at {bound} {then})",
                 of(*aspect)
             )
+        }
+        PromotionCondition::FirstOutput(MedianWait { limit, total, needed, .. }) if *total < u64::from(*needed) => {
+            format!("more first outputs of the canary, to know their median ({total} of {needed}; at most {limit})")
+        }
+        PromotionCondition::FirstOutput(MedianWait { limit, beyond, total, .. }) => {
+            format!("the canary's median first output to fall to {limit} ({beyond} of {total} took longer)")
         }
         PromotionCondition::Rate { until, limit, rate } => {
             let (limit, rate) = (percent(*limit), percent(*rate));

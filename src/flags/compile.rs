@@ -20,6 +20,7 @@ mod recovery;
 mod rollout;
 mod rules;
 mod secrets;
+mod tags;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -169,6 +170,7 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
     rules::check(&policy, reached, &root, findings);
+    tags::check(&policy, &root, findings);
     findings.deduplicate_unknown_names();
     (!policy.providers.is_empty()).then_some(policy)
 }

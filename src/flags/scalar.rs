@@ -4,7 +4,7 @@
 //! Decimals are read digit by digit, never through a float.
 
 use crate::decide::policy::Hours;
-use crate::decide::timestamp::read_rfc3339;
+use crate::decide::timestamp::{read_date, read_rfc3339};
 use crate::decide::units::{Millis, ParsePercentError, Percent, UnixMillis};
 
 /// Why a text is not the value it should be: "is not ...", and what to write.
@@ -300,6 +300,11 @@ pub(super) fn name(text: &str) -> Result<String, Wrong> {
         return wrong("is a name that metrics use for unsplit traffic", "choose another name");
     }
     Ok(text.to_owned())
+}
+
+/// A day, as its first moment in UTC: `2027-01-14`.
+pub(super) fn date(text: &str) -> Result<UnixMillis, Wrong> {
+    read_date(text).map_or_else(|| wrong("is not a date", "write year, month and day, such as `2027-01-14`"), Ok)
 }
 
 /// A moment: `2026-11-23T09:00:00Z`, with any offset.

@@ -74,7 +74,9 @@ pub(crate) struct Core {
     /// Requests that pause, and look again at each publication.
     pauses: Notify,
     /// All rollouts' withdrawals when connections last looked at them.
-    withdrawals: RefCell<Box<[u32]>>,
+    withdrawals: RefCell<Box<[(u32, u32)]>>,
+    /// Whether a request may have to end: the core is cut, or what was under way on a canary was ended once.
+    ends_requests: Cell<bool>,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
     reader: RefCell<SnapshotReader>,
@@ -114,6 +116,7 @@ impl Core {
             streams: Notify::new(),
             pauses: Notify::new(),
             withdrawals: RefCell::default(),
+            ends_requests: Cell::new(false),
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
@@ -183,6 +186,7 @@ impl Core {
     pub(crate) fn cut(&self) {
         self.draining.set(true);
         self.cutting.set(true);
+        self.ends_requests.set(true);
         self.wake_connections();
     }
 
@@ -204,7 +208,11 @@ impl Core {
     /// Whether requests were withdrawn since this was last asked.
     pub(crate) fn has_withdrawn(&self, in_use: &InUse) -> bool {
         let rollouts = in_use.snapshot.rollouts.iter();
-        let now: Box<[u32]> = rollouts.map(|rollout| rollout.evidence.withdrawal.second()).collect();
+        let withdrawals = rollouts.map(|rollout| &rollout.evidence.withdrawal);
+        let now: Box<[(u32, u32)]> = withdrawals.map(|known| (known.second(), known.cuts())).collect();
+        if now.iter().any(|(_, cuts)| *cuts > 0) {
+            self.ends_requests.set(true);
+        }
         let mut known = self.withdrawals.borrow_mut();
         std::mem::replace(&mut *known, now) != *known
     }
@@ -227,6 +235,11 @@ impl Core {
     /// Whether what is still open is being cut.
     pub(crate) fn is_cut(&self) -> bool {
         self.cutting.get()
+    }
+
+    /// Whether a request that goes on has to look at whether it may.
+    pub(crate) fn ends_requests(&self) -> bool {
+        self.ends_requests.get()
     }
 
     /// Whether an end without an outcome was caused by Serin.

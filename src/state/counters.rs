@@ -49,6 +49,7 @@ struct SeriesCell {
     anonymous: Count,
     unheld: Count,
     fallbacks: Count,
+    last_resorts: Count,
     answers: [Count; FinishKind::ALL.len()],
     tokens: [Count; 2],
     duration: LatencyCell,
@@ -91,6 +92,17 @@ impl Series {
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
         self.cores.iter().map(|cell| cell.fallbacks.get()).sum()
+    }
+
+    /// A request that every candidate failed was answered with a text of the file.
+    pub fn count_last_resort(&self, core: Core) {
+        self.cores[usize::from(core.0)].last_resorts.add_one();
+    }
+
+    /// Requests that every candidate failed and that were answered with a text of the file.
+    #[must_use]
+    pub fn last_resorts(&self) -> u64 {
+        self.cores.iter().map(|cell| cell.last_resorts.get()).sum()
     }
 
     /// An answer ended so.

@@ -31,6 +31,12 @@ pub enum Input {
         /// Where the answer goes, once it is in force.
         reply: oneshot::Sender<Result<Receipt, CommandError>>,
     },
+    /// Ends what is under way on canaries that were rolled back.
+    EndOnCanary {
+        wish: EndOnCanary,
+        /// How many requests that were.
+        reply: oneshot::Sender<Result<u64, CommandError>>,
+    },
     /// What a command would do, without doing it.
     DryRun {
         command: Command,
@@ -104,6 +110,17 @@ pub struct Command {
     /// What to do.
     pub verb: RolloutCommand,
     /// Who asks: the token's name, or the user behind the socket.
+    pub actor: String,
+    /// Why; empty: not said.
+    pub reason: String,
+}
+
+/// A wish to end what is under way on a canary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndOnCanary {
+    /// Of which rollout; `None`: of all of them.
+    pub rollout: Option<String>,
+    /// Who asks.
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
@@ -203,6 +220,13 @@ impl Inbox {
     pub async fn ask(&self, command: Command) -> Result<Receipt, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Input::Command { command, reply }).map_err(|_| CommandError::Busy)?;
+        answer.await.map_err(|_| CommandError::Busy)?
+    }
+
+    /// Ends what is under way on canaries that were rolled back. Returns how many requests that were.
+    pub async fn end_on_canary(&self, wish: EndOnCanary) -> Result<u64, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::EndOnCanary { wish, reply }).map_err(|_| CommandError::Busy)?;
         answer.await.map_err(|_| CommandError::Busy)?
     }
 

@@ -20,6 +20,7 @@ pub mod provider;
 pub mod request_seal;
 pub mod retry_budget;
 pub mod samples;
+pub mod seen_models;
 pub mod series_table;
 pub mod snapshot;
 pub mod source_table;

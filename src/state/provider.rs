@@ -14,6 +14,7 @@ use crate::decide::breaker::{Admission, AttemptSignal, BreakerPhase, Caller, Cir
 use crate::decide::policy::BreakerRule;
 use crate::decide::reachability;
 use crate::decide::units::Millis;
+use crate::state::seen_models::SeenModels;
 
 /// What is known of one provider.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct ProviderState {
     name: String,
     breakers: [BreakerCell; 2],
     turn: KeyCounter,
+    /// Models that it takes away and that were asked for.
+    pub seen_models: SeenModels,
 }
 
 /// The number of the next turn. Apart from the breakers, which every request reads.
@@ -92,7 +95,12 @@ impl ProviderState {
     /// Of a provider that nothing is known of.
     #[must_use]
     pub fn new(name: String) -> ProviderState {
-        ProviderState { name, breakers: Default::default(), turn: KeyCounter::default() }
+        ProviderState {
+            name,
+            breakers: Default::default(),
+            turn: KeyCounter::default(),
+            seen_models: SeenModels::default(),
+        }
     }
 
     /// The provider's name.

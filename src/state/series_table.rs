@@ -62,6 +62,12 @@ impl SeriesTable {
         counted.filter(|(.., requests)| *requests > 0)
     }
 
+    /// Requests that every candidate failed and that were answered with a text of the file.
+    #[must_use]
+    pub fn last_resorts(&self) -> u64 {
+        self.0.iter().map(|entry| entry.series.last_resorts()).sum()
+    }
+
     /// Requests at this provider now, whichever arm's.
     #[must_use]
     pub fn in_flight_at(&self, provider: ProviderId) -> u64 {

@@ -79,6 +79,8 @@ pub struct RolloutInForce {
     pub evidence: Arc<Evidence>,
     /// The metrics of everybody who may answer.
     pub series: SeriesTable,
+    /// How often what was under way on the canary was ended: whoever is planned by this is not.
+    pub cuts: u32,
     /// What may still be spent on repeats.
     pub retry: Arc<RetryBudget>,
 }

@@ -172,6 +172,10 @@ pub struct RolloutStatus {
     pub anonymous_ratio: Option<f64>,
     /// What to do where many of the last minutes' requests have none, in a sentence.
     pub anonymous_advice: Option<String>,
+    /// Requests that every candidate failed and that were answered with its text since the start.
+    pub last_resorts: u64,
+    /// Tags that every provider of it has.
+    pub require: Vec<String>,
 }
 
 #[cfg(test)]
@@ -209,6 +213,8 @@ impl RolloutStatus {
             stable_fault: None,
             anonymous_ratio: None,
             anonymous_advice: None,
+            last_resorts: 0,
+            require: Vec::new(),
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::decide::units::Millis;
 #[derive(Debug, Default)]
 pub struct Withdrawal {
     before: AtomicU32,
+    // How often everything under way on the canary was ended.
+    cuts: AtomicU32,
     // By kind, in milliseconds; 0: as long as the provider's timeouts allow.
     stable_waits: [AtomicU32; 2],
 }
@@ -30,6 +32,17 @@ impl Withdrawal {
     #[must_use]
     pub fn second(&self) -> u32 {
         self.before.load(Relaxed)
+    }
+
+    /// How often everything that was under way on the canary was ended: whoever was planned at a lower count ends.
+    #[must_use]
+    pub fn cuts(&self) -> u32 {
+        self.cuts.load(Relaxed)
+    }
+
+    /// Control only: everything that is under way on the canary ends.
+    pub fn cut(&self) {
+        self.cuts.fetch_add(1, Relaxed);
     }
 
     /// Control only: requests that were sent before the second of this number wait no more.

@@ -48,6 +48,8 @@ metrics_list! {
         "Time from the arrival of a request to the first byte of the response body.";
     FALLBACKS "serin_fallbacks_total" Counter ["rollout" "arm" "provider"]
         "Requests that were first sent to the arm's own provider and answered by this other one.";
+    LAST_RESORTS "serin_last_resorts_total" Counter ["rollout" "arm" "provider"]
+        "Requests that every candidate failed and that were answered with the text of `last_resort`, by the provider that the split chose.";
     TOKENS "serin_tokens_total" Counter ["rollout" "arm" "provider" "kind"]
         "Tokens read (input) and written (output), as responses report them.";
     BREAKER "serin_breaker_state" Gauge ["provider"]
@@ -189,6 +191,7 @@ fn of_series(series: &Series, exposition: &mut Exposition) {
         exposition.add(&TOKENS, &and(kind), tokens);
     }
     exposition.add(&FALLBACKS, &labels, series.fallbacks());
+    exposition.add(&LAST_RESORTS, &labels, series.last_resorts());
     let [durations, first_outputs] = series.exemplars();
     exposition.add_latency(&DURATION, &labels, &series.duration(), &durations);
     exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output(), &first_outputs);

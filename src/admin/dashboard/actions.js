@@ -28,7 +28,7 @@ const pathOf = (action, name) => (name === null ? `api/v1/${action}`
 function commandOf(action, name, fields = {}) {
   const named = ACTIONS[action].field;
   const at = named && fields[named] ? ` --${named} ${quoted(fields[named])}` : "";
-  const why = fields.reason ? ` --reason ${quoted(fields.reason)}` : "";
+  const why = `${fields.hard ? " --hard" : ""}${fields.reason ? ` --reason ${quoted(fields.reason)}` : ""}`;
   return `serin ${action}${name === null ? "" : ` ${quoted(name)}`}${at}${why}`;
 }
 
@@ -90,7 +90,8 @@ export function confirm(visit, action, name) {
   const consider = async () => {
     asked += 1;
     const mine = asked;
-    const answer = await ask(action, name, form.fields[field] ? { [field]: form.fields[field] } : {});
+    const { [field]: named, hard } = form.fields;
+    const answer = await ask(action, name, { ...(named ? { [field]: named } : {}), ...(hard ? { hard } : {}) });
     if (mine !== asked || form.result) return;
     Object.assign(form, { would: answer.would ?? null, refused: answer.refused ?? null, unknown: answer.unknown });
     draw();
@@ -111,6 +112,12 @@ export function confirm(visit, action, name) {
     draw();
     dialog().querySelector(form.result ? "button" : "input")?.focus();
   };
+  const ticked = (event) => {
+    if (event.target.checked) form.fields.hard = true;
+    else delete form.fields.hard;
+    consider();
+    draw();
+  };
   const typed = (key) => (event) => {
     form.fields[key] = event.target.value.trim();
     if (key === field) consider();
@@ -130,6 +137,9 @@ export function confirm(visit, action, name) {
       field && [h("label", { for: "share" }, question),
         h("input", { id: "share", oninput: typed(field), inputmode: "decimal", "aria-describedby": "share-hint" }),
         h("p.soft", { id: "share-hint" }, `${hint}.`)],
+      action === "rollback" && h("label.tick", { for: "hard" },
+        h("input", { id: "hard", type: "checkbox", onchange: ticked }),
+        "End open requests and streams on the canary as well"),
       h("label", { for: "reason" }, "Reason, for the history"),
       h("input", { id: "reason", oninput: typed("reason"), maxlength: LONGEST_REASON, autofocus: true }),
       h("p.soft", null, "The same on the command line: ", h("code", null, commandOf(action, name, form.fields))),
@@ -148,7 +158,7 @@ export function confirm(visit, action, name) {
 
 /** What the server answered, in sentences. */
 function outcome({ rollouts = [], in_force: inForce, durable, durability_error: why, open_on_canary: open,
-  notes = [] }) {
+  ended_on_canary: ended = 0, notes = [] }) {
   return h("div", { role: "status" },
     rollouts.map((changed) => h("p", null, h("strong", null, changed.name),
       `: ${share(changed.percent)} of users on the canary now.`)),
@@ -157,5 +167,6 @@ function outcome({ rollouts = [], in_force: inForce, durable, durability_error: 
     !durable && h("p.problem", null, `It does not survive a restart: ${why ?? "it could not be written"}.`),
     open > 0 && h("p", null, `${plural(open, "request")} of before ${open === 1 ? "is" : "are"} still open on the `
       + `canary.`),
+    ended > 0 && h("p", null, `${plural(ended, "request")} on the canary ${ended === 1 ? "was" : "were"} ended.`),
     notes.map((note) => h("p", null, prose(note))));
 }

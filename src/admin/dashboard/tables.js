@@ -43,6 +43,8 @@ export function flight(rollout) {
     (rollout.fallbacks ?? []).map((one) =>
       h("p", { key: `${one.arm} ${one.provider}` },
       `${count(one.requests)} of ${one.arm}'s requests answered by ${one.provider} since the start.`)),
+    rollout.last_resorts > 0 && h("p", null,
+      `${count(rollout.last_resorts)} requests that nobody answered got the text of last_resort since the start.`),
   ];
 }
 

@@ -77,6 +77,12 @@ pub struct Rollout {
     /// What to do about them, in a sentence, where more than a fifth of the last minutes' requests have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anonymous_advice: Option<String>,
+    /// Requests that every candidate failed and that were answered with the text of `last_resort`, since the start.
+    #[serde(default)]
+    pub last_resorts: u64,
+    /// Tags that every provider which may see its requests has; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<String>,
 }
 
 /// Requests of an arm that another provider than its own answered.
@@ -233,6 +239,8 @@ impl From<&RolloutStatus> for Rollout {
             stable_fault: rollout.stable_fault.as_ref().map(stable_fault::sentence),
             anonymous_ratio: rollout.anonymous_ratio,
             anonymous_advice: rollout.anonymous_advice.clone(),
+            last_resorts: rollout.last_resorts,
+            require: rollout.require.clone(),
         }
     }
 }

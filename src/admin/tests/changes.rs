@@ -21,6 +21,7 @@ fn a_rollback_is_asked_for_and_its_receipt_told() {
             "durable": true,
             "durability_error": null,
             "open_on_canary": 2,
+            "ended_on_canary": 0,
             "notes": ["take care"],
         })
     );
@@ -31,6 +32,18 @@ fn a_rollback_is_asked_for_and_its_receipt_told() {
         reason: "errors".into(),
     };
     assert_eq!(*ports.asked.lock().unwrap(), [five]);
+}
+
+#[test]
+fn a_hard_rollback_says_what_it_ended() {
+    let ports = Ports::open(Vec::new());
+    let reply = ports.post("/api/v1/rollouts/chat/rollback", r#"{"hard": true}"#).json();
+    assert_eq!((&reply["ended_on_canary"], &reply["open_on_canary"]), (&json!(7), &json!(0)));
+    let reply = ports.post("/api/v1/rollback", r#"{"hard": true}"#).json();
+    assert_eq!(reply["ended_on_canary"], json!(0));
+    let would = ports.post("/api/v1/rollouts/chat/rollback", r#"{"hard": true, "dry_run": true}"#).json();
+    assert!(would["would"].as_str().unwrap().contains("12 open requests and streams are ended"), "{would}");
+    assert_eq!(ports.post("/api/v1/rollouts/chat/rollback", r#"{"hard": true, "to": 5}"#).status, 400);
 }
 
 #[test]
@@ -113,7 +126,10 @@ fn a_wrong_body_changes_nothing() {
     };
     let (status, code, message) = error(&[], r#"{"percent": 0}"#);
     assert_eq!((status, code.as_str()), (400, "bad_request"));
-    assert!(message.contains("unknown field `percent`, expected one of `to`, `reason`, `dry_run`"), "{message}");
+    assert!(
+        message.contains("unknown field `percent`, expected one of `to`, `hard`, `reason`, `dry_run`"),
+        "{message}"
+    );
     let form = ("content-type", "application/x-www-form-urlencoded");
     let text = "the body is `application/x-www-form-urlencoded`; send `content-type: application/json`, or no body";
     assert_eq!(error(&[form], "to=0"), (415, "unsupported_media_type".into(), text.into()));

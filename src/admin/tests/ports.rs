@@ -69,6 +69,7 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 asked.lock().unwrap().push(command);
                 let _ = reply.send(answer);
             }
+            Input::EndOnCanary { wish, reply } => drop(reply.send(Ok(if wish.rollout.is_some() { 7 } else { 0 }))),
             Input::Incidents { id, reply } => {
                 let kept = vec![incident("<b>errors</b>")];
                 let kept = kept.into_iter().filter(|incident| id.as_ref().is_none_or(|id| *id == incident.id));
@@ -139,7 +140,18 @@ fn dry_run(command: &Command) -> Result<Vec<DryRun>, CommandError> {
         .map(|(percent, phase)| EffectiveShare { percent, phase, buckets_only: phase == OverallPhase::Locked });
     let [rollout, stable, canary] = ["chat", "openai", "holysheep"].map(str::to_owned);
     let verb = command.verb.clone();
-    Ok(vec![DryRun { rollout, stable, canary, verb, from, to, pinned: 0, open_on_canary: 12, notes: Vec::new() }])
+    Ok(vec![DryRun {
+        rollout,
+        stable,
+        canary,
+        verb,
+        from,
+        to,
+        pinned: 0,
+        open_on_canary: 12,
+        hard: false,
+        notes: Vec::new(),
+    }])
 }
 
 /// A point a step, that says by its share which it is; of the rollout `gone` none.

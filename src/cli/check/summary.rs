@@ -3,6 +3,7 @@
 //! Tells what the file means after defaults and matching, not what it says: a reviewer sees who goes where without
 //! knowing the defaults. Shows how many keys there are and never a key.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -25,7 +26,9 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
     text.push_str("providers\n");
     let width = policy.providers.iter().map(|provider| provider.name.len()).max().unwrap_or(0);
     for provider in &policy.providers {
-        let _ = writeln!(text, "  {:width$}  {}, {}", provider.name, provider.base_url, credentials(provider, masked));
+        let tags = if provider.tags.is_empty() { String::new() } else { format!("; tags {}", listed(&provider.tags)) };
+        let credentials = credentials(provider, masked);
+        let _ = writeln!(text, "  {:width$}  {}, {credentials}{tags}", provider.name, provider.base_url);
     }
     if !policy.rollouts.is_empty() {
         text.push_str("rollouts\n");
@@ -44,6 +47,10 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
         let _ = writeln!(text, "  {name}: {}", describe::flag::summary(policy, flag));
     }
     text
+}
+
+fn listed(tags: &BTreeSet<String>) -> String {
+    tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn credentials(provider: &Provider, masked: bool) -> String {
@@ -137,6 +144,9 @@ fn guarded(canary: &Canary) -> Vec<String> {
             "promoted from {min_requests} answered requests on, while failures stay below {max_error_rate} or twice stable's"
         );
         sentences.push(text);
+        if let Some(limit) = canary.guard.max_first_output {
+            sentences.push(format!("promoted only while the canary's median first output is at most {limit}"));
+        }
     }
     sentences
 }
@@ -158,6 +168,9 @@ fn takes(rollout: &Rollout) -> String {
     }];
     parts.extend(matches.model.iter().map(|model| format!("model {}", model.0)));
     parts.extend(matches.headers.iter().map(|(name, value)| format!("{name}: {}", value.0)));
+    if !rollout.require.is_empty() {
+        parts.push(format!("only to providers with {}", listed(&rollout.require)));
+    }
     parts.join("; ")
 }
 
@@ -183,6 +196,7 @@ pub(super) fn json(policy: &Policy) -> Value {
                 "base_url": provider.base_url.to_string(),
                 "own_keys": !provider.api_keys.is_empty(),
                 "unusable": provider.unusable,
+                "tags": provider.tags,
             })
         })
         .collect();
@@ -195,6 +209,7 @@ pub(super) fn json(policy: &Policy) -> Value {
                 "name": rollout.name,
                 "stable": policy.provider(rollout.stable).name,
                 "canary": canary.map(|canary| &policy.provider(canary.provider).name),
+                "require": rollout.require,
                 "percent": canary.map(|canary| match canary.percent {
                     Intent::Auto => "auto".to_owned(),
                     Intent::Pinned(percent) => percent.to_string(),
@@ -238,6 +253,7 @@ fn guard(guard: &Guard) -> Value {
         "ignore_below": guard.ignore_below.to_string(),
         "patience": guard.patience,
         "max_error_rate": guard.max_error_rate.to_string(),
+        "max_first_output": guard.max_first_output.map(|limit| limit.to_string()),
         "min_requests": guard.min_requests,
         "done_below": guard.done_below.to_string(),
         "slow": guard.slow.map(|slow| json!({

@@ -137,7 +137,7 @@ fn json_tells_the_same() {
         "tolerated_ratio": 1.25,
         "ignore_below": "0.2%",
         "patience": 1.0,
-        "max_error_rate": "5%",
+        "max_error_rate": "5%", "max_first_output": null,
         "min_requests": 100,
         "done_below": "0.5%",
         "slow": {"quantile": 0.95, "tolerance": 1.5, "tolerated_ratio": 2.5},

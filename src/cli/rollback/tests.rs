@@ -8,6 +8,7 @@ use crate::cli::api_call::Transport;
 
 fn args(rollout: Option<&str>) -> RollbackArgs {
     RollbackArgs {
+        hard: false,
         rollout: rollout.map(str::to_owned),
         to: Percent::ZERO,
         reason: "errors".into(),

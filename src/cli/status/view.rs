@@ -31,6 +31,7 @@ pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> Stri
                 let _ = writeln!(text, "{}  {} (a plain route)", style.bold(&rollout.name), rollout.stable);
                 stable_fault(&mut text, rollout, style);
                 traffic(&mut text, rollout, style);
+                last_resorts(&mut text, rollout, style);
             }
         }
     }
@@ -130,6 +131,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     traffic(text, rollout, style);
     flight(text, rollout);
     fallbacks(text, rollout, style);
+    last_resorts(text, rollout, style);
     window(text, rollout, style);
     for (index, sentence) in failed_as(rollout, now).iter().enumerate() {
         row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(sentence));
@@ -213,6 +215,14 @@ fn fallbacks(text: &mut String, rollout: &Rollout, style: Style) {
         let sentence = format!("{requests} of {arm}'s requests answered by {provider} since the start");
         let sentence = if arm == "stable" { style.yellow(&sentence) } else { sentence };
         row(text, if index == 0 { "fallback" } else { "" }, &sentence);
+    }
+}
+
+/// Users who read the text of the file, since nobody answered.
+fn last_resorts(text: &mut String, rollout: &Rollout, style: Style) {
+    if rollout.last_resorts > 0 {
+        let sentence = format!("{} requests answered with its text since the start", rollout.last_resorts);
+        row(text, "last resort", &style.red(&sentence));
     }
 }
 

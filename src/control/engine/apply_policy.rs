@@ -59,6 +59,7 @@ impl Engine {
         let unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name));
         self.unsplit = unsplit.collect();
         self.providers.retain(&policy);
+        self.retirements.look_soon();
         self.context.rollouts = self.entries.len();
         self.policy = policy;
         for (index, fresh) in fresh.into_iter().enumerate() {

@@ -12,6 +12,7 @@ use super::digest_schedule::DigestSchedule;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::Providers;
+use super::retirement_watch::RetirementWatch;
 use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
@@ -116,6 +117,7 @@ impl Engine {
             notifier: Notifier::restored(bootstrap.notifications),
             incidents: Incidents::restored(bootstrap.incidents),
             digest: DigestSchedule::starting(now.unix),
+            retirements: RetirementWatch::default(),
             revision: 0,
             recorder: Recorder::default(),
         };

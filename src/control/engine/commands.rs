@@ -182,7 +182,7 @@ impl Engine {
         }
     }
 
-    fn names(&self) -> String {
+    pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self.entries.iter().map(|entry| entry.spec.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }

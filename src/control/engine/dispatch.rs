@@ -14,6 +14,7 @@ use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::providers::{Providers, ReachabilityCheck};
+use super::retirement_watch::RetirementWatch;
 use crate::control::events;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(in crate::control) notifier: Notifier,
     pub(super) incidents: Incidents,
     pub(super) digest: DigestSchedule,
+    pub(super) retirements: RetirementWatch,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
 }
@@ -82,6 +84,7 @@ impl Engine {
         for (action, reason) in self.providers.breaker_events(&self.policy, now) {
             self.emit_process_event(Actor::Breaker, action, reason, now);
         }
+        self.watch_retirements(now);
         self.entries.iter_mut().for_each(Entry::update_stable_health);
         self.report(now);
         self.record(now);
@@ -327,7 +330,7 @@ impl Engine {
         let lines = &self.shared.access_log;
         let status = Status {
             rollouts: rollouts.collect(),
-            flags: report::flags(&self.policy, context, &self.process),
+            flags: report::flags(&self.policy, context, &self.process, self.retirements.near()),
             store: report::store(context),
             providers: self.providers.report(&self.policy, now),
             series: series.all(),

@@ -31,6 +31,7 @@ impl Engine {
                 to,
                 pinned: before.abs_diff(after),
                 open_on_canary: entry.open_on_canary(),
+                hard: false,
                 notes: step.notes,
             });
         }

@@ -62,6 +62,7 @@ impl Entry {
             several_sources: rollout.is_some_and(|rollout| rollout.collector().has_several_sources()),
             evidence: Arc::clone(rollout.map_or(unused, |rollout| rollout.collector().evidence())),
             series: self.series.clone(),
+            cuts: rollout.map_or(0, |rollout| rollout.collector().evidence().withdrawal.cuts()),
             retry: Arc::clone(&self.by_name.retry),
         }
     }

@@ -297,6 +297,7 @@ impl EvidenceCollector {
             stable_breaker_open: self.stable_shut,
             canary_dead: self.canary_dead,
             stable_answers: epoch.probes.stable(now),
+            first_outputs: epoch.first_outputs,
             users: [0, 1].map(|arm: usize| epoch.failing[arm].count),
             ..Observation::default()
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::probe_clock::ProbeClock;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::ceiling::CeilingWindow;
+use crate::decide::guard::first_output::FirstOutputs;
 use crate::decide::guard::sources::{GROUPS, SourceGroup, TickBySource};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
@@ -29,6 +30,7 @@ pub(super) struct Epoch {
     pub(super) counts: [[ArmCounts; 2]; GROUPS],
     pub(super) failing: [UserSet; 2],
     pub(super) probes: ProbeClock,
+    pub(super) first_outputs: FirstOutputs,
 }
 
 /// The counts of one source on one arm.
@@ -74,6 +76,7 @@ impl Epoch {
             counts: Default::default(),
             failing: [UserSet::default(), UserSet::default()],
             probes: ProbeClock::default(),
+            first_outputs: FirstOutputs::default(),
         }
     }
 

@@ -55,6 +55,10 @@ pub enum Action {
     Advise,
     /// Something is not as it should be, or is so again.
     Notice,
+    /// What was under way on the canary was ended.
+    End,
+    /// A provider takes a model away.
+    Retires,
     /// What was written never came into force.
     Withdraw,
     /// A target was notified.
@@ -67,7 +71,7 @@ pub enum Action {
 
 impl Action {
     /// All that this version does.
-    pub const ALL: [Action; 26] = [
+    pub const ALL: [Action; 28] = [
         Action::Start,
         Action::Promote,
         Action::Complete,
@@ -91,6 +95,8 @@ impl Action {
         Action::Close,
         Action::Advise,
         Action::Notice,
+        Action::End,
+        Action::Retires,
         Action::Withdraw,
         Action::Notified,
         Action::NotNotified,
@@ -123,6 +129,8 @@ impl Action {
             Action::Close => "close",
             Action::Advise => "advise",
             Action::Notice => "notice",
+            Action::End => "end",
+            Action::Retires => "retires",
             Action::Withdraw => "withdraw",
             Action::Notified => "notified",
             Action::NotNotified => "not_notified",
@@ -144,6 +152,7 @@ impl Action {
                 | Action::Open
                 | Action::Advise
                 | Action::Notice
+                | Action::Retires
                 | Action::NotNotified
         )
     }
@@ -157,7 +166,7 @@ impl Action {
     /// Whether it does not explain the rollout's share.
     #[must_use]
     pub const fn decides_nothing(&self) -> bool {
-        matches!(self, Action::Advise | Action::Withdraw | Action::Notified | Action::NotNotified)
+        matches!(self, Action::Advise | Action::End | Action::Withdraw | Action::Notified | Action::NotNotified)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod constants;
 pub mod cusum;
 pub mod decision_inputs;
 pub mod down;
+pub mod first_output;
 pub mod forecast;
 pub mod numbers;
 pub mod rate_check;

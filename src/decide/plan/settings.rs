@@ -40,6 +40,8 @@ pub(super) fn rollout_edits(old: &Rollout, new: &Rollout) -> Vec<String> {
         ("hold", old.hold != new.hold),
         ("retry", differs(&old.retry, &new.retry)),
         ("stream_mode", old.stream_mode != new.stream_mode),
+        ("last_resort", old.last_resort != new.last_resort),
+        ("require", old.require != new.require),
         ("percent", both.is_some_and(|(old, new)| old.percent != new.percent)),
         ("ramp", both.is_some_and(|(old, new)| old.ramp != new.ramp)),
         ("guard", both.is_some_and(|(old, new)| differs(&old.guard, &new.guard))),
@@ -83,6 +85,8 @@ fn keys_of_provider(old: &Provider, new: &Provider) -> Vec<String> {
         ("max_connections", old.max_connections != new.max_connections),
         ("max_connection_age", old.max_connection_age != new.max_connection_age),
         ("probe_path", old.probe_path != new.probe_path),
+        ("retires", old.retires != new.retires),
+        ("tags", old.tags != new.tags),
     ])
 }
 

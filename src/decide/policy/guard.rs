@@ -21,6 +21,8 @@ pub struct Guard {
     pub patience: f64,
     /// No promotion while the canary's failure rate may lie above this (or twice stable's).
     pub max_error_rate: Percent,
+    /// No promotion while the canary's median time to the first output is above this; `None`: whatever it is.
+    pub max_first_output: Option<Millis>,
     /// No promotion before this many requests were sent to the canary and answered at its present share.
     pub min_requests: u32,
     /// The canary is done below this failure rate, or below one and a half times stable's.
@@ -53,6 +55,7 @@ impl Default for Guard {
             ignore_below: percent(20),
             patience: 1.0,
             max_error_rate: percent(500),
+            max_first_output: None,
             min_requests: 100,
             done_below: percent(50),
             slow: Some(SlowRule::default()),

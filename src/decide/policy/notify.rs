@@ -114,10 +114,12 @@ pub enum NotifyEvent {
     ReloadFailed,
     /// A provider's breaker opened.
     BreakerOpened,
+    /// A provider takes a model away.
+    ModelRetires,
 }
 
 impl NotifyEvent {
-    pub const ALL: [NotifyEvent; 9] = [
+    pub const ALL: [NotifyEvent; 10] = [
         NotifyEvent::Promoted,
         NotifyEvent::Held,
         NotifyEvent::RolledBack,
@@ -127,6 +129,7 @@ impl NotifyEvent {
         NotifyEvent::Digest,
         NotifyEvent::ReloadFailed,
         NotifyEvent::BreakerOpened,
+        NotifyEvent::ModelRetires,
     ];
 
     /// Its word in the file.
@@ -142,6 +145,7 @@ impl NotifyEvent {
             NotifyEvent::Digest => "digest",
             NotifyEvent::ReloadFailed => "reload_failed",
             NotifyEvent::BreakerOpened => "breaker_opened",
+            NotifyEvent::ModelRetires => "model_retires",
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) fn provider(name: &str) -> Provider {
         max_connections: 100,
         max_connection_age: None,
         probe_path: Secret::new("/models".to_owned()),
+        retires: BTreeMap::new(),
+        tags: BTreeSet::new(),
         holds_keys: false,
         unusable: None,
     }
@@ -98,6 +100,8 @@ pub(crate) fn rollout(name: &str) -> Rollout {
         hold: Millis(5000),
         retry: Retry { attempts: 1, ..Retry::default() },
         stream_mode: StreamMode::Live,
+        last_resort: None,
+        require: BTreeSet::new(),
     }
 }
 

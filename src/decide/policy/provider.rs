@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::secret::Secret;
-use crate::decide::units::Millis;
+use crate::decide::units::{Millis, UnixMillis};
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
 
@@ -53,6 +53,10 @@ pub struct Provider {
     pub max_connection_age: Option<Millis>,
     /// Asked with GET below `base_url` to learn whether it lives; its query may hold a key.
     pub probe_path: Secret,
+    /// Models that it takes away, by its own names, and the first moment without them.
+    pub retires: BTreeMap<String, UnixMillis>,
+    /// What the file says of it: where it is, what it promises.
+    pub tags: BTreeSet<String>,
     /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.
     pub holds_keys: bool,
     /// Why no request may be sent to it (an unset key, an unreadable certificate). Blocks a rollout whose canary it is.

@@ -3,7 +3,7 @@
 //! Shapes only. The route of a request is decided by [`decide::route`](crate::decide::route) and its other candidates by
 //! [`decide::fallback`](crate::decide::fallback). Invariant: a rollout without a canary moves no user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::canary::Canary;
 use super::retry::Retry;
@@ -43,6 +43,10 @@ pub struct Rollout {
     pub retry: Retry,
     /// Whether a streamed answer is passed on as it comes.
     pub stream_mode: StreamMode,
+    /// What a client is told when every candidate failed; `None`: the failure.
+    pub last_resort: Option<String>,
+    /// Tags that stable, canary, every fallback and whoever takes unmatched requests have.
+    pub require: BTreeSet<String>,
 }
 
 impl Rollout {

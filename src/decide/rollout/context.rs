@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::decide::cause::CauseCount;
 use crate::decide::guard::Arms;
+use crate::decide::guard::first_output::FirstOutputs;
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::TickBySource;
 use crate::decide::guard::tick::Tick;
@@ -63,6 +64,8 @@ pub struct Observation {
     pub slow_threshold: Option<SlowThresholds>,
     /// What a slow pace between the outputs of a stream is by now.
     pub pace_threshold: Option<SlowThreshold>,
+    /// The canary's first outputs at this share.
+    pub first_outputs: FirstOutputs,
     /// What the canary refuses most.
     pub most_rejected: Option<Arc<str>>,
     /// Why the canary's requests failed at this share, the commonest cause first.

@@ -28,6 +28,8 @@ pub struct DryRun {
     pub pinned: usize,
     /// Requests in flight at the canary.
     pub open_on_canary: u64,
+    /// Whether these would be ended.
+    pub hard: bool,
     pub notes: Vec<CommandNote>,
 }
 

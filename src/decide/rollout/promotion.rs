@@ -12,6 +12,7 @@ use super::retry_after_rollback::{pause_before_retry, waits_before_retry};
 use super::state::{Phase, RolloutState};
 use crate::decide::guard::analysis::{Analysis, fraction};
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::first_output::MedianWait;
 use crate::decide::guard::rate_check::{self, RateCheck};
 use crate::decide::guard::silent::SilentRun;
 use crate::decide::policy::{Guard, Intent, OnExcess};
@@ -86,6 +87,8 @@ pub enum PromotionCondition {
         /// Whether the ramp is paused then, and not the canary taken back.
         pauses: bool,
     },
+    /// The canary's median time to the first output comes down, or is known.
+    FirstOutput(MedianWait),
     /// The canary's failure rate comes down.
     Rate {
         until: RateGoal,
@@ -150,7 +153,7 @@ pub fn next_promotion(
         (Phase::Ramping, Intent::Auto) if view.by_clock => NextPromotion::default(),
         (Phase::Ramping, Intent::Auto) => {
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
-            let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
+            let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state, seen) };
             let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
             if last {
                 ahead.waiting_for.extend(undecided(view, state));
@@ -250,13 +253,16 @@ pub fn needs_stable_probe(view: &RolloutContext<'_>, state: &RolloutState) -> bo
 }
 
 // What is missing before more users may follow.
-fn evidence(guard: &Guard, state: &RolloutState) -> Option<PromotionCondition> {
+fn evidence(guard: &Guard, state: &RolloutState, seen: &Observation) -> Option<PromotionCondition> {
     let analysis = &state.analysis;
     if let Some(missing) = too_few(guard, analysis).or_else(|| excess_evidence(guard, analysis, state.tries())) {
         return Some(missing);
     }
     let RateCheck { rate, limit, .. } = rate_check::promotion_check(guard, analysis);
-    (rate > limit).then_some(PromotionCondition::Rate { until: RateGoal::Sure, limit, rate })
+    if rate > limit {
+        return Some(PromotionCondition::Rate { until: RateGoal::Sure, limit, rate });
+    }
+    seen.first_outputs.against(guard).map(PromotionCondition::FirstOutput)
 }
 
 // What is missing before the ramp's last step is over, one way or the other.

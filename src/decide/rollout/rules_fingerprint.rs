@@ -38,6 +38,9 @@ pub fn rules_fingerprint(guard: &Guard, ramp: &Ramp) -> u64 {
         let [empty, length, filtered, pace] = [empty, length, filtered, pace].map(OnExcess::as_str);
         let _ = write!(text, " answers {empty} {length} {filtered} {pace}");
     }
+    if let Some(limit) = guard.max_first_output {
+        let _ = write!(text, " first_output {limit}");
+    }
     for stage in &ramp.stages {
         let _ = write!(text, " {stage}");
     }
@@ -67,6 +70,7 @@ mod tests {
             Guard { client_errors: OnExcess::Ignore, ..Guard::default() },
             Guard { answers: Answers { pace: OnExcess::Ignore, ..Answers::default() }, ..Guard::default() },
             Guard { min_requests: 101, ..Guard::default() },
+            Guard { max_first_output: Some(crate::decide::units::Millis(2000)), ..Guard::default() },
         ];
         assert!(edits.iter().all(|guard| rules_fingerprint(guard, &ramp) != usual));
         assert_ne!(rules_fingerprint(&Guard::default(), &Ramp { max: percent(50), ..ramp }), usual);

@@ -105,6 +105,36 @@ fn a_healthy_canary_climbs_every_stage_and_completes() {
 }
 
 #[test]
+fn a_median_first_output_above_its_bound_holds_promotions_alone() {
+    use crate::decide::guard::first_output::FirstOutputs;
+    use crate::decide::guard::waiting::ResponseKind;
+    let guard = Guard { max_first_output: Some(Millis(2000)), ..canary().guard };
+    let canary = Canary { guard, ..canary() };
+    let outputs = |millis: u64, count: u32| {
+        let mut outputs = FirstOutputs::default();
+        (0..count).for_each(|_| outputs.add(ResponseKind::Streamed, Millis(millis), false, Millis(2000)));
+        outputs
+    };
+    let run = |share: u16, first_outputs: FirstOutputs| {
+        let mut state = at_share(share);
+        let seen = Observation { first_outputs, ..healthy() };
+        for second in 1..30 {
+            state = step(&view(&canary), &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000))).next;
+        }
+        let holds = next_promotion(&view(&canary), &state, &seen, NOW.plus(Millis(30_000))).waiting_for;
+        (state.in_force, waiting_for("chat", &holds))
+    };
+    let slow = "the canary's median first output to fall to 2s (30 of 30 took longer)".to_owned();
+    assert_eq!(run(25, outputs(2001, 30)), (percent(25), slow), "held, and never taken back");
+    let few = "more first outputs of the canary, to know their median (5 of 20; at most 2s)".to_owned();
+    assert_eq!(run(25, outputs(1, 5)), (percent(25), few));
+    assert_eq!(run(25, outputs(2000, 30)).0, percent(100));
+    // Completion moves no user.
+    assert_eq!(run(100, outputs(9000, 30)), (percent(100), String::new()));
+    assert_eq!(run(10, FirstOutputs::default()).0, percent(10));
+}
+
+#[test]
 fn a_rollback_wins_over_a_promotion_that_is_due() {
     let canary = canary();
     let mut state = at_share(25);

@@ -19,6 +19,7 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
         ignore_below: findings.value(&at.key("ignore_below"), rate),
         patience: findings.number(&at.key("patience")),
         max_error_rate: findings.value(&at.key("max_error_rate"), rate),
+        max_first_output: findings.given(&at.key("max_first_output"), some_length),
         min_requests: findings.whole(&at.key("min_requests")),
         done_below: findings.value(&at.key("done_below"), rate),
         slow: slow(&at.key("slow"), findings),

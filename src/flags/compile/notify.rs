@@ -24,7 +24,7 @@ const ALERTS: &str = "/api/v2/alerts";
 const SIGNING: &str = "whsec_";
 const LONGEST_INTERVAL: Millis = Millis(24 * 60 * 60 * 1000);
 /// Events of the design that nothing sends yet.
-const LATER: [&str; 4] = ["model_retires", "key_refused", "budget", "fleet"];
+const LATER: [&str; 3] = ["key_refused", "budget", "fleet"];
 
 /// Reads all of them.
 pub(super) fn notify(at: &At, findings: &mut Findings<'_>) -> Vec<NotifyTarget> {
@@ -150,7 +150,7 @@ fn integration_key(text: &str) -> Result<(), Wrong> {
 
 fn events(at: &At, format: NotifyFormat, findings: &mut Findings<'_>) -> BTreeSet<NotifyEvent> {
     let event = |text: &str| match NotifyEvent::ALL.into_iter().find(|event| event.as_str() == text) {
-        Some(NotifyEvent::Digest) if format.keeps_open() => {
+        Some(NotifyEvent::Digest | NotifyEvent::ModelRetires) if format.keeps_open() => {
             wrong(format!("is no problem, and `format: {}` is for problems", format.as_str()), "remove it")
         }
         Some(event) => Ok(event),

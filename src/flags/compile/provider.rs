@@ -11,14 +11,15 @@ use crate::decide::endpoint;
 use crate::decide::policy::{
     Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped, suggests_secret,
 };
+use crate::decide::units::UnixMillis;
 
 use super::super::memory::SecretId;
 use super::super::place::At;
-use super::super::scalar::{Wrong, name, some_length, some_length_or_never, wrong};
+use super::super::scalar::{Wrong, date, name, some_length, some_length_or_never, wrong};
 use super::super::{mask, url};
 use super::findings::{Findings, usual};
 use super::secrets::{Resolved, lines, one_line};
-use super::{fields, recovery};
+use super::{fields, recovery, tags};
 
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
@@ -108,6 +109,8 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         max_connections: findings.whole(&at.key("max_connections")),
         max_connection_age: findings.value(&at.key("max_connection_age"), some_length_or_never),
         probe_path: Secret::new(probe_path),
+        retires: retires(at, findings),
+        tags: tags::tags(&at.key("tags"), findings),
         base_url,
         unusable,
     }
@@ -233,6 +236,27 @@ fn models(at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
         }
     }
     models
+}
+
+/// Models that are taken away. One that is renamed on its way here is none that this provider gets.
+fn retires(at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, UnixMillis> {
+    let mut retires = BTreeMap::new();
+    for (model, date_at) in at.key("retires").named() {
+        let good = |text: &str| not_blank(model).and_then(|()| date(text));
+        if let Some(date) = findings.given(&date_at, good) {
+            retires.insert(model.to_owned(), date);
+        }
+        if let Some(known_as) = at.key("models").key(model).text()
+            && known_as != model
+        {
+            let problem = format!(
+                "this is the provider's own name for a model, and `{model}` is sent to it as {}: write that name",
+                mask::quoted(known_as)
+            );
+            findings.warn(&date_at.name(), problem);
+        }
+    }
+    retires
 }
 
 fn query(

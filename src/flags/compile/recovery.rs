@@ -3,6 +3,7 @@
 //! Reads the keys of a rollout and the breaker of a provider; what is done with them is decided per attempt, elsewhere.
 //! A key that promises something which another key prevents is an error or, where no user is harmed, a warning.
 
+use crate::decide::endpoint::GENERATING;
 use crate::decide::policy::{Backoff, BreakerRule, Fallback, First, Retry, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
 
@@ -13,6 +14,8 @@ use super::names::{provider_named, wants_canary};
 
 /// Clients wait at most some minutes for a response, all pauses included.
 const LONGEST_BACKOFF: Millis = Millis(60_000);
+/// The longest text of a last resort, in bytes.
+const LONGEST_TEXT: usize = 2000;
 
 /// When requests to a provider stop for a while; `None`: never.
 pub(super) fn breaker(at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
@@ -82,6 +85,29 @@ pub(super) fn recovery(
             &[("live", StreamMode::Live), ("buffered", StreamMode::Buffered)],
         ),
     }
+}
+
+/// What a client is told when every candidate failed. Only answers that are text can say it.
+pub(super) fn last_resort(at: &At, findings: &mut Findings<'_>) -> Option<String> {
+    let given = at.key("last_resort");
+    let said = |text: &str| match text.trim() {
+        "" => {
+            wrong("says nothing", "write what users are to read, such as `We are busy, please try again in a minute.`")
+        }
+        text if text.len() > LONGEST_TEXT => {
+            wrong("is longer than 2000 bytes", "write a sentence or two: users read it in place of an answer")
+        }
+        text => Ok(text.to_owned()),
+    };
+    let text = findings.given(&given.key("text"), said)?;
+    let endpoints = at.key("match").key("endpoints");
+    let has_text = |endpoint: &str| GENERATING.contains(&endpoint.trim_matches('/'));
+    if endpoints.fits() && !endpoints.texts().is_empty() && !endpoints.texts().into_iter().any(has_text) {
+        let problem = "this changes nothing: only chat/completions, completions, responses and messages are answered \
+                       with a text, and `match.endpoints` has none of them";
+        findings.warn(&given, problem);
+    }
+    Some(text)
 }
 
 fn fallback(at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallback {

@@ -16,7 +16,7 @@ use super::super::{keys, mask, url};
 use super::findings::{Findings, Named};
 use super::names::{NEED_CANARY, provider_named};
 use super::recovery::{self, Recovery};
-use super::{guard, ramp};
+use super::{guard, ramp, tags};
 
 /// All rollouts, in the file's order.
 pub(super) fn all(
@@ -84,6 +84,8 @@ fn rollout(at: &At, providers: &[&str], mount: &str, reached: SocketAddr, findin
         hold,
         retry,
         stream_mode,
+        last_resort: recovery::last_resort(at, findings),
+        require: tags::tags(&at.key("require"), findings),
     }
 }
 

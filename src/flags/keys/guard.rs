@@ -33,6 +33,11 @@ pub(super) fn guard() -> Schema {
                  twice stable's rate is higher, that is the limit. It causes no rollback: a canary at 6% \
                  with a stable at 5% keeps its share. `ceiling` is the hard limit.",
         ),
+        key("max_first_output", some_length()).examples(json!(["2s"])).says(
+            "No promotion while the canary's median time to the first output, at its present share, is above this, or \
+             is not known from 20 responses. Streamed responses count, and whole ones only where none is streamed. It \
+             causes no rollback, and does not delay the completion. Default: no bound.",
+        ),
         key("min_requests", whole(1, 1_000_000_000))
             .default(usual.min_requests)
             .says("No promotion before this many requests were sent to the canary and answered at its present share."),

@@ -26,7 +26,8 @@ pub(super) fn target() -> Schema {
                 .default(json!(["promoted", "held", "rolled_back", "resumed", "completed", "attempt_started"]))
                 .says(
                     "What is sent: `promoted`, `held`, `rolled_back`, `resumed`, `completed`, `attempt_started`, \
-                     `digest` (each Monday at 09:00 UTC), `reload_failed`, `breaker_opened`.",
+                     `digest` (each Monday at 09:00 UTC), `reload_failed`, `breaker_opened`, \
+                     `model_retires` (`standard` and `slack`).",
                 ),
             key("format", word(&["standard", "slack", "pagerduty", "alertmanager"])).default("standard").says(
                 "`standard`: Standard Webhooks, signed. `slack`: an incoming webhook. `pagerduty`: Events API v2. \

@@ -88,6 +88,15 @@ pub(super) fn provider() -> Schema {
                  connection looks the name up again. If `max_connections` leaves no room for another, a \
                  busy HTTP/2 connection stays in use. `never`: no limit.",
             ),
+            key("retires", entries(text())).examples(json!([{"gpt-4o": "2027-01-14"}])).says(
+                "Models that this provider takes away: its own name for the model -> the first day without it, in \
+                 UTC. `serin check`, `serin plan`, `serin status` and notifications warn 90, 30 and 7 days before \
+                 of those that the file maps to or matches by name, or that were requested.",
+            ),
+            key("tags", texts()).examples(json!([["eu", "zero-retention"]])).says(
+                "What is true of this provider, in words of one's own, for `require` of a rollout: letters, digits, \
+                 `.`, `-`, `_`.",
+            ),
             key("probe_path", text()).default("/models").says(
                 "Path below `base_url` that probes request with GET. Any status but 401, 403 and 5xx means that the \
                  provider is up.",

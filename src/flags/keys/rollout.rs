@@ -85,6 +85,20 @@ pub(super) fn rollout() -> Schema {
                 "`live` forwards a streamed response as soon as there is output. `buffered` buffers it until it is \
                  complete, so that a cut, a stall or an unreadable event is recovered too.",
             ),
+            key("last_resort", last_resort())
+                .examples(json!([{"text": "We are busy, please try again in a minute."}]))
+                .says(
+                    "What a client gets when every candidate has failed, in place of the error: a complete response \
+                     with this text, in the API of the request, streamed where it asked for a stream. It has the \
+                     header `x-serin-last-resort`, and is a failure wherever it is counted. Only for \
+                     chat/completions, completions, responses and messages, and not where the request itself was \
+                     refused or asks for JSON. Default: the error.",
+                ),
+            key("require", texts()).examples(json!([["eu"]])).says(
+                "Tags that every provider which may see a request of this rollout must have: stable, canary, \
+                 fallbacks, and the one of `unmatched`. A file in which one lacks a tag is refused. A request \
+                 whose body cannot be read counts as one of `match.model`.",
+            ),
             key("on_regression", word(&["rollback", "hold", "step_back"])).default("rollback").says(
                 "What happens when the canary does worse than stable. `rollback`: the share goes to `rollback_to`. \
                  `hold`: the ramp is paused and no user is moved. `step_back`: one stage back, where the canary is \
@@ -122,6 +136,13 @@ fn retry() -> Schema {
              left. `same`: the same one, then another.",
         ),
     ])
+}
+
+fn last_resort() -> Schema {
+    map([key("text", text())
+        .required()
+        .examples(json!(["We are busy, please try again in a minute."]))
+        .says("What users read; at most 2000 bytes.")])
 }
 
 fn matches() -> Schema {

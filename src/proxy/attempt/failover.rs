@@ -2,11 +2,12 @@
 //!
 //! Owns the order: after a failure it does what [`retry`](crate::decide::retry) says, until an answer is good enough to
 //! go out or no candidate is left. All candidates take the same path. When all failed, the client gets the failure of
-//! the provider that the split chose. Invariant: nothing has gone to the client while this runs, so that dropping it at
+//! the provider that the split chose, or the text of a `last_resort`. Invariant: nothing has gone to the client while this runs, so that dropping it at
 //! any point cancels all of it.
 
 mod attempt;
 mod failed;
+mod last_resort;
 mod left;
 
 use std::cell::Cell;
@@ -216,7 +217,7 @@ impl<'a> Failover<'a> {
                             result = self.attempt(candidate, probe).await;
                             continue;
                         }
-                        None => return self.give_up(),
+                        None => return self.give_up(Outcome::SerinError),
                     }
                 }
                 Err(AttemptError::Failed(failure)) => self.no_answer(failure),
@@ -230,7 +231,7 @@ impl<'a> Failover<'a> {
                     self.account.stable_answered((failed.outcome == Outcome::ClientError).then_some(false));
                     self.account.failed(ending);
                     self.remember(failed.outcome, candidate, || response);
-                    return self.give_up();
+                    return self.give_up(failed.outcome);
                 }
                 NextAction::Redial => {
                     self.spend_retry();
@@ -251,7 +252,7 @@ impl<'a> Failover<'a> {
                         Paused::Replan => return Ok(FailoverResult::Replan(self.account.into_earlier_plans())),
                         Paused::Withdrawn => match self.next_candidate() {
                             Some(next) => (candidate, probe) = next,
-                            None => return self.give_up(),
+                            None => return self.give_up(failed.outcome),
                         },
                     }
                 }
@@ -265,7 +266,7 @@ impl<'a> Failover<'a> {
                     self.remember(failed.outcome, candidate, || response);
                     match self.next_candidate() {
                         Some(next) => (candidate, probe) = next,
-                        None => return self.give_up(),
+                        None => return self.give_up(failed.outcome),
                     }
                 }
                 NextAction::AskStable => {
@@ -277,7 +278,7 @@ impl<'a> Failover<'a> {
                     }
                     match self.next_candidate() {
                         Some(next) => (candidate, probe) = next,
-                        None => return self.give_up(),
+                        None => return self.give_up(failed.outcome),
                     }
                 }
             }
@@ -307,12 +308,17 @@ impl<'a> Failover<'a> {
         ProxyError::Stopping
     }
 
-    /// All candidates failed.
-    fn give_up(mut self) -> Result<FailoverResult, ProxyError> {
+    /// All candidates failed, the last one so.
+    fn give_up(mut self, last: Outcome) -> Result<FailoverResult, ProxyError> {
         let Some(failed_attempt) = self.failed_attempt.take() else {
             return Ok(FailoverResult::Replan(self.account.into_earlier_plans()));
         };
-        let LastFailure { outcome, candidate, response } = *failed_attempt;
+        let LastFailure { outcome, candidate, mut response } = *failed_attempt;
+        if let Some(last_resort) = self.last_resort([outcome, last], &response) {
+            let scope = self.account.scope();
+            scope.series(candidate.id).count_last_resort(scope.core.id);
+            response = FailureResponse::Error(last_resort);
+        }
         if let Some(entry) = self.account.entry() {
             match &response {
                 FailureResponse::Error(problem) => entry.answered_by_serin(problem),

@@ -53,6 +53,8 @@ pub(crate) enum Fault {
     Spent,
     /// The guard found the canary down.
     Withdrawn,
+    /// An operator ended what was under way on the canary.
+    RolledBack,
 }
 
 impl Fault {
@@ -62,7 +64,7 @@ impl Fault {
             Fault::Connect(error) => Some(Cause::NoConnection(error.clone())),
             Fault::Send(error) => error.cause(),
             Fault::Withdrawn => Some(Cause::Withdrawn),
-            Fault::Spent => None,
+            Fault::Spent | Fault::RolledBack => None,
         }
     }
 
@@ -88,6 +90,7 @@ impl fmt::Display for Fault {
             Fault::Connect(error) => error.fmt(f),
             Fault::Send(error) => error.fmt(f),
             Fault::Withdrawn => Cause::Withdrawn.fmt(f),
+            Fault::RolledBack => f.write_str("an operator rolled the canary back and ended its requests"),
             Fault::Spent => f.write_str("the request's body was given away already"),
         }
     }

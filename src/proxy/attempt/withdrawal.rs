@@ -53,10 +53,34 @@ impl<'a> Withdrawable<'a> {
     }
 }
 
-/// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn.
+/// What ends a request on a canary at once: an operator's hard rollback.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CanaryCut<'a> {
+    withdrawal: &'a Withdrawal,
+    /// Those that had been when the request was planned.
+    cuts: u32,
+}
+
+impl<'a> CanaryCut<'a> {
+    /// Of a request that was planned by this and is at this provider; `None`: it is not the rollout's canary.
+    pub(crate) fn of(in_use: &'a InUse, rollout: RolloutId, provider: ProviderId) -> Option<CanaryCut<'a>> {
+        let is_canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].moves_to(provider);
+        let in_force = in_use.snapshot.in_force(rollout);
+        is_canary.then_some(CanaryCut { withdrawal: &in_force.evidence.withdrawal, cuts: in_force.cuts })
+    }
+
+    /// Whether it ends now.
+    pub(crate) fn is_cut(self) -> bool {
+        self.withdrawal.cuts() > self.cuts
+    }
+}
+
+/// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn. `cut`: what ends
+/// it at once.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
     request: Option<Withdrawable<'_>>,
+    cut: Option<CanaryCut<'_>>,
     mut attempt: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     let mut leaves: Option<Pin<Box<Sleep>>> = None;
@@ -64,7 +88,7 @@ pub(crate) async fn unless_withdrawn<T>(
         if let Poll::Ready(done) = attempt.as_mut().poll(context) {
             return Poll::Ready(Some(done));
         }
-        if core.is_cut() {
+        if core.ends_requests() && (core.is_cut() || cut.is_some_and(CanaryCut::is_cut)) {
             return Poll::Ready(None);
         }
         match request {

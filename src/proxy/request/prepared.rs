@@ -96,7 +96,10 @@ impl Prepared {
         };
         let translates = |id: ProviderId| {
             let provider = policy.provider(id);
-            !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
+            !provider.models.is_empty()
+                || !provider.fields.is_empty()
+                || provider.path.is_some()
+                || !provider.retires.is_empty()
         };
         let credentials = ProviderCredentials::new(policy);
         let open_to = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
@@ -125,6 +128,7 @@ impl Prepared {
                 .map(|rollout| {
                     rollout.canary.is_some()
                         || rollout.matches.model.is_some()
+                        || rollout.last_resort.is_some()
                         || matches!(rollout.fallback, Fallback::List(_))
                         || translates(rollout.stable)
                 })

@@ -14,6 +14,7 @@ use crate::decide::route::Plan;
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::guard_report::GuardSink;
+use crate::proxy::attempt::withdrawal::CanaryCut;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::error::ProxyError;
 use crate::state::counters::Series;
@@ -92,6 +93,12 @@ impl Scope {
             Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == ResponseKind::Whole),
             Arm::Stable => Deadline::new(self.in_force()?.evidence.withdrawal.stable_waits(self.kind)?, false),
         })
+    }
+
+    /// Whether an operator has ended what was under way at this provider when this request was.
+    pub(crate) fn is_cut(&self, id: ProviderId) -> bool {
+        let cut = self.plan.rollout.and_then(|rollout| CanaryCut::of(&self.in_use, rollout, id));
+        cut.is_some_and(CanaryCut::is_cut)
     }
 
     /// Whether what is in force now changes nothing for a request that is about to be sent to this provider; `first`:

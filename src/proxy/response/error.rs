@@ -5,9 +5,10 @@
 //! message says what happened, at which provider and arm where one was chosen, and what mends it; it never holds a
 //! key, a body or a user id.
 
+use bytes::Bytes;
 use http::StatusCode;
 
-use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::route::Rejected;
 use crate::decide::units::{Arm, Millis};
 use crate::wire::body::PeekError;
@@ -76,6 +77,9 @@ pub(crate) enum ProxyError {
         "Serin is stopping and has no response yet; send the request again, and raise `drain` if responses take longer"
     )]
     Stopping,
+    /// An operator ended what was under way on the canary, and the request is not held to be sent again.
+    #[error("the canary was rolled back with `--hard`, which ends the requests on it; send the request again")]
+    RolledBack,
     /// The planned provider cannot be used at all.
     #[error("provider `{provider}` cannot be used: {reason}; fix it in flags.yaml or the environment")]
     Unusable {
@@ -93,9 +97,21 @@ pub(crate) enum ProxyError {
         /// In the transport's words.
         detail: String,
     },
+    /// All candidates failed, and the file has a text for that.
+    #[error("every candidate failed ({}), and the client got the text of `last_resort`", .0.outcome.as_str())]
+    LastResort(Box<LastResortReply>),
     /// A panic.
     #[error("Serin failed on this request (a defect, it is in the log); other requests are not affected")]
     Defect,
+}
+
+/// A whole answer of Serin's own, in the client's API.
+#[derive(Debug)]
+pub(crate) struct LastResortReply {
+    /// What became of the request.
+    pub(crate) outcome: Outcome,
+    pub(crate) media_type: &'static str,
+    pub(crate) body: Bytes,
 }
 
 fn on_arm(arm: Option<Arm>) -> &'static str {
@@ -141,14 +157,17 @@ impl ProxyError {
         match self {
             ProxyError::Connect | ProxyError::Trace => StatusCode::METHOD_NOT_ALLOWED,
             ProxyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
-            ProxyError::OutsideMount { .. } | ProxyError::Unmatched(_) => StatusCode::NOT_FOUND,
+            ProxyError::OutsideMount { .. } | ProxyError::Unmatched(Rejected::Unmatched) => StatusCode::NOT_FOUND,
             ProxyError::Unauthorized => StatusCode::UNAUTHORIZED,
             ProxyError::Host(_)
             | ProxyError::Dots(_)
             | ProxyError::TransferEncoding(_)
             | ProxyError::DuplicateKey(_)
+            | ProxyError::Unmatched(Rejected::UnreadModel)
             | ProxyError::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            ProxyError::Unusable { .. } | ProxyError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            ProxyError::Unusable { .. } | ProxyError::Stopping | ProxyError::RolledBack => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ProxyError::NoAnswer { ending, .. } => match ending {
                 Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
                     StatusCode::GATEWAY_TIMEOUT
@@ -157,6 +176,7 @@ impl ProxyError {
                 Ending::ClientLeft => StatusCode::BAD_REQUEST,
                 Ending::NoConnection | Ending::NoHead | Ending::Answered { .. } => StatusCode::BAD_GATEWAY,
             },
+            ProxyError::LastResort(_) => StatusCode::OK,
             ProxyError::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -168,9 +188,11 @@ impl ProxyError {
             ProxyError::Host(_) => "host",
             ProxyError::Paused(_) => "body_time",
             ProxyError::Stopping => "stopping",
+            ProxyError::RolledBack => "rolled_back",
             ProxyError::OutsideMount { .. } => "outside_mount",
             ProxyError::Dots(_) => "dot_segments",
-            ProxyError::Unmatched(_) => "unmatched",
+            ProxyError::Unmatched(Rejected::Unmatched) => "unmatched",
+            ProxyError::Unmatched(Rejected::UnreadModel) => "unread_model",
             ProxyError::Unauthorized => "unauthorized",
             ProxyError::TransferEncoding(_) => "framing",
             ProxyError::DuplicateKey(_) => "duplicate_key",
@@ -186,6 +208,7 @@ impl ProxyError {
                 Ending::ClientLeft => "body",
                 Ending::NoHead => "reset",
             },
+            ProxyError::LastResort(_) => "last_resort",
             ProxyError::Defect => "defect",
         }
     }
@@ -202,21 +225,25 @@ impl ProxyError {
             | ProxyError::Unauthorized
             | ProxyError::TransferEncoding(_)
             | ProxyError::DuplicateKey(_)
+            | ProxyError::Unmatched(Rejected::UnreadModel)
             | ProxyError::BrokenBody(_)
             | ProxyError::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
             ProxyError::NoAnswer { ending: Ending::CutBySerin, .. }
-            | ProxyError::Unmatched(_)
+            | ProxyError::Unmatched(Rejected::Unmatched)
             | ProxyError::Unusable { .. }
             | ProxyError::Stopping
+            | ProxyError::RolledBack
             | ProxyError::Defect => Side::Serin,
-            ProxyError::NoAnswer { .. } => Side::Provider,
+            ProxyError::NoAnswer { .. } | ProxyError::LastResort(_) => Side::Provider,
         }
     }
 
     /// Seconds after which a client may well try again.
     pub(crate) const fn retry_after(&self) -> Option<u8> {
         match self {
-            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping => Some(1),
+            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping | ProxyError::RolledBack => {
+                Some(1)
+            }
             _ => None,
         }
     }

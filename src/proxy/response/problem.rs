@@ -2,19 +2,21 @@
 //!
 //! The body has the shape that the client's library parses: Anthropic's below `messages`, OpenAI's for everything
 //! else below the mount, a gRPC status for gRPC, plain JSON outside the mount. Every one of them carries
-//! `x-serin-error`, so that no provider is blamed for it. Invariant: a problem never leaves as anything else.
+//! `x-serin-error`, so that no provider is blamed for it; only the text of a `last_resort` is a success by its status, and
+//! carries `x-serin-last-resort`. Invariant: a problem never leaves as anything else.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::error::{ProxyError, Side};
+use super::error::{LastResortReply, ProxyError, Side};
 use crate::proxy::request::uri;
 use crate::wire::path;
 use crate::wire::printable::printable;
 
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
+const X_SERIN_LAST_RESORT: HeaderName = HeaderName::from_static("x-serin-last-resort");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -60,6 +62,9 @@ pub(crate) const fn status(problem: &ProxyError, grpc: bool) -> StatusCode {
 }
 
 pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes> {
+    if let ProxyError::LastResort(reply) = problem {
+        return last_resort(reply);
+    }
     let mut response = Response::new(body(problem, shape));
     *response.status_mut() = status(problem, shape == ErrorShape::Grpc);
     let headers = response.headers_mut();
@@ -82,6 +87,16 @@ pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes>
     } else {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
+    response
+}
+
+/// A success by its status, which says itself that it is none.
+fn last_resort(reply: &LastResortReply) -> Response<Bytes> {
+    let mut response = Response::new(reply.body.clone());
+    let headers = response.headers_mut();
+    headers.insert(X_SERIN_LAST_RESORT, HeaderValue::from_static(reply.outcome.as_str()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -240,6 +255,7 @@ mod tests {
             (ProxyError::Host(2), 400, "host", "2 host headers; send exactly one"),
             (ProxyError::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
             (ProxyError::Stopping, 503, "stopping", "send the request again"),
+            (ProxyError::RolledBack, 503, "rolled_back", "send the request again"),
             (
                 ProxyError::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
                 404,
@@ -247,7 +263,8 @@ mod tests {
                 "`/x` is not below `/v1`",
             ),
             (ProxyError::Dots("/v1/..".to_owned()), 400, "dot_segments", "send the path that is meant"),
-            (ProxyError::Unmatched(Rejected), 404, "unmatched", "add a rollout"),
+            (ProxyError::Unmatched(Rejected::Unmatched), 404, "unmatched", "add a rollout"),
+            (ProxyError::Unmatched(Rejected::UnreadModel), 400, "unread_model", "send it smaller"),
             (ProxyError::Unauthorized, 401, "unauthorized", "authorization: Bearer KEY"),
             (ProxyError::TransferEncoding("gzip".to_owned()), 400, "framing", "send `chunked` alone"),
             (

@@ -26,6 +26,10 @@ use crate::proxy::request::memory::Reservation;
 /// What the client of a stream gets when Serin ends.
 const STOPPING: &str = "Serin was stopped before this response was complete; send the request again (from Serin)";
 
+/// What the client of a stream gets when an operator has ended what was under way on the canary.
+const ROLLED_BACK: &str =
+    "the provider of this response was rolled back before it was complete; send the request again (from Serin)";
+
 /// The largest unfinished event that is held until its end.
 pub(super) const MOST_UNFINISHED: usize = 16 * 1024;
 
@@ -120,13 +124,16 @@ impl Relay {
             if self.over {
                 return Poll::Ready(None);
             }
-            let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
-            if self.account.scope().core.is_cut() {
-                match self.cut() {
+            if self.account.scope().core.ends_requests()
+                && self.rest.is_some()
+                && let Some(words) = self.must_end()
+            {
+                match self.cut(words) {
                     Some(error) => return Poll::Ready(Some(Err(error))),
                     None => continue,
                 }
             }
+            let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
             let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
                 self.pace.waits = true;
                 return Poll::Pending;
@@ -266,8 +273,18 @@ impl Relay {
         end
     }
 
-    /// Serin ends before the answer does. A stream gets an event that says so, unless its last event is out already.
-    fn cut(&mut self) -> Option<BodyError> {
+    /// Why this answer ends now, as label and message; `None`: it does not.
+    fn must_end(&self) -> Option<(&'static str, &'static str)> {
+        let scope = self.account.scope();
+        if scope.core.is_cut() {
+            return Some((ProxyError::Stopping.label(), STOPPING));
+        }
+        let rolled_back = scope.is_cut(self.account.attempt().candidate.id);
+        rolled_back.then_some((ProxyError::RolledBack.label(), ROLLED_BACK))
+    }
+
+    /// Serin ends the answer before its end. A stream gets an event that says so, unless its last event is out already.
+    fn cut(&mut self, (label, words): (&str, &str)) -> Option<BodyError> {
         if self.observer.as_deref().is_some_and(ResponseObserver::is_decided) {
             return self.ended(BodyEnd::Early, None);
         }
@@ -275,7 +292,7 @@ impl Relay {
         self.rest = None;
         self.note_summary();
         let open = self.observer.as_deref().filter(|observer| observer.takes_error_event());
-        self.next = open.map(|observer| observer.error_event(self.midway, ProxyError::Stopping.label(), STOPPING));
+        self.next = open.map(|observer| observer.error_event(self.midway, label, words));
         self.account.end(Ending::CutBySerin);
         if self.next.is_some() { None } else { Some(BodyError::Cut) }
     }

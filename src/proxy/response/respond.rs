@@ -59,7 +59,9 @@ pub(crate) fn relay(
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
                 return Err(unasked_upgrade(account));
             };
-            upgrade::carry(client, provider, body, account, OpenRequest::new(conn));
+            let websocket =
+                head.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            upgrade::carry(client, provider, body, account, OpenRequest::new(conn), websocket);
             ReplyBody::Own(Bytes::new())
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),

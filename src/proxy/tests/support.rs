@@ -109,6 +109,7 @@ impl Sidecar {
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
             next.retry = Arc::clone(&now.retry);
+            next.cuts = now.evidence.withdrawal.cuts();
             let mut evidence = Evidence::standalone(1, 1, Counting::default());
             evidence.withdrawal = Arc::clone(&now.evidence.withdrawal);
             next.evidence = Arc::new(evidence);

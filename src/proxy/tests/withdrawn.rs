@@ -278,7 +278,7 @@ fn core() -> Rc<Core> {
 async fn given_up(request: Option<Withdrawable<'_>>, moments: &[u64]) -> Option<usize> {
     let core = core();
     let attempt = pin!(std::future::pending::<()>());
-    let mut request = pin!(unless_withdrawn(&core, request, attempt));
+    let mut request = pin!(unless_withdrawn(&core, request, None, attempt));
     let mut before = 0;
     for (place, moment) in moments.iter().enumerate() {
         let wait = Duration::from_millis(moment - before);

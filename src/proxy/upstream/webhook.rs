@@ -133,6 +133,8 @@ fn target(url: &NotifyUrl) -> Provider {
         breaker: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
+        retires: BTreeMap::new(),
+        tags: BTreeSet::new(),
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 1,

@@ -34,6 +34,7 @@ pub(crate) fn snapshot(
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         }),
+        cuts: 0,
         retry: Arc::new(RetryBudget::full(cores)),
     });
     let unknown = |name: &String| Arc::new(ProviderState::new(name.clone()));

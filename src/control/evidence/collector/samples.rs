@@ -66,6 +66,10 @@ impl EvidenceCollector {
             SampleKind::Rejected => Some(Aspect::Refusing),
             SampleKind::Output { after } | SampleKind::ClientGone { after } => {
                 let kind = wait.map_or(ResponseKind::Whole, |wait| wait.kind);
+                if let Some(limit) = guard.max_first_output.filter(|_| whose.arm == Arm::Canary) {
+                    let left = matches!(what, SampleKind::ClientGone { .. });
+                    self.epoch.first_outputs.add(kind, after, left, limit);
+                }
                 let learns = whose.arm == Arm::Stable && matches!(what, SampleKind::Output { .. });
                 let slow = self.is_slow(kind, real(after.0), whose.source, learns, guard);
                 (slow && !is_late && guard.slow.is_some()).then_some(Aspect::Slow)

@@ -9,12 +9,12 @@ use std::pin::pin;
 
 use super::Failover;
 use crate::decide::outcome::Ending;
-use crate::decide::policy::{Secret, StreamMode};
+use crate::decide::policy::{Provider, Secret, StreamMode};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
-use crate::proxy::attempt::withdrawal::{Withdrawable, unless_withdrawn};
+use crate::proxy::attempt::withdrawal::{CanaryCut, Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
 use crate::proxy::request::outbound::build;
 use crate::proxy::request::prepared::PreparedProvider;
@@ -62,6 +62,9 @@ impl<'a> Failover<'a> {
             let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Err(AttemptError::Unfit(problem));
         }
+        if !to.provider.retires.is_empty() {
+            self.note_model(candidate, &to.provider);
+        }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
         let timeouts = &to.provider.timeouts;
@@ -93,6 +96,7 @@ impl<'a> Failover<'a> {
         let has_output = Cell::new(false);
         let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.upgrade);
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
+        let cut = self.plan().rollout.and_then(|rollout| CanaryCut::of(in_use, rollout, candidate.id));
         let account = &mut self.account;
         let trace = self.trace.as_deref().map(|trace| (trace, account.attempt().span.map(|span| span.id)));
         let make_request = || build(client_request, &in_use.prepared, to, key, (trusted, trace));
@@ -124,7 +128,17 @@ impl<'a> Failover<'a> {
             let buffered_response = BufferedResponse::unseen(response, &core.replay, recoverable);
             Ok(buffer(buffered_response, rules, output).await)
         });
-        unless_withdrawn(core, withdrawable, result).await.unwrap_or_else(|| Err(ended_early(core)))
+        let ended = || Err(ended_early(core, cut, client_request.can_be_sent_again()));
+        unless_withdrawn(core, withdrawable, cut, result).await.unwrap_or_else(ended)
+    }
+
+    /// Notes that a model which the provider takes away is asked for.
+    fn note_model(&self, candidate: Candidate, provider: &Provider) {
+        let Some(model) = self.client_request.model() else { return };
+        let known_as = provider.models.get(model).map_or(model, String::as_str);
+        if provider.retires.contains_key(known_as) {
+            self.in_use.snapshot.provider(candidate.id).seen_models.add(known_as);
+        }
     }
 
     pub(super) fn prepared_provider(&self, candidate: Candidate) -> &'a PreparedProvider {
@@ -147,10 +161,15 @@ impl<'a> Failover<'a> {
     }
 }
 
-/// The attempt ended before it had a result: the core was cut, or the guard withdrew the request.
-fn ended_early(core: &Core) -> AttemptError {
+/// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, or the guard
+/// withdrew the request. `again`: whether it can be sent again, to whoever the split chooses now.
+fn ended_early(core: &Core, cut: Option<CanaryCut<'_>>, again: bool) -> AttemptError {
     if core.is_cut() {
         return AttemptError::Cut;
     }
-    AttemptError::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
+    match cut.is_some_and(CanaryCut::is_cut) {
+        true if again => AttemptError::Replan,
+        true => AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: send::Fault::RolledBack }),
+        false => AttemptError::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn }),
+    }
 }

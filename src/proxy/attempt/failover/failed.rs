@@ -43,6 +43,7 @@ impl Failover<'_> {
         };
         let problem = match fault {
             send::Fault::Send(SendError::ClientPaused(limit)) => ProxyError::Paused(limit),
+            send::Fault::RolledBack => ProxyError::RolledBack,
             fault => self.problem(ending, fault.to_string()),
         };
         (ending, failed, FailureResponse::Error(problem))
