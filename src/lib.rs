@@ -89,7 +89,7 @@
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it
 //! * a point of the series: `control/recorder.rs` takes it, `decide/series` adds points up
 //! * what an edit would do: `decide/plan.rs`; the application's verdict on an answer: `control/engine/feedback.rs`
-//! * a fault of the selftest: `demo/selftest/fault.rs` names it, `script.rs` brings it about, `judge.rs` judges the answer
+//! * a fault of the selftest: `demo/selftest/fault.rs` names it, `script.rs` causes it, `judge.rs` judges the answer
 //! * a screen of the dashboard: `admin/dashboard`, a file each; a span: `proxy/request/trace.rs`
 //! * an error's text: `proxy/response/error.rs` for clients, `describe` for operators
 //!

@@ -186,8 +186,8 @@ fn unary(fault: Fault, provider: &str, question: Question<'_>) -> Vec<Step> {
         Fault::LateCut(Cut::Clean) => [vec![chunked(half)], cut(Cut::Clean)].concat(),
         Fault::LateCut(how) => [vec![begun(half)], cut(how)].concat(),
         Fault::Malformed => {
-            // As long as announced, and one colon is missing.
-            let body = String::from_utf8_lossy(&whole).replacen("\":", "\" ", 1);
+            // As a program writes it that prints its own values in the place of JSON.
+            let body = String::from_utf8_lossy(&whole).replace('"', "'").replace("null", "None");
             vec![json(200, body.as_bytes())]
         }
         Fault::LengthTooLong => vec![sized(200, JSON, whole.len() + 100, &whole), Step::Close],
