@@ -46,7 +46,7 @@ impl Finding {
 /// Whether Serin itself answers here.
 pub(super) fn health(answer: &Answer) -> Finding {
     let status = answer.status.as_u16();
-    if status == 200 && answer.header("content-type").starts_with("text/plain") && answer.text().trim() == "ok" {
+    if status == 200 && answer.header("content-type").starts_with("text/plain") && answer.text().trim() == "alive" {
         return Finding::failed(
             "this is the admin or the probe port of a Serin, and not the port of the application: give `listen` of its \
              flags.yaml",

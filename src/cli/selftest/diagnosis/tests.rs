@@ -29,7 +29,7 @@ fn serin_is_told_from_others_and_from_its_own_other_ports() {
     assert_eq!(health(&answer(404, &[], hidden)).standing, Standing::Good);
     let nginx = health(&answer(404, &[("content-type", "text/html")], "<html>nginx"));
     assert!(nginx.standing == Standing::Failed && nginx.seen.starts_with("not Serin: 404"), "{}", nginx.seen);
-    let admin = health(&answer(200, &[("content-type", "text/plain; charset=utf-8")], "ok\n"));
+    let admin = health(&answer(200, &[("content-type", "text/plain; charset=utf-8")], "alive\n"));
     assert!(admin.seen.contains("admin or the probe port"), "{}", admin.seen);
 }
 
