@@ -231,11 +231,11 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
 
 fn length(head: &[u8]) -> usize {
     let head = String::from_utf8_lossy(head);
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         if name.eq_ignore_ascii_case("content-length") { value.trim().parse().ok() } else { None }
     });
-    lengths.last().unwrap_or(0)
+    lengths.next_back().unwrap_or(0)
 }
 
 /// Plays the steps; whether the connection is good for another request.
