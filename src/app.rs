@@ -26,7 +26,7 @@ pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
 pub use self::start::{Options, Running, start};
 pub use self::start_error::StartError;
-pub use crate::proxy::{Redirect, Reply};
+pub use crate::proxy::{Redirect, Reply, connect_directly};
 
 /// The admin API's own shapes, for those who read its answers.
 pub mod api {

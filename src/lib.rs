@@ -31,7 +31,8 @@
 //! * [`store`] keeps what must last. No request waits for it.
 //! * [`admin`] answers operators and scrapers. [`telemetry`] names every metric.
 //! * [`app`] builds all this, binds the ports, and stops it in order. [`cli`] has a file for each command. [`demo`] is
-//!   a whole rollout in one process. [`simulate`] runs thousands of rollouts without any.
+//!   a whole rollout in one process, and the providers and faults of the selftest. [`simulate`] runs thousands of
+//!   rollouts without any.
 //!
 //! # The life of a request
 //!
@@ -91,6 +92,7 @@
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it
 //! * a point of the series: `control/recorder.rs` takes it, `decide/series` adds points up
 //! * what an edit would do: `decide/plan.rs`; the application's verdict on an answer: `control/engine/feedback.rs`
+//! * a fault of the selftest: `demo/selftest/fault.rs` names it, `script.rs` causes it, `judge.rs` judges the answer
 //! * a screen of the dashboard: `admin/dashboard`, a file each; a span: `proxy/request/trace.rs`
 //! * the charts, of the dashboard and of pages that are one file (an incident's, a simulation's): `describe/page`
 //! * an error's text: `proxy/response/error.rs` for clients, `describe` for operators

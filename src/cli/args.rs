@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, plan,
-    rollback, run, schema, simulate, sleep, status, version, why,
+    rollback, run, schema, selftest, simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -19,7 +19,7 @@ use crate::app;
     about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and \
              rolls it back when the new one fails.",
     after_long_help = "Exit codes: 0 done, 1 failed, 2 users would move (`serin plan`), 64 bad usage or file, 75 not confirmed in time.\n\n\
-        Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
+        Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_SELFTEST_KEY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
         Start with `serin demo`; it needs no key and no network.",
     subcommand_required = true,
     arg_required_else_help = true
@@ -64,6 +64,8 @@ enum Command {
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the JSON Schema of flags.yaml, or every default.
     Schema(schema::SchemaArgs),
+    /// Test Serin on this machine against providers that fail, or a running deployment with a few requests.
+    Selftest(selftest::SelftestArgs),
     /// Run a rollout from start to rollback and recovery in about a minute, with two embedded providers.
     Demo(demo::DemoArgs),
     /// Check the sidecar on this machine: exit code 0 if it is ready, else 1. For containers.
@@ -99,6 +101,7 @@ impl Cli {
             Command::Flag(args) => flag::run(args),
             Command::Simulate(args) => simulate::run(args),
             Command::Schema(args) => schema::run(args),
+            Command::Selftest(args) => selftest::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Healthcheck(args) => healthcheck::run(args),
             Command::Inject(args) => inject::run(args),

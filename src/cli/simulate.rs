@@ -13,7 +13,6 @@ mod inputs;
 mod json;
 mod outage;
 mod page;
-mod progress;
 mod recorded;
 mod report;
 mod result_bars;
@@ -27,6 +26,7 @@ mod tests;
 use std::path::Path;
 
 use super::output::{self, Style, one_line};
+use super::progress::Progress;
 use super::{Exit, Failure, Outcome};
 use crate::simulate::example_run::example_run;
 use crate::simulate::rule_results::rule_results;
@@ -34,7 +34,6 @@ use crate::simulate::run::Runs;
 pub use args::SimulateArgs;
 use comparison_report::ComparisonReport;
 use inputs::{SimulationInputs, TestedRollout};
-use progress::Progress;
 
 /// Simulates.
 ///
@@ -75,7 +74,7 @@ fn examine(args: &SimulateArgs, subject: TestedRollout, style: Style) -> Result<
 fn answer(question: &SimulationInputs, args: &SimulateArgs) -> ComparisonReport {
     let runs = Runs::new(question.runs, question.seed);
     let runs = Runs { threads: args.threads.unwrap_or(runs.threads), ..runs };
-    let progress = Progress::on_terminal(question.runs, args.quiet);
+    let progress = Progress::on_terminal(question.runs, "rollouts", args.quiet);
     let results = rule_results(&question.comparison(), &runs, |done| progress.report(done));
     progress.end();
     ComparisonReport { question: question.clone(), results }

@@ -9,8 +9,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::dir::DemoDir;
 pub use super::error::DemoError;
 use super::error::at;
@@ -19,6 +17,7 @@ use super::provider::{Behaviour, Provider};
 use super::screen::{Screen, say};
 use super::script::{Cue, Scene};
 use super::sidecar::Sidecar;
+use super::signals::Signals;
 use super::speed::{CALM, FAST, Speed};
 use super::traffic::Traffic;
 use super::view::{DemoSummary, ProviderFacts, ViewData};
@@ -87,24 +86,6 @@ fn not_started(error: StartError) -> DemoError {
             DemoError::Port { address, why }
         }
         other => DemoError::Start(other),
-    }
-}
-
-/// What asks the demo to end.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    fn watched() -> io::Result<Signals> {
-        Ok(Signals([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
-    }
-
-    async fn any(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }
 

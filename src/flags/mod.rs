@@ -38,3 +38,4 @@ pub use error::{FlagsError, render};
 pub use loaded_flags::{LoadedFlags, read, read_text};
 pub use scalar::read_length;
 pub use syntax::explain_yaml;
+pub use url::read_base_url;

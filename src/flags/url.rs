@@ -170,6 +170,14 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Wrong> {
     Ok(BaseUrl { https, host, port, path: path.to_owned() })
 }
 
+/// The same where it is written on a command line.
+///
+/// # Errors
+/// What is wrong with it and what to write.
+pub fn read_base_url(text: &str) -> Result<BaseUrl, String> {
+    base_url(text).map_err(|Wrong { problem, remedy }| format!("it {problem}; {remedy}"))
+}
+
 /// Where people reach a port: `https://serin.example.com/ops`, without a trailing slash.
 pub(super) fn public_url(text: &str) -> Result<String, Wrong> {
     let url = base_url(text).map_err(|Wrong { problem, .. }| Wrong {

@@ -34,6 +34,7 @@ mod restart;
 mod rewrite;
 mod rollback;
 mod schedule;
+mod selftest;
 mod series;
 mod simulate;
 mod split;

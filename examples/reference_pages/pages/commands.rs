@@ -39,6 +39,7 @@ service of another user give `--state DIR`.
 | `SERIN_ADMIN` | The address of the admin port, as `--admin`. |
 | `SERIN_ADMIN_TOKEN` | The token for the admin port. |
 | `SERIN_REGISTRY` | The only directory in which running sidecars are listed and looked for. |
+| `SERIN_SELFTEST_KEY` | The key for the requests of `serin selftest --url`, as `--key`. |
 | `SERIN_LOG` | The log level of `serin run`: `off`, `error`, `warn`, `info`, `debug`, `trace`. `debug` has each failed attempt and its cause. |
 | `SERIN_LOG_FORMAT` | The log format, as `--log-format`. |
 | `SERIN_DUMPABLE` | `yes` opens the memory of `serin run`, which holds the keys, to other processes of its user, to debuggers and to core dumps. |

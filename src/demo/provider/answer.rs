@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 
 /// What was asked, as far as an answer depends on it.
 #[derive(Clone, Debug)]
-pub(super) struct GenerationRequest {
+pub(in crate::demo) struct GenerationRequest {
     /// Who answers.
-    pub(super) provider: String,
+    pub(in crate::demo) provider: String,
     /// Makes ids unique within the provider.
-    pub(super) number: u64,
+    pub(in crate::demo) number: u64,
     /// Seconds since the Unix epoch.
-    pub(super) created: u64,
+    pub(in crate::demo) created: u64,
     /// As the provider was told it.
-    pub(super) model: String,
+    pub(in crate::demo) model: String,
     /// The last thing the user said.
-    pub(super) prompt: String,
+    pub(in crate::demo) prompt: String,
     /// Least number of words to answer with.
-    pub(super) words: u16,
+    pub(in crate::demo) words: u16,
     /// Whether a stream ends with the usage.
-    pub(super) include_usage: bool,
+    pub(in crate::demo) include_usage: bool,
     /// The whole body, for what only one endpoint reads.
-    pub(super) body: Value,
+    pub(in crate::demo) body: Value,
 }
 
 impl GenerationRequest {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod behaviour;
+mod endpoint;
 mod feed;
 mod files;
 mod messages;
@@ -14,7 +15,9 @@ mod responses;
 mod server;
 mod service;
 
+pub(in crate::demo) use answer::GenerationRequest;
 pub use behaviour::{Behaviour, Draw, Failure, ParseFailure};
+pub(in crate::demo) use endpoint::Endpoint;
 pub use request_counts::RequestCounts;
 pub use server::Provider;
 

@@ -6,12 +6,14 @@
 //! [`tls`], [`stream`] and [`age`] (a new connection), [`http1`] and [`http2`], [`exchange`] (one request on a
 //! connection), [`deadline`] and [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the
 //! response comes by), [`send_error`] (why there is none). [`mod@probe`] asks a provider outside all traffic, [`webhook`]
-//! posts a notification, and [`post`] what else is for no provider. Refuses to choose a provider, to retry, and to count.
+//! posts a notification, [`post`] what else is for no provider,
+//! and [`direct`] is for commands. Refuses to choose a provider, to retry, and to count.
 
 mod age;
 mod connect;
 pub(crate) mod deadline;
 mod dial;
+mod direct;
 mod egress;
 mod exchange;
 mod framing;
@@ -36,6 +38,7 @@ mod tls;
 pub(crate) mod upstreams;
 mod webhook;
 
+pub use direct::connect_directly;
 pub use post::PostClient;
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
 pub use webhook::{WebhookAnswer, post_webhook};

@@ -1,4 +1,4 @@
-//! How far a simulation is, on one line of a terminal that is wiped at its end.
+//! How far a long command is, on one line of a terminal that is wiped at its end.
 //!
 //! Shown on standard error and only where a person looks; told by any thread, drawn by one at a time and ten times a
 //! second at most, so that it costs nothing beside the work. A run that is over within its first quarter of a second
@@ -18,16 +18,17 @@ const WIDTH: usize = 30;
 /// A bar.
 pub(super) struct Progress {
     all: usize,
+    what: &'static str,
     begun: Millis,
     // When it was drawn last; `None` inside: nobody looks.
     drawn: Option<Mutex<Option<Millis>>>,
 }
 
 impl Progress {
-    /// Of so many runs; invisible where standard error is no terminal.
-    pub(super) fn on_terminal(all: usize, quiet: bool) -> Progress {
+    /// Of so many of these; invisible where standard error is no terminal.
+    pub(super) fn on_terminal(all: usize, what: &'static str, quiet: bool) -> Progress {
         let seen = !quiet && std::io::stderr().is_terminal();
-        Progress { all, begun: clock::now(), drawn: seen.then(|| Mutex::new(None)) }
+        Progress { all, what, begun: clock::now(), drawn: seen.then(|| Mutex::new(None)) }
     }
 
     /// So many are done.
@@ -42,7 +43,7 @@ impl Progress {
         };
         if due {
             *drawn = Some(now);
-            let line = bar(done, self.all, now.since(self.begun));
+            let line = bar(done, self.all, self.what, now.since(self.begun));
             let _ = write!(std::io::stderr().lock(), "\r{line}\x1b[K");
         }
     }
@@ -56,11 +57,11 @@ impl Progress {
     }
 }
 
-fn bar(done: usize, all: usize, passed: Millis) -> String {
+fn bar(done: usize, all: usize, what: &str, passed: Millis) -> String {
     let full = (done * WIDTH).checked_div(all).unwrap_or(WIDTH).min(WIDTH);
     let (filled, empty) = ("█".repeat(full), "░".repeat(WIDTH - full));
     let left = passed.0 as f64 / 1000.0 * (all - done.min(all)) as f64 / done.max(1) as f64;
-    format!("{filled}{empty}  {done} of {all} rollouts, {} left", format::time(left))
+    format!("{filled}{empty}  {done} of {all} {what}, {} left", format::time(left))
 }
 
 #[cfg(test)]
@@ -69,14 +70,14 @@ mod tests {
 
     #[test]
     fn the_bar_says_how_far_it_is_and_how_long_it_takes() {
-        let half = bar(500, 1000, Millis(60_000));
+        let half = bar(500, 1000, "rollouts", Millis(60_000));
         assert_eq!(half, format!("{}{}  500 of 1000 rollouts, 1m left", "█".repeat(15), "░".repeat(15)));
-        assert!(bar(0, 0, Millis(1)).ends_with("0 of 0 rollouts, 0s left"));
+        assert!(bar(0, 0, "requests", Millis(1)).ends_with("0 of 0 requests, 0s left"));
     }
 
     #[test]
     fn where_nobody_looks_nothing_is_drawn() {
-        let progress = Progress::on_terminal(10, true);
+        let progress = Progress::on_terminal(10, "rollouts", true);
         progress.report(5);
         progress.end();
         assert!(progress.drawn.is_none());
