@@ -78,6 +78,7 @@
 //! # Where to find
 //!
 //! * the retry decision: `decide/retry.rs`, asked by `proxy/attempt/failover.rs`
+//! * a key chosen: `proxy/attempt/key_choice.rs`; how long it rests: `decide/key_rest.rs`; kept by `control/engine/keys.rs`
 //! * a header stripped: `proxy/request/headers.rs`; a client's credentials: `proxy/request/credentials.rs`
 //! * the percent changed: `decide/rollout/step.rs`; published by `control/engine/dispatch.rs`
 //! * SQLite written: `store/sqlite/contents.rs`, in batches from `control/persist/write_queue.rs`

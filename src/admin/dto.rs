@@ -10,6 +10,7 @@ mod flag;
 mod guard;
 mod history;
 mod incident;
+mod key;
 mod notify;
 mod plan;
 mod recent;
@@ -32,6 +33,7 @@ pub use guard::{
 };
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
+pub use key::ProviderKey;
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
@@ -125,6 +127,9 @@ pub struct Provider {
     pub open_until: Option<Timestamp>,
     /// Requests that went elsewhere because it was open, and did not come back.
     pub diverted: u64,
+    /// Its own keys, in the order of the file.
+    #[serde(default)]
+    pub keys: Vec<ProviderKey>,
 }
 
 /// `GET /api/v1/config`.
@@ -229,6 +234,7 @@ impl From<&ProviderStatus> for Provider {
             failures: breaker.map_or(0, |breaker| breaker.failures),
             open_until: breaker.and_then(|breaker| breaker.open_until).map(Timestamp),
             diverted: provider.diverted,
+            keys: provider.keys.iter().map(ProviderKey::from).collect(),
         }
     }
 }

@@ -100,9 +100,9 @@ fn status_history_and_config_are_read() {
     assert_eq!(
         status.json()["providers"],
         json!([
-            {"name": "openai", "breaker": "off", "unreachable": false, "failures": 0, "open_until": null, "diverted": 0},
-            {"name": "holysheep", "breaker": "open", "unreachable": false, "failures": 12, "open_until": until, "diverted": 3},
-            {"name": "backup", "breaker": "half_open", "unreachable": false, "failures": 12, "open_until": null, "diverted": 0},
+            {"name": "openai", "breaker": "off", "unreachable": false, "failures": 0, "open_until": null, "diverted": 0, "keys": []},
+            {"name": "holysheep", "breaker": "open", "unreachable": false, "failures": 12, "open_until": until, "diverted": 3, "keys": []},
+            {"name": "backup", "breaker": "half_open", "unreachable": false, "failures": 12, "open_until": null, "diverted": 0, "keys": []},
         ])
     );
 

@@ -74,7 +74,9 @@ pub struct Started {
 /// accepted, or if the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, deliver } = setup;
-    let OpenedStore { store, notes, states, notifications, incidents, error, state_lost, ephemeral, claim, .. } = store;
+    let OpenedStore {
+        store, notes, states, notifications, incidents, keys, error, state_lost, ephemeral, claim, ..
+    } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let join = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -96,6 +98,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         states,
         notifications,
         incidents,
+        keys,
         state_lost,
         notes,
         locks,

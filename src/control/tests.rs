@@ -9,6 +9,7 @@ mod hard;
 mod harness;
 mod health;
 mod kept_over_reloads;
+mod keys;
 mod locks;
 mod notify;
 mod plan;

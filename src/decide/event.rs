@@ -115,6 +115,14 @@ pub enum Reason {
         /// What became of it.
         turn: BreakerChange,
     },
+    /// A key was refused, or is no longer.
+    Key {
+        /// The provider's name.
+        provider: String,
+        key: KeyName,
+        /// What became of it.
+        turn: KeyChange,
+    },
     /// Something else came while it was being written.
     NeverInForce { action: Action },
     /// The process began.
@@ -213,6 +221,32 @@ pub enum BreakerChange {
     Reached,
 }
 
+/// A key of a provider, as people know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyName {
+    /// Its position in the file, from 1 on.
+    pub position: usize,
+    /// Its last four characters; empty: it is too short to show any.
+    pub tail: String,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "turn", rename_all = "snake_case")]
+pub enum KeyChange {
+    /// It is not taken.
+    Refused {
+        /// The status that the provider answered.
+        status: u16,
+        /// How many other keys are not refused.
+        others: usize,
+    },
+    /// It is taken again.
+    Accepted,
+    /// The file has another one by now.
+    Replaced,
+}
+
 /// Something that is not as it should be, or is so again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
@@ -251,6 +285,20 @@ pub enum Alert {
         lost: u64,
         /// How many a core may tell between two looks.
         most: usize,
+    },
+    /// The quota behind a key is spent.
+    KeySpent {
+        provider: String,
+        key: KeyName,
+        /// For how long it rests.
+        rest: Millis,
+    },
+    /// A key has been in use for long.
+    KeyOld {
+        provider: String,
+        key: KeyName,
+        /// For how long.
+        age: Millis,
     },
     /// The canary answers no request while stable cannot be reached.
     NobodyAnswers { rollout: String, canary: String, stable: String },

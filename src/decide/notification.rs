@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Action, BreakerChange, Event, Reason};
+use super::event::{Action, BreakerChange, Event, KeyChange, Reason};
 use super::policy::NotifyEvent;
 use super::units::{Percent, UnixMillis};
 
@@ -133,6 +133,14 @@ pub fn news(event: &Event) -> Option<News> {
                     news(Some(NotifyEvent::BreakerOpened), lane, Turn::Opens)
                 }
                 BreakerChange::Closed | BreakerChange::Reached => news(None, lane, Turn::Closes),
+            };
+        }
+        (Action::KeyRefused | Action::KeyRestored, _) => {
+            let Reason::Key { provider, key, turn } = &event.reason else { return None };
+            let lane = format!("key:{provider}:{}", key.position);
+            return match turn {
+                KeyChange::Refused { .. } => news(Some(NotifyEvent::KeyRefused), lane, Turn::Opens),
+                KeyChange::Accepted | KeyChange::Replaced => news(None, lane, Turn::Closes),
             };
         }
         _ => {}

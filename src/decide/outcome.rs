@@ -36,7 +36,7 @@ pub enum Outcome {
     Throttled,
     /// Serin's own account with the provider is used up.
     Quota,
-    /// A 401 or 403 for Serin's own key.
+    /// A 401 or 403 for Serin's own key, or a 400 that says that the key is not valid.
     Auth,
     /// Refused by the canary and accepted by stable.
     Unsupported,
@@ -202,6 +202,8 @@ pub enum ErrorClass {
     Other,
     /// The account is used up, whatever the status.
     Quota,
+    /// The key is not taken, whatever the status.
+    Key,
     /// What was asked for is not answered by policy: no other provider is asked either.
     ContentFilter,
 }
@@ -240,6 +242,7 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
         Ending::CutBySerin => Outcome::SerinError,
         Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. } => Outcome::ClientError,
         Ending::Answered { status: 400..=499, grounds: ErrorClass::Quota, .. } if own_key => Outcome::Quota,
+        Ending::Answered { status: 400 | 401 | 403, grounds: ErrorClass::Key, .. } if own_key => Outcome::Auth,
         Ending::Answered { status, body, .. } => match status {
             500..=599 => Outcome::ServerError,
             429 => Outcome::Throttled,

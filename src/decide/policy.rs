@@ -8,6 +8,7 @@ mod access_log;
 mod canary;
 mod flag;
 pub(super) mod guard;
+mod keys;
 mod notify;
 mod otlp;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use flag::{
     Attributes, Comparison, Condition, Flag, FlagRule, FlagType, FlagValue, Scalar, Serve, Variant, VariantId,
 };
 pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
+pub use keys::{KeyOrder, KeyRules};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::bucket::{BucketAndSlot, bucket_and_slot, bucket_and_slot_of_conversation, random_bucket};
 use super::guard::sources::SourceGroup;
-use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, UserSource};
+use super::policy::{Anonymous, Canary, KeyOrder, Match, Policy, Rollout, Unmapped, UserSource};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
@@ -54,6 +54,8 @@ pub struct Plan {
     pub slot: Option<Slot>,
     /// The bucket that a hash or chance put it into.
     pub bucket: Option<Bucket>,
+    /// What the user's key is chosen by, where keys are spread; `None`: nothing is known of the user.
+    pub user_hash: Option<u16>,
     /// Its source, as the guard distinguishes sources.
     pub source: SourceGroup,
     /// Whether a rollout with a canary found no user id in it.
@@ -156,7 +158,8 @@ pub enum Rejected {
 /// The fields of a JSON body that this policy reads: compiled once for each accepted file.
 #[must_use]
 pub fn wanted_fields(policy: &Policy) -> Wanted {
-    let split = || policy.rollouts.iter().filter(|rollout| rollout.canary.is_some());
+    let spreads = |rollout: &Rollout| policy.provider(rollout.stable).keys.order == KeyOrder::Spread;
+    let split = || policy.rollouts.iter().filter(|rollout| rollout.canary.is_some() || spreads(rollout));
     let paths = split().flat_map(|rollout| &rollout.user).filter_map(|source| match source {
         UserSource::Body(path) => Some(path.as_slice()),
         _ => None,
@@ -182,6 +185,7 @@ pub fn plan(
         counted: false,
         slot: None,
         bucket: None,
+        user_hash: None,
         source: SourceGroup::default(),
         anonymous: false,
         bound: false,
@@ -230,6 +234,18 @@ pub fn plan(
     // Where no hash decided, the guard still distinguishes conversations: one client must not count as many users.
     let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
     Ok(Plan { arm: Some(arm), provider, reason, counted, slot, bucket, anonymous, bound, ..unsplit })
+}
+
+/// What one user's requests have in common wherever they go: the user's hash, else that of the conversation. Asked only
+/// where keys are spread by it.
+#[must_use]
+pub fn user_hash(policy: &Policy, plan: &Plan, facts: &Facts<'_>) -> Option<u16> {
+    if let Some(slot) = plan.slot {
+        return Some(u16::from(slot));
+    }
+    let rollout = policy.rollouts.get(usize::from(plan.rollout?.0))?;
+    let user = user_id(&rollout.user, facts).map(|user| bucket_and_slot(&rollout.salt, &user).slot);
+    user.or_else(|| slot_of_nobody(&rollout.salt, facts)).map(u16::from)
 }
 
 /// An arm, and why.

@@ -213,6 +213,12 @@ impl Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The moment `length` later.
+    #[must_use]
+    pub const fn plus(self, length: Millis) -> Millis {
+        Millis(self.0.saturating_add(length.0))
+    }
+
     /// For deadlines of the runtime.
     #[must_use]
     pub const fn duration(self) -> Duration {

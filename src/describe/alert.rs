@@ -3,6 +3,7 @@
 //! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice
 //! is shown is decided elsewhere.
 
+use super::key;
 use crate::decide::event::Alert;
 
 #[must_use]
@@ -24,6 +25,12 @@ pub fn sentence(notice: &Alert) -> String {
              them, {most} of a core between two checks. It judges by fewer than there were, and has dropped its list \
              of waiting requests"
         ),
+        Alert::KeySpent { provider, key, rest } => format!(
+            "the quota behind {} of {provider} is spent: it rests for {rest}, and four times as long after each further \
+             refusal, up to 1h; add money or raise the limit there",
+            key::name(key)
+        ),
+        Alert::KeyOld { provider, key, age } => key::old(provider, key, *age),
         Alert::NobodyAnswers { rollout, canary, stable } => format!(
             "{canary}, the canary of {rollout}, answers no request while {stable} is not reachable: no user is moved, \
              and stable's requests go to {stable} first again"

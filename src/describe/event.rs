@@ -4,7 +4,7 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{alert, in_force, incompatibility, plan, retirement};
+use super::{alert, in_force, incompatibility, key, plan, retirement};
 use crate::decide::event::{BreakerChange, Event, Reason};
 use crate::decide::policy::NotifyEvent;
 
@@ -32,6 +32,7 @@ pub fn reason(event: &Event) -> String {
             )
         }
         Reason::Breaker { provider, turn } => breaker(provider, *turn),
+        Reason::Key { provider, key, turn } => key::change(provider, key, *turn),
         Reason::NeverInForce { action } => {
             format!("the {action} was never in force: another change came while it was being written")
         }

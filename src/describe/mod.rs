@@ -18,6 +18,7 @@ pub mod format;
 pub mod in_force;
 pub mod incident;
 pub mod incompatibility;
+pub mod key;
 pub mod notification;
 pub mod numbers;
 pub mod page;

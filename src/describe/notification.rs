@@ -69,6 +69,7 @@ pub fn kind(notification: &Notification) -> &'static str {
         (Some(NotifyEvent::ReloadFailed), _) => "flags.reload_failed",
         (Some(NotifyEvent::BreakerOpened), _) => "provider.breaker_opened",
         (Some(NotifyEvent::ModelRetires), _) => "provider.model_retires",
+        (Some(NotifyEvent::KeyRefused), _) => "provider.key_refused",
         (Some(NotifyEvent::Digest) | None, _) => "serin.resolved",
     }
 }
@@ -98,6 +99,8 @@ fn of_event(event: &Event, pair: Option<&Pair>) -> String {
         Action::Open => "a provider's breaker opened".to_owned(),
         Action::Retires => "a provider retires a model".to_owned(),
         Action::Close => "a provider's breaker closed".to_owned(),
+        Action::KeyRefused => "a provider refuses a key".to_owned(),
+        Action::KeyRestored => "a key that a provider refused is in order again".to_owned(),
         Action::Rollback | Action::StepBack => format!("{name}: rolled back from {from} to {to} by {}", event.actor),
         Action::Hold | Action::GiveUp => format!("{name}: held at {to}"),
         Action::Confirm => format!("{name}: half of the users on each provider, to compare them ({to})"),

@@ -5,12 +5,14 @@
 //! that [`Policy`] promises, so nobody behind it checks again.
 
 mod access_log;
+mod api_keys;
 mod condition;
 mod fields;
 mod findings;
 mod flag;
 mod flag_variants;
 mod guard;
+mod key_format;
 mod names;
 mod notify;
 mod otlp;

@@ -1,6 +1,7 @@
 //! What the whole way from text to policy promises.
 
 mod accepted;
+mod api_keys;
 mod arbitrary;
 mod flag;
 mod golden;

@@ -112,7 +112,7 @@ pub struct Tokens {
 pub struct AttemptLine {
     /// Who was asked.
     pub provider: String,
-    /// The position of the key, where Serin has several.
+    /// The position of the key, from 1 on; 0: none of Serin's.
     pub key: usize,
     /// The status of its answer.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod exemplars;
 pub mod history_feed;
 pub mod inbox;
+pub mod keys;
 pub mod latency;
 pub mod pause_masks;
 pub mod provider;

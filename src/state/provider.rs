@@ -1,14 +1,13 @@
-//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and the next key.
+//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and whether its keys are well.
 //!
 //! One breaker counts consecutive failures, where the provider is not a rollout's stable. The other counts failures to
 //! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
-//! waits for another. While all is well a request costs one load of both, and so does each response head; only with
-//! several keys does a request change a shared word. Holds no keys and no rules:
-//! [`decide::breaker`](crate::decide::breaker) and [`decide::reachability`](crate::decide::reachability) compute each
-//! transition. Invariants: at most one core is given the probe; no request is used to find out whether a stable can be
-//! reached; no key turn is given twice.
+//! waits for another. While all is well a request costs one load of each, and so does each response head. Holds no keys
+//! and no rules: [`decide::breaker`](crate::decide::breaker) and [`decide::reachability`](crate::decide::reachability)
+//! compute each transition. Invariants: at most one core is given the probe; no request is used to find out whether a
+//! stable can be reached; whatever is known of a key, the flag says that something is.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release};
 
 use crate::decide::breaker::{Admission, AttemptSignal, BreakerPhase, Caller, CircuitState, admits, after};
 use crate::decide::policy::BreakerRule;
@@ -21,15 +20,10 @@ use crate::state::seen_models::SeenModels;
 pub struct ProviderState {
     name: String,
     breakers: [BreakerCell; 2],
-    turn: KeyCounter,
+    key_trouble: AtomicBool,
     /// Models that it takes away and that were asked for.
     pub seen_models: SeenModels,
 }
-
-/// The number of the next turn. Apart from the breakers, which every request reads.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct KeyCounter(AtomicUsize);
 
 /// Which of a provider's breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +92,7 @@ impl ProviderState {
         ProviderState {
             name,
             breakers: Default::default(),
-            turn: KeyCounter::default(),
+            key_trouble: AtomicBool::new(false),
             seen_models: SeenModels::default(),
         }
     }
@@ -113,10 +107,23 @@ impl ProviderState {
         &self.breakers[breaker as usize]
     }
 
-    /// Which key a request tries first, counted over all cores; the key of a turn is the remainder.
+    /// Whether anything is known of its keys, which are all usable otherwise.
     #[must_use]
-    pub fn next_key(&self, keys: usize) -> usize {
-        if keys > 1 { self.turn.0.fetch_add(1, Relaxed) } else { 0 }
+    pub fn has_key_trouble(&self) -> bool {
+        self.key_trouble.load(Relaxed)
+    }
+
+    /// Something was learnt of one of its keys. Called after it was written down.
+    pub fn note_key_trouble(&self) {
+        self.key_trouble.store(true, Release);
+    }
+
+    /// Control only: looks anew whether anything is known of them.
+    pub fn review_keys(&self, is_known: impl FnOnce() -> bool) {
+        // What is learnt meanwhile sets it again, and what was learnt before is seen.
+        if self.key_trouble.swap(false, AcqRel) && is_known() {
+            self.note_key_trouble();
+        }
     }
 
     /// Whether its breakers remember nothing: requests may go there, and a success changes nothing.

@@ -17,6 +17,7 @@ use super::ambiguous_closes::AmbiguousCloses;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::history_feed::HistoryFeed;
+use super::keys::KeyRing;
 use super::provider::ProviderState;
 use super::request_seal::RequestSeal;
 use super::retry_budget::RetryBudget;
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub unsplit: Box<[Arc<Series>]>,
     /// What is known of each provider, by [`ProviderId`].
     pub providers: Box<[Arc<ProviderState>]>,
+    /// What is known of each provider's keys, by [`ProviderId`].
+    pub keys: Box<[Arc<KeyRing>]>,
     /// Whether the process is stopping: answers ask clients to close.
     pub draining: bool,
 }
@@ -61,6 +64,12 @@ impl Snapshot {
     #[must_use]
     pub fn provider(&self, id: ProviderId) -> &Arc<ProviderState> {
         &self.providers[usize::from(id.0)]
+    }
+
+    /// What is known of a provider's keys.
+    #[must_use]
+    pub fn keys(&self, id: ProviderId) -> &KeyRing {
+        &self.keys[usize::from(id.0)]
     }
 }
 

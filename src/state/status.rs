@@ -372,6 +372,54 @@ pub struct ProviderStatus {
     pub breaker: Option<BreakerStatus>,
     /// Requests that the breaker sent elsewhere, and that did not come back.
     pub diverted: u64,
+    /// Its own keys, in the order of the file.
+    pub keys: Vec<KeyStatus>,
+}
+
+/// A key of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// From 1 on.
+    pub position: usize,
+    /// Its last four characters; empty: it is too short to show any.
+    pub tail: String,
+    /// The account that the file names for it.
+    pub account: Option<String>,
+    pub condition: KeyCondition,
+    /// Since when it is in use, as far as the state goes back.
+    pub first_seen: UnixMillis,
+}
+
+/// Whether a key can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCondition {
+    Usable,
+    /// Its account was asked too often, for so many models; the last of them rests until then.
+    Throttled {
+        until: UnixMillis,
+        models: usize,
+    },
+    /// Its account's quota is spent.
+    Spent {
+        until: UnixMillis,
+    },
+    /// It was refused with this status.
+    Refused {
+        status: u16,
+        next_try: UnixMillis,
+    },
+}
+
+impl KeyCondition {
+    /// The word in metrics and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            KeyCondition::Usable => "usable",
+            KeyCondition::Throttled { .. } | KeyCondition::Spent { .. } => "resting",
+            KeyCondition::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// A provider's breaker.

@@ -29,6 +29,8 @@ pub struct Batch {
     pub incidents: Vec<Arc<Incident>>,
     /// The text of the flags.yaml that was accepted last.
     pub last_good: Option<Arc<str>>,
+    /// What is known of the providers' keys, as control writes it.
+    pub keys: Option<Arc<str>>,
 }
 
 /// An answer that is there already.

@@ -29,6 +29,8 @@ pub struct OpenedStore {
     pub incidents: Vec<(String, String)>,
     /// The last good flags.yaml, as it was read.
     pub last_good: Option<String>,
+    /// What was known of the providers' keys, as control wrote it.
+    pub keys: Option<String>,
     /// Why nothing can be written; `None`: it can.
     pub error: Option<String>,
     /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
@@ -51,6 +53,7 @@ impl OpenedStore {
             notifications: Vec::new(),
             incidents: Vec::new(),
             last_good: None,
+            keys: None,
             error,
             state_lost: false,
             ephemeral: None,

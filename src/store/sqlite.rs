@@ -55,7 +55,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, notifications, incidents, last_good, notes: unread, .. } = contents;
+                let Contents { states, notifications, incidents, last_good, keys, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -66,6 +66,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     notifications,
                     incidents,
                     last_good,
+                    keys,
                     error,
                     state_lost,
                     ephemeral: None,
@@ -105,6 +106,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
             opened.notifications = contents.notifications;
             opened.incidents = contents.incidents;
             opened.last_good = contents.last_good;
+            opened.keys = contents.keys;
             opened.notes.extend(contents.notes);
         }
         Err(DatabaseError::Unreadable(why) | DatabaseError::Refused(why)) => {

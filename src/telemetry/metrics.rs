@@ -22,7 +22,7 @@ use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::spans::SpanFate;
-use crate::state::status::{RolloutStatus, Status};
+use crate::state::status::{KeyCondition, RolloutStatus, Status};
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
@@ -56,6 +56,8 @@ metrics_list! {
         "0 while a provider's breaker is closed, 1 while one request at a time tests the provider, 2 while the breaker is open.";
     DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
         "Requests that went to another provider because this one's breaker was open, counted when they end. A request that came back because no other provider answered is not counted.";
+    KEY "serin_key_state" Gauge ["provider" "key"]
+        "0 while a provider's key is usable, 1 while it rests (asked too often, or its quota is spent), 2 while it is refused. `key` is its position in the file, from 1 on.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]
@@ -131,6 +133,9 @@ pub fn render(status: &Status, format: Format) -> String {
         if let Some(breaker) = &provider.breaker {
             exposition.add(&BREAKER, &[&provider.name], breaker_state(breaker.state));
             exposition.add(&DIVERTED, &[&provider.name], provider.diverted);
+        }
+        for key in &provider.keys {
+            exposition.add(&KEY, &[&provider.name, &key.position.to_string()], key_state(key.condition));
         }
     }
     for (rollout, unheld) in unheld(&status.series) {
@@ -251,6 +256,14 @@ fn breaker_state(state: BreakerPhase) -> u8 {
         BreakerPhase::Closed => 0,
         BreakerPhase::HalfOpen => 1,
         BreakerPhase::Open => 2,
+    }
+}
+
+fn key_state(condition: KeyCondition) -> u8 {
+    match condition {
+        KeyCondition::Usable => 0,
+        KeyCondition::Throttled { .. } | KeyCondition::Spent { .. } => 1,
+        KeyCondition::Refused { .. } => 2,
     }
 }
 

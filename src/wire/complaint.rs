@@ -104,6 +104,12 @@ impl Complaint {
         words::is_quota(self)
     }
 
+    /// Whether the key itself is not taken: unknown, revoked, or of an account that is closed. Asked of a 400, 401 or 403.
+    #[must_use]
+    pub fn is_about_key(&self) -> bool {
+        words::is_about_key(self)
+    }
+
     /// Whether a filter refused the content, which says nothing about the provider's health.
     #[must_use]
     pub fn is_content_filter(&self) -> bool {

@@ -24,6 +24,7 @@ mod flags;
 mod guard;
 mod health;
 mod inject;
+mod key_states;
 mod kill;
 mod matching;
 mod process;

@@ -10,6 +10,7 @@ use serin::clock;
 
 use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
+use crate::support::faults::fault::{Fault, Refusal};
 use crate::support::harness::Harness;
 use crate::support::load::{Load, all_well};
 use crate::support::scripted::Scripted;
@@ -151,8 +152,14 @@ fn a_hundred_reloads_under_load_fail_no_request() {
 }
 
 #[test]
-fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
-    let corp = Scripted::healthy("corp");
+fn a_key_that_was_refused_is_passed_over_after_every_reload() {
+    let corp = Scripted::start("corp", |seen| {
+        if seen.field("authorization") == Some("Bearer one") {
+            Fault::Refuses(Refusal::WrongKey)
+        } else {
+            Fault::Healthy
+        }
+    });
     let flags = |connections: usize| {
         format!(
             "providers:\n  corp: {{ base_url: \"{}\", api_keys: [one, two, three], max_connections: {connections} }}\n\
@@ -172,7 +179,7 @@ fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
     assert_eq!(sidecar.status()["flags"]["generation"], 8);
     let asked = corp.asked().into_iter().filter(|asked| asked.method == "POST");
     let keys: Vec<_> = asked.map(|asked| asked.field("authorization").unwrap().replace("Bearer ", "")).collect();
-    assert_eq!(keys, ["one", "two", "three", "one", "two", "three", "one"]);
+    assert_eq!(keys, ["one", "two", "two", "two", "two", "two", "two", "two"]);
 }
 
 #[test]

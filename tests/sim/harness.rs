@@ -59,6 +59,7 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         states: disk.states.clone().into_iter().collect(),
         notifications: Vec::new(),
         incidents: Vec::new(),
+        keys: None,
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(disk.locks.clone()),

@@ -22,6 +22,9 @@ pub(super) fn kind(schema: &Map<String, Value>) -> String {
         ["object", "array"] if has_keys => "keys, see there, or a list of such conditions".to_owned(),
         ["object", "array"] => "a condition, or a list of conditions".to_owned(),
         ["array"] => format!("a list, each entry: {}{}", inner(schema, "items"), at_most(schema)),
+        ["array", "string"] if schema.get("items").is_some_and(|item| item["properties"].is_object()) => {
+            format!("a list, each entry a text or keys (see there), or one text{}", at_most(schema))
+        }
         ["array", "string"] => format!("a list of texts, or one text{}", at_most(schema)),
         ["array", "object"] => format!("a list, or a map from texts to {}", inner(schema, "additionalProperties")),
         ["boolean", "array", "string"] => format!("`true`, `false`, or a list of texts{}", at_most(schema)),

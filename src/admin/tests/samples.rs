@@ -57,7 +57,7 @@ pub(super) fn shown_provider(
 ) -> ProviderStatus {
     let breaker =
         breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until, unreachable: false });
-    ProviderStatus { name: name.into(), breaker, diverted }
+    ProviderStatus { name: name.into(), breaker, diverted, keys: Vec::new() }
 }
 
 pub(super) fn guarded() -> GuardStatus {

@@ -3,6 +3,8 @@
 //! Pure: a reply and the time in, text out. Wherever the share in force is not what the file asks for, the line says
 //! both and why.
 
+mod keys;
+
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Fallback, Incompatibility, Provider, Recent, RecentArm, Rollout, StatusReply};
@@ -72,6 +74,7 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
             row(text, "breaker", &style.red(&sentence));
         }
     }
+    keys::rows(text, &reply.providers, now, style);
 }
 
 /// Nothing where it is closed, as it should be.

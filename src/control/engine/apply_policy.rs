@@ -60,6 +60,7 @@ impl Engine {
         self.unsplit = unsplit.collect();
         self.providers.retain(&policy);
         self.retirements.look_soon();
+        self.keys.retain(&policy, now);
         self.context.rollouts = self.entries.len();
         self.policy = policy;
         for (index, fresh) in fresh.into_iter().enumerate() {

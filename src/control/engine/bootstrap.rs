@@ -11,6 +11,7 @@ use super::context::ProcessContext;
 use super::digest_schedule::DigestSchedule;
 use super::dispatch::Engine;
 use super::entry::Entry;
+use super::keys::Keys;
 use super::providers::Providers;
 use super::retirement_watch::RetirementWatch;
 use crate::control::evidence::blocks::EvidenceBlocks;
@@ -55,6 +56,8 @@ pub struct Bootstrap {
     pub notifications: Vec<QueuedNotification>,
     /// The newest incident report of each rollout: the rollout's name and the report's id.
     pub incidents: Vec<(String, String)>,
+    /// What was known of the providers' keys.
+    pub keys: Option<String>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -90,6 +93,7 @@ impl Engine {
             rollouts: Box::default(),
             unsplit: Box::default(),
             providers: Box::default(),
+            keys: Box::default(),
             draining: false,
         };
         let context = ProcessContext {
@@ -110,6 +114,7 @@ impl Engine {
             process: Process { notes, most_connections, draining: false },
             series: SeriesRegistry::new(cores),
             providers: Providers::default(),
+            keys: Keys::restored(bootstrap.keys.as_deref(), now),
             sampling: Sampling::default(),
             judged: JudgedRequests::default(),
             unused_evidence,

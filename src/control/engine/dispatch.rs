@@ -13,6 +13,7 @@ use super::digest_schedule::DigestSchedule;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
+use super::keys::Keys;
 use super::providers::{Providers, ReachabilityCheck};
 use super::retirement_watch::RetirementWatch;
 use crate::control::events;
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(super) process: Process,
     pub(super) series: SeriesRegistry,
     pub(super) providers: Providers,
+    pub(super) keys: Keys,
     pub(super) sampling: Sampling,
     pub(super) judged: JudgedRequests,
     // Evidence of plain routes, which is never read.
@@ -85,9 +87,25 @@ impl Engine {
             self.emit_process_event(Actor::Breaker, action, reason, now);
         }
         self.watch_retirements(now);
+        self.look_at_keys(now);
         self.entries.iter_mut().for_each(Entry::update_stable_health);
         self.report(now);
         self.record(now);
+    }
+
+    fn look_at_keys(&mut self, now: Now) {
+        let news = self.keys.tick(&self.policy, &self.providers, now);
+        for (action, reason) in news.events {
+            self.emit_process_event(Actor::Serin, action, reason, now);
+        }
+        self.emit_alerts(news.alerts, now);
+        self.keep_keys(false, now);
+    }
+
+    fn keep_keys(&mut self, last: bool, now: Now) {
+        if let Some(text) = self.keys.take_due(now, last) {
+            self.outbox.keys = Some(text);
+        }
     }
 
     fn record(&mut self, now: Now) {
@@ -237,6 +255,7 @@ impl Engine {
     /// The process is stopping.
     pub(in crate::control) fn drain(&mut self, now: Now) {
         self.process.draining = true;
+        self.keep_keys(true, now);
         (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Drain, now)));
         self.publish();
         self.report(now);
@@ -307,6 +326,7 @@ impl Engine {
             rollouts: rollouts.collect(),
             unsplit: self.unsplit.clone(),
             providers: self.providers.of(&self.policy),
+            keys: self.keys.of(&self.policy),
             draining: self.process.draining,
         });
     }
@@ -328,11 +348,13 @@ impl Engine {
             RolloutStatus { incident, ..status }
         });
         let lines = &self.shared.access_log;
+        let mut flags = report::flags(&self.policy, context, &self.process, self.retirements.near());
+        flags.warnings.extend(self.keys.warnings(&self.policy, now));
         let status = Status {
             rollouts: rollouts.collect(),
-            flags: report::flags(&self.policy, context, &self.process, self.retirements.near()),
+            flags,
             store: report::store(context),
-            providers: self.providers.report(&self.policy, now),
+            providers: self.providers.report(&self.policy, |provider| self.keys.report(provider, now), now),
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),

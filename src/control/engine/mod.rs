@@ -26,6 +26,7 @@ mod forecast;
 mod hard;
 mod incidents;
 pub(super) mod input;
+mod keys;
 mod notifications;
 mod plan;
 pub(super) mod providers;

@@ -15,13 +15,13 @@ use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
 use crate::describe::event::breaker as sentence;
 use crate::state::provider::{BreakerKind, ProbeToken, ProviderState};
-use crate::state::status::{BreakerStatus, ProviderStatus};
+use crate::state::status::{BreakerStatus, KeyStatus, ProviderStatus};
 
 /// Between two openings of a breaker in the history.
 const OPENING_INTERVAL: Millis = Millis(600_000);
 
 /// Name and `base_url`.
-type Identity = (String, String);
+pub(super) type Identity = (String, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Providers(BTreeMap<Identity, ProviderRecord>);
@@ -78,13 +78,23 @@ impl Providers {
         self.0.get(&identity(provider)).map_or((0, false), count)
     }
 
-    /// In the order of the policy.
-    pub(super) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
+    /// What is known of a provider of the file.
+    pub(super) fn state(&self, identity: &Identity) -> Option<&ProviderState> {
+        self.0.get(identity).map(|record| &*record.state)
+    }
+
+    /// In the order of the policy; `keys`: what is known of a provider's keys.
+    pub(super) fn report(
+        &self,
+        policy: &Policy,
+        keys: impl Fn(&Provider) -> Vec<KeyStatus>,
+        now: Now,
+    ) -> Vec<ProviderStatus> {
         let status_of = |provider: &Arc<Provider>| {
             let state = &self.0.get(&identity(provider))?.state;
             let breaker = provider.breaker.is_some().then(|| status(state, now));
             let diverted = BreakerKind::ALL.iter().map(|breaker| state.diverted(*breaker)).sum();
-            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted })
+            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted, keys: keys(provider) })
         };
         policy.providers.iter().filter_map(status_of).collect()
     }
@@ -173,6 +183,6 @@ fn status(known: &ProviderState, now: Now) -> BreakerStatus {
     BreakerStatus { state: seen, failures: state.failures(), open_until, unreachable: is_out }
 }
 
-fn identity(provider: &Provider) -> Identity {
+pub(super) fn identity(provider: &Provider) -> Identity {
     (provider.name.clone(), provider.base_url.to_string())
 }

@@ -35,6 +35,8 @@ pub struct Outbox {
     pub incidents: Vec<Arc<Incident>>,
     /// The text of an accepted flags.yaml.
     pub last_good: Option<Arc<str>>,
+    /// What is known of the providers' keys.
+    pub keys: Option<Arc<str>>,
 }
 
 impl Outbox {
@@ -51,5 +53,6 @@ impl Outbox {
             && self.notifications.is_empty()
             && self.incidents.is_empty()
             && self.last_good.is_none()
+            && self.keys.is_none()
     }
 }

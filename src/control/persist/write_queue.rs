@@ -45,6 +45,7 @@ pub(in crate::control) struct WriteQueue {
     notifications: BTreeMap<u64, (u64, Option<QueuedNotification>)>,
     incidents: BTreeMap<String, (u64, Arc<Incident>)>,
     last_good: Option<(u64, Arc<str>)>,
+    keys: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
     tried: u64,
@@ -67,6 +68,7 @@ impl WriteQueue {
             notifications: BTreeMap::new(),
             incidents: BTreeMap::new(),
             last_good: None,
+            keys: None,
             newest: 0,
             in_flight: false,
             tried: 0,
@@ -98,6 +100,9 @@ impl WriteQueue {
         if let Some(text) = outbox.last_good.take() {
             self.last_good = Some((number, text));
         }
+        if let Some(text) = outbox.keys.take() {
+            self.keys = Some((number, text));
+        }
         let beyond = self.events.len().saturating_sub(MAX_EVENTS);
         if beyond > 0 {
             tracing::warn!(events = beyond, "the history cannot be written; its oldest events are lost");
@@ -113,7 +118,8 @@ impl WriteQueue {
             || !self.events.is_empty()
             || !self.notifications.is_empty()
             || !self.incidents.is_empty()
-            || self.last_good.is_some();
+            || self.last_good.is_some()
+            || self.keys.is_some();
         let has_news = self.newest > self.tried;
         if self.in_flight || !pending || (!has_news && now < self.not_before) {
             return None;
@@ -130,6 +136,7 @@ impl WriteQueue {
             notifications: self.notifications.iter().map(|(of, (_, row))| (*of, row.clone())).collect(),
             incidents: self.incidents.values().map(|(_, incident)| Arc::clone(incident)).collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
+            keys: self.keys.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
     }
@@ -150,6 +157,7 @@ impl WriteQueue {
                 self.notifications.retain(|_, (number, _)| *number > upto);
                 self.incidents.retain(|_, (number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
+                self.keys.take_if(|(number, _)| *number <= upto);
                 for withdrawal in &results.withdrawn {
                     self.events.push_front((self.newest, withdrawal.clone()));
                 }

@@ -85,6 +85,7 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         states,
         notifications: Vec::new(),
         incidents: Vec::new(),
+        keys: None,
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),

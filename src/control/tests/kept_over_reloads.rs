@@ -1,8 +1,6 @@
 //! What a reload keeps of providers and of rollouts' budgets, and what it forgets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
 
 use super::harness::*;
 use crate::control::engine::dispatch::Engine;
@@ -63,32 +61,21 @@ fn spend_all(budget: &RetryBudget) {
 }
 
 #[test]
-fn a_breaker_and_the_turn_of_the_keys_go_on_over_an_edit_of_anything_else() {
+fn a_breaker_goes_on_over_an_edit_of_anything_else() {
     let mut engine = engine(file(|_| {}));
     let first = provider_of(&engine);
     (0..RULE.failures).for_each(|_| first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(10)));
-    assert_eq!([first.next_key(2), first.next_key(2)], [0, 1]);
     let more_keys = |provider: &mut Provider| {
         provider.api_keys = ["one", "two", "three"].map(|key| crate::decide::policy::Secret::new(key.into())).to_vec();
     };
     engine.flags_read(read(file(more_keys)), at(20));
     let second = provider_of(&engine);
-    assert_eq!(second.next_key(3), 2);
     assert_eq!(second.admits(Some(&RULE), Millis(60_009)), ProviderAdmission::No, "as long as before");
     // The probe of a request that began before a reload ends it after that.
     let ProviderAdmission::Probe(ticket) = first.admits(Some(&RULE), Millis(60_010)) else { unreachable!("it is due") };
     engine.flags_read(read(file(|provider| provider.max_connections = 7)), at(60_011));
     first.end_attempt(Some(&RULE), None, Some(ticket), AttemptSignal::Success, Millis(60_012));
     assert_eq!(provider_of(&engine).phase(BreakerKind::Failures, Millis(60_012)), BreakerPhase::Closed);
-    assert_eq!(provider_of(&engine).next_key(3), 3);
-}
-
-#[test]
-fn a_breaker_that_is_turned_off_takes_no_turn_along() {
-    let mut engine = engine(file(|_| {}));
-    assert_eq!(provider_of(&engine).next_key(2), 0);
-    engine.flags_read(read(file(|provider| provider.breaker = None)), at(20));
-    assert_eq!(provider_of(&engine).next_key(2), 1);
 }
 
 #[test]
@@ -104,12 +91,10 @@ fn another_base_url_or_name_is_another_provider_and_one_that_leaves_is_forgotten
         let mut engine = engine(file(|_| {}));
         let first = provider_of(&engine);
         (0..RULE.failures).for_each(|_| first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(10)));
-        let _ = first.next_key(2);
         for (file, now) in [(file(edit), 20), (file(|_| {}), 30)] {
             engine.flags_read(read(file), at(now));
             let second = provider_of(&engine);
             assert_eq!(second.admits(Some(&RULE), Millis(now)), ProviderAdmission::Yes, "{what} at {now}");
-            assert_eq!(second.next_key(2), 0, "{what} at {now}");
         }
         // Who was on its way to the first one tells that, and nobody else.
         first.end_attempt(Some(&RULE), None, None, AttemptSignal::Failure, Millis(40));
@@ -151,28 +136,4 @@ fn a_file_that_is_refused_forgets_nothing() {
     let refused = Err(vec![FileError::whole("no".to_owned())]);
     engine.flags_read(crate::state::inbox::FlagsRead { result: refused, ..read(file(|_| {})) }, at(20));
     assert!(Arc::ptr_eq(&before.0, &provider_of(&engine)) && Arc::ptr_eq(&before.1, &budget(&engine, 0)));
-}
-
-/// Threads take turns from what is in force at the moment, while the file is edited over and over.
-#[test]
-fn round_robin_goes_on_over_reloads_in_the_midst_of_many_threads() {
-    let mut engine = engine(file(|_| {}));
-    let (shared, stop) = (Arc::clone(&engine.shared), AtomicBool::new(false));
-    let take = || {
-        let (mut reader, mut taken) = (shared.reader(), Vec::new());
-        while !stop.load(Relaxed) {
-            taken.push(reader.load().provider(NEW).next_key(3));
-        }
-        taken
-    };
-    let mut all: Vec<usize> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
-        for edit in 1..=50_u32 {
-            engine.flags_read(read(file(|provider| provider.max_connections = edit)), at(u64::from(edit)));
-        }
-        stop.store(true, Relaxed);
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    });
-    all.sort_unstable();
-    assert!(all.iter().copied().eq(0..all.len()), "a turn was given twice or to nobody");
 }

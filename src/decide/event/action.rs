@@ -51,6 +51,10 @@ pub enum Action {
     Open,
     /// It closed.
     Close,
+    /// A provider refused a key.
+    KeyRefused,
+    /// It takes it again, or is sent it no more.
+    KeyRestored,
     /// The canary refuses what stable accepts.
     Advise,
     /// Something is not as it should be, or is so again.
@@ -71,7 +75,7 @@ pub enum Action {
 
 impl Action {
     /// All that this version does.
-    pub const ALL: [Action; 28] = [
+    pub const ALL: [Action; 30] = [
         Action::Start,
         Action::Promote,
         Action::Complete,
@@ -93,6 +97,8 @@ impl Action {
         Action::Refuse,
         Action::Open,
         Action::Close,
+        Action::KeyRefused,
+        Action::KeyRestored,
         Action::Advise,
         Action::Notice,
         Action::End,
@@ -127,6 +133,8 @@ impl Action {
             Action::Refuse => "refuse",
             Action::Open => "open",
             Action::Close => "close",
+            Action::KeyRefused => "key_refused",
+            Action::KeyRestored => "key_restored",
             Action::Advise => "advise",
             Action::Notice => "notice",
             Action::End => "end",
@@ -150,6 +158,7 @@ impl Action {
                 | Action::Block
                 | Action::Refuse
                 | Action::Open
+                | Action::KeyRefused
                 | Action::Advise
                 | Action::Notice
                 | Action::Retires

@@ -53,6 +53,7 @@ fn asked(case: &Case) -> Vec<&'static str> {
         counted: false,
         slot: None,
         bucket: None,
+        user_hash: None,
         source: crate::decide::guard::sources::SourceGroup::default(),
         anonymous: false,
         bound: case.bound,

@@ -69,6 +69,7 @@ fn keys_of_provider(old: &Provider, new: &Provider) -> Vec<String> {
     edits([
         ("base_url", old.base_url != new.base_url),
         ("api_keys", old.api_keys != new.api_keys || old.holds_keys != new.holds_keys),
+        ("keys", old.keys != new.keys),
         ("auth", old.auth != new.auth),
         ("query", revealed(&old.query) != revealed(&new.query)),
         ("timeouts", old.timeouts != new.timeouts),

@@ -116,10 +116,12 @@ pub enum NotifyEvent {
     BreakerOpened,
     /// A provider takes a model away.
     ModelRetires,
+    /// A provider refused one of Serin's keys.
+    KeyRefused,
 }
 
 impl NotifyEvent {
-    pub const ALL: [NotifyEvent; 10] = [
+    pub const ALL: [NotifyEvent; 11] = [
         NotifyEvent::Promoted,
         NotifyEvent::Held,
         NotifyEvent::RolledBack,
@@ -130,6 +132,7 @@ impl NotifyEvent {
         NotifyEvent::ReloadFailed,
         NotifyEvent::BreakerOpened,
         NotifyEvent::ModelRetires,
+        NotifyEvent::KeyRefused,
     ];
 
     /// Its word in the file.
@@ -146,6 +149,7 @@ impl NotifyEvent {
             NotifyEvent::ReloadFailed => "reload_failed",
             NotifyEvent::BreakerOpened => "breaker_opened",
             NotifyEvent::ModelRetires => "model_retires",
+            NotifyEvent::KeyRefused => "key_refused",
         }
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serin::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Fallback, FieldRules, Fixed, Flag, FlagType, FlagValue, Guard, Http2, Intent,
-    Limits, Match, OnRegression, Policy, Provider, Ramp, Retry, Rollout, Secret, Serve, StreamMode, Timeouts, Tls,
-    Unmapped, Unmatched, Variant, VariantId,
+    KeyRules, Limits, Match, OnRegression, Policy, Provider, Ramp, Retry, Rollout, Secret, Serve, StreamMode, Timeouts,
+    Tls, Unmapped, Unmatched, Variant, VariantId,
 };
 use serin::decide::units::{Millis, Percent, ProviderId, RolloutId};
 use serin::wire::dialect::DoneMarker;
@@ -32,6 +32,7 @@ pub(crate) fn provider(name: &str) -> Provider {
         name: name.to_owned(),
         base_url: BaseUrl { https: true, host: format!("{name}.test"), port: 443, path: "/v1".to_owned() },
         api_keys: Vec::new(),
+        keys: KeyRules::default(),
         auth: Auth::Bearer,
         query: Vec::new(),
         timeouts: waits(Millis(10_000)),

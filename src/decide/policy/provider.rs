@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::keys::KeyRules;
 use super::secret::Secret;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::wire::body::FieldRules;
@@ -21,6 +22,8 @@ pub struct Provider {
     pub base_url: BaseUrl,
     /// Serin's own keys; empty: the client's credentials pass through (to a stable provider only).
     pub api_keys: Vec<Secret>,
+    /// Which of them is asked, and for how long one rests.
+    pub keys: KeyRules,
     /// How a key is presented.
     pub auth: Auth,
     /// Added to every request's query; the value may be a key.
@@ -61,6 +64,21 @@ pub struct Provider {
     pub holds_keys: bool,
     /// Why no request may be sent to it (an unset key, an unreadable certificate). Blocks a rollout whose canary it is.
     pub unusable: Option<String>,
+}
+
+impl Provider {
+    /// Whether its `api_keys` are what it is asked with: `auth` may send none, and `set_headers` may send something else
+    /// in their place.
+    #[must_use]
+    pub fn sends_api_keys(&self) -> bool {
+        let name = match &self.auth {
+            Auth::None => return false,
+            Auth::Query(_) => return !self.api_keys.is_empty(),
+            Auth::Bearer => "authorization",
+            Auth::Header(name) => name,
+        };
+        !self.api_keys.is_empty() && !self.set_headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
+    }
 }
 
 /// `scheme://host[:port]/path`, taken apart.

@@ -54,6 +54,7 @@ fn names(problem: &str) -> &'static [(&'static str, NotifyEvent)] {
     match problem.split_once(':') {
         Some(("file", _)) => &[("SerinReloadFailed", NotifyEvent::ReloadFailed)],
         Some(("breaker", _)) => &[("SerinBreakerOpened", NotifyEvent::BreakerOpened)],
+        Some(("key", _)) => &[("SerinKeyRefused", NotifyEvent::KeyRefused)],
         _ => &[("SerinRolledBack", NotifyEvent::RolledBack), ("SerinHeld", NotifyEvent::Held)],
     }
 }
@@ -62,6 +63,11 @@ fn labels(letter: &Letter<'_>) -> Map<String, Value> {
     let mut labels = Map::new();
     match letter.problem.split_once(':') {
         Some(("breaker", provider)) => drop(labels.insert("provider".to_owned(), provider.into())),
+        Some(("key", key)) => {
+            let (provider, position) = key.rsplit_once(':').unwrap_or((key, ""));
+            labels
+                .extend([("provider", provider), ("key", position)].map(|(name, text)| (name.to_owned(), text.into())));
+        }
         Some(_) => {}
         None => {
             if let Some(rollout) = letter.transition().and_then(|transition| transition.event.rollout.as_deref()) {

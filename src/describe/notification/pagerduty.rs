@@ -55,7 +55,7 @@ pub fn body(letter: &Letter<'_>, key: &str) -> String {
 pub(super) const fn severity(on: Option<NotifyEvent>) -> &'static str {
     match on {
         Some(NotifyEvent::RolledBack) => "critical",
-        Some(NotifyEvent::BreakerOpened | NotifyEvent::ReloadFailed) => "error",
+        Some(NotifyEvent::BreakerOpened | NotifyEvent::KeyRefused | NotifyEvent::ReloadFailed) => "error",
         Some(NotifyEvent::Held) => "warning",
         _ => "info",
     }

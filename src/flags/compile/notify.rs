@@ -24,7 +24,7 @@ const ALERTS: &str = "/api/v2/alerts";
 const SIGNING: &str = "whsec_";
 const LONGEST_INTERVAL: Millis = Millis(24 * 60 * 60 * 1000);
 /// Events of the design that nothing sends yet.
-const LATER: [&str; 3] = ["key_refused", "budget", "fleet"];
+const LATER: [&str; 2] = ["budget", "fleet"];
 
 /// Reads all of them.
 pub(super) fn notify(at: &At, findings: &mut Findings<'_>) -> Vec<NotifyTarget> {

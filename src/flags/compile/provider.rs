@@ -18,8 +18,8 @@ use super::super::place::At;
 use super::super::scalar::{Wrong, date, name, some_length, some_length_or_never, wrong};
 use super::super::{mask, url};
 use super::findings::{Findings, usual};
-use super::secrets::{Resolved, lines, one_line};
-use super::{fields, recovery, tags};
+use super::secrets::{Resolved, one_line};
+use super::{api_keys, fields, recovery, tags};
 
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
@@ -27,7 +27,9 @@ pub(super) fn all(at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
         findings.error(at, "there is no provider", "add one: `openai: { base_url: https://api.openai.com/v1 }`");
     }
     findings.providers = at.entries().iter().map(|entry| entry.spot).collect();
-    at.named().map(|(name, at)| provider(name, &at, findings)).collect()
+    let providers: Vec<Provider> = at.named().map(|(name, at)| provider(name, &at, findings)).collect();
+    api_keys::warn_of_shared_keys(at, &providers, findings);
+    providers
 }
 
 fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
@@ -59,7 +61,10 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
     let has_keys = at.key("api_keys").fits();
     // What is never sent is missed by nobody.
     let wanting = (auth != Auth::None).then_some(&mut unusable);
-    let api_keys = api_keys(&at.key("api_keys"), &place, wanting, findings);
+    let (api_keys, keys) = api_keys::all(at, &place, wanting, findings);
+    if auth != Auth::None {
+        api_keys::warn_of_formats(&at.key("api_keys"), &base_url.host, &api_keys, findings);
+    }
     if !base_url.https && has_keys && auth != Auth::None && !is_private(&base_url.host) {
         findings.warn(
             &at.key("base_url"),
@@ -82,6 +87,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         holds_keys: holds_keys(at, &auth),
         auth,
         api_keys,
+        keys,
         query,
         timeouts: timeouts(&at.key("timeouts"), findings),
         models: models(&at.key("models"), findings),
@@ -173,54 +179,6 @@ fn with_endpoint(at: &At, base_url: &BaseUrl, before: &str, endpoint: &str) -> S
 
 fn is_well_known(host: &str) -> bool {
     matches!(host, "api.openai.com" | "api.anthropic.com")
-}
-
-/// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning. `wanting`:
-/// where to say so; `None`: they are not sent.
-fn api_keys(
-    at: &At,
-    place: &SecretId,
-    wanting: Option<&mut Option<String>>,
-    findings: &mut Findings<'_>,
-) -> Vec<Secret> {
-    if !at.fits() {
-        return Vec::new();
-    }
-    let mut keys: Vec<String> = Vec::new();
-    let mut missing = Vec::new();
-    let mut unresolved = false;
-    let given = at.items();
-    for at in &given {
-        match findings.secret(at, lines) {
-            Resolved::To(texts) => keys.extend(texts),
-            Resolved::Unset(wrong) => missing.push((at, wrong.problem)),
-            Resolved::Unresolved => unresolved = true,
-        }
-    }
-    if given.is_empty() {
-        findings.error(
-            at,
-            "the list of keys is empty",
-            "name a key, or remove `api_keys`: the application's own pass through",
-        );
-    }
-    let reason = missing.first().filter(|_| !unresolved).map(|(_, reason)| reason.clone());
-    let found = keys.len();
-    let place = SecretId { key: "api_keys".to_owned(), ..place.clone() };
-    let mut keys = findings.or_last_in(at, place, keys, reason.as_deref());
-    if let Some(unusable) = wanting {
-        for (at, reason) in missing.into_iter().filter(|_| found > 0 || keys.is_empty()) {
-            let then = if keys.is_empty() { "the provider cannot be used" } else { "the other keys are used" };
-            findings.warn(at, format!("{reason}: {then}"));
-        }
-        if keys.is_empty() {
-            *unusable = reason;
-        }
-    }
-    if unresolved && keys.is_empty() {
-        keys.push(mask::MASK.to_owned());
-    }
-    keys.into_iter().map(Secret::new).collect()
 }
 
 fn not_blank(text: &str) -> Result<(), Wrong> {

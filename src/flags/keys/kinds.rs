@@ -108,6 +108,13 @@ pub(super) fn texts() -> Schema {
     schema(json!({"type": ["array", "string"], "maxItems": MOST_ENTRIES, "items": text()}))
 }
 
+/// Texts, or maps with these keys in their place; a single text needs no brackets.
+pub(super) fn texts_or<const N: usize>(keys: [Key; N]) -> Schema {
+    let mut item = map(keys);
+    item.insert("type".to_owned(), json!(["object", "string"]));
+    schema(json!({"type": ["array", "string"], "maxItems": MOST_ENTRIES, "items": item}))
+}
+
 /// A user's id; digits need no quotes.
 pub(super) fn id() -> Schema {
     schema(json!({"type": ["string", "integer"]}))

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::kinds::{
     Schema, anything, described, entries, key, map, number, or_off, some_length, some_length_or_never, text, texts,
-    whole, word,
+    texts_or, whole, word,
 };
 
 pub(super) fn provider() -> Schema {
@@ -20,11 +20,14 @@ pub(super) fn provider() -> Schema {
                 .required()
                 .examples(json!(["https://api.openai.com/v1"]))
                 .says("Replaces the mount: scheme, host, and the path at which the provider's API begins."),
-            key("api_keys", texts()).examples(json!([["${OPENAI_API_KEY}"]])).says(
-                "Serin's own keys, as references: `${NAME}` or `${file:/path}`. Several keys are used in \
-                 turn, and the turn is kept over a reload. Without any, the application's credentials \
-                 pass through, to stable only.",
-            ),
+            key("api_keys", api_keys())
+                .examples(json!([["${OPENAI_API_KEY}"], ["${KEY_A}", {"key": "${KEY_B}", "account": "spare"}]]))
+                .says(
+                    "Serin's own keys, as references: `${NAME}` or `${file:/path}`, whose lines are a key each. A file \
+                     is read again when it changes. Of several keys the first that is usable is sent; see `keys`. \
+                     Without any, the application's credentials pass through, to stable only.",
+                ),
+            key("keys", keys()).says("How several keys are used, and how long one rests."),
             key("auth", text()).examples(json!(["bearer", "header:x-api-key", "query:key", "none"])).says(
                 "How a key is sent: `bearer`, `header:NAME`, `query:NAME`, `none`. Default: by the host of `base_url`.",
             ),
@@ -103,6 +106,36 @@ pub(super) fn provider() -> Schema {
             ),
         ],
     )
+}
+
+fn api_keys() -> Schema {
+    texts_or([
+        key("key", text()).required().examples(json!(["${KEY_A}"])).says("The key, as a reference."),
+        key("account", text()).examples(json!(["main"])).says(
+            "The account that the key belongs to. Keys of one account rest together. Default: an account of its own.",
+        ),
+    ])
+}
+
+fn keys() -> Schema {
+    map([
+        key("use", word(&["first", "spread"])).default("first").says(
+            "Which key a request begins with. `first`: the first in the list. `spread`: one by the hash of the user, so \
+             that each user stays in the prompt cache of one account. If that key rests or is refused, the next one.",
+        ),
+        key("rotate_every", some_length_or_never()).default("never").examples(json!(["1d", "never"])).says(
+            "After this time the next key in the list is the one to begin with. `never`: always the same.",
+        ),
+        key("cool_down", some_length()).default("1m").says(
+            "How long an account rests when its quota is spent. Four times as long after each further refusal, up to \
+             1h. After a 429 an account rests for the model as long as the provider asks, else 5s, doubling up to 5m. A \
+             refused key is tried again every 10m.",
+        ),
+        key("warn_after", some_length_or_never()).default("90d").examples(json!(["90d", "never"])).says(
+            "After this time in use a key is to be replaced: a warning in the status, once in the history. `never`: no \
+             warning.",
+        ),
+    ])
 }
 
 fn breaker() -> Schema {

@@ -41,7 +41,7 @@ pub(super) fn expected(schema: &Map<String, Value>) -> String {
         kinds.retain(|word| *word != "a whole number");
     }
     // The text beside a number or a switch is only for references.
-    if kinds.len() > 1 && !kinds.contains(&"a list") {
+    if kinds.len() > 1 && !kinds.contains(&"a list") && schema.contains_key("pattern") {
         kinds.retain(|word| *word != "a text");
     }
     kinds.join(" or ")

@@ -77,7 +77,7 @@ impl Account {
         kind: ResponseKind,
         arrived: Instant,
     ) -> Box<Account> {
-        let candidate = Candidate { id: plan.provider, turn: 0 };
+        let candidate = Candidate::keyless(plan.provider);
         let account = Account {
             scope: Scope { core: Rc::clone(core), in_use: Rc::clone(in_use), plan, kind },
             attempt: OpenAttempt::at(candidate, arrived),

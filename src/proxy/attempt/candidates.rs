@@ -2,25 +2,35 @@
 //!
 //! Owns their order, what the breakers change in it, and how often the same provider was asked. A provider whose
 //! breaker is open is put last: a breaker never refuses a request. A rollout's stable is put last only where it is
-//! unreachable, and where that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts
-//! nothing.
+//! unreachable, and where that helps. A provider none of whose keys is usable is put last too, unless it is the rollout's
+//! stable or the canary that the split chose: those are asked, and their answers judged. Decides nothing about failures
+//! ([`retry`](crate::decide::retry) does), and counts nothing.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use crate::clock;
 use crate::decide::fallback::FallbackCandidates;
 use crate::decide::policy::Retry;
 use crate::decide::units::ProviderId;
 use crate::proxy::core::InUse;
-use crate::proxy::request::prepared::PreparedProvider;
 use crate::state::provider::{BreakerKind, ProbeToken, ProviderAdmission};
 
 /// A provider, with one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) id: ProviderId,
-    /// Counts its keys around.
-    pub(crate) turn: usize,
+    /// The position of its key, from 1 on; 0: none of Serin's.
+    pub(crate) key: usize,
+    /// The model it is asked for, where the key may be at rest still: a success is news.
+    pub(crate) trial: Option<NonZeroU64>,
+}
+
+impl Candidate {
+    /// A provider without a key of Serin's.
+    pub(crate) const fn keyless(id: ProviderId) -> Candidate {
+        Candidate { id, key: 0, trial: None }
+    }
 }
 
 /// The order of one request's candidates.
@@ -32,12 +42,14 @@ pub(crate) struct Candidates {
     stable: Option<ProviderId>,
     /// The rollout's canary, where the split chose another.
     canary_unchosen: Option<ProviderId>,
+    /// The rollout's canary, where the split chose it.
+    canary_chosen: Option<ProviderId>,
     /// Whether stable is put last where it is unreachable.
     diverts: bool,
     /// Those that were put last.
     last_resort: VecDeque<ProviderId>,
-    /// How many keys of the present provider were used.
-    keys_used: usize,
+    /// The keys of the present provider that failed.
+    keys_tried: Vec<usize>,
     /// How often the present provider was asked again.
     retries: u8,
 }
@@ -50,9 +62,10 @@ impl Candidates {
             others,
             stable: None,
             canary_unchosen: None,
+            canary_chosen: None,
             diverts: true,
             last_resort: VecDeque::new(),
-            keys_used: 0,
+            keys_tried: Vec::new(),
             retries: 0,
         }
     }
@@ -61,7 +74,8 @@ impl Candidates {
     /// is unreachable.
     pub(super) fn between_arms(&mut self, stable: ProviderId, canary: ProviderId, diverts: bool) {
         (self.stable, self.diverts) = (Some(stable), diverts);
-        self.canary_unchosen = (self.first != Some(canary)).then_some(canary);
+        let chosen = self.first == Some(canary);
+        (self.canary_chosen, self.canary_unchosen) = if chosen { (Some(canary), None) } else { (None, Some(canary)) };
     }
 
     /// Whether another candidate is left.
@@ -93,25 +107,31 @@ impl Candidates {
     }
 
     /// The next candidate, with the breaker's ticket where the attempt is its probe; `None`: all were tried. `diverted`
-    /// is called with each that is put last, and with its breaker.
+    /// is called with each that is put last, and with its breaker; `has_key`: whether one of its keys is usable.
     pub(crate) fn next(
         &mut self,
         in_use: &InUse,
+        has_key: impl Fn(ProviderId) -> bool,
         mut diverted: impl FnMut(ProviderId, BreakerKind),
-    ) -> Option<(Candidate, Option<ProbeToken>)> {
-        (self.keys_used, self.retries) = (0, 0);
+    ) -> Option<(ProviderId, Option<ProbeToken>)> {
+        self.keys_tried.clear();
+        self.retries = 0;
         loop {
             let Some(id) = self.first.take().or_else(|| self.others.next()) else {
                 let id = self.last_resort.pop_front()?;
-                return Some((candidate(in_use, id), None));
+                return Some((id, None));
             };
             let prepared = in_use.prepared.provider(id);
             if prepared.unusable.is_some() && self.has_others() {
                 continue;
             }
+            if !has_key(id) && self.has_others() && self.stable != Some(id) && self.canary_chosen != Some(id) {
+                self.last_resort.push_back(id);
+                continue;
+            }
             let state = in_use.snapshot.provider(id);
             if state.is_healthy() {
-                return Some((candidate(in_use, id), None));
+                return Some((id, None));
             }
             let rule = prepared.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
@@ -123,9 +143,9 @@ impl Candidates {
                 (BreakerKind::Failures, state.admits(rule, clock::now()))
             };
             match admitted {
-                ProviderAdmission::Yes => return Some((candidate(in_use, id), None)),
-                ProviderAdmission::Probe(ticket) => return Some((candidate(in_use, id), Some(ticket))),
-                ProviderAdmission::No if !self.has_others() => return Some((candidate(in_use, id), None)),
+                ProviderAdmission::Yes => return Some((id, None)),
+                ProviderAdmission::Probe(ticket) => return Some((id, Some(ticket))),
+                ProviderAdmission::No if !self.has_others() => return Some((id, None)),
                 ProviderAdmission::No => {
                     diverted(id, breaker);
                     self.last_resort.push_back(id);
@@ -134,15 +154,14 @@ impl Candidates {
         }
     }
 
-    /// Whether the present provider has a key that was not used.
-    pub(super) fn has_keys(&self, to: &PreparedProvider) -> bool {
-        self.keys_used + 1 < to.keys()
+    /// The keys of the present provider that failed.
+    pub(super) fn keys_tried(&self) -> &[usize] {
+        &self.keys_tried
     }
 
-    /// The same provider with its next key.
-    pub(crate) fn next_key(&mut self, candidate: Candidate) -> Candidate {
-        self.keys_used += 1;
-        Candidate { turn: candidate.turn.wrapping_add(1), ..candidate }
+    /// A key of the present provider failed.
+    pub(super) fn key_failed(&mut self, key: usize) {
+        self.keys_tried.push(key);
     }
 
     /// Whether the present provider may be asked again.
@@ -158,9 +177,4 @@ impl Candidates {
     pub(super) fn count_retry(&mut self) {
         self.retries += 1;
     }
-}
-
-fn candidate(in_use: &InUse, id: ProviderId) -> Candidate {
-    let keys = in_use.prepared.provider(id).keys();
-    Candidate { id, turn: in_use.snapshot.provider(id).next_key(keys) }
 }

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod failed;
+mod keys;
 mod last_resort;
 mod left;
 
@@ -19,6 +20,7 @@ use super::account::{Account, Part};
 use super::candidates::{Candidate, Candidates};
 use super::deadline::Deadline;
 use super::earlier_plans::EarlierPlans;
+use super::key_choice::KeysInUse;
 use super::pause::{Paused, pause};
 use super::send::AttemptError;
 use super::withdrawal::Withdrawable;
@@ -129,8 +131,10 @@ impl<'a> Failover<'a> {
     }
 
     fn next_candidate(&mut self) -> Option<(Candidate, Option<ProbeToken>)> {
-        let account = &mut self.account;
-        self.candidates.next(self.in_use, |id, breaker| account.divert(id, breaker))
+        let (account, keys) = (&mut self.account, KeysInUse::of(self.in_use, self.client_request));
+        let has_key = |id| keys.has_usable(id, &[]);
+        let (id, probe) = self.candidates.next(self.in_use, has_key, |id, breaker| account.divert(id, breaker))?;
+        Some((self.with_key(id), probe))
     }
 
     /// A request that Serin cannot make for stable is not sent to the canary instead.
@@ -237,6 +241,7 @@ impl<'a> Failover<'a> {
                     self.spend_retry();
                 }
                 NextAction::Again(length) => {
+                    candidate = self.on_trial(candidate);
                     self.account.failed(ending);
                     self.account.pauses();
                     self.spend_retry();
@@ -259,7 +264,10 @@ impl<'a> Failover<'a> {
                 NextAction::NextKey => {
                     self.account.failed(ending);
                     self.remember(failed.outcome, candidate, || response);
-                    candidate = self.candidates.next_key(candidate);
+                    match self.next_key(candidate).map(|next| (next, None)).or_else(|| self.next_candidate()) {
+                        Some(next) => (candidate, probe) = next,
+                        None => return self.give_up(failed.outcome),
+                    }
                 }
                 NextAction::Other => {
                     self.account.failed(ending);

@@ -107,7 +107,7 @@ impl OpenAttempt {
         self.stage = AttemptStage::Idle;
         AttemptRecord {
             provider: self.candidate.id,
-            key: self.candidate.turn,
+            key: self.candidate.key,
             status,
             ending,
             outcome: self.outcome_of(ending),

@@ -17,7 +17,7 @@ use crate::wire::usage::Usage;
 #[derive(Debug)]
 pub(crate) struct AttemptRecord {
     pub(crate) provider: ProviderId,
-    /// The index of its key.
+    /// The position of its key, from 1 on; 0: none of Serin's.
     pub(crate) key: usize,
     pub(crate) status: Option<u16>,
     pub(crate) ending: Ending,

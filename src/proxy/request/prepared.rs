@@ -13,7 +13,7 @@ use super::credentials::{KeyPlaces, Names, ProviderCredentials};
 use super::presentation::{Key, Presentation, presented};
 use super::uri::UriRewrite;
 use crate::clock;
-use crate::decide::policy::{Fallback, Policy, Provider, UserSource};
+use crate::decide::policy::{Fallback, KeyOrder, Policy, Provider, UserSource};
 use crate::decide::route::{takes_path, wanted_fields};
 use crate::decide::units::ProviderId;
 use crate::state::source_table::{SourceHandle, SourceTable};
@@ -43,8 +43,11 @@ pub(crate) struct Prepared {
     pub(super) seals_request_ids: bool,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
-    /// Whether requests that no rollout takes go to a provider for which bodies are rewritten.
-    unmatched_translates: bool,
+    /// Whether requests that no rollout takes go to a provider for which bodies are rewritten, or that has another key to
+    /// send them with again.
+    unmatched_reads: bool,
+    /// Whether the key of some provider depends on the user.
+    pub(super) spreads: bool,
 }
 
 /// How requests to one provider are made.
@@ -65,8 +68,12 @@ pub(crate) struct PreparedProvider {
     withheld: Names,
     /// What of them is withheld where they were meant for another.
     withheld_from_others: Names,
-    /// Its keys, used in turn; empty: none of Serin's own is presented.
+    /// Its keys, in the order of the file; empty: none of Serin's own is presented.
     keys: Box<[Key]>,
+    /// Whether those are the `api_keys`: another header that is set may stand in their place.
+    pub(crate) has_api_keys: bool,
+    /// Whether every request begins with the first of them.
+    pub(crate) begins_with_first: bool,
     /// Set over what the client sent.
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
     /// Why no request can be sent to it; `None`: one can.
@@ -101,6 +108,7 @@ impl Prepared {
                 || provider.path.is_some()
                 || !provider.retires.is_empty()
         };
+        let spreads = |provider: &Arc<Provider>| provider.keys.order == KeyOrder::Spread && provider.api_keys.len() > 1;
         let credentials = ProviderCredentials::new(policy);
         let open_to = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
         let without_keys_of = |provider| PreparedProvider::without_keys_of(provider, &policy.mount, &credentials);
@@ -131,16 +139,18 @@ impl Prepared {
                         || rollout.last_resort.is_some()
                         || matches!(rollout.fallback, Fallback::List(_))
                         || translates(rollout.stable)
+                        || has_several_keys(rollout.stable)
                 })
                 .collect(),
-            unmatched_translates: policy.unmatched.provider().is_some_and(translates),
+            unmatched_reads: policy.unmatched.provider().is_some_and(|id| translates(id) || has_several_keys(id)),
+            spreads: policy.providers.iter().any(spreads),
         }
     }
 
     /// Whether a JSON body at this path below the mount has to be read before the request can go anywhere.
     pub(super) fn reads_body(&self, path: &str) -> bool {
         let mut rollouts = self.policy.rollouts.iter().zip(&self.readers);
-        self.unmatched_translates || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
+        self.unmatched_reads || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
     }
 
     /// How requests to this provider are made.
@@ -148,9 +158,12 @@ impl Prepared {
         &self.providers[usize::from(id.0)]
     }
 
-    /// The same for a request without a key of `clients`.
-    pub(crate) fn provider_without_keys(&self, id: ProviderId) -> &PreparedProvider {
-        self.without_keys.get(usize::from(id.0)).unwrap_or_else(|| self.provider(id))
+    /// The same for a request that may have come without a key of `clients`.
+    pub(crate) fn provider_for(&self, id: ProviderId, unauthenticated: bool) -> &PreparedProvider {
+        if unauthenticated && let Some(provider) = self.without_keys.get(usize::from(id.0)) {
+            return provider;
+        }
+        self.provider(id)
     }
 }
 
@@ -177,6 +190,8 @@ impl PreparedProvider {
             own_key: !keys.is_empty(),
             withheld: Names::withheld(credentials, provider, !keys.is_empty(), true),
             withheld_from_others: Names::withheld(credentials, provider, !keys.is_empty(), false),
+            has_api_keys: provider.sends_api_keys(),
+            begins_with_first: keys.len() < 2 || provider.keys.is_plain(),
             keys: keys.into(),
             set: set.into(),
             unusable,
@@ -189,12 +204,14 @@ impl PreparedProvider {
         if trusted { &self.withheld } else { &self.withheld_from_others }
     }
 
+    /// How many keys there are to choose from.
     pub(crate) fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    pub(crate) fn key(&self, turn: usize) -> Option<&Key> {
-        self.keys.get(turn.checked_rem(self.keys.len())?)
+    /// The key at this position, from 1 on.
+    pub(crate) fn key(&self, position: usize) -> Option<&Key> {
+        self.keys.get(position.checked_sub(1)?)
     }
 
     /// The URI of a request on its way here. `trusted`: the client's credentials were meant for this provider.

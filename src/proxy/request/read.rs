@@ -172,7 +172,8 @@ impl ReadRequest {
             RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(ProxyError::Unmatched)?;
-        let plan = Plan { source: self.source, ..plan };
+        let user_hash = in_use.prepared.spreads.then(|| route::user_hash(&snapshot.policy, &plan, &facts)).flatten();
+        let plan = Plan { source: self.source, user_hash, ..plan };
         Ok(if self.held.unheld { plan.back_on_stable(&snapshot.policy, RouteReason::Unheld) } else { plan })
     }
 

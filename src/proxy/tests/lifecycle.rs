@@ -265,6 +265,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         counted: true,
         slot: None,
         bucket: None,
+        user_hash: None,
         source: crate::decide::guard::sources::SourceGroup::default(),
         anonymous: false,
         bound: false,

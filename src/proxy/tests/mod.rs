@@ -13,6 +13,8 @@ mod half_close;
 mod hard_rollback;
 mod held;
 mod http2;
+mod keys;
+mod keys_apart;
 mod labels;
 mod last_resort;
 mod lifecycle;

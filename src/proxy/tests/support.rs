@@ -106,6 +106,7 @@ impl Sidecar {
         // Control keeps the series of a rollout over publications, and who is withdrawn from its canary.
         next.policy = Arc::clone(&now.policy);
         next.providers.clone_from(&now.providers);
+        next.keys.clone_from(&now.keys);
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
             next.retry = Arc::clone(&now.retry);

@@ -22,7 +22,7 @@ use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::ProviderBody;
 use crate::wire::media;
 
-use request::{limits, probe_request, shows_nothing};
+use request::{has_next_key, limits, probe_request, shows_nothing};
 
 pub use endpoint::{Reply, probe_endpoint};
 pub use redirect::Redirect;
@@ -41,13 +41,21 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     if let Some(reason) = &provider.unusable {
         return Err(reason.clone());
     }
-    let began = clock::instant();
     let upstreams = Upstreams::new(1);
     let below = provider.probe_path.reveal();
-    let request = probe_request(&provider, Method::GET, below, RequestBody::Empty)?;
-    let connection =
-        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
-    let response = connection.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
+    let mut key = 0;
+    let (began, response) = loop {
+        let began = clock::instant();
+        let request = probe_request(&provider, key, Method::GET, below, RequestBody::Empty)?;
+        let connection = upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await;
+        let connection = connection.map_err(|error| unreachable(&error))?;
+        let response = connection.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
+        // A provider lives if it takes one of its keys.
+        if !matches!(response.status().as_u16(), 401 | 403) || !has_next_key(&provider, key) {
+            break (began, response);
+        }
+        key += 1;
+    };
     let took = clock::instant().saturating_duration_since(began).as_millis();
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();

@@ -18,7 +18,7 @@ use super::deadline::SendLimits;
 use super::upstreams::Upstreams;
 use crate::clock;
 use crate::decide::policy::{
-    Auth, BaseUrl, DoneMarker, FieldRules, Http2, NotifyUrl, Provider, Secret, Timeouts, Tls, Unmapped,
+    Auth, BaseUrl, DoneMarker, FieldRules, Http2, KeyRules, NotifyUrl, Provider, Secret, Timeouts, Tls, Unmapped,
 };
 use crate::decide::units::Millis;
 use crate::proxy::request::body::RequestBody;
@@ -116,6 +116,7 @@ fn target(url: &NotifyUrl) -> Provider {
         name: String::new(),
         base_url,
         api_keys: Vec::new(),
+        keys: KeyRules::default(),
         auth: Auth::None,
         query: Vec::new(),
         timeouts: Timeouts {

@@ -92,23 +92,19 @@ fn no_request_finds_out_whether_stable_can_be_reached() {
 }
 
 #[test]
-fn one_key_takes_no_turns() {
+fn what_is_learnt_of_a_key_while_keys_are_reviewed_stays_known() {
     let provider = ProviderState::new("holysheep".to_owned());
-    assert_eq!([0, 1, 1, 2, 2, 3, 1, 2].map(|keys| provider.next_key(keys)), [0, 0, 0, 0, 1, 2, 0, 3]);
-}
-
-#[test]
-fn every_turn_is_given_once_whoever_asks() {
-    const THREADS: usize = 8;
-    const TURNS: usize = 1000;
-    let provider = ProviderState::new("holysheep".to_owned());
-    let taken = |_| (0..TURNS).map(|_| provider.next_key(3)).collect::<Vec<_>>();
-    let mut all: Vec<usize> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || taken(thread))).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    provider.review_keys(|| unreachable!("nothing was learnt"));
+    provider.note_key_trouble();
+    provider.review_keys(|| true);
+    assert!(provider.has_key_trouble());
+    provider.review_keys(|| {
+        provider.note_key_trouble();
+        false
     });
-    all.sort_unstable();
-    assert!(all.into_iter().eq(0..THREADS * TURNS));
+    assert!(provider.has_key_trouble());
+    provider.review_keys(|| false);
+    assert!(!provider.has_key_trouble());
 }
 
 /// Threads ask for the same moment over and over; of each round's askers one gets the probe.

@@ -3,13 +3,15 @@
 //! Owns the one literal of [`Snapshot`] and [`RolloutInForce`] that tests are made from. Every rollout is at the same
 //! share, and closed at 0; every provider is unknown; nothing has been counted. A test changes what it is about.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{RolloutInForce, Snapshot};
-use crate::decide::policy::{Counting, Policy};
+use crate::decide::policy::{Counting, Policy, Provider};
 use crate::decide::units::Percent;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::evidence::Evidence;
+use crate::state::keys::{AccountState, KeyRing, RingKey};
 use crate::state::provider::ProviderState;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
@@ -44,7 +46,17 @@ pub(crate) fn snapshot(
         rollouts: rollouts.collect(),
         unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
         providers: policy.providers.iter().map(|provider| unknown(&provider.name)).collect(),
+        keys: policy.providers.iter().map(|provider| Arc::new(ring(provider))).collect(),
         policy: Arc::new(policy),
         draining: false,
     }
+}
+
+/// Keys of which nothing is known, in the accounts of the file.
+pub(crate) fn ring(provider: &Provider) -> KeyRing {
+    let mut named: BTreeMap<&str, Arc<AccountState>> = BTreeMap::new();
+    KeyRing::new((0..provider.api_keys.len()).map(|key| {
+        let account = provider.keys.account(key).map(|name| Arc::clone(named.entry(name).or_default()));
+        RingKey { key: Arc::default(), account: account.unwrap_or_default() }
+    }))
 }

@@ -26,6 +26,7 @@ pub(in crate::store) struct Contents {
     pub(super) notifications: Vec<QueuedNotification>,
     pub(super) incidents: Vec<(String, String)>,
     pub(super) last_good: Option<String>,
+    pub(super) keys: Option<String>,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
 }
@@ -60,11 +61,13 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
         ));
         states.push((identity, state));
     }
-    let last_good =
-        connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
+    let kept = |name: &str| {
+        connection.query_row("SELECT value FROM kept WHERE name = ?1", [name], |row| row.get(0)).optional()
+    };
+    let (last_good, keys) = (kept("last_good")?, kept("keys")?);
     let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
     let incidents = if version < VERSION { Vec::new() } else { super::incidents::newest(connection)? };
-    Ok(Contents { version, states, notifications, incidents, last_good, notes })
+    Ok(Contents { version, states, notifications, incidents, last_good, keys, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
@@ -150,6 +153,9 @@ pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), Str
         super::incidents::save(&writing, &batch.incidents)?;
         if let Some(text) = &batch.last_good {
             writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
+        }
+        if let Some(text) = &batch.keys {
+            writing.prepare("INSERT OR REPLACE INTO kept VALUES ('keys', ?1)")?.execute(params![text.as_ref()])?;
         }
         writing.commit()
     };

@@ -6,7 +6,8 @@ use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
 use crate::state::status::{
-    BreakerStatus, FlagsStatus, GuardStatus, NextStage, NotifyTargetStatus, ProviderStatus, StoreStatus,
+    BreakerStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus, ProviderStatus,
+    StoreStatus,
 };
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
@@ -15,7 +16,18 @@ fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
 
 fn provider(name: &str, state: Option<BreakerPhase>, diverted: u64) -> ProviderStatus {
     let breaker = state.map(|state| BreakerStatus { state, failures: 5, open_until: None, unreachable: false });
-    ProviderStatus { name: name.to_owned(), breaker, diverted }
+    let until = UnixMillis(1500);
+    let conditions =
+        [KeyCondition::Usable, KeyCondition::Spent { until }, KeyCondition::Refused { status: 401, next_try: until }];
+    let key = |(index, condition)| KeyStatus {
+        position: index + 1,
+        tail: "wxyz".to_owned(),
+        account: None,
+        condition,
+        first_seen: UnixMillis(0),
+    };
+    let keys = conditions.into_iter().enumerate().map(key).filter(|_| name == "openai").collect();
+    ProviderStatus { name: name.to_owned(), breaker, diverted, keys }
 }
 
 fn status(series: Vec<Arc<Series>>) -> Status {
@@ -112,6 +124,9 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_breaker_state{provider="holysheep"} 1"#,
         r#"serin_breaker_state{provider="backup"} 0"#,
         r#"serin_breaker_diverted_total{provider="openai"} 3"#,
+        r#"serin_key_state{provider="openai",key="1"} 0"#,
+        r#"serin_key_state{provider="openai",key="2"} 1"#,
+        r#"serin_key_state{provider="openai",key="3"} 2"#,
         r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
         r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
         r#"serin_notifications_total{target="ops",result="delivered"} 9"#,

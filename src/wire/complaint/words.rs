@@ -1,4 +1,4 @@
-//! The words by which providers say that money has run out or that a filter has refused.
+//! The words by which providers say that money has run out, that a key is not taken, or that a filter has refused.
 //!
 //! Owns the lists of codes and phrases. Codes are compared whole; phrases are looked for in the message whatever their
 //! case, and are long enough that a prompt's topic, quoted in a message, is not taken for one.
@@ -32,6 +32,40 @@ const QUOTA_PHRASES: [&str; 12] = [
     "out of credits",
 ];
 
+const KEY_NAMES: [&str; 10] = [
+    "invalid_api_key",
+    "API_KEY_INVALID",
+    "api_key_invalid",
+    "authentication_error",
+    "invalid_authentication_error",
+    "AuthenticationError",
+    "account_deactivated",
+    "account_suspended",
+    "organization_deactivated",
+    "UNAUTHENTICATED",
+];
+
+const KEY_PHRASES: [&str; 18] = [
+    "invalid api key",
+    "invalid api-key",
+    "invalid x-api-key",
+    "incorrect api key",
+    "api key not valid",
+    "api key is not valid",
+    "api key is invalid",
+    "api key expired",
+    "api key has expired",
+    "api key has been",
+    "api key was reported as leaked",
+    "api key is disabled",
+    "key has been disabled",
+    "key has been revoked",
+    "account has been suspended",
+    "account has been deactivated",
+    "account is suspended",
+    "account is deactivated",
+];
+
 const FILTER_NAMES: [&str; 7] = [
     "content_filter",
     "content_policy_violation",
@@ -59,6 +93,10 @@ pub(super) fn is_quota(complaint: &Complaint) -> bool {
         || billing(&complaint.code)
         || billing(&complaint.kind)
         || says(complaint, &QUOTA_PHRASES)
+}
+
+pub(super) fn is_about_key(complaint: &Complaint) -> bool {
+    complaint.is_named(&KEY_NAMES) || says(complaint, &KEY_PHRASES)
 }
 
 pub(super) fn is_content_filter(complaint: &Complaint) -> bool {

@@ -37,7 +37,16 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
 }
 
 fn provider(name: &str, breaker: &str, open_until: Option<Timestamp>) -> Provider {
-    Provider { name: name.into(), breaker: breaker.into(), unreachable: false, failures: 12, open_until, diverted: 3 }
+    let keys = Vec::new();
+    Provider {
+        name: name.into(),
+        breaker: breaker.into(),
+        unreachable: false,
+        failures: 12,
+        open_until,
+        diverted: 3,
+        keys,
+    }
 }
 
 #[test]

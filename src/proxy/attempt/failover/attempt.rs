@@ -10,9 +10,10 @@ use std::pin::pin;
 use super::Failover;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Provider, Secret, StreamMode};
-use crate::decide::units::Millis;
+use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::deadline::Deadline;
+use crate::proxy::attempt::key_choice::accepted;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::attempt::withdrawal::{CanaryCut, Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
@@ -46,7 +47,8 @@ impl<'a> Failover<'a> {
 
     fn begin_with(&mut self, candidate: Candidate, probe: Option<ProbeToken>) {
         let unauthenticated = self.client_request.request.unauthenticated;
-        let key_of_serin = self.prepared_provider(candidate).own_key || !self.account.scope().is_trusted(candidate.id);
+        let key_of_serin =
+            self.prepared_provider(candidate.id).own_key || !self.account.scope().is_trusted(candidate.id);
         // Where the client's own credentials are sent in its place, the key is the client's.
         let span = self.trace.as_ref().and_then(|trace| trace.begin_attempt(self.core));
         self.account.begin_attempt(candidate, probe, !unauthenticated && key_of_serin, span);
@@ -56,7 +58,7 @@ impl<'a> Failover<'a> {
     pub(crate) async fn send(&mut self, candidate: Option<Candidate>) -> Result<Box<BufferedResponse>, AttemptError> {
         let Some(candidate) = candidate else { return Err(AttemptError::Replan) };
         let (in_use, client_request) = (self.in_use, self.client_request);
-        let (policy, to) = (&in_use.snapshot.policy, self.prepared_provider(candidate));
+        let (policy, to) = (&in_use.snapshot.policy, self.prepared_provider(candidate.id));
         let trusted = self.account.scope().is_trusted(candidate.id) && !client_request.request.unauthenticated;
         if let Some(reason) = &to.unusable {
             let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
@@ -81,7 +83,7 @@ impl<'a> Failover<'a> {
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
         };
-        let key = to.key(candidate.turn);
+        let key = to.key(candidate.key);
         let (core, buffered) =
             (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
         let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
@@ -113,6 +115,9 @@ impl<'a> Failover<'a> {
                 Err(error) => return Err(error),
             };
             account.head_came(response.status().as_u16());
+            if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
+                accepted(in_use, candidate, model);
+            }
             let rules = BufferRules {
                 read_as,
                 recoverable,
@@ -141,13 +146,8 @@ impl<'a> Failover<'a> {
         }
     }
 
-    pub(super) fn prepared_provider(&self, candidate: Candidate) -> &'a PreparedProvider {
-        let prepared = &self.in_use.prepared;
-        if self.client_request.request.unauthenticated {
-            prepared.provider_without_keys(candidate.id)
-        } else {
-            prepared.provider(candidate.id)
-        }
+    fn prepared_provider(&self, id: ProviderId) -> &'a PreparedProvider {
+        self.in_use.prepared.provider_for(id, self.client_request.request.unauthenticated)
     }
 
     /// Until when the chosen provider is waited for while another candidate can answer.

@@ -58,14 +58,17 @@ impl Failover<'_> {
         self.account.note_summary(buffered_response.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = buffered_response.head.status.as_u16();
         let ending = buffered_response.ending.unwrap_or(Ending::NoHead);
+        let pause = asked_pause(&buffered_response);
         let failed = FailedAttempt {
             outcome: self.account.attempt().outcome_of(ending),
-            retry_after: asked_pause(&buffered_response),
+            // What is asked for as long as that is not waited for.
+            retry_after: pause.map(|pause| Millis(pause.worth_waiting().unwrap_or(u64::MAX))),
             rejected: is_about_the_request(status) && !ending.is_by_policy(),
             too_long: self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),
             at_once: false,
         };
+        self.learn_of_key(ending, failed.outcome, pause);
         self.note_cause(ending, &buffered_response);
         let passes_on = match ending {
             // A malformed answer goes out only where no other candidate could be asked, and a redirect never.
@@ -127,14 +130,11 @@ impl Failover<'_> {
 }
 
 /// For how long the provider asks not to be asked again. Only a 429 is about its limits.
-fn asked_pause(buffered_response: &BufferedResponse) -> Option<Millis> {
+fn asked_pause(buffered_response: &BufferedResponse) -> Option<Pause> {
     let (headers, now) = (&buffered_response.head.headers, clock::unix().0);
     let in_body = buffered_response.complaint.as_deref().and_then(Complaint::asked_wait);
     if buffered_response.head.status != StatusCode::TOO_MANY_REQUESTS {
-        return retry_after(headers, now).or(in_body).map(Millis);
+        return retry_after(headers, now).or(in_body).map(Pause::For);
     }
-    match read_rate_report(headers, now).pause(in_body)? {
-        Pause::For(millis) => Some(Millis(millis)),
-        Pause::Long(_) => Some(Millis(u64::MAX)),
-    }
+    read_rate_report(headers, now).pause(in_body)
 }

@@ -36,7 +36,7 @@ impl Failover<'_> {
         let over = |deadline: Deadline| scope.is_chosen(candidate.id) && deadline.is_over(clock::instant());
         let again = sendable && !self.deadline.is_some_and(over);
         RetryOptions {
-            keys: again && self.candidates.has_keys(self.prepared_provider(candidate)),
+            keys: again && self.has_next_key(candidate),
             others: sendable && self.candidates.has_others(),
             stable: sendable && stable.is_some(),
             repeat: again && self.may_retry(),

@@ -52,7 +52,7 @@ fn bare(to: &PreparedProvider) -> HeaderRules<'_> {
 
 fn passed(to: &PreparedProvider, trusted: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
-    let key = to.key(0);
+    let key = to.key(1);
     let rules = HeaderRules {
         to,
         key,

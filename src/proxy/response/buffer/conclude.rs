@@ -78,6 +78,8 @@ impl BufferedResponse {
             ErrorClass::ContentFilter
         } else if complaint.is_quota() {
             ErrorClass::Quota
+        } else if complaint.is_about_key() {
+            ErrorClass::Key
         } else {
             ErrorClass::Other
         };

@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::redirect::Redirect;
-use super::request::{PATIENCE, limits, probe_request, shows_nothing};
+use super::request::{PATIENCE, has_next_key, limits, probe_request, shows_nothing};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::attempt::cause;
 use crate::proxy::request::body::RequestBody;
@@ -83,7 +83,24 @@ async fn ask(
     endpoint: &str,
     below: String,
 ) -> Result<Reply, String> {
-    let mut request = probe_request(provider, Method::POST, &below, RequestBody::Whole(Bytes::from_static(b"{}")))?;
+    let mut key = 0;
+    loop {
+        match ask_with(provider, egress, endpoint, &below, key).await {
+            Ok(reply) if reply.refuses_key() && has_next_key(provider, key) => key += 1,
+            reply => return reply,
+        }
+    }
+}
+
+async fn ask_with(
+    provider: &Arc<Provider>,
+    egress: Option<&Secret>,
+    endpoint: &str,
+    below: &str,
+    key: usize,
+) -> Result<Reply, String> {
+    let body = RequestBody::Whole(Bytes::from_static(b"{}"));
+    let mut request = probe_request(provider, key, Method::POST, below, body)?;
     let headers = request.headers_mut();
     let version = HeaderName::from_static("anthropic-version");
     if endpoint == "messages" && !headers.contains_key(&version) {
@@ -112,7 +129,7 @@ async fn ask(
         }
         status @ 300..=399 => {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-            Reply::Redirected(status, Redirect::new(provider, &below, location))
+            Reply::Redirected(status, Redirect::new(provider, below, location))
         }
         status @ (200..=299 | 400..=499) => answered(status, endpoint, response).await,
         status => Reply::Unclear(status.to_string()),

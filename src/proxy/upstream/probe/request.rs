@@ -31,9 +31,19 @@ pub(super) fn shows_nothing(provider: &Provider) -> bool {
     (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
 }
 
-/// A request to a path below the provider's base URL, with all that the provider wants to see in one.
+/// How many keys a probe tries before it says that they are refused.
+const MOST_KEYS: usize = 8;
+
+/// Whether there is another key to try after this one was refused.
+pub(super) fn has_next_key(provider: &Provider, key: usize) -> bool {
+    provider.sends_api_keys() && key + 1 < provider.api_keys.len().min(MOST_KEYS)
+}
+
+/// A request to a path below the provider's base URL, with all that the provider wants to see in one. `key`: the index
+/// of its key.
 pub(super) fn probe_request(
     provider: &Provider,
+    key: usize,
     method: Method,
     below: &str,
     body: RequestBody,
@@ -43,7 +53,7 @@ pub(super) fn probe_request(
     if let Some(reason) = unusable {
         return Err(wrong(reason));
     }
-    let key = keys.first();
+    let key = keys.get(key);
     let own = match (key, &provider.auth) {
         (Some(Key::Query(_)), Auth::Query(name)) => Some(name.as_bytes()),
         _ => None,

@@ -1,0 +1,42 @@
+//! The keys that cannot be asked now, a row for each provider that has one.
+//!
+//! Keys are named by their position and last four characters. Nothing where all are usable, as they should be. Pure: a
+//! reply and the time in, rows out. Decides nothing about keys.
+
+use crate::app::api::{Provider, ProviderKey};
+use crate::cli::output::{Style, row, span};
+use crate::decide::event::KeyName;
+use crate::decide::units::UnixMillis;
+use crate::describe::key::name;
+
+pub(super) fn rows(text: &mut String, providers: &[Provider], now: UnixMillis, style: Style) {
+    for provider in providers {
+        let impaired: Vec<String> = provider.keys.iter().filter_map(|key| sentence(key, now)).collect();
+        if impaired.is_empty() {
+            continue;
+        }
+        let usable = provider.keys.len() - impaired.len();
+        let head = format!("{}: {usable} of {} usable", provider.name, provider.keys.len());
+        let paint = if usable == 0 { Style::red } else { Style::yellow };
+        row(text, "keys", &paint(style, &head));
+        impaired.iter().for_each(|sentence| row(text, "", &paint(style, sentence)));
+    }
+}
+
+/// Nothing where it is usable.
+fn sentence(key: &ProviderKey, now: UnixMillis) -> Option<String> {
+    let named = name(&KeyName { position: key.key, tail: key.last_four.clone() });
+    let left = key.until.map_or_else(String::new, |until| span(until.0.since(now)));
+    Some(match (key.state.as_str(), key.reason.as_deref()) {
+        ("usable", _) => return None,
+        ("refused", _) => {
+            let status = key.status.map_or_else(String::new, |status| format!(" with status {status}"));
+            format!("{named} is refused{status}, the next try is in {left}")
+        }
+        (_, Some("quota")) => format!("{named} rests for {left} more: its quota is spent"),
+        (_, _) => match key.models {
+            Some(models @ 2..) => format!("{named} rests for {left} more: asked too often for {models} models"),
+            _ => format!("{named} rests for {left} more: asked too often"),
+        },
+    })
+}
