@@ -26,6 +26,7 @@ pub mod policy;
 pub mod reachability;
 pub mod reload_refusal;
 pub mod retry;
+pub mod retry_tokens;
 pub mod rollout;
 pub mod route;
 pub mod series;

@@ -14,6 +14,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
+
 use super::account::{Account, Part};
 use super::candidates::{Candidate, Candidates};
 use super::deadline::Deadline;
@@ -34,6 +36,7 @@ use crate::proxy::request::trace::Trace;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
+use crate::proxy::response::problem::X_SHOULD_RETRY;
 use crate::proxy::response::respond::ProviderResponse;
 use crate::state::provider::ProbeToken;
 
@@ -64,6 +67,22 @@ struct LastFailure {
 enum FailureResponse {
     Answer(Box<BufferedResponse>),
     Error(ProxyError),
+}
+
+impl FailureResponse {
+    /// The same, and the client's library is told not to retry by itself. A provider that says either is heard.
+    fn made_final(self) -> FailureResponse {
+        match self {
+            FailureResponse::Answer(mut answer) => {
+                // What libraries retry by themselves.
+                if matches!(answer.head.status.as_u16(), 408 | 409 | 429 | 500..) {
+                    answer.head.headers.entry(X_SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+                }
+                FailureResponse::Answer(answer)
+            }
+            FailureResponse::Error(problem) => FailureResponse::Error(problem.made_final()),
+        }
+    }
 }
 
 /// What came of a planned request.
@@ -312,7 +331,10 @@ impl<'a> Failover<'a> {
         let Some(failed_attempt) = self.failed_attempt.take() else {
             return Ok(FailoverResult::Replan(self.account.into_earlier_plans()));
         };
-        let LastFailure { outcome, candidate, response } = *failed_attempt;
+        let LastFailure { outcome, candidate, mut response } = *failed_attempt;
+        if self.discourages_retries() {
+            response = response.made_final();
+        }
         if let Some(entry) = self.account.entry() {
             match &response {
                 FailureResponse::Error(problem) => entry.answered_by_serin(problem),

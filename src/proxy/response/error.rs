@@ -92,6 +92,8 @@ pub(crate) enum ProxyError {
         ending: Ending,
         /// In the transport's words.
         detail: String,
+        /// Whether retries are to stop.
+        is_final: bool,
     },
     /// A panic.
     #[error("Serin failed on this request (a defect, it is in the log); other requests are not affected")]
@@ -213,11 +215,28 @@ impl ProxyError {
         }
     }
 
-    /// Seconds after which a client may well try again.
+    /// Seconds after which a client may well try again: every 429 and 503 says so.
     pub(crate) const fn retry_after(&self) -> Option<u8> {
         match self {
             ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping => Some(1),
+            // Somebody has to mend it, or a secret comes late.
+            ProxyError::Unusable { .. } => Some(5),
             _ => None,
+        }
+    }
+
+    /// Whether the client's library is told not to retry by itself.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, ProxyError::NoAnswer { is_final: true, .. })
+    }
+
+    /// The same, and retries are to stop.
+    pub(crate) fn made_final(self) -> ProxyError {
+        match self {
+            ProxyError::NoAnswer { provider, arm, ending, detail, .. } => {
+                ProxyError::NoAnswer { provider, arm, ending, detail, is_final: true }
+            }
+            other => other,
         }
     }
 }

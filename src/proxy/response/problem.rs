@@ -15,6 +15,8 @@ use crate::wire::path;
 use crate::wire::printable::printable;
 
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
+/// Which the SDKs obey before all else.
+pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -66,6 +68,9 @@ pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes>
     headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
     if let Some(seconds) = problem.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+    }
+    if problem.is_final() {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     if matches!(problem, ProxyError::Connect | ProxyError::Trace) {
         headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
@@ -183,6 +188,7 @@ mod tests {
             arm: Some(Arm::Canary),
             ending: Ending::NoConnection,
             detail: "connection refused".to_owned(),
+            is_final: false,
         }
     }
 
@@ -232,8 +238,13 @@ mod tests {
 
     #[test]
     fn every_problem_has_its_status_label_and_a_message_that_says_what_to_do() {
-        let no_answer =
-            |ending| ProxyError::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
+        let no_answer = |ending| ProxyError::NoAnswer {
+            provider: "p".to_owned(),
+            arm: None,
+            ending,
+            detail: "d".to_owned(),
+            is_final: false,
+        };
         let cases = [
             (ProxyError::Connect, 405, "method", "use Serin's address as the base URL"),
             (ProxyError::Trace, 405, "method", "use another method"),
@@ -274,6 +285,8 @@ mod tests {
             assert_eq!(problem.status(), status, "{problem}");
             assert_eq!(problem.label(), label, "{problem}");
             assert!(problem.to_string().contains(says), "{problem}");
+            let waits = answer(&problem, ErrorShape::OpenAi).headers().contains_key(RETRY_AFTER);
+            assert_eq!(waits, matches!(status, 429 | 503), "{problem}");
         }
     }
 }
