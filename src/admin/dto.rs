@@ -10,6 +10,7 @@ mod flag;
 mod guard;
 mod history;
 mod incident;
+mod limit;
 mod notify;
 mod plan;
 mod recent;
@@ -32,6 +33,7 @@ pub use guard::{
 };
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
+pub use limit::{ClientLimit, LimitTurned, ProviderLimit};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
@@ -70,6 +72,9 @@ pub struct StatusReply {
     /// In the file's order.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Clients with a `rate_limit`; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientLimit>,
     /// Targets of notifications, by name; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyTarget>,
@@ -125,6 +130,9 @@ pub struct Provider {
     pub open_until: Option<Timestamp>,
     /// Requests that went elsewhere because it was open, and did not come back.
     pub diverted: u64,
+    /// Its `rate_limit`; absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<ProviderLimit>,
 }
 
 /// `GET /api/v1/config`.
@@ -196,6 +204,7 @@ impl StatusReply {
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
+            clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
         }
     }
@@ -226,6 +235,7 @@ impl From<&ProviderStatus> for Provider {
             failures: breaker.map_or(0, |breaker| breaker.failures),
             open_until: breaker.and_then(|breaker| breaker.open_until).map(Timestamp),
             diverted: provider.diverted,
+            rate_limit: provider.limit.as_ref().map(ProviderLimit::from),
         }
     }
 }

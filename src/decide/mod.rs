@@ -18,6 +18,7 @@ pub mod flag;
 pub mod guard;
 pub mod incident;
 pub mod incompatibility;
+pub mod limit;
 pub mod notification;
 pub mod outcome;
 pub mod pattern;

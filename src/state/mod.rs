@@ -15,6 +15,7 @@ pub mod exemplars;
 pub mod history_feed;
 pub mod inbox;
 pub mod latency;
+pub mod limit;
 pub mod pause_masks;
 pub mod provider;
 pub mod request_seal;

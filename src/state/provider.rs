@@ -1,4 +1,5 @@
-//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and the next key.
+//! The state of each provider, shared by all cores and kept over reloads: its two breakers, the next
+//! key, and how full its limit is.
 //!
 //! One breaker counts consecutive failures, where the provider is not a rollout's stable. The other counts failures to
 //! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
@@ -10,6 +11,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use super::limit::LimitState;
 use crate::decide::breaker::{Admission, AttemptSignal, BreakerPhase, Caller, CircuitState, admits, after};
 use crate::decide::policy::BreakerRule;
 use crate::decide::reachability;
@@ -21,6 +23,7 @@ pub struct ProviderState {
     name: String,
     breakers: [BreakerCell; 2],
     turn: KeyCounter,
+    limit: Box<LimitState>,
 }
 
 /// The number of the next turn. Apart from the breakers, which every request reads.
@@ -92,13 +95,19 @@ impl ProviderState {
     /// Of a provider that nothing is known of.
     #[must_use]
     pub fn new(name: String) -> ProviderState {
-        ProviderState { name, breakers: Default::default(), turn: KeyCounter::default() }
+        ProviderState { name, breakers: Default::default(), turn: KeyCounter::default(), limit: Box::default() }
     }
 
     /// The provider's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How full its limit is.
+    #[must_use]
+    pub fn limit(&self) -> &LimitState {
+        &self.limit
     }
 
     fn of(&self, breaker: BreakerKind) -> &BreakerCell {

@@ -13,6 +13,7 @@ use super::digest_schedule::DigestSchedule;
 use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
+use super::limits;
 use super::providers::{Providers, ReachabilityCheck};
 use crate::control::events;
 use crate::control::evidence::judged_requests::JudgedRequests;
@@ -330,6 +331,7 @@ impl Engine {
             flags: report::flags(&self.policy, context, &self.process),
             store: report::store(context),
             providers: self.providers.report(&self.policy, now),
+            client_limits: limits::clients(&self.policy, &self.shared.sources),
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),

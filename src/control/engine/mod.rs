@@ -25,6 +25,7 @@ mod feedback;
 mod forecast;
 mod incidents;
 pub(super) mod input;
+mod limits;
 mod notifications;
 mod plan;
 pub(super) mod providers;

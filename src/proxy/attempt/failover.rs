@@ -8,6 +8,7 @@
 mod attempt;
 mod failed;
 mod left;
+mod room;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -237,6 +238,25 @@ impl<'a> Failover<'a> {
                         }
                         None => return self.give_up(),
                     }
+                }
+                Err(AttemptError::Full { comes_back }) => {
+                    self.account.turned_away();
+                    if comes_back {
+                        self.candidates.put_last(candidate.id);
+                    }
+                    match self.next_candidate() {
+                        Some((next, probe)) => {
+                            candidate = next;
+                            result = self.attempt(candidate, probe).await;
+                            continue;
+                        }
+                        None => return self.give_up(),
+                    }
+                }
+                Err(AttemptError::Refused(problem)) => {
+                    self.account.turned_away();
+                    self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
+                    return self.give_up();
                 }
                 Err(AttemptError::Failed(failure)) => self.no_answer(failure),
                 Ok(buffered_response) => self.bad_answer(buffered_response),

@@ -95,6 +95,19 @@ pub(crate) enum ProxyError {
         /// Whether retries are to stop.
         is_final: bool,
     },
+    /// A provider's `rate_limit` has no room, and no other candidate is left.
+    #[error(
+        "`rate_limit` of provider `{provider}` is used up ({limit}); send the request again in {wait}, or raise the limit"
+    )]
+    Limited {
+        provider: String,
+        /// Which limit.
+        limit: &'static str,
+        wait: Millis,
+    },
+    /// A client's has none.
+    #[error("`rate_limit` of client `{client}` is used up; send the request again in {wait}, or raise the limit")]
+    ClientLimited { client: String, wait: Millis },
     /// A panic.
     #[error("Serin failed on this request (a defect, it is in the log); other requests are not affected")]
     Defect,
@@ -145,6 +158,7 @@ impl ProxyError {
             ProxyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
             ProxyError::OutsideMount { .. } | ProxyError::Unmatched(_) => StatusCode::NOT_FOUND,
             ProxyError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProxyError::Limited { .. } | ProxyError::ClientLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ProxyError::Host(_)
             | ProxyError::Dots(_)
             | ProxyError::TransferEncoding(_)
@@ -174,6 +188,7 @@ impl ProxyError {
             ProxyError::Dots(_) => "dot_segments",
             ProxyError::Unmatched(_) => "unmatched",
             ProxyError::Unauthorized => "unauthorized",
+            ProxyError::Limited { .. } | ProxyError::ClientLimited { .. } => "rate_limit",
             ProxyError::TransferEncoding(_) => "framing",
             ProxyError::DuplicateKey(_) => "duplicate_key",
             ProxyError::BrokenBody(_) => "body",
@@ -205,9 +220,11 @@ impl ProxyError {
             | ProxyError::TransferEncoding(_)
             | ProxyError::DuplicateKey(_)
             | ProxyError::BrokenBody(_)
+            | ProxyError::ClientLimited { .. }
             | ProxyError::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
             ProxyError::NoAnswer { ending: Ending::CutBySerin, .. }
             | ProxyError::Unmatched(_)
+            | ProxyError::Limited { .. }
             | ProxyError::Unusable { .. }
             | ProxyError::Stopping
             | ProxyError::Defect => Side::Serin,
@@ -215,12 +232,13 @@ impl ProxyError {
         }
     }
 
-    /// Seconds after which a client may well try again: every 429 and 503 says so.
-    pub(crate) const fn retry_after(&self) -> Option<u8> {
+    /// After what time a client may well try again: every 429 and 503 says so.
+    pub(crate) const fn retry_after(&self) -> Option<Millis> {
         match self {
-            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping => Some(1),
+            ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping => Some(Millis(1000)),
+            ProxyError::Limited { wait, .. } | ProxyError::ClientLimited { wait, .. } => Some(*wait),
             // Somebody has to mend it, or a secret comes late.
-            ProxyError::Unusable { .. } => Some(5),
+            ProxyError::Unusable { .. } => Some(Millis(5000)),
             _ => None,
         }
     }

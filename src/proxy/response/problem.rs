@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::error::{ProxyError, Side};
+use crate::decide::units::Millis;
 use crate::proxy::request::uri;
 use crate::wire::path;
 use crate::wire::printable::printable;
@@ -17,6 +18,8 @@ use crate::wire::printable::printable;
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 /// Which the SDKs obey before all else.
 pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The same to the millisecond, which the SDKs read first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -66,8 +69,9 @@ pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes>
     *response.status_mut() = status(problem, shape == ErrorShape::Grpc);
     let headers = response.headers_mut();
     headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
-    if let Some(seconds) = problem.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+    if let Some(Millis(wait)) = problem.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000).max(1)));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(wait));
     }
     if problem.is_final() {
         headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -114,6 +118,7 @@ fn body(problem: &ProxyError, shape: ErrorShape) -> Bytes {
 fn openai_type(problem: &ProxyError) -> &'static str {
     match problem.side() {
         _ if matches!(problem, ProxyError::Unauthorized) => "authentication_error",
+        _ if problem.status() == StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         Side::Client => "invalid_request_error",
         Side::Provider | Side::Serin => "server_error",
     }
@@ -123,6 +128,7 @@ fn anthropic_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
         404 => "not_found_error",
+        429 => "rate_limit_error",
         400..=499 => "invalid_request_error",
         _ => "api_error",
     }
@@ -134,6 +140,7 @@ fn grpc_code(status: StatusCode) -> u16 {
         400 => 3,
         401 => 16,
         404 | 405 => 12,
+        429 => 8,
         502 | 503 => 14,
         504 => 4,
         _ => 13,
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
-    use crate::decide::units::{Arm, Millis};
+    use crate::decide::units::Arm;
     use crate::proxy::request::headers::RareHeaders;
     use crate::wire::body::PeekError;
 
@@ -279,6 +286,18 @@ mod tests {
             (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
             (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
             (no_answer(Ending::CutBySerin), 503, "resources", "Serin ran out of resources"),
+            (
+                ProxyError::Limited { provider: "p".to_owned(), limit: "requests", wait: Millis(1500) },
+                429,
+                "rate_limit",
+                "`rate_limit` of provider `p` is used up (requests); send the request again in 1500ms",
+            ),
+            (
+                ProxyError::ClientLimited { client: "shop".to_owned(), wait: Millis(2000) },
+                429,
+                "rate_limit",
+                "`rate_limit` of client `shop` is used up; send the request again in 2s",
+            ),
             (ProxyError::Defect, 500, "defect", "other requests are not affected"),
         ];
         for (problem, status, label, says) in cases {

@@ -14,6 +14,7 @@ mod held;
 mod http2;
 mod labels;
 mod lifecycle;
+mod limits;
 mod lines;
 mod methods;
 mod outcomes;

@@ -31,13 +31,22 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
         },
         state: State { dir: "/var/lib/serin".into(), error: None, locks_error: None, ephemeral: None },
         rollouts,
+        clients: Vec::new(),
         notify: Vec::new(),
         providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
 }
 
 fn provider(name: &str, breaker: &str, open_until: Option<Timestamp>) -> Provider {
-    Provider { name: name.into(), breaker: breaker.into(), unreachable: false, failures: 12, open_until, diverted: 3 }
+    Provider {
+        name: name.into(),
+        breaker: breaker.into(),
+        unreachable: false,
+        failures: 12,
+        open_until,
+        diverted: 3,
+        rate_limit: None,
+    }
 }
 
 #[test]

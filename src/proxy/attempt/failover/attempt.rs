@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::pin::pin;
 
 use super::Failover;
+use super::room::follow;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Secret, StreamMode};
 use crate::decide::units::Millis;
@@ -62,6 +63,12 @@ impl<'a> Failover<'a> {
             let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Err(AttemptError::Unfit(problem));
         }
+        if let Some(limit) = &to.provider.rate_limit
+            && let Err(full) = self.take_room(limit, candidate.id)
+        {
+            // What is rare is boxed, so that a request's future stays small.
+            Box::pin(self.without_room(limit, candidate.id, full)).await?;
+        }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
         let timeouts = &to.provider.timeouts;
@@ -109,6 +116,10 @@ impl<'a> Failover<'a> {
                 Err(error) => return Err(error),
             };
             account.head_came(response.status().as_u16());
+            if let Some(limit) = to.provider.rate_limit.as_ref().filter(|limit| limit.follow_headers) {
+                let state = in_use.snapshot.provider(candidate.id).limit();
+                follow(state, limit, response.status().as_u16(), response.headers());
+            }
             let rules = BufferRules {
                 read_as,
                 recoverable,
