@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test chart-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist dist-twice image dist-test
+.PHONY: help demo test examples-test chart-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist profile dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -56,6 +56,9 @@ bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.m
 
 dist: ## What ships, in target/shipped: a static binary of at most 12 MB, completions, man pages, SBOM, licences, checksums
 	@deploy/dist/build.sh
+
+profile: ## Count anew what the build that ships is optimised for, in deploy/dist/profile: some ten minutes
+	@deploy/dist/profile/record.sh
 
 dist-twice: ## Build what ships twice, in two folders, and compare it byte by byte: some ten minutes
 	@deploy/dist/reproduce.sh

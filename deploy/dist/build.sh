@@ -7,51 +7,11 @@
 # same commit and toolchain give the same bytes in whatever folder. SERIN_LIBC=gnu asks for glibc. `make dist` is this.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-here="$PWD"
 out="$(realpath -m "${1:-target/shipped}")"
-target_dir="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
-export CARGO_TARGET_DIR="$target_dir"
 largest=12000000
 
-# Inside the checkout the toolchain is the one of rust-toolchain.toml.
-sysroot="$(rustc --print sysroot)"
-commit_hash="$(rustc -vV | sed -n 's/^commit-hash: //p')"
-arch="$(uname -m)"
-libc="${SERIN_LIBC:-musl}"
-if [ "$libc" = musl ] && [ ! -d "$sysroot/lib/rustlib/$arch-unknown-linux-musl" ]; then
-    rustup target add "$arch-unknown-linux-musl" || libc=gnu
-fi
-if [ "$libc" = musl ] && ! command -v musl-gcc >/dev/null; then
-    echo "== installing musl-tools"
-    as_root=(env DEBIAN_FRONTEND=noninteractive)
-    [ "$(id -u)" = 0 ] || as_root=(sudo -n "${as_root[@]}")
-    "${as_root[@]}" apt-get -qq update
-    "${as_root[@]}" apt-get -qq install -y musl-tools >/dev/null || libc=gnu
-fi
-target="$arch-unknown-linux-$libc"
-
-# No path of this machine goes into the binary, neither from Rust nor from C. A later rule wins over an earlier one.
-cargo_home="${CARGO_HOME:-$HOME/.cargo}"
-maps=("$cargo_home=cargo" "$here=serin" "$target_dir=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit_hash")
-rustflags=(-C target-feature=+crt-static -C relocation-model=pie -C "link-arg=-Wl,--build-id=none"
-    # What is not marked `inline` is inlined less readily, which keeps the binary below its limit.
-    -C llvm-args=--inline-threshold=160)
-# A third of a megabyte, where the C library is one that knows them.
-[ "$libc" != musl ] || rustflags+=(-C "link-arg=-Wl,-z,pack-relative-relocs")
-cflags=()
-for map in "${maps[@]}"; do
-    rustflags+=("--remap-path-prefix=$map")
-    cflags+=("-ffile-prefix-map=$map")
-done
-join() { local IFS=$'\x1f'; echo "$*"; }
-CARGO_ENCODED_RUSTFLAGS="$(join "${rustflags[@]}")"
-export CARGO_ENCODED_RUSTFLAGS CFLAGS="${cflags[*]}"
-SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
-export SOURCE_DATE_EPOCH
-
-echo "== $target"
-cargo build --locked --profile dist --target "$target" --bin serin
-serin="$target_dir/$target/dist/serin"
+# shellcheck source=deploy/dist/compile.sh
+. deploy/dist/compile.sh
 
 version="$("$serin" -V | cut -d' ' -f2)"
 name="serin-$version-$arch-linux-$libc"

@@ -51,7 +51,7 @@ fn one(given: &RawValue, place: String) -> Result<Verdict, ApiError> {
     if !given.get().starts_with('{') {
         return Err(ApiError::Bad(format!("{place}a verdict is an object; {EXAMPLE}")));
     }
-    let parsed = serde_json::from_str(given.get()).map_err(|error| invalid(place.clone(), &error))?;
+    let parsed = serde_json::from_slice(given.get().as_bytes()).map_err(|error| invalid(place.clone(), &error))?;
     verdict(parsed).map_err(|problem| ApiError::Bad(place + &problem))
 }
 

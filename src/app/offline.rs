@@ -17,6 +17,7 @@ use crate::decide::plan::compare::plan;
 use crate::decide::plan::projected::Situation;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::Lock;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::flags::compile::compile;
 use crate::flags::{self, Environment};
@@ -152,7 +153,7 @@ pub struct InForce {
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
     let text = DirHandle::open(state).and_then(|folder| folder.read(in_force_file::NAME, LARGEST)).ok()?;
-    serde_json::from_slice(&text).ok()
+    read_typed(&text).ok()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::decide::typed_json::read_typed;
 use crate::store::dir_handle::{DirHandle, is_trusted, own_uid};
 
 /// An entry is a few hundred bytes.
@@ -168,7 +169,7 @@ fn read(folder: &DirHandle, listed: &mut Listed) {
             listed.others.push(owner);
             continue;
         }
-        let Ok(entry) = serde_json::from_slice::<RegistryEntry>(&text) else { continue };
+        let Ok(entry) = read_typed::<RegistryEntry>(&text) else { continue };
         if !is_running(&entry) {
             let _ = folder.remove(name);
         } else if user_of(entry.pid).is_some_and(|user| user != owner) {

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::app;
 use crate::app::api::ErrorReply;
+use crate::decide::typed_json::read_typed;
 
 /// The largest answer: a long history with its numbers.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -95,7 +96,7 @@ pub(super) fn by_any<T: DeserializeOwned>(
     limit: Duration,
 ) -> Result<T, CallError> {
     let (via, bytes) = by_first(vias, method, path, body, limit)?;
-    serde_json::from_slice(&bytes).map_err(|error| CallError::NoAnswer {
+    read_typed(&bytes).map_err(|error| CallError::NoAnswer {
         via: via.to_string(),
         why: format!("its response is not valid: {error}"),
     })
@@ -153,7 +154,7 @@ fn call(
 ) -> Result<Bytes, CallError> {
     let (status, bytes) = ask(via, method, path, body, limit)?;
     if !status.is_success() {
-        return Err(match serde_json::from_slice::<ErrorReply>(&bytes) {
+        return Err(match read_typed::<ErrorReply>(&bytes) {
             Ok(reply) => CallError::Refused { code: reply.error.code, message: reply.error.message },
             Err(_) => CallError::Refused {
                 code: "http".to_owned(),

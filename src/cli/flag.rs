@@ -23,6 +23,7 @@ use crate::clock;
 use crate::decide::flag::{TARGETING_KEY, evaluate};
 use crate::decide::policy::{Attributes, Intent, Policy, Rollout};
 use crate::decide::route::RouteShare;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::Percent;
 use crate::describe;
 use crate::flags::{self, Environment};
@@ -55,7 +56,7 @@ pub struct FlagArgs {
 
 fn attribute(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+    Ok((name.to_owned(), serde_json::from_slice(value.as_bytes()).unwrap_or_else(|_| value.into())))
 }
 
 /// What an application gets.
@@ -142,10 +143,10 @@ fn ask(target: &AdminEndpoint, name: &str, context: &Attributes) -> Result<Answe
     let body = json!({"context": context});
     let (via, status, text) = answer_by_any(&target.vias, &Method::POST, &path, Some(&body), PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    if let Ok(answer) = serde_json::from_str(&text) {
+    if let Ok(answer) = read_typed(text.as_bytes()) {
         return Ok(answer);
     }
-    Err(Failure::failed(match (serde_json::from_str::<Refusal>(&text), serde_json::from_str::<ErrorReply>(&text)) {
+    Err(Failure::failed(match (read_typed::<Refusal>(text.as_bytes()), read_typed::<ErrorReply>(text.as_bytes())) {
         (_, Ok(reply)) => reply.error.message,
         (Ok(refusal), _) => refused(&refusal.error_code, &refusal.error_details),
         _ => format!("{via} answered {status}, which is not a response of Serin's admin port"),

@@ -17,6 +17,7 @@ use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{HistoryEntry, HistoryReply};
 use crate::clock;
+use crate::decide::event::Action;
 use crate::decide::units::UnixMillis;
 
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -34,7 +35,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "TIME", value_parser = past::read)]
     since: Option<Past>,
     /// Only this action, such as rollback; may be repeated.
-    #[arg(long, value_name = "ACTION")]
+    #[arg(long, value_name = "ACTION", value_parser = known_action)]
     action: Vec<String>,
     /// Only what this actor did: a name, or guard, ramp, flags, breaker, serin; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -71,7 +72,13 @@ pub fn run(args: &HistoryArgs) -> Outcome {
     if args.json {
         output::print_json(&reply);
     } else {
-        output::print(&render(&reply.events, Style::of_stdout()));
+        let filtered =
+            args.rollout.is_some() || args.since.is_some() || !args.action.is_empty() || !args.actor.is_empty();
+        output::print(&match reply.events.as_slice() {
+            [] if filtered => "no event matches\n".to_owned(),
+            [] => "no events yet\n".to_owned(),
+            events => render(events, Style::of_stdout()),
+        });
     }
     Ok(Exit::Done)
 }
@@ -90,10 +97,15 @@ fn query(args: &HistoryArgs, now: UnixMillis) -> String {
     query
 }
 
-fn render(events: &[HistoryEntry], style: Style) -> String {
-    if events.is_empty() {
-        return "no events yet\n".to_owned();
+fn known_action(word: &str) -> Result<String, String> {
+    if !matches!(Action::from(word.to_owned()), Action::Other(_)) {
+        return Ok(word.to_owned());
     }
+    let known = Action::ALL.iter().map(Action::as_str).collect::<Vec<_>>().join(", ");
+    Err(format!("there is no such action; there are: {known}"))
+}
+
+fn render(events: &[HistoryEntry], style: Style) -> String {
     let rollout = |event: &HistoryEntry| event.rollout.clone().unwrap_or_else(|| "-".to_owned());
     let share = |event: &HistoryEntry| {
         if event.rollout.is_none() {
@@ -158,6 +170,8 @@ mod tests {
         assert_eq!(asked("--since 1970-01-01T00:00:01+00:00").unwrap(), "limit=50&since=1000");
         let error = asked("--since yesterday").unwrap_err();
         assert!(error.contains("`yesterday` is neither a length of time such as `2h` nor a time such as"), "{error}");
+        let error = asked("--action rollbak").unwrap_err();
+        assert!(error.contains("there is no such action; there are: start, promote, "), "{error}");
         assert!(asked("chat --trace --since 2h").unwrap_err().contains("cannot be used with"));
     }
 
@@ -183,6 +197,5 @@ mod tests {
             "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures\n\
              2026-11-21 07:56:02Z  -     reload               guard  (no reason given)\n"
         );
-        assert_eq!(render(&[], Style::PLAIN), "no events yet\n");
     }
 }

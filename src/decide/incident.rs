@@ -84,9 +84,13 @@ impl Incident {
         incident
     }
 
-    /// Takes the minutes around it from what the guard saw.
+    /// Takes the minutes around it from what the guard saw. What began after the rollback is about another canary, and
+    /// what is known already stays.
     pub fn see(&mut self, lines: &[TraceLine]) {
         let at = self.event.at;
+        if !self.points.is_empty() && !lines.iter().any(|line| line.at.0 <= at) {
+            return;
+        }
         let (from, to) = (UnixMillis(at.0.saturating_sub(BEFORE.0)), UnixMillis(at.0 + AFTER.0));
         self.points = points(lines.iter().filter(|line| (from..=to).contains(&line.at.0)));
     }
@@ -220,6 +224,8 @@ mod tests {
         assert!(incident.is_due(UnixMillis(2_300_000)));
         incident.see(&lines);
         assert_eq!(incident.points.len(), 121);
+        incident.see(&lines[1001..]);
+        assert_eq!(incident.points.len(), 121, "the guard began anew with another canary");
         let text = serde_json::to_string(&incident).unwrap();
         assert_eq!(serde_json::from_str::<Incident>(&text).unwrap(), incident);
     }

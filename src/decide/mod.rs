@@ -35,6 +35,7 @@ pub mod stable_fault;
 pub mod suggest;
 pub mod timestamp;
 pub mod trace;
+pub mod typed_json;
 pub mod units;
 pub mod unusable_stable;
 pub mod user;

@@ -57,7 +57,7 @@ pub fn sections(incident: &Incident) -> Vec<Section> {
 fn happened(incident: &Incident) -> String {
     let event = &incident.event;
     format!(
-        "{} of {} took users from {} back to {}: the share of {} went from {} to {}. It was attempt {}, with version \
+        "{} by {}: users of {} went back to {}, and the share of {} went from {} to {}. It was attempt {}, with version \
          {} of flags.yaml.",
         event.action,
         event.actor,
@@ -230,7 +230,7 @@ pub(crate) mod tests {
         let text = markdown(&incident("errors"));
         for part in [
             "# chat: rolled back from 10% to 0% by ana\n\nIncident report chat-20261121T075602123Z\n",
-            "- rollback of ana took users from holysheep back to openai: the share of holysheep went from 10% to 0%. It \
+            "- rollback by ana: users of holysheep went back to openai, and the share of holysheep went from 10% to 0%. It \
              was attempt 2, with version 3 of flags.yaml.\n",
             "- 2026-11-21T07:55:50.123Z: the first failure of the run\n- 2026-11-21T07:56:02.123Z: rolled back, 12s after it\n",
             "- 2 requests were open on holysheep then.\n",

@@ -167,7 +167,7 @@ fn suggest_size(text: &str) -> Option<String> {
 
 /// A plain number as it is written in the file: 1 and not 1.0.
 pub(super) fn show_number(number: f64) -> serde_json::Value {
-    serde_json::from_str(&number.to_string()).unwrap_or_default()
+    serde_json::from_slice(number.to_string().as_bytes()).unwrap_or_default()
 }
 
 /// A whole number within bounds.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::dir;
 use super::dir_handle::{DirHandle, is_lasting, is_trusted, own_uid};
 use crate::decide::rollout::state::Lock;
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
 
 /// Below the state directory.
@@ -132,7 +133,7 @@ fn file_of(rollout: Option<&str>) -> String {
 
 fn read(folder: &DirHandle, rollout: &str, dir: &Path) -> io::Result<Option<Lock>> {
     let why = match folder.read(file_of(Some(rollout)), LARGEST) {
-        Ok(text) => match serde_json::from_slice::<Lock>(&text) {
+        Ok(text) => match read_typed::<Lock>(&text) {
             Ok(lock) => return Ok(Some(lock)),
             Err(error) => error.to_string(),
         },

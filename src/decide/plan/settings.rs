@@ -3,12 +3,16 @@
 //! Names the keys and shows no value, since a value may be a secret. Two values are equal if they print alike; secrets,
 //! which print as nothing, are compared by their text. Decides nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
 use super::ProviderEdit;
 use crate::decide::policy::{Fixed, Policy, Provider, Rollout, Secret};
 use crate::decide::warning::Warning;
+
+/// Edited flags that are named one by one.
+const MOST_FLAGS: usize = 5;
 
 fn edits<const N: usize>(pairs: [(&str, bool); N]) -> Vec<String> {
     pairs.into_iter().filter(|(_, edited)| *edited).map(|(key, _)| key.to_owned()).collect()
@@ -94,10 +98,10 @@ pub(super) fn other_edits(old: &Policy, new: &Policy) -> Vec<String> {
         policy.tokens.iter().map(token).collect()
     };
     let unmatched = |policy: &Policy| policy.unmatched.provider().map(|id| policy.provider(id).base_url.to_string());
-    edits([
+    let mut edited = flag_edits(old, new);
+    edited.extend(edits([
         ("mount", old.mount != new.mount),
         ("unmatched", unmatched(old) != unmatched(new)),
-        ("flags", differs(&old.flags, &new.flags)),
         ("clients", clients(old) != clients(new) || old.open != new.open),
         ("admin.tokens", tokens(old) != tokens(new)),
         ("limits", differs(&old.limits, &new.limits)),
@@ -109,7 +113,16 @@ pub(super) fn other_edits(old: &Policy, new: &Policy) -> Vec<String> {
         ("admin.url", old.admin_url != new.admin_url),
         ("notify", old.notify != new.notify),
         ("otlp", old.otlp != new.otlp),
-    ])
+    ]));
+    edited
+}
+
+/// Flags that are new, edited or removed, by their keys; `flags` alone where they are many.
+fn flag_edits(old: &Policy, new: &Policy) -> Vec<String> {
+    let names: BTreeSet<&String> = old.flags.keys().chain(new.flags.keys()).collect();
+    let edited = names.into_iter().filter(|name| differs(&old.flags.get(*name), &new.flags.get(*name)));
+    let edited: Vec<String> = edited.map(|name| format!("flags.{name}")).collect();
+    if edited.len() > MOST_FLAGS { vec!["flags".to_owned()] } else { edited }
 }
 
 /// Edits that need a restart.

@@ -363,3 +363,18 @@ fn what_is_compared_is_bounded() {
     let found = plan(&situation(&many(10), Vec::new()), &many(20));
     assert_eq!((found.rollouts.len(), found.more), (MOST_ENTRIES, 5));
 }
+
+#[test]
+fn edited_flags_are_named_and_many_of_them_are_counted_as_one() {
+    let with = |names: &[&str]| {
+        let mut policy = one(|_| {});
+        policy.flags = names.iter().map(|name| ((*name).to_owned(), plain::following(0))).collect();
+        policy
+    };
+    let mut edited = with(&["a", "b", "c"]);
+    edited.flags.get_mut("b").unwrap().off = true;
+    let settings = |old: &Policy, new: &Policy| plan(&situation(old, Vec::new()), new).settings;
+    assert_eq!(settings(&with(&["a", "b", "d"]), &edited), ["flags.b", "flags.c", "flags.d"]);
+    assert_eq!(settings(&with(&["a", "b"]), &with(&["a", "b"])), [""; 0]);
+    assert_eq!(settings(&with(&[]), &with(&["a", "b", "c", "d", "e", "f"])), ["flags"]);
+}

@@ -164,7 +164,7 @@ fn scalar(at: &At, findings: &mut Findings<'_>) -> Option<Scalar> {
 }
 
 fn of_json(json: &str) -> Scalar {
-    match serde_json::from_str(json) {
+    match serde_json::from_slice(json.as_bytes()) {
         Ok(serde_json::Value::Bool(value)) => Scalar::Boolean(value),
         Ok(serde_json::Value::Number(number)) => Scalar::Number(number.as_f64().unwrap_or_default()),
         Ok(serde_json::Value::String(text)) => Scalar::Text(text),

@@ -71,7 +71,7 @@ pub(super) fn variants(flag: &At, findings: &mut Findings<'_>) -> Variants {
         if let Err(problem) = variant_name(name) {
             findings.error(&here.name(), format!("`{}` {}", mask::short(name), problem.problem), problem.remedy);
         }
-        let value = fields::value(&here, findings).and_then(|json| serde_json::from_str(&json).ok());
+        let value = fields::value(&here, findings).and_then(|json| serde_json::from_slice(json.as_bytes()).ok());
         values.push((name.to_owned(), value, here));
     }
     let flag_type = given.unwrap_or_else(|| inferred(values.iter().filter_map(|(_, value, _)| value.as_ref())));

@@ -112,13 +112,15 @@ fn secret(at: &At, format: NotifyFormat, findings: &mut Findings<'_>) -> Option<
         }
         (false, true) => {
             let (what, remedy) = match format {
-                NotifyFormat::Pagerduty => ("the integration key", "add it as `secret: ${PAGERDUTY_KEY}`"),
+                NotifyFormat::Pagerduty => ("the integration key", "add it as `secret: \"${PAGERDUTY_KEY}\"`"),
                 _ => (
                     "the signing secret",
-                    "add `secret: ${NAME}` with a value such as the output of `echo whsec_$(openssl rand -base64 32)`",
+                    "add `secret: \"${NAME}\"` with a value such as the output of `echo whsec_$(openssl rand -base64 32)`",
                 ),
             };
-            if !at.has("secret") && !at.has_unknown_key() {
+            // Of a format that is not known nobody can say what it needs.
+            let known = at.key("format").text().is_none_or(|written| written == format.as_str());
+            if known && !at.has("secret") && !at.has_unknown_key() {
                 findings.error(at, format!("this target has no `secret`: {what}"), remedy);
             }
             None

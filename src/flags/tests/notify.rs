@@ -72,6 +72,7 @@ fn what_cannot_be_used_is_an_error_with_its_remedy() {
         (ops("url: http://a.test, secret: '${SIGN}', format: slack"), "a target with `format: slack` has no secret"),
         (ops("url: http://a.test, format: alertmanager, min_interval: 1m"), "groups notifications by itself"),
         (ops("url: http://a.test, format: alertmanager, on: [digest]"), "is no problem"),
+        (ops("url: http://a.test, format: teams"), "`teams` is not a format of notifications"),
         (ops("url: http://a.test/x, secret: '${PD}', format: pagerduty"), "does not end with `/v2/enqueue`"),
     ] {
         let errors = errors(&notify);

@@ -13,6 +13,7 @@ use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::decide::typed_json::read_typed;
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
 
@@ -52,8 +53,11 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
         let name = &identity.rollout;
         let unreadable =
             |error: serde_json::Error| DatabaseError::Unreadable(format!("the state of `{name}`: {error}"));
-        let state = serde_json::from_str(&text).map_err(unreadable)?;
-        notes.extend(unknown(name, &dropped::dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
+        let state = read_typed(text.as_bytes()).map_err(unreadable)?;
+        notes.extend(unknown(
+            name,
+            &dropped::dropped(&serde_json::from_slice(text.as_bytes()).map_err(unreadable)?, &state),
+        ));
         states.push((identity, state));
     }
     let last_good =
@@ -125,7 +129,7 @@ pub(super) fn history(
         let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
         let event =
-            if version < TYPED_HISTORY { first_version::event(&text) } else { serde_json::from_str(&text).ok() };
+            if version < TYPED_HISTORY { first_version::event(&text) } else { read_typed(text.as_bytes()).ok() };
         events.extend(event.filter(|event| filter.fits(event)));
     }
     Ok(events)

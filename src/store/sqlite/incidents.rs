@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use crate::decide::incident::{Incident, MOST_INCIDENTS};
+use crate::decide::typed_json::read_typed;
 
 /// The newest report of each rollout: its name and the report's id.
 pub(super) fn newest(connection: &Connection) -> Result<Vec<(String, String)>, DatabaseError> {
@@ -29,7 +30,7 @@ pub(super) fn read(connection: &Connection, id: Option<&str>) -> rusqlite::Resul
     let mut rows = rows.query([id])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.extend(serde_json::from_str::<Incident>(&text(row, 0)?).ok());
+        found.extend(read_typed::<Incident>(text(row, 0)?.as_bytes()).ok());
     }
     Ok(found)
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
 use crate::decide::notification::QueuedNotification;
+use crate::decide::typed_json::read_typed;
 
 /// All of them, the oldest first.
 pub(super) fn all(connection: &Connection) -> Result<Vec<QueuedNotification>, DatabaseError> {
@@ -19,7 +20,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<QueuedNotification>, Da
     let mut rows = rows.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.extend(serde_json::from_str::<QueuedNotification>(&text(row, 0)?).ok());
+        all.extend(read_typed::<QueuedNotification>(text(row, 0)?.as_bytes()).ok());
     }
     Ok(all)
 }

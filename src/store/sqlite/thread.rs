@@ -1,10 +1,13 @@
 //! The thread of the database, behind a bounded channel.
 //!
 //! Owns the connection once it is open, and the order of what is asked of it. Callers hand over and await the answer; a
-//! full channel is an answer too. Between requests the history is [looked through](super::super::history_check).
-//! Invariant: what was handed over is written before the store is dropped.
+//! full channel is an answer too. Reads take at most half of it, so that no number of readers keeps a decision from
+//! being written. Between requests the history is [looked through](super::super::history_check). Invariant: what was
+//! handed over is written before the store is dropped.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -24,21 +27,56 @@ use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::retrying::RetryingDatabase;
 use crate::store::series::{SeriesBlock, SeriesQuery};
 
-/// How many batches may wait.
+/// How many requests may wait.
 const QUEUE: usize = 64;
+/// How many of them may be reads.
+const MOST_READS: usize = QUEUE / 2;
 
 enum StoreRequest {
     Save(Box<Batch>, oneshot::Sender<Result<(), String>>),
+    Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
+    Read(Read, ReadPermit),
+}
+
+enum Read {
     Incidents(Option<String>, oneshot::Sender<Result<Vec<Incident>, String>>),
     History(Box<HistoryFilter>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
-    Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
     Series(SeriesQuery, oneshot::Sender<Result<Points, String>>),
+}
+
+impl Read {
+    // Nobody waits for its answer any more.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Read::Incidents(_, reply) => reply.is_closed(),
+            Read::History(_, _, reply) => reply.is_closed(),
+            Read::Series(_, reply) => reply.is_closed(),
+        }
+    }
+}
+
+/// The place of a read in the channel, given back when it is done.
+struct ReadPermit(Arc<AtomicUsize>);
+
+impl ReadPermit {
+    fn of(reads: &Arc<AtomicUsize>) -> Option<ReadPermit> {
+        let permit = ReadPermit(Arc::clone(reads));
+        (reads.fetch_add(1, Ordering::Relaxed) < MOST_READS).then_some(permit)
+    }
+}
+
+impl Drop for ReadPermit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The database behind its thread.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     asks: Option<SyncSender<StoreRequest>>,
+    // Reads that wait or are under way.
+    reads: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -121,7 +159,7 @@ impl Database {
 pub(super) fn start(place: Database) -> io::Result<Sqlite> {
     let (asks, asked) = sync_channel(QUEUE);
     let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(place, &asked))?;
-    Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
+    Ok(Sqlite { asks: Some(asks), reads: Arc::default(), thread: Some(thread) })
 }
 
 fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
@@ -142,10 +180,13 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         // Whoever asked may have given up waiting.
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
-            StoreRequest::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
-            StoreRequest::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
             StoreRequest::Record(blocks, reply) => drop(reply.send(place.record(&blocks))),
-            StoreRequest::Series(query, reply) => drop(reply.send(place.series(&query))),
+            StoreRequest::Read(read, _) if read.is_given_up() => (),
+            StoreRequest::Read(read, _permit) => match read {
+                Read::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
+                Read::History(filter, limit, reply) => drop(reply.send(place.history(&filter, limit))),
+                Read::Series(query, reply) => drop(reply.send(place.series(&query))),
+            },
         }
     }
 }
@@ -163,17 +204,29 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Read,
+    ) -> oneshot::Receiver<Result<T, String>> {
+        match ReadPermit::of(&self.reads) {
+            Some(permit) => self.hand_over(|reply| StoreRequest::Read(read(reply), permit)),
+            None => answered(Err(format!("{MOST_READS} others are reading the store; try again"))),
+        }
+    }
+}
+
 impl Store for Sqlite {
     fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
         self.hand_over(|reply| StoreRequest::Save(Box::new(batch), reply))
     }
 
     fn history(&self, filter: HistoryFilter, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
-        self.hand_over(|reply| StoreRequest::History(Box::new(filter), limit, reply))
+        self.read(|reply| Read::History(Box::new(filter), limit, reply))
     }
 
     fn incidents(&self, id: Option<String>) -> oneshot::Receiver<Result<Vec<Incident>, String>> {
-        self.hand_over(|reply| StoreRequest::Incidents(id, reply))
+        self.read(|reply| Read::Incidents(id, reply))
     }
 
     fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
@@ -181,7 +234,7 @@ impl Store for Sqlite {
     }
 
     fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {
-        self.hand_over(|reply| StoreRequest::Series(query, reply))
+        self.read(|reply| Read::Series(query, reply))
     }
 }
 
@@ -193,5 +246,25 @@ impl Drop for Sqlite {
             // A panic there has been printed already.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_read_there_is_room_for_what_must_be_written() {
+        // Nobody takes anything out: the slowest disk.
+        let (asks, asked) = sync_channel(QUEUE);
+        let store = Sqlite { asks: Some(asks), reads: Arc::default(), thread: None };
+        let mut answers: Vec<_> = (0..2 * QUEUE).map(|_| store.incidents(None)).collect();
+        let turned_away = answers.iter_mut().filter_map(|answer| answer.try_recv().ok()).collect::<Vec<_>>();
+        assert_eq!(turned_away.len(), 2 * QUEUE - MOST_READS);
+        assert_eq!(turned_away[0].as_ref().unwrap_err(), "32 others are reading the store; try again");
+        let mut saved = store.record(Vec::new());
+        assert!(saved.try_recv().is_err(), "it waits its turn");
+        drop(asked.try_recv());
+        assert!(store.incidents(None).try_recv().is_err(), "the place of a read that is done is free again");
     }
 }

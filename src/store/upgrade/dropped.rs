@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::decide::guard::analysis::Analysis;
 use crate::decide::rollout::state::RolloutState;
+use crate::decide::typed_json::read_typed;
 
 /// What is dropped of a state that was read: the paths of what this version does not know.
 pub(in crate::store) fn dropped(stored: &Value, state: &RolloutState) -> Vec<String> {
@@ -14,7 +15,7 @@ pub(in crate::store) fn dropped(stored: &Value, state: &RolloutState) -> Vec<Str
     if let Some(judge) = stored.as_object_mut().and_then(|members| members.remove("judge"))
         && let Ok(kept) = serde_json::to_value(&state.analysis)
     {
-        if judge.is_null() || serde_json::from_value::<Analysis>(judge.clone()).is_ok() {
+        if judge.is_null() || read_typed::<Analysis>(judge.to_string().as_bytes()).is_ok() {
             compare("judge", &judge, &kept, &mut found);
         } else {
             found.push("judge (all of the guard's evidence: it starts again)".to_owned());

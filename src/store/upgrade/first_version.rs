@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
+use crate::decide::typed_json::read_typed;
 use crate::decide::units::{Percent, UnixMillis};
 
 /// A line of the history as version 1 wrote it.
@@ -28,12 +29,12 @@ const KNOWN: [&str; 9] = ["at", "rollout", "actor", "action", "reason", "from", 
 
 /// An event that version 1 wrote; `None`: it makes no sense.
 pub(in crate::store) fn event(text: &str) -> Option<Event> {
-    let Ok(Value::Object(members)) = serde_json::from_str(text) else { return None };
+    let Ok(Value::Object(members)) = serde_json::from_slice(text.as_bytes()) else { return None };
     let unknown = members.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()));
     let others: Vec<(String, Figure)> =
         unknown.map(|(name, value)| (name.clone(), Figure::Text(value.to_string()))).collect();
     let First { at, rollout, actor, action, reason, from, to, numbers, generation } =
-        serde_json::from_value(Value::Object(members)).ok()?;
+        read_typed(text.as_bytes()).ok()?;
     let numbers = numbers.into_iter().map(|(name, value)| {
         let figure = figure(&name, &value);
         (name, figure)

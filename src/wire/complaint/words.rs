@@ -90,7 +90,7 @@ pub(super) fn of_page(text: &str) -> String {
 
 /// The parameter at a place as pydantic writes it: `["body", "messages", 0, "content"]` is `messages[0].content`.
 pub(super) fn place(raw: &str) -> Option<String> {
-    let parts: Vec<serde_json::Value> = serde_json::from_str(raw.get(..raw.len().min(512))?).ok()?;
+    let parts: Vec<serde_json::Value> = serde_json::from_slice(raw.get(..raw.len().min(512))?.as_bytes()).ok()?;
     let mut path = String::new();
     for (at, part) in parts.iter().enumerate() {
         match part {
