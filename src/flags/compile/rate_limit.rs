@@ -26,16 +26,12 @@ pub(super) fn provider(at: &At, findings: &mut Findings<'_>) -> Option<RateLimit
     };
     let requests = requests(at, findings);
     if at.has("burst") && !at.has("requests_per_minute") {
-        findings.error(
-            &at.key("burst"),
-            "there are no requests that it could be of",
-            "add `requests_per_minute`, or remove it",
-        );
+        findings.error(at, "`burst` stands without `requests_per_minute`", "add the one, or remove the other");
     }
     let tokens = count("tokens_per_minute", findings).map(|tokens| Rate::new(tokens, tokens));
     let in_flight = count("in_flight", findings);
     let nothing = !["requests_per_minute", "tokens_per_minute", "in_flight"].into_iter().any(|key| at.has(key));
-    if nothing && !at.has_unknown_key() {
+    if nothing && !at.has("burst") && !at.has_unknown_key() {
         findings.error(
             at,
             "this limits nothing",
