@@ -26,7 +26,9 @@ fn main() -> std::io::Result<()> {
     println!("cargo::rustc-env=SERIN_TARGET={}", variable("TARGET").unwrap_or_else(|| "unknown".to_owned()));
 
     let out = std::env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo sets no OUT_DIR"))?;
-    dashboard::compress(&here.join("src/admin/dashboard"), &Path::new(&out).join("dashboard"))?;
+    for folder in dashboard::FOLDERS {
+        dashboard::compress(&here.join(folder), &Path::new(&out).join("dashboard"))?;
+    }
 
     println!("cargo::rerun-if-env-changed=SERIN_COMMIT");
     for path in commit::SOURCES {

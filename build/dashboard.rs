@@ -1,12 +1,15 @@
 //! The dashboard's files, compressed once while building, so that the binary holds and sends a third of their bytes.
 //!
-//! Each file of `src/admin/dashboard` becomes `NAME.gz` in the build's own directory. Refuses nothing: a file that
-//! cannot be read fails the build at the place that includes it.
+//! Each file of these folders becomes `NAME.gz` in the build's own directory. Refuses nothing: a file that cannot be read
+//! fails the build at the place that includes it.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
+
+/// The dashboard's own, and the charts that it shares with the pages that are one file.
+pub(crate) const FOLDERS: [&str; 2] = ["src/admin/dashboard", "src/describe/page"];
 
 pub(crate) fn compress(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;

@@ -89,6 +89,7 @@
 //! * a point of the series: `control/recorder.rs` takes it, `decide/series` adds points up
 //! * what an edit would do: `decide/plan.rs`; the application's verdict on an answer: `control/engine/feedback.rs`
 //! * a screen of the dashboard: `admin/dashboard`, a file each; a span: `proxy/request/trace.rs`
+//! * the charts, of the dashboard and of pages that are one file (an incident's, a simulation's): `describe/page`
 //! * an error's text: `proxy/response/error.rs` for clients, `describe` for operators
 //!
 //! # Invariants

@@ -40,7 +40,8 @@ picture() {
 
 "$serin" simulate --flags flags.yaml --canary-errors 20% --quiet --html "$work/simulate.html" >/dev/null
 # The first chart says the most; the page goes on below it.
-sed -i 's#</style>#section~section,footer{display:none}main{padding:16px!important}</style>#' "$work/simulate.html"
+sed -i 's#</style>#section~section,details,footer{display:none}main{padding:16px!important}</style>#
+    /http-equiv="content-security-policy"/d' "$work/simulate.html"
 picture "$work/simulate.html" docs/images/simulate.png 820,1600
 
 "$python" docs/images/terminal.py "$work/demo.html" "failed for users" "$serin" demo

@@ -1,44 +1,24 @@
 //! An incident report as one HTML page, which needs nothing but itself.
 //!
-//! The page can be saved and sent. Its texts are escaped; its only script draws the charts, and the policy allows
-//! exactly that script and that style by their hashes. Without scripts the table has the numbers. Invariant: nothing of
-//! a report is executed, whatever a reason or a cause says.
+//! The page can be saved and sent. Its texts are escaped, and its only script draws the charts. Without scripts the
+//! table has the numbers. Invariant: nothing of a report is executed, whatever a reason or a cause says.
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::dto::{ArmColumns, IncidentReply};
 use crate::decide::incident::Incident;
 use crate::decide::printable::html;
 use crate::describe::incident::{clock, failures, minutes, outlook, sections, title};
+use crate::describe::page::{self, Page};
 
-/// Draws the pictures of the dashboard as well.
-const CHART: &str = include_str!("dashboard/chart.js");
-const DRAW: &str = r#"
-const data = JSON.parse(document.getElementById("data").textContent);
-for (const spec of data) {
-  const figure = document.createElement("figure");
-  figure.innerHTML = chart({ ...spec, width: 900, height: 240 });
-  document.getElementById("charts").append(figure);
-}
-"#;
-const CHART_STYLE: &str = include_str!("dashboard/chart.css");
-const STYLE: &str = "
-figure { margin: 1rem 0; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.15rem 1rem 0.15rem 0; text-align: left; border-bottom: 1px solid #8884; }
-.id { color: #777; }
-";
+const STYLE: &str = include_str!("incident_page.css");
 
 /// The page, and the policy that it is served with.
 pub(super) fn page(incident: &Incident) -> (String, String) {
-    let title = html(&title(incident));
-    let mut body = format!("<h1>{title}</h1>\n<p class=\"id\">Incident report {}</p>\n", html(&incident.id));
+    let title = title(incident);
+    let mut body = format!("<h1>{}</h1>\n<p class=\"id\">Incident report {}</p>\n", html(&title), html(&incident.id));
     for (heading, said) in sections(incident) {
         let _ = write!(body, "<h2>{heading}</h2>\n<ul>\n");
         for sentence in said {
@@ -46,35 +26,24 @@ pub(super) fn page(incident: &Incident) -> (String, String) {
         }
         body.push_str("</ul>\n");
     }
-    body.push_str("<div id=\"charts\"></div>\n");
+    let charts = charts(incident);
+    for number in 0..charts.len() {
+        let _ = writeln!(body, "<figure>{}</figure>", page::place(number));
+    }
     body.push_str(&table(incident));
     if !outlook(incident).is_empty() {
         let _ = writeln!(body, "<p>{}</p>", outlook(incident));
     }
-    let (style, script) = (format!("{CHART_STYLE}{STYLE}"), format!("{CHART}{DRAW}"));
-    let policy = format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
-        hash(&style),
-        hash(&script)
-    );
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"content-security-policy\" content=\"{policy}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>{style}</style>\n</head>\n<body>\n{body}\
-         <script type=\"application/json\" id=\"data\">{}</script>\n<script type=\"module\">{script}</script>\n\
-         </body>\n</html>\n",
-        data(incident)
-    );
+    let (page, policy) = Page { title: &title, style: STYLE, body: &body, charts: &charts }.write();
     // A page that was saved has its policy in itself; only a header can forbid frames.
     (page, format!("{policy}; frame-ancestors 'none'"))
 }
 
-/// What the charts show, as JSON that ends no script.
-fn data(incident: &Incident) -> String {
+/// What the charts show.
+fn charts(incident: &Incident) -> [Value; 3] {
     let minutes = IncidentReply::from(incident).minutes;
     let mark = json!([{"at": incident.event.at.0, "label": "rolled back", "class": "down"}]);
-    let picture = |title: &str, unit: &str, lines: Value| json!({"title": title, "unit": unit, "x": minutes.at, "lines": lines, "bounds": [], "marks": mark});
+    let picture = |title: &str, unit: &str, lines: Value| json!({"title": title, "unit": unit, "x": minutes.at, "lines": lines, "marks": mark, "height": 240});
     let arms = |of: fn(&ArmColumns) -> Vec<Option<f64>>| {
         let line = |name: &str, class: &str, arm| json!({"name": name, "class": class, "values": of(arm)});
         let (stable, canary) = (&incident.pair.stable, &incident.pair.canary);
@@ -82,12 +51,11 @@ fn data(incident: &Incident) -> String {
     };
     let share = json!([{"name": "share", "class": "canary", "values": minutes.percent, "steps": true}]);
     let sent = arms(|arm| arm.requests.iter().map(|count| Some(number(*count))).collect());
-    let pictures = json!([
+    [
         picture("Failed requests", "%", arms(rates)),
         picture("Requests in ten seconds", "", sent),
         picture("Share of users on the canary", "%", share),
-    ]);
-    pictures.to_string().replace('<', "\\u003c")
+    ]
 }
 
 fn rates(arm: &ArmColumns) -> Vec<Option<f64>> {
@@ -121,9 +89,4 @@ fn table(incident: &Incident) -> String {
         );
     }
     table + "</tbody>\n</table>\n"
-}
-
-/// `sha256-...`, as a policy names a script or a style.
-fn hash(text: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }

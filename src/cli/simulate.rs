@@ -6,10 +6,8 @@
 
 mod answers;
 mod args;
-mod bars;
-mod chart;
 mod comparison_report;
-mod curves;
+mod detection_chart;
 mod format;
 mod inputs;
 mod json;
@@ -18,8 +16,10 @@ mod page;
 mod progress;
 mod recorded;
 mod report;
-mod run_chart;
+mod result_bars;
+mod run_charts;
 mod sentences;
+mod specs;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Every sentence about a decision, an outcome or a cause, from typed values.
+//! Every sentence about a decision, an outcome or a cause, from typed values, and the charts of a page.
 //!
 //! Pure, and used by the log, the history, status, the API and the command line. Nothing here decides anything or
 //! changes a number. A sentence states a fact, and a remedy where there is one. Texts from outside (a reason, an error
@@ -20,6 +20,7 @@ pub mod incident;
 pub mod incompatibility;
 pub mod notification;
 pub mod numbers;
+pub mod page;
 pub mod plan;
 pub mod promotion;
 pub mod silent;

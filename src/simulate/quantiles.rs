@@ -30,6 +30,12 @@ impl Distribution {
         self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).copied()
     }
 
+    /// How many values do not exceed this one.
+    #[must_use]
+    pub fn up_to(&self, value: f64) -> usize {
+        self.0.partition_point(|one| *one <= value)
+    }
+
     /// Half of the values do not exceed it.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
@@ -61,6 +67,7 @@ mod tests {
             [1.0, 100.0, 100.0]
         );
         assert_eq!(Distribution::of([7.0]).most(), Some(7.0));
+        assert_eq!([0.5, 1.0, 42.5, 100.0].map(|value| spread.up_to(value)), [0, 1, 42, 100]);
     }
 
     #[test]

@@ -51,7 +51,8 @@ impl TimelinePoint {
         }
     }
 
-    fn and(&mut self, next: &TimelinePoint) {
+    /// With the next piece: counts are added, the strongest evidence is kept, and the last share holds.
+    pub fn and(&mut self, next: &TimelinePoint) {
         *self = TimelinePoint {
             at: next.at,
             seconds: self.seconds + next.seconds,

@@ -4,8 +4,9 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 // Imported as text, as a page does that embeds the file: its ending does not say "module" to Node.
-const source = await readFile(new URL("../../src/admin/dashboard/chart.js", import.meta.url), "utf8");
-const { chart, escape, moment, number, quantity, rows } =
+const text = (name) => readFile(new URL(`../../src/describe/page/${name}`, import.meta.url), "utf8");
+const source = (await text("chart.js")) + (await text("bars.js"));
+const { bars, chart, escape, moment, number, quantity, rows, span } =
   await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
 
 const T = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -98,4 +99,56 @@ test("the table has the numbers of the picture, the last always", () => {
   assert.equal(table.rows.length, 50);
   assert.deepEqual(table.rows.at(-1), ["2026-01-02 03:20:44", "999%"]);
   assert.deepEqual(rows({}).rows, []);
+});
+
+test("on a logarithmic axis of time equal factors are equally far apart", () => {
+  const svg = chart(spec([0, 50, 100], { x: [1000, 10_000, 100_000], time: "log", zero: 0 }));
+  const [points] = coordinates(svg);
+  assert.ok(Math.abs((points[1][0] - points[0][0]) - (points[2][0] - points[1][0])) < 0.2, String(points));
+  const ticks = [...svg.matchAll(/text-anchor="middle"[^>]*>([^<]+)</g)].map((found) => found[1]);
+  assert.deepEqual(ticks, ["1s", "10s", "1m"]);
+  for (const from of [0, -5, null]) coordinates(chart(spec([1, 2], { x: [from, 9], time: "log", zero: 0 })));
+});
+
+test("time that counts from zero has a sign where the picture begins before it", () => {
+  const ticks = (from) => [...chart(spec([1, 2], { x: [from, 60_000], zero: 0 })).matchAll(/"middle"[^>]*>([^<]+)</g)]
+    .map((found) => found[1]);
+  assert.deepEqual([ticks(-30_000).slice(0, 2), ticks(-30_000).includes("+30s")], [["−30s", "−15s"], true]);
+  assert.ok(ticks(0).includes("30s"), String(ticks(0)));
+  assert.deepEqual([0, 59_999, 90_000, 3_600_000, 90_000_000].map(span), ["0s", "59s", "1m 30s", "1h", "1d 1h"]);
+});
+
+test("a bar lasts until the next value, and nothing is drawn for zero and for a gap", () => {
+  const line = { name: "canary", class: "canary", values: [0, 5, null, 10, null], bars: true };
+  const svg = chart(spec(line.values, { lines: [line] }));
+  const [left, , right] = svg.match(/data-plot="([^"]+)"/)[1].split(" ").map(Number);
+  const drawn = [...svg.matchAll(/<rect class="bar canary" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)]
+    .map((found) => [Number(found[1]), Number(found[2])]);
+  const step = (right - left) / 4;
+  assert.deepEqual(drawn.map(([x]) => Math.round((x - left) / step)), [1, 3]);
+  for (const [, wide] of drawn) assert.ok(Math.abs(wide - step) < 1, String(wide));
+});
+
+test("a filled line, a dot with its label, and a chart without its legend", () => {
+  const lines = [{ name: "canary", class: "canary", values: [1, 2], filled: true, steps: true }, { name: "other", values: [2, 1] }];
+  const svg = chart(spec([], { x: [T, T + 1000], lines, most: 100, legend: false, dots: [{ at: T, value: 50, class: "x", label: "half" },
+    { at: null, value: 1 }, { at: T, value: NaN }] }));
+  assert.equal(svg.match(/class="band canary" d="M[^"]+Z"/g).length, 1);
+  assert.equal(svg.match(/<circle class="dot x"/g).length, 1);
+  assert.match(svg, />half</);
+  assert.match(svg, />100%</);
+  assert.doesNotMatch(svg, />other</);
+});
+
+test("bars are in pieces that fill the room, and say their part where it fits", () => {
+  const given = { title: "Results", width: 400, names: ["a", "<b>"], pieces: [{ name: "found", class: "good", parts: [0.99, 0.25], texts: ["99%", "25%"] },
+    { name: "<i>", class: "bad", parts: [0.01, 0.75], texts: ["1%", "75%"] }] };
+  const svg = bars(given);
+  assert.equal(svg, bars(given));
+  assert.doesNotMatch(svg, /<b>|<i>|NaN/);
+  const wide = [...svg.matchAll(/<rect [^>]*width="([\d.]+)"/g)].map((found) => Number(found[1]));
+  assert.ok(Math.abs(wide[0] + wide[1] - wide[2] - wide[3]) < 0.5, String(wide));
+  assert.match(svg, />99%<\/text>/);
+  assert.doesNotMatch(svg, />1%<\/text>/);
+  assert.match(svg, /<title>a: &#60;i&#62; 1%<\/title>/);
 });

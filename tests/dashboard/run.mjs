@@ -1,7 +1,7 @@
 // Drives the dashboard in Chromium: every state is reached and photographed, every button works, nothing hostile runs.
 import { strict as assert } from "node:assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -411,6 +411,41 @@ try {
     await shot(screen, "no-canary");
     await screen.context().close();
     await crowd.end();
+  });
+
+  await test("the page of a simulation draws its charts, says its numbers without scripts, and runs nothing else", async () => {
+    const folder = mkdtempSync(join(work, "simulate-"));
+    try {
+      const flags = join(folder, "<img src=x onerror=window.ran=1>'&.yaml");
+      writeFileSync(flags, FLAGS().replace("ADMIN", "127.0.0.1:0"));
+      const address = pathToFileURL(join(folder, "page.html")).href;
+      const question = ["--flags", flags, "--rollout", "half", "--canary-errors", "40%", "--fault-at", "1m", "--for", "6m", "--runs", "4", "--quiet"];
+      const run = spawnSync(process.env.SERIN, ["simulate", ...question, "--html", join(folder, "page.html")], { encoding: "utf8" });
+      assert.equal(run.status, 0, run.stderr);
+      for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360]]) {
+        const sheet = await open(stage, null, { theme, width });
+        await sheet.goto(address);
+        assert.deepEqual(await sheet.evaluate(() => [document.querySelectorAll("[data-chart] > svg.chart").length, window.ran]), [5, undefined]);
+        for (const summary of await sheet.locator("summary").all()) await summary.click();
+        await accessible(sheet, `simulate ${theme} ${width}`);
+        await fits(sheet, "simulate");
+        await shot(sheet, `simulate-${theme}-${width}`);
+        await sheet.context().close();
+      }
+      const resized = await open(stage, null, { width: 1280 });
+      await resized.goto(address);
+      await resized.setViewportSize({ width: 360, height: 800 });
+      await resized.waitForFunction(() => document.querySelector("[data-chart] > svg").clientWidth < 360);
+      await resized.context().close();
+      const context = await browser.newContext({ javaScriptEnabled: false });
+      const still = await context.newPage();
+      await still.goto(address);
+      assert.match(await still.locator("body").innerText(), /Serin [\w ]+ in the median.*which did not run/s);
+      assert.equal(await still.locator("details table").count(), 2);
+      await context.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   // Only for the book: the demo's own rollout tells more than one that fails at once.

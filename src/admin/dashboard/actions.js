@@ -1,4 +1,5 @@
-// The buttons that change something: rollback, pause, promote and resume, with a confirmation that says what will happen.
+// The buttons that change something: rollback, pause, promote and resume, with a confirmation that says what will
+// happen.
 //
 // What a button would do, and whether it may, is the server's word: each is asked for as a dry run, which changes
 // nothing. A button that may not is not hidden: it is off, and says why. Nothing is sent without a confirmation.
@@ -12,18 +13,23 @@ const LONGEST_REASON = 500;
 
 /** `field`: the share that may be named, as the API and the command line call it. */
 const ACTIONS = {
-  rollback: { label: "Roll back", field: "to", ask: "To this share of users on the canary", hint: "Empty: 0%", done: "Rolled back" },
+  rollback: { label: "Roll back", field: "to", ask: "To this share of users on the canary", hint: "Empty: 0%",
+    done: "Rolled back" },
   pause: { label: "Pause", done: "Paused" },
-  promote: { label: "Promote", field: "to", ask: "To this share of users on the canary", hint: "Empty: the next stage", done: "Promoted" },
-  resume: { label: "Resume", field: "at", ask: "At this share of users on the canary, at once", hint: "Empty: the ramp decides", done: "Resumed" },
+  promote: { label: "Promote", field: "to", ask: "To this share of users on the canary", hint: "Empty: the next stage",
+    done: "Promoted" },
+  resume: { label: "Resume", field: "at", ask: "At this share of users on the canary, at once",
+    hint: "Empty: the ramp decides", done: "Resumed" },
 };
 
-const pathOf = (action, name) => (name === null ? `api/v1/${action}` : `api/v1/rollouts/${encodeURIComponent(name)}/${action}`);
+const pathOf = (action, name) => (name === null ? `api/v1/${action}`
+  : `api/v1/rollouts/${encodeURIComponent(name)}/${action}`);
 
 function commandOf(action, name, fields = {}) {
   const named = ACTIONS[action].field;
   const at = named && fields[named] ? ` --${named} ${quoted(fields[named])}` : "";
-  return `serin ${action}${name === null ? "" : ` ${quoted(name)}`}${at}${fields.reason ? ` --reason ${quoted(fields.reason)}` : ""}`;
+  const why = fields.reason ? ` --reason ${quoted(fields.reason)}` : "";
+  return `serin ${action}${name === null ? "" : ` ${quoted(name)}`}${at}${why}`;
 }
 
 /** What would happen: `{ would }`, `{ refused }`, or `{ unknown }` where the server cannot tell it beforehand. */
@@ -111,13 +117,18 @@ export function confirm(visit, action, name) {
     draw();
   };
   const close = () => dialog().close();
-  const content = () => h("form", { key: `${action} ${name}`, onsubmit: form.result ? (event) => { event.preventDefault(); close(); } : send, autocomplete: "off" },
+  const content = () => h("form",
+    { key: `${action} ${name}`, onsubmit: form.result ? (event) => { event.preventDefault(); close(); } : send,
+    autocomplete: "off" },
     h("h2", { id: "dialog-title" }, form.result ? done : `${label} ${whom}?`),
     form.result ? outcome(form.result) : [
-      h("p.would", { role: "status" }, prose(form.refused ? "" : form.unknown ? "This version of Serin cannot tell beforehand what will happen." : form.would ?? "Asking what will happen.")),
+      h("p.would", { role: "status" },
+        prose(form.refused ? "" : form.unknown ? "This version of Serin cannot tell beforehand what will happen."
+        : form.would ?? "Asking what will happen.")),
       form.refused && h("p.problem", { role: "alert" }, prose(`This is not possible now: ${form.refused}.`)),
       form.failed && h("p.problem", { role: "alert" }, prose(`Not done: ${form.failed}.`)),
-      field && [h("label", { for: "share" }, question), h("input", { id: "share", oninput: typed(field), inputmode: "decimal", "aria-describedby": "share-hint" }),
+      field && [h("label", { for: "share" }, question),
+        h("input", { id: "share", oninput: typed(field), inputmode: "decimal", "aria-describedby": "share-hint" }),
         h("p.soft", { id: "share-hint" }, `${hint}.`)],
       h("label", { for: "reason" }, "Reason, for the history"),
       h("input", { id: "reason", oninput: typed("reason"), maxlength: LONGEST_REASON, autofocus: true }),
@@ -125,7 +136,9 @@ export function confirm(visit, action, name) {
     ],
     h("div.row", null, form.result
       ? h("button.primary", { type: "submit", key: "close" }, "Close")
-      : [h(action === "rollback" ? "button.danger" : "button.primary", { type: "submit", key: "send", "aria-disabled": form.busy || form.refused ? "true" : null }, form.busy ? "Sending" : `${label} ${whom}`),
+      : [h(action === "rollback" ? "button.danger" : "button.primary",
+        { type: "submit", key: "send", "aria-disabled": form.busy || form.refused ? "true" : null },
+        form.busy ? "Sending" : `${label} ${whom}`),
         h("button", { type: "button", onclick: close, key: "cancel" }, "Cancel")]));
   patch(dialog());
   draw();
@@ -134,11 +147,15 @@ export function confirm(visit, action, name) {
 }
 
 /** What the server answered, in sentences. */
-function outcome({ rollouts = [], in_force: inForce, durable, durability_error: why, open_on_canary: open, notes = [] }) {
+function outcome({ rollouts = [], in_force: inForce, durable, durability_error: why, open_on_canary: open,
+  notes = [] }) {
   return h("div", { role: "status" },
-    rollouts.map((changed) => h("p", null, h("strong", null, changed.name), `: ${share(changed.percent)} of users on the canary now.`)),
-    h("p", null, inForce ? "It is in force on every core" : "It is not yet confirmed by every core", durable ? ", and is kept across a restart." : "."),
+    rollouts.map((changed) => h("p", null, h("strong", null, changed.name),
+      `: ${share(changed.percent)} of users on the canary now.`)),
+    h("p", null, inForce ? "It is in force on every core" : "It is not yet confirmed by every core",
+      durable ? ", and is kept across a restart." : "."),
     !durable && h("p.problem", null, `It does not survive a restart: ${why ?? "it could not be written"}.`),
-    open > 0 && h("p", null, `${plural(open, "request")} of before ${open === 1 ? "is" : "are"} still open on the canary.`),
+    open > 0 && h("p", null, `${plural(open, "request")} of before ${open === 1 ? "is" : "are"} still open on the `
+      + `canary.`),
     notes.map((note) => h("p", null, prose(note))));
 }

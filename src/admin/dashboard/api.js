@@ -1,7 +1,8 @@
 // The way to the admin API: one token in memory, JSON answers, and the stream of events with its reconnects.
 //
-// Keeps the token in this variable only: a reload of the page forgets it. Every address is relative to the page, so that
-// it also works below a path of another server. An answer that is no success is an ApiError with the server's sentence.
+// Keeps the token in this variable only: a reload of the page forgets it. Every address is relative to the page, so
+// that it also works below a path of another server. An answer that is no success is an ApiError with the server's
+// sentence.
 
 let token = null;
 
@@ -29,7 +30,8 @@ const at = (path) => new URL(path, document.baseURI);
 function request(path, { method = "GET", body, signal } = {}) {
   const headers = token === null ? {} : { authorization: `Bearer ${token}` };
   if (body !== undefined) headers["content-type"] = "application/json";
-  const init = { method, headers, body, signal, cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
+  const init = { method, headers, body, signal, cache: "no-store", credentials: "omit", redirect: "error",
+    referrerPolicy: "no-referrer" };
   return fetch(at(path), init).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new ApiError(UNREACHABLE, "unreachable", error.name === "TimeoutError"
@@ -40,7 +42,8 @@ function request(path, { method = "GET", body, signal } = {}) {
 async function failure(answer) {
   const body = await answer.json().catch(() => null);
   const { code, message } = body?.error ?? {};
-  return new ApiError(answer.status, String(code ?? "error"), String(message ?? body?.errorDetails ?? `status ${answer.status}`));
+  return new ApiError(answer.status, String(code ?? "error"),
+    String(message ?? body?.errorDetails ?? `status ${answer.status}`));
 }
 
 export async function get(path) {
@@ -50,7 +53,8 @@ export async function get(path) {
 }
 
 export async function post(path, value) {
-  const answer = await request(path, { method: "POST", body: JSON.stringify(value), signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await request(path,
+    { method: "POST", body: JSON.stringify(value), signal: AbortSignal.timeout(PATIENCE) });
   if (!answer.ok) throw await failure(answer);
   return answer.json();
 }
@@ -68,7 +72,8 @@ async function* frames(answer, alive) {
     rest = parts.pop();
     for (const part of parts) {
       const lines = part.split("\n").filter((line) => line !== "" && !line.startsWith(":"));
-      const field = (name) => lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).replace(/^ /, ""));
+      const field = (name) => lines.filter((line) => line.startsWith(`${name}:`)).map((line) =>
+        line.slice(name.length + 1).replace(/^ /, ""));
       if (lines.length > 0) yield { event: field("event")[0] ?? "message", data: field("data").join("\n") };
     }
   }
@@ -116,7 +121,8 @@ export async function follow({ status, history, missed, lost, refused, clock }, 
       stop();
     }
     await new Promise((resolve) => {
-      const woken = () => { clearTimeout(pause); window.removeEventListener("online", woken); signal.removeEventListener("abort", woken); resolve(); };
+      const woken = () => { clearTimeout(pause); window.removeEventListener("online", woken);
+        signal.removeEventListener("abort", woken); resolve(); };
       // Not all pages at the same moment when the process is back.
       const pause = setTimeout(woken, wait * (0.75 + Math.random() / 2));
       window.addEventListener("online", woken);

@@ -80,7 +80,8 @@ function navigate() {
   if (before && before.hash !== (location.hash || "#/")) byId("dialog").close();
   const asked = parse(location.hash);
   visit = { ...asked, hash: location.hash || "#/", data: {}, ends: new AbortController(), refresh, state };
-  if (before && before.screen === visit.screen && before.name === visit.name) visit.data = { ...before.data, entered: true };
+  if (before && before.screen === visit.screen && before.name === visit.name) visit.data = { ...before.data,
+    entered: true };
   enter();
   draw();
   if (before && before.path !== visit.path) {
@@ -110,7 +111,8 @@ function draw() {
   document.title = `${shown.title(visit)} · Serin`;
   patch(byId("header"), header(shown));
   patch(byId("banners"), state.status === null || shown !== visit.screen ? [] : banners(state));
-  patch(byId("main"), h("div.screen", { key: shown === visit.screen ? visit.path : shown.title(visit) }, shown.view({ ...visit, submit })));
+  patch(byId("main"), h("div.screen", { key: shown === visit.screen ? visit.path : shown.title(visit) },
+    shown.view({ ...visit, submit })));
   patch(byId("footer"), footer());
   measure();
 }
@@ -119,7 +121,8 @@ function draw() {
 function measure() {
   const is = (name) => performance.getEntriesByName(name).length > 0;
   if (state.status && !is("drawn")) performance.mark("drawn");
-  if (visit.data.curves && is("series-received") && !is("series-drawn")) performance.measure("series-drawn", "series-received");
+  if (visit.data.curves && is("series-received") && !is("series-drawn")) performance.measure("series-drawn",
+    "series-received");
 }
 
 const CONNECTIONS = { connecting: ["○", "connecting"], live: ["●", "live"], lost: ["✕", "lost"],
@@ -127,7 +130,8 @@ const CONNECTIONS = { connecting: ["○", "connecting"], live: ["●", "live"], 
 
 function header(shown) {
   const [sign, word] = CONNECTIONS[state.connection];
-  const title = state.connection === "lost" && state.lostAt ? `since ${distance(state.lostAt, state.now())}` : undefined;
+  const title = state.connection === "lost" && state.lostAt ? `since ${distance(state.lostAt, state.now())}`
+    : undefined;
   return h("div.bar", null,
     h("a.brand", { href: "#/" }, h("span.mark", { "aria-hidden": "true" }), "Serin"),
     h("nav", { "aria-label": "Screens" }, h("ul", null, MENU.map(([href, label, screen]) => h("li", null,
@@ -184,10 +188,12 @@ function changes(before, after) {
   for (const rollout of after.rollouts) {
     const old = before.rollouts.find((known) => known.name === rollout.name);
     if (!old || !rollout.canary) continue;
-    if (old.phase !== rollout.phase) said.push(`${rollout.name}: ${phaseName(rollout.phase)}, ${share(rollout.percent)}. ${rollout.reason}`);
+    if (old.phase !== rollout.phase) said.push(`${rollout.name}: ${phaseName(rollout.phase)}, `
+      + `${share(rollout.percent)}. ${rollout.reason}`);
     else if (old.percent !== rollout.percent) said.push(`${rollout.name}: ${share(rollout.percent)}`);
   }
-  if (before.flags.errors.length === 0 && after.flags.errors.length > 0) said.push("flags.yaml on disk is not in force");
+  if (before.flags.errors.length === 0
+    && after.flags.errors.length > 0) said.push("flags.yaml on disk is not in force");
   return said;
 }
 

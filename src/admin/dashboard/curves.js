@@ -13,7 +13,8 @@ const [POINTS, SHORTEST] = [120, 5];
 export const YOUNG = 15 * 60_000;
 
 const last = (values) => values.findLast((value) => typeof value === "number") ?? null;
-const most = (values) => values.reduce((high, value) => (typeof value === "number" && value > high ? value : high), -Infinity);
+const most = (values) => values.reduce((high, value) => (typeof value === "number" && value > high ? value : high),
+  -Infinity);
 const list = (values) => (Array.isArray(values) ? values : []);
 
 /** The index of the first step with a sample, or -1. */
@@ -59,8 +60,10 @@ export function curves(series, rollout) {
   const to = new Date(series.to).getTime();
   // A young process has no two hours: the pictures begin where the samples do.
   const from = first > 0 && at[first] > to - YOUNG ? at[first] : new Date(series.from).getTime();
-  const base = { x: at, from: Number.isFinite(from) ? from : undefined, to: Number.isFinite(to) ? to : undefined, bounds: [], marks: [], scale: "linear" };
-  const make = (id, title, sentence, spec) => ({ id, title, sentence, spec: { ...base, ...spec, title, description: sentence } });
+  const base = { x: at, from: Number.isFinite(from) ? from : undefined, to: Number.isFinite(to) ? to : undefined,
+    bounds: [], marks: [], scale: "linear" };
+  const make = (id, title, sentence,
+    spec) => ({ id, title, sentence, spec: { ...base, ...spec, title, description: sentence } });
   const marks = list(series.events).map((event) => ({ at: new Date(event.at).getTime(), class: direction(event),
     label: event.from === event.to ? phaseName(event.action) : `${phaseName(event.action)} ${share(event.to)}` }));
   return [
@@ -68,8 +71,11 @@ export function curves(series, rollout) {
     failing(series, rollout, make),
     doubt(series, rollout, make),
     traffic(series, make),
-    latency("first", "Time to first output", [["first_output_p50_ms", "median", ""], ["first_output_p95_ms", "P95", " thin"]], series, make),
-    latency("duration", "Duration of requests", [["duration_p50_ms", "median", ""], ["duration_p95_ms", "P95", " thin"], ["duration_p99_ms", "P99", " thin dotted"]], series, make),
+    latency("first", "Time to first output",
+      [["first_output_p50_ms", "median", ""], ["first_output_p95_ms", "P95", " thin"]], series, make),
+    latency("duration", "Duration of requests",
+      [["duration_p50_ms", "median", ""], ["duration_p95_ms", "P95", " thin"],
+      ["duration_p99_ms", "P99", " thin dotted"]], series, make),
   ];
 }
 
@@ -77,7 +83,8 @@ function shares(series, rollout, marks, make) {
   const values = list(series.percent);
   const lines = [{ name: "in force", class: "canary", values, steps: true }];
   const asked = list(series.intent);
-  if (asked.some((value) => typeof value === "number")) lines.push({ name: "flags.yaml asks for", class: "thin dotted", values: asked, steps: true });
+  if (asked.some((value) => typeof value === "number")) lines.push({ name: "flags.yaml asks for", class: "thin dotted",
+    values: asked, steps: true });
   const high = most(values);
   const decided = marks.length === 1 ? "1 decision is marked" : `${count(marks.length)} decisions are marked`;
   return make("share", "Users on the canary", `The share of users on the canary: ${share(rollout.percent)} now`
@@ -89,9 +96,13 @@ function failing(series, rollout, make) {
   const limit = rollout.guard?.max_error_percent;
   const bounds = typeof limit === "number" ? [{ value: limit, label: `no promotion above ${share(limit)}` }] : [];
   const seconds = each * (series.step_seconds ?? 1);
-  const where = bounds.length ? ` No share is raised while the canary may fail more than ${share(limit)}, or than twice stable's rate if that is higher.` : "";
-  return make("failing", "Failure rate", `The part of each arm's requests that failed, in ${count(seconds)} s each, with the interval in which the rate lies by 95%.${where}`,
-    { x, bounds, unit: "%", lines: [{ name: "stable", class: "stable", ...stable }, { name: "canary", class: "canary", ...canary }] });
+  const where = bounds.length ? ` No share is raised while the canary may fail more than ${share(limit)}, or than `
+    + `twice stable's rate if that is higher.` : "";
+  return make("failing", "Failure rate",
+    `The part of each arm's requests that failed, in ${count(seconds)} s each, with the interval in which the rate `
+    + `lies by 95%.${where}`,
+    { x, bounds, unit: "%", lines: [{ name: "stable", class: "stable", ...stable },
+      { name: "canary", class: "canary", ...canary }] });
 }
 
 function doubt(series, rollout, make) {
@@ -100,7 +111,8 @@ function doubt(series, rollout, make) {
   const bounds = typeof bound === "number" ? [{ value: bound, label: `bound ${number(bound)}: the guard acts` }] : [];
   const now = last(values);
   const where = bounds.length ? ` At ${number(bound)} the guard acts; above 1 no share is raised.` : "";
-  return make("evidence", "Evidence against the canary", `How many times likelier the failures are if the canary is worse than stable: `
+  return make("evidence", "Evidence against the canary",
+    `How many times likelier the failures are if the canary is worse than stable: `
     + `${now === null ? "not measured" : evidence(now)} at the end.${where} The scale is logarithmic.`,
   { bounds, scale: "log", unit: "", lines: [{ name: "evidence", class: "canary", values }] });
 }
@@ -110,8 +122,11 @@ function traffic(series, make) {
   const each = (counts) => list(counts?.requests).map((value) => (typeof value === "number" ? value / seconds : null));
   const [stable, canary] = [each(series.stable), each(series.canary)];
   const high = Math.max(most(stable), most(canary));
-  return make("traffic", "Requests a second", high > 0 ? `Requests a second of each arm, ${number(high)} at most. There is no bound.` : "No requests in this time.",
-    { lines: [{ name: "stable", class: "stable", values: stable }, { name: "canary", class: "canary", values: canary }], unit: "" });
+  return make("traffic", "Requests a second",
+    high > 0 ? `Requests a second of each arm, ${number(high)} at most. There is no bound.`
+    : "No requests in this time.",
+    { lines: [{ name: "stable", class: "stable", values: stable }, { name: "canary", class: "canary", values: canary }],
+      unit: "" });
 }
 
 function latency(id, title, quantiles, series, make) {

@@ -15,7 +15,8 @@ export function h(tag, props, ...children) {
 /** A picture of chart.js. */
 export const svg = (text) => ({ picture: text, props: {} });
 
-const flat = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== true);
+const flat = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined
+  && child !== false && child !== true);
 
 const known = new WeakMap();
 

@@ -19,7 +19,8 @@ function drawn(spec, width) {
 
 export function figure(visit, { id, title, sentence, spec }, width) {
   const open = visit.data.tables?.[id];
-  return h("figure.card", { key: id, onpointermove: (event) => point(event, spec), onpointerleave: (event) => leave(event.currentTarget) },
+  return h("figure.card", { key: id, onpointermove: (event) => point(event, spec),
+    onpointerleave: (event) => leave(event.currentTarget) },
     h("figcaption", null, h("h3", null, title), h("p.soft", null, sentence)),
     h("div.plot", null, svg(drawn(spec, width)), h("div.cross", { own: true, "aria-hidden": "true" })),
     h("p.readout", { own: true, "aria-hidden": "true" }),
@@ -31,7 +32,8 @@ export function figure(visit, { id, title, sentence, spec }, width) {
 
 function numbers(title, spec) {
   const { titles, rows: list } = rows(spec);
-  return table(title, titles, list.map(([at, ...values]) => [at, ...values.map((value) => ["n", value])]), { hidden: true });
+  return table(title, titles, list.map(([at, ...values]) => [at, ...values.map((value) => ["n", value])]),
+    { hidden: true });
 }
 
 /** The values of the moment under the pointer. */
@@ -55,7 +57,8 @@ function point(event, spec) {
   cross.style.left = `${place / factor + box.left - cross.parentNode.getBoundingClientRect().left}px`;
   cross.classList.add("shown");
   const values = spec.lines.map((line) => `${line.name} ${quantity(line.values[nearest], spec.unit)}`);
-  card.querySelector(".readout").textContent = `${new Date(spec.x[nearest]).toISOString().slice(0, 19).replace("T", " ")}  ${values.join(", ")}`;
+  const time = new Date(spec.x[nearest]).toISOString().slice(0, 19).replace("T", " ");
+  card.querySelector(".readout").textContent = `${time}  ${values.join(", ")}`;
 }
 
 function leave(card) {

@@ -8,11 +8,13 @@ import { command, entry, heading, problem } from "./parts.js";
 import { plural, quoted } from "./words.js";
 
 const FILTERS = [["rollout", "Rollout"], ["action", "Action"], ["actor", "Actor"], ["since", "Since"]];
-const SINCE = [["", "any time"], ["1h", "the last hour"], ["1d", "the last day"], ["7d", "the last 7 days"], ["30d", "the last 30 days"]];
+const SINCE = [["", "any time"], ["1h", "the last hour"], ["1d", "the last day"], ["7d", "the last 7 days"],
+  ["30d", "the last 30 days"]];
 const LENGTHS = { h: 3600e3, d: 86400e3 };
 const LIMIT = 200;
 
-const asked = ({ parameters }) => Object.fromEntries(FILTERS.map(([name]) => [name, parameters[name] ?? ""]).filter(([, value]) => value !== ""));
+const asked = ({ parameters }) =>
+  Object.fromEntries(FILTERS.map(([name]) => [name, parameters[name] ?? ""]).filter(([, value]) => value !== ""));
 
 function since(text, now) {
   const found = /^(\d+)([hd])$/.exec(text);
@@ -40,8 +42,10 @@ export const history = {
     return [heading("History"), form(visit),
       h("section.card", null,
         data.problem ? problem(data.problem) : !entries ? h("p.soft", null, "Loading.")
-          : entries.length === 0 ? h("p", null, Object.keys(filters).length ? "Nothing fits these filters." : "Nothing has happened yet.")
-            : [h("p.soft", { role: "status" }, entries.length >= LIMIT ? `The newest ${LIMIT} entries.` : plural(entries.length, "entry", "entries")),
+          : entries.length === 0 ? h("p", null,
+            Object.keys(filters).length ? "Nothing fits these filters." : "Nothing has happened yet.")
+            : [h("p.soft", { role: "status" },
+              entries.length >= LIMIT ? `The newest ${LIMIT} entries.` : plural(entries.length, "entry", "entries")),
               h("ol.history", null, entries.map((one) => entry(one, state.now())))]),
       h("p.soft", null, "The same on the command line: ", command(`serin history${options}`))];
   },
@@ -52,18 +56,24 @@ function form(visit) {
   const values = (name) => [...new Set((data.entries ?? []).map((one) => one[name]).filter(Boolean))].sort();
   const go = (event) => {
     event.preventDefault();
-    const chosen = FILTERS.map(([name]) => [name, event.currentTarget.elements[name].value.trim()]).filter(([, value]) => value !== "");
+    const chosen = FILTERS.map(([name]) =>
+      [name, event.currentTarget.elements[name].value.trim()]).filter(([, value]) => value !== "");
     const query = new URLSearchParams(chosen).toString();
     location.hash = `#/history${query ? `?${query}` : ""}`;
   };
-  const select = (name, label, options) => h("div", null, h("label", { for: name }, label), h("select", { id: name, name },
+  const select = (name, label, options) =>
+    h("div", null, h("label", { for: name }, label), h("select", { id: name, name },
     options.map(([value, text]) => h("option", { value, selected: value === (parameters[name] ?? "") }, text))));
-  const typed = (name, label) => h("div", null, h("label", { for: name }, label), h("input", { id: name, name, value: parameters[name] ?? "", list: `${name}s`, spellcheck: "false" }),
+  const typed = (name, label) => h("div", null, h("label", { for: name }, label),
+    h("input", { id: name, name, value: parameters[name] ?? "", list: `${name}s`, spellcheck: "false" }),
     h("datalist", { id: `${name}s` }, values(name).map((value) => h("option", { value }))));
   const names = state.status.rollouts.map(({ name }) => [name, name]);
-  if (parameters.rollout && !names.some(([name]) => name === parameters.rollout)) names.push([parameters.rollout, parameters.rollout]);
-  const times = SINCE.some(([value]) => value === (parameters.since ?? "")) ? SINCE : [...SINCE, [parameters.since, parameters.since]];
+  if (parameters.rollout && !names.some(([name]) => name === parameters.rollout)) names.push([parameters.rollout,
+    parameters.rollout]);
+  const times = SINCE.some(([value]) => value === (parameters.since ?? "")) ? SINCE
+    : [...SINCE, [parameters.since, parameters.since]];
   return h("form.card.filters", { key: visit.hash, onsubmit: go, autocomplete: "off" },
-    select("rollout", "Rollout", [["", "all"], ...names]), typed("action", "Action"), typed("actor", "Actor"), select("since", "Since", times),
+    select("rollout", "Rollout", [["", "all"], ...names]), typed("action", "Action"), typed("actor", "Actor"),
+      select("since", "Since", times),
     h("button.primary", { type: "submit" }, "Show"), h("a", { href: "#/history" }, "Clear"));
 }

@@ -20,7 +20,8 @@ export const incidents = {
     const link = (one) => h("a", { href: `#/incidents/${encodeURIComponent(one.id)}` }, one.id);
     return [heading("Incidents"), h("section.card", null, why ? problem(why) : !all ? h("p.soft", null, "Loading.")
       : all.length === 0 ? h("p", null, "There was no rollback, so there is no report.")
-        : table("Reports of rollbacks, newest first", ["Report", "When", "What", "Failed", "Users"], all.map((one) => [link(one), time(one.at, state.now()),
+        : table("Reports of rollbacks, newest first", ["Report", "When", "What", "Failed", "Users"],
+          all.map((one) => [link(one), time(one.at, state.now()),
           one.title, ["n", count(one.failed)], ["n", count(one.users)]]), { hidden: true }))];
   },
 };
@@ -46,11 +47,14 @@ function report(visit, one, now) {
   const { data, state } = visit;
   return [
     h("section.card", null, h("p.reason", null, one.title),
-      h("p", null, h("a", { href: `#/rollouts/${encodeURIComponent(one.rollout)}` }, one.rollout), `: ${one.stable} → ${one.canary}, attempt ${one.attempt}`),
+      h("p", null, h("a", { href: `#/rollouts/${encodeURIComponent(one.rollout)}` }, one.rollout),
+        `: ${one.stable} → ${one.canary}, attempt ${one.attempt}`),
       !one.complete && h("p.soft", null, "The minutes after the rollback are not in it yet."),
-      (one.sections ?? []).map(([title, lines]) => [h("h2", null, title), lines.map((line) => h("p", null, prose(line)))])),
+      (one.sections ?? []).map(([title, lines]) =>
+        [h("h2", null, title), lines.map((line) => h("p", null, prose(line)))])),
     data.picture && figure(visit, data.picture, Math.max(240, state.width - 34)),
-    one.causes?.length > 0 && h("section.card", null, h("h2", null, "Why requests failed"), causeTable(one.causes, now)),
+    one.causes?.length > 0 && h("section.card", null, h("h2", null, "Why requests failed"),
+      causeTable(one.causes, now)),
     one.event && h("section.card", null, h("h2", null, "In the history"), h("ol.history", null, entry(one.event, now))),
   ];
 }
@@ -70,8 +74,10 @@ function picture({ minutes, at }) {
     return values;
   };
   const title = "Failure rate around the rollback";
-  const sentence = "The part of each arm's requests that failed, in 10 s each, with the interval in which the rate lies by 95%. The rollback is marked.";
-  const spec = { title, description: sentence, x: minutes.at, lines: [arm("stable"), arm("canary")], bounds: [], unit: "%", scale: "linear",
+  const sentence = "The part of each arm's requests that failed, in 10 s each, with the interval in which the rate "
+    + "lies by 95%. The rollback is marked.";
+  const spec = { title, description: sentence, x: minutes.at, lines: [arm("stable"), arm("canary")], bounds: [],
+    unit: "%", scale: "linear",
     marks: [{ at: new Date(at).getTime(), label: "rollback", class: "down" }] };
   return { id: "incident", title, sentence, spec };
 }

@@ -31,12 +31,17 @@ export const overview = {
     const others = moving.filter((rollout) => !urgent.includes(rollout));
     const list = (some, level = "h3") => h("ul.rollouts", null, some.map((rollout) => card(rollout, visit, level)));
     return [
-      h("div.title", null, heading("Rollouts"), moving.length > 0 && h("button.danger", { type: "button", onclick: () => confirm(visit, "rollback", null) }, "Roll back all")),
+      h("div.title", null, heading("Rollouts"),
+        moving.length > 0 && h("button.danger", { type: "button", onclick: () => confirm(visit, "rollback", null) },
+        "Roll back all")),
       moving.length === 0 && h("section.card", null, h("h2", null, "No rollout has a canary"),
-        h("p", null, "Every request goes to its stable provider. Add ", h("code", null, "canary:"), " and ", h("code", null, "percent:"), " to a rollout in flags.yaml, and check the file with:"),
+        h("p", null, "Every request goes to its stable provider. Add ", h("code", null, "canary:"), " and ",
+          h("code", null, "percent:"), " to a rollout in flags.yaml, and check the file with:"),
         command("serin check flags.yaml")),
       moving.length > 1 && h("p.soft", null, summary(moving)),
-      urgent.length > 0 && others.length > 0 ? [h("h2", null, "Needs attention"), list(urgent), h("h2", null, "Others"), list(others)] : list([...urgent, ...others], "h2"),
+      urgent.length > 0 && others.length > 0
+        ? [h("h2", null, "Needs attention"), list(urgent), h("h2", null, "Others"), list(others)]
+        : list([...urgent, ...others], "h2"),
       plain.length > 0 && [h("h2", null, "Plain routes"), list(plain)],
     ];
   },
@@ -46,31 +51,38 @@ export const overview = {
 function summary(rollouts) {
   const counts = new Map();
   for (const { phase } of rollouts) counts.set(phase, (counts.get(phase) ?? 0) + 1);
-  return `${rollouts.length} rollouts: ${[...counts].map(([phase, times]) => `${times} ${phaseName(phase)}`).join(", ")}`;
+  const each = [...counts].map(([phase, times]) => `${times} ${phaseName(phase)}`);
+  return `${rollouts.length} rollouts: ${each.join(", ")}`;
 }
 
 function card(rollout, visit, level) {
   const href = `#/rollouts/${encodeURIComponent(rollout.name)}`;
   if (!rollout.canary) {
-    return h("li.card", { key: rollout.name }, h("div.head", null, h(level, null, h("a", { href }, rollout.name)), h("span.soft", null, rollout.stable)),
-      rollout.stable_fault && h("p.problem", null, rollout.stable_fault), h("p.soft", null, traffic("stable", rollout.recent?.stable, rollout.recent)));
+    return h("li.card", { key: rollout.name },
+      h("div.head", null, h(level, null, h("a", { href }, rollout.name)), h("span.soft", null, rollout.stable)),
+      rollout.stable_fault && h("p.problem", null, rollout.stable_fault),
+        h("p.soft", null, traffic("stable", rollout.recent?.stable, rollout.recent)));
   }
   // A reason that names it already is enough.
   const waits = rollout.reason.includes(rollout.waiting_for || "\n") ? "" : waitsFor(rollout);
   return h("li.card", { key: rollout.name },
-    h("div.head", null, h(level, null, h("a", { href }, rollout.name)), badge(rollout), h("span.soft", null, `${rollout.stable} → ${rollout.canary}`)),
+    h("div.head", null, h(level, null, h("a", { href }, rollout.name)), badge(rollout),
+      h("span.soft", null, `${rollout.stable} → ${rollout.canary}`)),
     h("div.columns", null,
-      h("div.share", null, h("strong.big", null, share(rollout.percent)), h("span.soft", null, "of users on the canary")),
+      h("div.share", null, h("strong.big", null, share(rollout.percent)),
+        h("span.soft", null, "of users on the canary")),
       h("div.story", null,
         reason(rollout.reason, { brief: true }),
         rollout.stable_fault && h("p.problem", null, `Stable: ${rollout.stable_fault}`),
         waits && h("p.soft", null, prose(`Waits for: ${waits}`)),
-        rollout.recent && h("p.arms", null, traffic("stable", rollout.recent.stable, rollout.recent), h("br"), traffic("canary", rollout.recent.canary, rollout.recent))),
+        rollout.recent && h("p.arms", null, traffic("stable", rollout.recent.stable, rollout.recent), h("br"),
+          traffic("canary", rollout.recent.canary, rollout.recent))),
       visit.data.changes && svg(sparkline(rollout, visit.data.changes, Math.floor(visit.state.now() / 5000) * 5000))));
 }
 
 function traffic(arm, counts, recent) {
   if (!counts) return "";
   if (counts.requests === 0) return `${arm}: no requests in the ${lately(recent)}`;
-  return `${arm}: ${percent((counts.failed / counts.requests) * 100)} of ${count(counts.requests)} failed in the ${lately(recent)}`;
+  return `${arm}: ${percent((counts.failed / counts.requests) * 100)} of ${count(counts.requests)} failed in the `
+    + `${lately(recent)}`;
 }

@@ -11,7 +11,8 @@ import { badge, entry, facts, heading, problem, prose, reason, time } from "./pa
 import { causes, comparisons, flight, refusals, traffic } from "./tables.js";
 import { breaker, distance, lately, moment, needs, plural, share, span, waitsFor } from "./words.js";
 
-const RANGES = { "1h": ["1 h", 3600e3], "2h": ["2 h", 2 * 3600e3], "2d": ["2 d", 2 * 86400e3], "90d": ["90 d", 90 * 86400e3] };
+const RANGES = { "1h": ["1 h", 3600e3], "2h": ["2 h", 2 * 3600e3], "2d": ["2 d", 2 * 86400e3],
+  "90d": ["90 d", 90 * 86400e3] };
 const [USUAL, LISTED, LEAST] = ["2h", 20, 60e3];
 /** Two columns of pictures from this width on. */
 const WIDE = 900;
@@ -78,7 +79,9 @@ export const rollout = {
   },
   view(visit) {
     const known = find(visit);
-    if (!known) return h("section.card.narrow", null, heading(visit.name), h("p", null, "The file in force has no rollout of this name."), h("p", null, h("a", { href: "#/" }, "All rollouts")));
+    if (!known) return h("section.card.narrow", null, heading(visit.name),
+      h("p", null, "The file in force has no rollout of this name."),
+      h("p", null, h("a", { href: "#/" }, "All rollouts")));
     return known.canary ? moving(known, visit) : plainRoute(known, visit);
   },
 };
@@ -98,17 +101,21 @@ function moving(known, visit) {
       known.attempt > 1 ? `, attempt ${known.attempt}` : "")),
     h("section.card.lead", null,
       h("div.columns", null,
-        h("div.share", null, h("strong.big", null, share(known.percent)), h("span.soft", null, "of users on the canary"),
+        h("div.share", null, h("strong.big", null, share(known.percent)),
+          h("span.soft", null, "of users on the canary"),
           h("span.soft", null, `the file has percent: ${known.intent}`)),
-        h("div.story", null, reason(known.reason), known.stable_fault && h("p.problem", null, `Stable: ${known.stable_fault}`),
-          known.incident && h("p", null, h("a", { href: `#/incidents/${encodeURIComponent(known.incident)}` }, "Read the incident: what failed, when, and for whom")),
+        h("div.story", null, reason(known.reason),
+          known.stable_fault && h("p.problem", null, `Stable: ${known.stable_fault}`),
+          known.incident && h("p", null, h("a", { href: `#/incidents/${encodeURIComponent(known.incident)}` },
+            "Read the incident: what failed, when, and for whom")),
           standing(known, now))),
       buttons(visit, known)),
     pictures(known, visit),
     quiet(known),
     h("div.grid", null,
       h("section.card", null, h("h2", null, "Traffic"), traffic(known), flight(known), anonymous(known)),
-      h("div.stack", null, h("section.card", null, h("h2", null, "Why requests failed"), causes(known, now)), providersOf([known.stable, known.canary], state))),
+      h("div.stack", null, h("section.card", null, h("h2", null, "Why requests failed"), causes(known, now)),
+        providersOf([known.stable, known.canary], state))),
     h("section.card", null, h("h2", null, "What the guard compares"), comparisons(known)),
     refusals(known, now),
     h("section.card", null, h("h2", null, "History"),
@@ -123,15 +130,18 @@ function moving(known, visit) {
 /** Where it stands and what comes next. */
 function standing(known, now) {
   const { next, lock, guard } = known;
-  const due = next && (new Date(next.not_before).getTime() > now ? `not before ${moment(next.not_before)} (${distance(next.not_before, now)})` : "due now");
+  const due = next && (new Date(next.not_before).getTime() > now
+    ? `not before ${moment(next.not_before)} (${distance(next.not_before, now)})` : "due now");
   return facts([
     ["Since", h("span", null, moment(known.since), ", ", time(known.since, now))],
-    ["Lock", lock && `at ${share(lock.to)} by ${lock.actor}, ${moment(lock.at)}${lock.reason ? `: ${lock.reason}` : ""}`],
+    ["Lock", lock && `at ${share(lock.to)} by ${lock.actor}, ${moment(lock.at)}`
+      + (lock.reason ? `: ${lock.reason}` : "")],
     ["Paused", known.paused && "no promotion until it is resumed"],
     ["Next", next && `${share(next.percent)}, ${due}`],
     ["Promotion", !known.waiting_for.includes("answered canary requests") && needs(known)],
     ["Waits for", waitsFor(known) && h("span", null, prose(waitsFor(known)))],
-    ["Incident of stable", guard?.incident && "stable fails far more than usual: there is no promotion, and the step's time is paused"],
+    ["Incident of stable", guard?.incident
+      && "stable fails far more than usual: there is no promotion, and the step's time is paused"],
     ["Watched", guard && known.percent > 0 && `${span(guard.watched_seconds * 1000)} at this share`],
     ["Seen in", guard && known.percent > 0 && seenIn(guard)],
   ]);
@@ -141,7 +151,9 @@ function standing(known, now) {
 function seenIn(guard) {
   if (guard.requests_per_second < 0.001) return "never: there were no recent requests";
   const after = (seconds) => (typeof seconds === "number" ? span(seconds * 1000) : "not within two weeks");
-  const faults = (guard.forecast ?? []).map((fault) => `${fault.error_percent >= 100 ? "a dead canary" : `${share(fault.error_percent)} errors`} ${after(fault.seen_after_seconds)}`);
+  const faults = (guard.forecast ?? []).map((fault) =>
+    `${fault.error_percent >= 100 ? "a dead canary" : `${share(fault.error_percent)} errors`} `
+    + `${after(fault.seen_after_seconds)}`);
   if (faults.length) faults.splice(1, 0, `one that never answers ${after(guard.silent_seen_after_seconds)}`);
   return faults.join(", ");
 }
@@ -149,19 +161,23 @@ function seenIn(guard) {
 function quiet(known) {
   const { recent } = known;
   if (!recent || recent.stable.requests + (recent.canary?.requests ?? 0) > 0) return null;
-  return h("p.banner.warn", { key: "quiet" }, h("span.sign", { "aria-hidden": "true" }, "▲"), `There were no requests in the ${lately(recent)}. Without requests nothing is learned of the canary, and no share is raised.`);
+  return h("p.banner.warn", { key: "quiet" }, h("span.sign", { "aria-hidden": "true" }, "▲"),
+    `There were no requests in the ${lately(recent)}. Without requests nothing is learned of the canary, and no share `
+    + `is raised.`);
 }
 
 function anonymous(known) {
   const { anonymous: recent } = known.recent ?? {};
   if (!known.anonymous_ratio && !recent?.requests) return null;
-  return h("p", null, `${((known.anonymous_ratio ?? 0) * 100).toFixed(1)}% of requests since the start carry no user id. ${known.anonymous_advice ?? ""}`);
+  return h("p", null, `${((known.anonymous_ratio ?? 0) * 100).toFixed(1)}% of requests since the start carry no user `
+    + `id. ${known.anonymous_advice ?? ""}`);
 }
 
 function providersOf(names, state) {
   const known = names.map((name) => state.status.providers.find((one) => one.name === name)).filter(Boolean);
   return h("section.card", null, h("h2", null, "Breakers"), facts(known.map((one) => [one.name,
-    `${breaker(one, state.now())}${one.failures > 0 ? `, ${plural(one.failures, "failure")} in a row` : ""}`])), h("p", null, h("a", { href: "#/providers" }, "All providers")));
+    `${breaker(one, state.now())}${one.failures > 0 ? `, ${plural(one.failures, "failure")} in a row` : ""}`])),
+      h("p", null, h("a", { href: "#/providers" }, "All providers")));
 }
 
 function pictures(known, visit) {
@@ -171,9 +187,11 @@ function pictures(known, visit) {
   // Card padding and the gap between the columns.
   const width = Math.max(240, Math.floor((state.width - (columns - 1) * 16) / columns) - 34);
   const ranges = h("nav.ranges", { "aria-label": "Time range" }, Object.entries(RANGES).map(([key, [label]]) => h("a", {
-    href: `#/rollouts/${encodeURIComponent(known.name)}?range=${key}`, "aria-current": key === chosen ? "true" : null }, label)));
+    href: `#/rollouts/${encodeURIComponent(known.name)}?range=${key}`, "aria-current": key === chosen ? "true" : null },
+      label)));
   let body = h("p.soft", null, "Loading.");
   if (data.curves) body = h("div.grid.pictures", null, data.curves.map((one) => figure(visit, one, width)));
   else if (data.seriesProblem) body = problem(data.seriesProblem);
-  return h("section", { key: "pictures", "aria-label": "Over time" }, h("div.title", null, h("h2", null, "Over time"), ranges), body);
+  return h("section", { key: "pictures", "aria-label": "Over time" },
+    h("div.title", null, h("h2", null, "Over time"), ranges), body);
 }

@@ -25,8 +25,11 @@ export function sparkline(rollout, changes, now) {
   let path = `M${x(start)} ${y(own[0]?.from ?? rollout.percent)}`;
   for (const change of own) path += `H${x(change.at)}V${y(change.to)}`;
   path += `V${y(rollout.percent)}H${x(now)}`;
-  const label = `Share of users on the canary in the last ${span(now - start)}: ${share(rollout.percent)} now, ${share(most === 1 && rollout.percent < 1 ? rollout.percent : most)} at most`;
-  return `<svg class="spark" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escape(label)}">`
-    + `<path class="foot" d="M0 ${FOOT}H${WIDTH}"/><path class="area" d="${path}V${FOOT}H${x(start)}Z"/><path class="course" d="${path}"/>`
+  const label = `Share of users on the canary in the last ${span(now - start)}: ${share(rollout.percent)} now, `
+    + `${share(most === 1 && rollout.percent < 1 ? rollout.percent : most)} at most`;
+  return `<svg class="spark" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" `
+    + `height="${HEIGHT}" role="img" aria-label="${escape(label)}">`
+    + `<path class="foot" d="M0 ${FOOT}H${WIDTH}"/><path class="area" d="${path}V${FOOT}H${x(start)}Z"/><path `
+      + `class="course" d="${path}"/>`
     + `<circle class="now" cx="${x(now)}" cy="${y(rollout.percent)}" r="2.5"/></svg>`;
 }

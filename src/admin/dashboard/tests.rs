@@ -26,9 +26,10 @@ fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
 #[test]
 fn every_file_of_the_folder_is_served_as_it_lies_there() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/dashboard");
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/src/describe/page");
     let mut files = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let own = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for path in own.chain(["chart.js", "chart.css"].map(|name| std::path::Path::new(shared).join(name))) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if !name.ends_with(".rs") {
             let asset =

@@ -2,7 +2,9 @@
 //
 // Pure: values of the API in, text out. Invariant: the page and the command line say the same of the same state.
 
-import { number } from "./chart.js";
+import { number, span } from "./chart.js";
+
+export { span };
 
 /** Each phase with its own shape, so that colour is never the only sign. `tone`: good, work, bad. */
 export const PHASES = {
@@ -19,16 +21,6 @@ export const PHASES = {
 
 export const phaseOf = (rollout) => PHASES[rollout.phase] ?? { sign: "•", tone: "work" };
 export const phaseName = (phase) => String(phase).replaceAll("_", " ");
-
-/** A length of time as people say it: the two largest units. */
-export function span(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
-  const two = (large, unit, small, below) => (small === 0 ? `${large}${unit}` : `${large}${unit} ${small}${below}`);
-  if (days) return two(days, "d", hours, "h");
-  if (hours) return two(hours, "h", minutes, "m");
-  return minutes ? two(minutes, "m", seconds % 60, "s") : `${seconds}s`;
-}
 
 /** A moment: date and time to the second, UTC. */
 export function moment(at) {
@@ -84,14 +76,16 @@ const COMPARED = [
 /** Everything that is compared: what, its evidence, and the evidence at which something is done. */
 export function compared(guard) {
   return COMPARED.filter(([name]) => guard[name]).map(([name, bound, what]) => ({
-    name, what, evidence: guard[name].evidence, bound: guard[bound], above: guard[name].above_floor, since: guard[name].since_well }));
+    name, what, evidence: guard[name].evidence, bound: guard[bound], above: guard[name].above_floor,
+      since: guard[name].since_well }));
 }
 
 /** How many canary requests a promotion still needs. */
 export function needs(rollout) {
   const { guard } = rollout;
   if (!guard || !(guard.needed > guard.answered) || !["ramping", "confirming"].includes(rollout.phase)) return null;
-  return `needs ${count(guard.needed - guard.answered)} more answered canary requests (${count(guard.answered)} of ${count(guard.needed)})`;
+  return `needs ${count(guard.needed - guard.answered)} more answered canary requests (${count(guard.answered)} of `
+    + `${count(guard.needed)})`;
 }
 
 export function waitsFor(rollout) {
@@ -110,7 +104,8 @@ const AGES = [["below_5s", "for less than 5s"], ["below_30s", "for less than 30s
   ["below_10m", "for less than 10m"], ["longer", "for longer"]];
 
 export function inFlight(arm) {
-  const ages = AGES.filter(([key]) => arm.without_output?.[key] > 0).map(([key, text]) => `${count(arm.without_output[key])} ${text}`);
+  const ages = AGES.filter(([key]) => arm.without_output?.[key] > 0).map(([key, text]) =>
+    `${count(arm.without_output[key])} ${text}`);
   return ages.length ? `${count(arm.requests)}, without output: ${ages.join(", ")}` : count(arm.requests);
 }
 
@@ -124,8 +119,10 @@ export function answeredBy(cause) {
 
 export function breaker(provider, now) {
   const until = provider.open_until ? span(new Date(provider.open_until).getTime() - now) : null;
-  if (provider.breaker === "open" && provider.unreachable && until) return `no connection is possible, the next test is in ${until}`;
-  if (provider.breaker === "half_open" && provider.unreachable) return "no connection was possible, the next test is now";
+  if (provider.breaker === "open" && provider.unreachable
+    && until) return `no connection is possible, the next test is in ${until}`;
+  if (provider.breaker === "half_open"
+    && provider.unreachable) return "no connection was possible, the next test is now";
   if (provider.breaker === "open") return until ? `open for ${until} more` : "open";
   if (provider.breaker === "half_open") return "half open, one request at a time tests it";
   return provider.breaker === "off" ? "off: the file turns it off" : "closed";
@@ -137,4 +134,5 @@ export function fault(error) {
 }
 
 /** How a shell takes a word as it stands. */
-export const quoted = (word) => (/^[A-Za-z0-9_./:-]+$/.test(word) ? word : `'${String(word).replaceAll("'", "'\\''")}'`);
+export const quoted = (word) => (/^[A-Za-z0-9_./:-]+$/.test(word) ? word
+  : `'${String(word).replaceAll("'", "'\\''")}'`);

@@ -1,23 +1,26 @@
-//! The page that `--html` writes: the answer as one file that opens anywhere, with no network and no script.
+//! The page that `--html` writes: the answer as one file that opens anywhere, with no network.
 //!
 //! What a reader wants first stands first: the answer in a sentence, its numbers, how soon against the others, one
-//! rollout to look at, and at the end everything that it takes to repeat it. Light and dark, desk and phone are the
-//! style sheet's. Nothing in it depends on the machine or the day, so the same question writes the same page.
+//! rollout to look at, and at the end everything that it takes to repeat it. The script draws the charts; each has its
+//! numbers in a table, for readers and programs that see none. Light and dark, desk and phone are the style sheet's.
+//! Nothing in it depends on the machine or the day, so the same question writes the same page.
 
 use std::fmt::Write as _;
 
-use super::chart::escape;
 use super::comparison_report::ComparisonReport;
 use super::format;
 use super::inputs::{SimulationInputs, seconds};
 use super::recorded::{self, Replayed};
-use super::report;
-use super::run_chart::RunChart;
-use super::{bars, curves, json, sentences};
+use super::report::{self, Table};
+use super::run_charts::RunCharts;
+use super::specs::Specs;
+use super::{detection_chart, json, result_bars, sentences};
 use crate::decide::event::Action;
 use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent};
+use crate::decide::printable::html as escape;
 use crate::describe::event::reason;
+use crate::describe::page::Page;
 use crate::simulate::example_run::ExampleRun;
 
 const STYLE: &str = include_str!("page.css");
@@ -25,30 +28,37 @@ const STYLE: &str = include_str!("page.css");
 /// Of a simulation.
 pub(super) fn of_report(report: &ComparisonReport, picture: &ExampleRun) -> String {
     let question = &report.question;
+    let mut specs = Specs::default();
     let mut body = opening(&sentences::headline(report), &sentences::asked(question));
     body += &figures(report);
     if question.is_fault && report.results.iter().any(|result| result.tally.found > 0) {
+        let title = "How soon each rule detects the fault";
         let sub = format!(
             "Of {} rollouts with the same requests: the share that was rolled back by each time after the fault.",
             format::count(question.runs as f64)
         );
-        body += &section("How soon each rule detects the fault", &sub, &curves::html(report));
+        let figure = specs.figure(title, &sub, false, detection_chart::spec(report));
+        let numbers = numbers(&detection_chart::table(report));
+        body += &section(title, &sub, &(detection_chart::legend(report) + &figure + &numbers));
     }
-    let sub = "Each rule had its own rollout on each of the same streams of requests.";
-    body += &section("Results of the rollouts", sub, &(bars::html(report) + &table(report)));
-    body += &one_rollout(report, picture);
+    let (title, sub) =
+        ("Results of the rollouts", "Each rule had its own rollout on each of the same streams of requests.");
+    let figure = specs.figure(title, sub, false, result_bars::spec(report));
+    body += &section(title, sub, &(result_bars::legend(report) + &figure + &table(&report::table(report))));
+    body += &one_rollout(report, picture, &mut specs);
     body += &inputs(question);
-    page(&sentences::headline(report), &body)
+    page(&sentences::headline(report), &body, &specs)
 }
 
 pub(super) fn of_recording(replayed: &Replayed) -> String {
     let headline = recorded::headline(replayed);
+    let mut specs = Specs::default();
     let mut body = opening(&headline, &recorded::asked(replayed));
     let recording = &replayed.recording;
     let moments = recording.strip.moments();
     if let Some(last) = moments.last() {
         let event = recording.decisions.last().filter(|_| recording.ended);
-        let course = RunChart {
+        let course = RunCharts {
             strip: &recording.strip,
             from: 0.0,
             until: last.at,
@@ -59,7 +69,7 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
         body += &section(
             "The guard's input",
             "The share is from the recording, the evidence from this file.",
-            &course.html(),
+            &(course.html(&mut specs) + &numbers(&course.table())),
         );
     }
     let rows = recorded::rows(replayed);
@@ -81,19 +91,18 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
     let mut list = vec![("Recording", replayed.file.display().to_string())];
     list.extend(of_file(&replayed.subject.canary));
     body += &section("The file", "", &definitions(&list));
-    page(&headline, &body)
+    page(&headline, &body, &specs)
 }
 
-fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width,initial-scale=1\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         {body}<footer>Written by serin {}. The guard is the code that decides in production. The other rules use the \
-         numbers of their documentation, in a more favourable form: a minute without requests never counts against a \
-         canary.</footer>\n</main>\n</body>\n</html>\n",
-        escape(title),
+fn page(title: &str, body: &str, specs: &Specs) -> String {
+    let body = format!(
+        "<main>\n{body}<noscript><p class=\"sub\">Charts are drawn by a script of this page, which did not run. The \
+         tables have their numbers.</p></noscript>\n</main>\n<footer>Written by serin {}. The guard is the code that \
+         decides in production. The other rules use the numbers of their documentation, in a more favourable form: a \
+         minute without requests never counts against a canary.</footer>\n",
         env!("CARGO_PKG_VERSION"),
-    )
+    );
+    Page { title, style: STYLE, body: &body, charts: &specs.0 }.write().0
 }
 
 fn opening(headline: &str, lead: &str) -> String {
@@ -151,32 +160,38 @@ fn figures(report: &ComparisonReport) -> String {
     html + "</div>\n"
 }
 
-fn table(report: &ComparisonReport) -> String {
-    let table = report::table(report);
+/// The numbers of charts, behind a line that opens them.
+fn numbers(of: &Table) -> String {
+    format!("<details><summary>Numbers as a table</summary>\n{}</details>\n", table(of))
+}
+
+fn table(table: &Table) -> String {
     let class = if table.titles.len() > 8 { "stack dense" } else { "stack" };
-    let mut html = format!("<div class=\"scroll\" style=\"margin-top:18px\"><table class=\"{class}\"><thead><tr>");
+    let caption = escape(&table.caption);
+    let mut html = format!("<div class=\"scroll\"><table class=\"{class}\"><caption>{caption}</caption><thead><tr>");
     for title in &table.titles {
-        let _ = write!(html, "<th>{}</th>", escape(title));
+        // What stands above names has no title of its own.
+        let title = if title.is_empty() { "<span class=\"unseen\">Rule</span>" } else { &escape(title) };
+        let _ = write!(html, "<th scope=\"col\">{title}</th>");
     }
     html.push_str("</tr></thead><tbody>\n");
     for row in &table.rows {
         html.push_str("<tr>");
-        for (title, cell) in table.titles.iter().zip(row) {
-            let _ = write!(html, "<td data-title=\"{}\">{}</td>", escape(title), escape(cell));
+        for (number, (title, cell)) in table.titles.iter().zip(row).enumerate() {
+            let (title, cell) = (escape(title), escape(cell));
+            let _ = match number {
+                0 => write!(html, "<th scope=\"row\">{cell}</th>"),
+                _ => write!(html, "<td data-title=\"{title}\">{cell}</td>"),
+            };
         }
         html.push_str("</tr>\n");
     }
-    let _ = write!(
-        html,
-        "</tbody></table></div>\n<p class=\"sub\" style=\"margin:12px 0 0\">{}</p>\n",
-        escape(&table.caption)
-    );
-    html
+    html + "</tbody></table></div>\n"
 }
 
-fn one_rollout(report: &ComparisonReport, picture: &ExampleRun) -> String {
+fn one_rollout(report: &ComparisonReport, picture: &ExampleRun, specs: &mut Specs) -> String {
     let answer = picture.answer();
-    let course = RunChart {
+    let course = RunCharts {
         strip: &picture.strip,
         from: picture.from,
         until: picture.until,
@@ -190,16 +205,16 @@ fn one_rollout(report: &ComparisonReport, picture: &ExampleRun) -> String {
         _ => format!("Rollout {number}."),
     };
     let reason = answer.map_or_else(String::new, |(_, event)| {
-        format!("<p class=\"sub\" style=\"margin:12px 0 0\">In its history: “{}”</p>\n", escape(&reason(event)))
+        format!("<p class=\"sub\">In its history: “{}”</p>\n", escape(&reason(event)))
     });
-    section("One rollout in detail", &sub, &(course.html() + &reason))
+    section("One rollout in detail", &sub, &(reason + &course.html(specs) + &numbers(&course.table())))
 }
 
 fn answered(action: &Action) -> &'static str {
     match action {
-        Action::Hold => "ramp paused",
+        Action::Hold => "pause",
         Action::StepBack => "one stage back",
-        _ => "rolled back",
+        _ => "rollback",
     }
 }
 

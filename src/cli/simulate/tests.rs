@@ -254,16 +254,78 @@ fn the_page_stands_for_itself() {
         let printed = place.ran(&format!("{line} --html {html}")).unwrap();
         let page = std::fs::read_to_string(&html).unwrap();
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{line}");
-        for foreign in ["http:", "https:", "src=", "<script", "url(", "@import", "NaN", "inf"] {
+        for foreign in ["http:", "https:", "src=", "url(", "@import", " style="] {
+            let page = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
             assert!(!page.contains(foreign), "{line}: {foreign}");
         }
+        assert!(page.contains("content=\"default-src 'none'; style-src 'sha256-"), "{line}");
+        assert_eq!(page.matches("<script").count(), 2, "{line}");
         let headline = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
         assert!(printed.replace('\n', " ").contains(headline), "{line}: {headline}");
         let rule = page.split(".figures b{").nth(1).unwrap().split('}').next().unwrap();
         assert!(rule.contains("white-space:nowrap"), "a large figure stays on its line: {rule}");
-        assert_eq!(page.matches("class=\"wide\"").count(), page.matches("class=\"narrow\"").count());
-        assert!(page.matches("<svg").count() >= 2 && page.len() < 400_000, "{line}");
+        let charts = charts(&page);
+        assert_eq!(page.matches("<div class=\"plot\" data-chart=\"").count(), charts.len(), "{line}");
+        assert!(charts.len() >= 4 && page.len() < 200_000, "{line}: {} bytes", page.len());
+        assert_eq!(page.matches("<table").count(), 2 + usize::from(charts.len() > 4), "each chart has its numbers");
+        for chart in &charts {
+            assert!(chart["title"].as_str().is_some_and(|title| page.contains(title)), "{chart}");
+        }
+        place.ran(&format!("{line} --html {html}")).unwrap();
+        assert_eq!(page, std::fs::read_to_string(&html).unwrap(), "{line}: the same question, the same page");
     }
+}
+
+/// What the charts of a page show.
+fn charts(page: &str) -> Vec<Value> {
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    serde_json::from_str(data).unwrap()
+}
+
+#[test]
+fn a_name_of_a_file_is_text_in_the_page() {
+    let hostile = "<img src=x onerror=alert(1)>\u{2028}'&.yaml";
+    let place = Place::new(FILE);
+    let path = place.path(hostile);
+    std::fs::copy(place.path("flags.yaml"), &path).unwrap();
+    let words = ["serin", "--flags", &path, "--percent", "10%", "--for", "1m", "--runs", "1"];
+    let args = Cli::try_parse_from(words).unwrap().args;
+    let html = place.dir.path().join("page.html");
+    let subject = inputs::subject(&args).ok().unwrap();
+    examine(&SimulateArgs { html: Some(html.clone()), ..args }, subject, Style::PLAIN).ok().unwrap();
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;\\u2028"), "{page}");
+    assert!(!page.contains("<img") && !page.contains('\u{2028}'));
+}
+
+#[test]
+fn the_charts_of_a_rollout_hold_what_its_table_says() {
+    let place = Place::new(FILE);
+    let html = place.path("page.html");
+    place.ran(&format!("--canary-errors 40% --fault-at 5m --for 10m --runs 3 --percent 10% --html {html}")).unwrap();
+    let page = std::fs::read_to_string(&html).unwrap();
+    let charts = charts(&page);
+    let [detection, results, share, failing, evidence] = charts.as_slice() else { panic!("{} charts", charts.len()) };
+    let numbers = |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().filter_map(Value::as_f64).collect() };
+    for chart in [detection, share, failing, evidence] {
+        let x = numbers(&chart["x"]);
+        assert!(x.is_sorted(), "{x:?}");
+        for line in chart["lines"].as_array().unwrap() {
+            assert_eq!(line["values"].as_array().unwrap().len(), x.len(), "{line}");
+        }
+    }
+    let serin = detection["lines"].as_array().unwrap().last().unwrap();
+    assert_eq!((&serin["name"], numbers(&serin["values"]).last()), (&"Serin".into(), Some(&100.0)));
+    assert_eq!(results["names"].as_array().unwrap().len(), 4);
+    // The fault is where time counts from, and the evidence is at its bound when the guard acts.
+    assert_eq!(share["zero"], 300_000.0);
+    let marks: Vec<&Value> = share["marks"].as_array().unwrap().iter().map(|mark| &mark["label"]).collect();
+    assert_eq!(marks, ["it begins to fail", "rollback"]);
+    assert_eq!(numbers(&share["lines"][0]["values"]), [10.0, 0.0, 0.0]);
+    let most =
+        evidence["lines"].as_array().unwrap().iter().flat_map(|line| numbers(&line["values"])).fold(0.0, f64::max);
+    assert!((most - 100.0).abs() < 1e-9 && evidence["bounds"][0]["value"] == 100, "{most}");
+    assert!(numbers(&failing["lines"][0]["values"]).iter().any(|rate| *rate > 10.0));
 }
 
 #[test]
@@ -276,12 +338,11 @@ fn the_page_has_one_number_for_one_thing() {
     let after = |begin: &str, end: &str| -> Vec<&str> {
         page.split(begin).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
     };
-    let bars = after("title=\"found: ", "\"");
-    let cells = after("data-title=\"found\">", "<");
-    assert_eq!(bars.len(), 4);
-    for (bar, cell) in bars.iter().zip(&cells) {
-        assert_eq!(bar, cell);
-    }
+    let found = charts(&page)[1]["pieces"][0].clone();
+    assert_eq!(found["name"], "found");
+    let bars: Vec<&str> = found["texts"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!((bars.len(), &bars), (4, &after("data-title=\"found\">", "<")));
+    assert_eq!(bars, after("data-title=\"in the end\">", "<"));
     assert!(bars.iter().any(|bar| *bar != "100%"), "{bars:?}");
     assert!(page.contains("A bar is the part of the canary's requests that failed in its time."));
     place.ran(&format!("--stable-errors 5% --for 20m --runs 2 --percent 10% --html {html}")).unwrap();

@@ -4,9 +4,14 @@
 // pages that are one file embed it. Colours and dashes are classes of chart.css. Every text is escaped, and no
 // coordinate is ever NaN: a value that is no finite number is a gap.
 //
-// spec = { title, description, x: [unix ms], lines: [{ name, class, values, low?, high?, steps? }],
-//          bounds: [{ value, label }], marks: [{ at, label, class }], scale: "linear" | "log", unit, width, height,
-//          from?, to?: ends of the axis in unix ms; zero?: count time from this moment instead of by the clock }
+// spec = { title, description, x: [unix ms], lines: [{ name, class, values, low?, high?, steps?, filled?, bars? }],
+//          bounds: [{ value, label, side?: "left" }], marks: [{ at, label, class }], dots?: [{ at, value, label?, class }],
+//          scale: "linear" | "log", unit, width, height,
+//          from?, to?: ends of the axis in unix ms; zero?: count time from this moment instead of by the clock;
+//          time?: "log": equal factors of the time since zero are equally far apart;
+//          most?: a value that is inside in any case; margin?: pixels to the left of the axis at least;
+//          legend?: false where the page has one }
+// A value of `steps` and `bars` holds from its moment until the next one.
 
 const LETTER = 6.6;
 const NICE_TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800,
@@ -54,24 +59,52 @@ export function moment(at, span = 0) {
   return span > 180e3 ? clock : `${clock}:${two(date.getUTCSeconds())}`;
 }
 
-/** A length of time with one unit: `90 s`, `5 min`, `3 h`, `2 d`. */
-function length(ms) {
-  const [size, unit] = [[86400e3, "d"], [3600e3, "h"], [60e3, "min"]].find(([one]) => Math.abs(ms) >= one) ?? [1e3, "s"];
-  return `${number(ms / size)} ${unit}`;
+/** A length of time as people say it: the two largest units. */
+export function span(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [days, hours, minutes] = [86400, 3600, 60].map((unit) => Math.floor(seconds / unit));
+  const text = (large, unit, small, below) => (small === 0 ? `${large}${unit}` : `${large}${unit} ${small}${below}`);
+  if (days) return text(days, "d", hours % 24, "h");
+  if (hours) return text(hours, "h", minutes % 60, "m");
+  return minutes ? text(minutes, "m", seconds % 60, "s") : `${seconds}s`;
 }
 
-function tickLabel(at, spec, span) {
-  if (!finite(spec.zero)) return moment(at, span);
-  const from = at - spec.zero;
-  return from === 0 ? "0" : `${from < 0 ? "−" : "+"}${length(Math.abs(from))}`;
+/** Time from zero has a sign where the picture begins before it. */
+function tickLabel(at, spec, from, to) {
+  if (!finite(spec.zero)) return moment(at, to - from);
+  if (at === spec.zero) return "0";
+  if (at < spec.zero) return `−${span(spec.zero - at)}`;
+  return `${from < spec.zero ? "+" : ""}${span(at - spec.zero)}`;
 }
 
 function timeTicks(from, to, pixels, zero) {
   const step = NICE_TIMES.find((size) => (size / (to - from)) * pixels >= 76) ?? (to - from);
   const base = finite(zero) ? zero : 0;
+  const first = base + Math.ceil((from - base) / step) * step;
   const ticks = [];
-  for (let at = base + Math.ceil((from - base) / step) * step; at <= to && ticks.length < 100; at += step) ticks.push(at);
+  for (let at = first; at <= to && ticks.length < 100; at += step) ticks.push(at);
   return ticks;
+}
+
+/** The axis of time: where a moment lies, and the moments that have a label. */
+function horizontal(spec, left, right) {
+  const moments = spec.x.filter(finite);
+  let from = finite(spec.from) ? spec.from : Math.min(...(moments.length ? [moments[0]] : [0]));
+  let to = finite(spec.to) ? spec.to : (moments.length ? moments[moments.length - 1] : 1);
+  if (!(to > from)) [from, to] = [from - 500, from + 500];
+  const base = finite(spec.zero) ? spec.zero : 0;
+  const log = spec.time === "log" && from > base;
+  const part = (at) => (log
+    ? Math.log(Math.max(at - base, from - base) / (from - base)) / Math.log((to - base) / (from - base))
+    : (at - from) / (to - from));
+  const x = (at) => left + Math.min(1, Math.max(0, part(at))) * (right - left);
+  if (!log) return { from, to, x, ticks: timeTicks(from, to, right - left, spec.zero) };
+  const ticks = [];
+  for (const seconds of [1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000]) {
+    const at = base + seconds * 1000;
+    if (at >= from && at <= to && !(x(at) - x(ticks[ticks.length - 1]) < 38)) ticks.push(at);
+  }
+  return { from, to, x, ticks };
 }
 
 /** The next of 1, 2, 2.5, 5 and 10 times a power of ten. */
@@ -83,10 +116,9 @@ function nice(value) {
 /** Ends and ticks of the vertical axis: every value and every bound is inside. */
 function vertical(spec, log) {
   const values = [];
-  for (const line of spec.lines) {
-    for (const list of [line.values, line.low, line.high]) for (const value of list ?? []) if (finite(value)) values.push(value);
-  }
-  for (const bound of spec.bounds) if (finite(bound.value)) values.push(bound.value);
+  const lists = [...spec.lines.flatMap((line) => [line.values, line.low, line.high]), [spec.most]];
+  for (const list of lists) for (const value of list ?? []) if (finite(value)) values.push(value);
+  for (const { value } of [...spec.bounds, ...spec.dots]) if (finite(value)) values.push(value);
   let low = 0;
   let high = 0;
   let least = Infinity;
@@ -113,7 +145,7 @@ function vertical(spec, log) {
 }
 
 /** At most four points a column of the picture: the first, the least, the greatest and the last; a gap stays a gap. */
-function thin(points, from, to, columns) {
+function thin(points, x, columns) {
   if (points.length <= columns * 2) return points;
   const kept = [];
   let group = [];
@@ -130,7 +162,7 @@ function thin(points, from, to, columns) {
     group = [];
   };
   for (const point of points) {
-    const now = Math.floor(((point.at - from) / (to - from)) * columns);
+    const now = Math.floor(x(point.at));
     if (point.value === null || now !== column) flush();
     column = now;
     if (point.value === null) {
@@ -156,7 +188,7 @@ function withDefaults(spec) {
   const list = (value) => (Array.isArray(value) ? value : []);
   const lines = list(spec.lines).map((line) => ({ ...line, values: list(line.values) }));
   return { title: "", description: "", unit: "", width: 640, height: 200, ...spec, x: list(spec.x), lines,
-    bounds: list(spec.bounds), marks: list(spec.marks) };
+    bounds: list(spec.bounds), marks: list(spec.marks), dots: list(spec.dots) };
 }
 
 const word = (value) => String(value ?? "").replace(/[^A-Za-z0-9_ -]/g, "");
@@ -165,52 +197,58 @@ const word = (value) => String(value ?? "").replace(/[^A-Za-z0-9_ -]/g, "");
 export function chart(given) {
   const spec = withDefaults(given);
   const log = spec.scale === "log";
-  const moments = spec.x.filter(finite);
-  let from = finite(spec.from) ? spec.from : Math.min(...(moments.length ? [moments[0]] : [0]));
-  let to = finite(spec.to) ? spec.to : (moments.length ? moments[moments.length - 1] : 1);
-  if (!(to > from)) [from, to] = [from - 500, from + 500];
   const { width, height } = spec;
   const axis = vertical(spec, log);
   const labels = axis.ticks.map((tick) => quantity(tick, spec.unit));
-  const left = Math.ceil(Math.max(...labels.map((label) => label.length)) * LETTER + 12);
+  const wide = Math.ceil(Math.max(...labels.map((label) => label.length)) * LETTER + 12);
+  const left = Math.max(wide, finite(spec.margin) ? spec.margin : 0);
   const right = width - 12;
   const legend = legendOf(spec, left, right);
   const top = legend.height + (spec.marks.length > 0 ? 26 : 10);
   const bottom = Math.max(top + 20, height - 24);
-  const x = (at) => left + Math.min(1, Math.max(0, (at - from) / (to - from))) * (right - left);
+  const { from, to, x, ticks } = horizontal(spec, left, right);
   const part = (value) => (log
     ? Math.log10(Math.max(value, axis.low) / axis.low) / Math.log10(axis.high / axis.low)
     : (value - axis.low) / (axis.high - axis.low));
   const y = (value) => bottom - Math.min(1, Math.max(0, part(value))) * (bottom - top);
-  const columns = Math.max(1, Math.floor(right - left));
+  const plot = { columns: Math.max(1, Math.floor(right - left)), x, y, left, right, top, bottom };
 
   let svg = legend.svg;
   axis.ticks.forEach((tick, index) => {
-    svg += `<line class="grid" x1="${place(left)}" y1="${place(y(tick))}" x2="${place(right)}" y2="${place(y(tick))}"/>`;
-    svg += `<text class="tick" text-anchor="end" x="${place(left - 7)}" y="${place(y(tick) + 4)}">${escape(labels[index])}</text>`;
+    svg += rule("grid", left, y(tick), right, y(tick)) + words("tick", "end", left - 7, y(tick) + 4, labels[index]);
   });
-  for (const at of timeTicks(from, to, right - left, spec.zero)) {
-    const label = tickLabel(at, spec, to - from);
+  for (const at of ticks) {
+    const label = tickLabel(at, spec, from, to);
     const half = (label.length * LETTER) / 2;
-    if (x(at) - half < left - 20 || x(at) + half > width) continue;
-    svg += `<line class="grid" x1="${place(x(at))}" y1="${place(bottom)}" x2="${place(x(at))}" y2="${place(bottom + 4)}"/>`;
-    svg += `<text class="tick" text-anchor="middle" x="${place(x(at))}" y="${place(bottom + 17)}">${escape(label)}</text>`;
+    if (x(at) - half < left - 20) continue;
+    const [anchor, middle] = x(at) + half > width - 2 ? ["end", width] : ["middle", x(at)];
+    svg += rule("grid", x(at), bottom, x(at), bottom + 4) + words("tick", anchor, middle, bottom + 17, label);
   }
-  for (const line of spec.lines) svg += band(line, spec.x, { from, to, columns, x, y });
-  for (const bound of spec.bounds) if (finite(bound.value)) svg += boundLine(bound, { left, right, top, y });
-  for (const line of spec.lines) svg += drawn(line, spec.x, { from, to, columns, x, y });
-  svg += marksOf(spec.marks.filter((mark) => finite(mark.at) && mark.at >= from && mark.at <= to), { x, top, bottom, left, right });
+  for (const line of spec.lines) svg += band(line, spec.x, plot);
+  for (const bound of spec.bounds) if (finite(bound.value)) svg += boundLine(bound, plot);
+  for (const line of spec.lines) svg += line.bars ? barsOf(line, spec.x, plot) : drawn(line, spec.x, plot);
+  svg += spec.dots.filter((dot) => finite(dot.at) && finite(dot.value)).map((dot) => dotOf(dot, plot)).join("");
+  svg += marksOf(spec.marks.filter((mark) => finite(mark.at) && mark.at >= from && mark.at <= to), plot);
   if (!spec.lines.some((line) => line.values.some(finite))) {
-    svg += `<text class="empty" text-anchor="middle" x="${place((left + right) / 2)}" y="${place((top + bottom) / 2)}">no samples in this time</text>`;
+    svg += words("empty", "middle", (left + right) / 2, (top + bottom) / 2, "no samples in this time");
   }
   const label = [spec.title, spec.description].filter(Boolean).join(": ");
-  return `<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${place(width)} ${place(height)}" width="${place(width)}" `
-    + `height="${place(height)}" role="img" aria-label="${escape(label)}" data-plot="${[left, top, right, bottom].map(place).join(" ")}" `
+  return `${opening("chart", width, height, label)} data-plot="${[left, top, right, bottom].map(place).join(" ")}" `
     + `data-time="${place(from)} ${place(to)}">${svg}</svg>`;
 }
 
+const opening = (name, width, height, label) => `<svg class="${name}" xmlns="http://www.w3.org/2000/svg" `
+  + `viewBox="0 0 ${place(width)} ${place(height)}" width="${place(width)}" height="${place(height)}" role="img" `
+  + `aria-label="${escape(label)}"`;
+
+const rule = (name, x1, y1, x2, y2) =>
+  `<line class="${name}" x1="${place(x1)}" y1="${place(y1)}" x2="${place(x2)}" y2="${place(y2)}"/>`;
+
+const words = (name, anchor, x, y, text) =>
+  `<text class="${name}" text-anchor="${anchor}" x="${place(x)}" y="${place(y)}">${escape(text)}</text>`;
+
 function legendOf(spec, left, right) {
-  if (spec.lines.length < 2) return { svg: "", height: 0 };
+  if (spec.lines.length < 2 || spec.legend === false) return { svg: "", height: 0 };
   let [svg, at, row] = ["", left, 0];
   for (const line of spec.lines) {
     const wide = 26 + String(line.name ?? "").length * LETTER + 16;
@@ -231,9 +269,9 @@ function pointsOf(values, x) {
   return points;
 }
 
-function drawn(line, times, { from, to, columns, x, y }) {
+function drawn(line, times, { columns, x, y, bottom }) {
   let svg = "";
-  for (const part of parts(thin(pointsOf(line.values, times), from, to, columns))) {
+  for (const part of parts(thin(pointsOf(line.values, times), x, columns))) {
     const name = word(line.class);
     if (part.length === 1) {
       svg += `<circle class="dot ${name}" cx="${place(x(part[0].at))}" cy="${place(y(part[0].value))}" r="2.5"/>`;
@@ -243,17 +281,39 @@ function drawn(line, times, { from, to, columns, x, y }) {
       const [px, py] = [place(x(point.at)), place(y(point.value))];
       if (index === 0) return `M${px} ${py}`;
       return line.steps ? `H${px}V${py}` : `L${px} ${py}`;
-    });
-    svg += `<path class="line ${name}" d="${path.join("")}"/>`;
+    }).join("");
+    if (line.filled) {
+      svg += `<path class="band ${name}" d="${path}V${place(bottom)}H${place(x(part[0].at))}Z"/>`;
+    }
+    svg += `<path class="line ${name}" d="${path}"/>`;
   }
   return svg;
 }
 
-function band(line, times, { from, to, columns, x, y }) {
+/** A bar for each value that is not zero, from its moment to the next; one that is too narrow to be seen is widened. */
+function barsOf(line, times, { x, y, right, bottom }) {
+  const points = pointsOf(line.values, times);
+  return points.map(({ at, value }, index) => {
+    if (!(value > 0)) return "";
+    const next = points[index + 1];
+    const wide = Math.max(1.5, (next ? x(next.at) : right) - x(at) - 0.5);
+    return `<rect class="bar ${word(line.class)}" x="${place(x(at))}" y="${place(y(value))}" width="${place(wide)}" `
+      + `height="${place(Math.max(1, bottom - y(value)))}"/>`;
+  }).join("");
+}
+
+function dotOf(dot, { x, y }) {
+  const [cx, cy] = [x(dot.at), y(dot.value)];
+  return `<circle class="dot ${word(dot.class)}" cx="${place(cx)}" cy="${place(cy)}" r="4.5"/>`
+    + (dot.label ? words("mark-label", "end", cx - 10, cy + 4, dot.label) : "");
+}
+
+function band(line, times, { columns, x, y }) {
   if (!Array.isArray(line.low) || !Array.isArray(line.high)) return "";
-  const both = (values, other) => pointsOf(values.map((value, index) => (finite(other[index]) ? value : null)), times);
-  const above = parts(thin(both(line.high, line.low), from, to, columns));
-  const below = parts(thin(both(line.low, line.high), from, to, columns));
+  const both = (values, other) =>
+    pointsOf(values.map((value, index) => (finite(other[index]) ? value : null)), times);
+  const above = parts(thin(both(line.high, line.low), x, columns));
+  const below = parts(thin(both(line.low, line.high), x, columns));
   return above.map((part, index) => {
     const way = [...part, ...[...(below[index] ?? [])].reverse()];
     const path = way.map((point, at) => `${at === 0 ? "M" : "L"}${place(x(point.at))} ${place(y(point.value))}`);
@@ -264,8 +324,8 @@ function band(line, times, { from, to, columns, x, y }) {
 function boundLine(bound, { left, right, top, y }) {
   const at = y(bound.value);
   const label = at - top < 16 ? at + 14 : at - 5;
-  return `<line class="bound" x1="${place(left)}" y1="${place(at)}" x2="${place(right)}" y2="${place(at)}"/>`
-    + `<text class="bound-label" text-anchor="end" x="${place(right - 2)}" y="${place(label)}">${escape(bound.label)}</text>`;
+  const [anchor, x] = bound.side === "left" ? ["start", left + 4] : ["end", right - 2];
+  return rule("bound", left, at, right, at) + words("bound-label", anchor, x, label, bound.label);
 }
 
 /** A mark has a shape by its class, so that colour is not its only sign: up, down, or a square. */
@@ -281,17 +341,17 @@ function marksOf(marks, { x, top, bottom, left, right }) {
     const start = at + 9;
     let label = "";
     if (start + wide <= free) {
-      label = `<text class="mark-label" x="${place(start)}" y="${place(top - 9)}">${escape(text)}</text>`;
+      label = words("mark-label", "start", start, top - 9, text);
       free = at - 12;
-    } else if (at - 9 - wide >= left && at + 9 <= free) {
-      label = `<text class="mark-label" text-anchor="end" x="${place(at - 9)}" y="${place(top - 9)}">${escape(text)}</text>`;
-      free = at - 9 - wide - 6;
+    } else if (at - 9 - wide >= left && at + 5 <= free) {
+      label = words("mark-label", "end", at - 9, top - 9, text);
+      free = at - 9 - wide - 4;
     } else {
       free = Math.min(free, at - 9);
     }
     const shape = SHAPES[word(mark.class)] ?? SHAPES.still;
     svg += `<g class="mark ${word(mark.class)}"><title>${escape(text)}</title>`
-      + `<line x1="${place(at)}" y1="${place(top - 6)}" x2="${place(at)}" y2="${place(bottom)}"/>`
+      + rule("", at, top - 6, at, bottom)
       + `<path transform="translate(${place(at)} ${place(top - 13)})" d="${shape}"/>${label}</g>`;
   }
   return svg;
