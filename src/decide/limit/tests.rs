@@ -123,7 +123,7 @@ proptest! {
         let mut now = SECOND;
         let moments: Vec<u64> = gaps.iter().map(|gap| { now += gap; now }).collect();
         let span = moments[moments.len() - 1] - moments[0];
-        let most = u64::from(depth) + (u128::from(span) * u128::from(per_minute) / u128::from(MINUTE)) as u64 + 1;
+        let most = u64::from(depth) + span * u64::from(per_minute) / MINUTE + 1;
         prop_assert!(passed(rate, moments.into_iter()) as u64 <= most);
     }
 
