@@ -35,6 +35,12 @@ pub fn now() -> Millis {
     Millis(millis(anchor().started.elapsed()))
 }
 
+/// The same in nanoseconds, for limits.
+#[must_use]
+pub fn nanos() -> u64 {
+    u64::try_from(anchor().started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Monotonic time as an [`Instant`], for latencies below a millisecond and for tokio's deadlines.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this file is where time is read")]

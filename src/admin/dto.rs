@@ -11,6 +11,7 @@ mod guard;
 mod history;
 mod incident;
 mod key;
+mod limit;
 mod notify;
 mod plan;
 mod recent;
@@ -34,6 +35,7 @@ pub use guard::{
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
 pub use key::ProviderKey;
+pub use limit::{ClientLimit, LimitTurned, ProviderLimit};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
 pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
 pub use recent::{Anonymous, Recent, RecentArm};
@@ -72,6 +74,9 @@ pub struct StatusReply {
     /// In the file's order.
     #[serde(default)]
     pub providers: Vec<Provider>,
+    /// Clients with a `rate_limit`; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientLimit>,
     /// Targets of notifications, by name; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyTarget>,
@@ -130,6 +135,9 @@ pub struct Provider {
     /// Its own keys, in the order of the file.
     #[serde(default)]
     pub keys: Vec<ProviderKey>,
+    /// Its `rate_limit`; absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<ProviderLimit>,
 }
 
 /// `GET /api/v1/config`.
@@ -204,6 +212,7 @@ impl StatusReply {
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
+            clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
         }
     }
@@ -235,6 +244,7 @@ impl From<&ProviderStatus> for Provider {
             open_until: breaker.and_then(|breaker| breaker.open_until).map(Timestamp),
             diverted: provider.diverted,
             keys: provider.keys.iter().map(ProviderKey::from).collect(),
+            rate_limit: provider.limit.as_ref().map(ProviderLimit::from),
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn empty() -> Status {
         access_log: (0, [0; 3]),
         notify: Vec::new(),
         spans: [0; 4],
+        client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
         draining: false,
     }

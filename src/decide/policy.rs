@@ -14,6 +14,7 @@ mod otlp;
 #[cfg(test)]
 pub(crate) mod plain;
 mod provider;
+mod rate_limit;
 mod retry;
 mod rollout;
 mod secret;
@@ -34,6 +35,7 @@ pub use keys::{KeyOrder, KeyRules};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
+pub use rate_limit::{ClientLimit, RateLimit, WhenFull};
 pub use retry::{Backoff, First, Retry};
 pub use rollout::{Anonymous, Fallback, Force, Match, Pattern, Rollout, StreamMode, UserSource};
 pub use secret::Secret;
@@ -148,6 +150,8 @@ pub struct Client {
     pub name: String,
     /// Presented wherever an API key may stand; taken off before a provider sees the request.
     pub key: Secret,
+    /// How much it may send; `None`: as much as it will.
+    pub rate_limit: Option<ClientLimit>,
 }
 
 /// A client of the admin port.

@@ -18,6 +18,7 @@ mod notify;
 mod otlp;
 mod provider;
 mod ramp;
+mod rate_limit;
 mod recovery;
 mod rollout;
 mod rules;
@@ -225,19 +226,20 @@ fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
     for at in root.key("clients").items() {
         let given = findings.given(&at.key("name"), name);
         let key = findings.own_secret(&at.key("key"), |_| Ok(()));
+        let rate_limit = rate_limit::client(&at.key("rate_limit"), findings);
         let (Some(name), Some(key)) = (given, key) else { continue };
-        names.push((name, at.key("name")));
+        names.push((name, at.key("name"), rate_limit));
         keys.push((at.key("key"), key));
     }
     findings.reject_equal_secrets(&mut keys, "two clients have the same key");
     let mut clients: Vec<Client> = Vec::new();
-    for ((name, name_at), (key_at, key)) in names.into_iter().zip(keys) {
+    for ((name, name_at, rate_limit), (key_at, key)) in names.into_iter().zip(keys) {
         if clients.iter().any(|other| other.name == name) {
             findings.error(&name_at, format!("a second client named `{name}`"), "give each its own name");
         } else if findings.resolves() && clients.iter().any(|other| other.key == key) {
             findings.error(&key_at, "two clients have the same key", "give each its own key");
         } else {
-            clients.push(Client { name, key });
+            clients.push(Client { name, key, rate_limit });
         }
     }
     clients

@@ -17,6 +17,7 @@ mod guard;
 mod kinds;
 mod notify;
 mod provider;
+mod rate_limit;
 mod rollout;
 
 pub(super) use kinds::Schema;
@@ -144,6 +145,9 @@ fn client() -> Schema {
                 "The client may send it wherever an API key may be: a header, the query, a WebSocket subprotocol. It \
                  is not forwarded to any provider.",
             ),
+            key("rate_limit", rate_limit::client())
+                .examples(json!([{"requests_per_minute": 1000, "burst": 100}]))
+                .says("How much the client may send. The level is kept over a reload."),
         ],
     )
 }

@@ -57,7 +57,7 @@ fn print_map(text: &mut String, schema: &Map<String, Value>, indent: usize, mut 
         let has_defaults = named.is_some_and(any_default) || listed.is_some_and(any_default);
         if let Some(default) = value.get("default") {
             text.push_str(&format!("{lead}{key}: {}\n", scalar(default)));
-        } else if nested && any_default(value) && value.contains_key("required") {
+        } else if nested && any_default(value) && (value.contains_key("required") || value.contains_key("anyOf")) {
             // Not there by itself, since it takes a key that has no default.
             let mut block = String::new();
             print_map(&mut block, value, 2, false);

@@ -10,6 +10,7 @@ mod notify;
 mod one_mistake;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod rate_limit;
 mod scalars;
 mod schema;
 mod second_reader;

@@ -90,8 +90,23 @@ pub struct RequestLine {
     /// What the answer took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
+    /// Limits that had no room for it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limited: Vec<LimitLine>,
     /// Its attempts, the first one first.
     pub attempts: Vec<AttemptLine>,
+}
+
+/// A limit that had no room, and what became of the request.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitLine {
+    pub provider: String,
+    /// `requests`, `tokens` or `in_flight`.
+    pub limit: &'static str,
+    /// `other`, `waited`, `sent_anyway`, `refused` or `observed`.
+    pub then: &'static str,
+    /// How long it waited.
+    pub waited_ms: u64,
 }
 
 /// Tokens, as far as the answer reported them.

@@ -16,6 +16,7 @@ pub mod history_feed;
 pub mod inbox;
 pub mod keys;
 pub mod latency;
+pub mod limit;
 pub mod pause_masks;
 pub mod provider;
 pub mod request_seal;

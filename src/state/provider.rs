@@ -1,4 +1,5 @@
-//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and whether its keys are well.
+//! The state of each provider, shared by all cores and kept over reloads: its two breakers, whether its keys are well,
+//! and how full its limit is.
 //!
 //! One breaker counts consecutive failures, where the provider is not a rollout's stable. The other counts failures to
 //! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
@@ -9,6 +10,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release};
 
+use super::limit::LimitState;
 use crate::decide::breaker::{Admission, AttemptSignal, BreakerPhase, Caller, CircuitState, admits, after};
 use crate::decide::policy::BreakerRule;
 use crate::decide::reachability;
@@ -23,6 +25,7 @@ pub struct ProviderState {
     key_trouble: AtomicBool,
     /// Models that it takes away and that were asked for.
     pub seen_models: SeenModels,
+    limit: Box<LimitState>,
 }
 
 /// Which of a provider's breakers.
@@ -94,6 +97,7 @@ impl ProviderState {
             breakers: Default::default(),
             key_trouble: AtomicBool::new(false),
             seen_models: SeenModels::default(),
+            limit: Box::default(),
         }
     }
 
@@ -101,6 +105,12 @@ impl ProviderState {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How full its limit is.
+    #[must_use]
+    pub fn limit(&self) -> &LimitState {
+        &self.limit
     }
 
     fn of(&self, breaker: BreakerKind) -> &BreakerCell {

@@ -6,11 +6,13 @@
 //! needed, and a source without a place is counted as unknown. Invariant: a request takes no lock and allocates
 //! nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::limit::LimitState;
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
+use crate::decide::limit::Rate;
 use crate::decide::units::Millis;
 
 /// How many sources are known at most.
@@ -48,6 +50,8 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct SourceTable {
     known: Mutex<HashMap<Name, Known>>,
+    /// How full the limits of clients are, by name, with their rates.
+    limits: Mutex<BTreeMap<String, (Rate, Arc<LimitState>)>>,
     // The source that stands for all others.
     others: Arc<SourceHandle>,
 }
@@ -62,6 +66,30 @@ impl SourceTable {
     #[must_use]
     pub fn client(&self, name: &str, now: Millis) -> Arc<SourceHandle> {
         self.of(Name::Client(name.to_owned()), now)
+    }
+
+    /// How full the limit of a client of the file is, which has this rate from now on. Those of clients that have left
+    /// the file are forgotten.
+    #[must_use]
+    pub fn client_limit(&self, name: &str, rate: Rate, now: u64) -> Arc<LimitState> {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, state)) = limits.get_mut(name) {
+            if *before != rate {
+                state.adopt_rate(std::mem::replace(before, rate), rate, now);
+            }
+            return Arc::clone(state);
+        }
+        limits.retain(|_, (_, state)| Arc::strong_count(state) > 1);
+        let state = Arc::<LimitState>::default();
+        limits.insert(name.to_owned(), (rate, Arc::clone(&state)));
+        state
+    }
+
+    /// All of them, with their rates, by name.
+    #[must_use]
+    pub fn client_limits(&self) -> Vec<(String, Rate, Arc<LimitState>)> {
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.iter().map(|(name, (rate, state))| (name.clone(), *rate, Arc::clone(state))).collect()
     }
 
     /// The source that stands for all others.

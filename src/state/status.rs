@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
+use super::limit::{LimitKind, Turned};
 use super::spans::SpanFate;
 use crate::decide::breaker::BreakerPhase;
 use crate::decide::cause::CauseCount;
@@ -38,6 +39,8 @@ pub struct Status {
     pub rollouts: Vec<RolloutStatus>,
     /// By [`ProviderId`](crate::decide::units::ProviderId).
     pub providers: Vec<ProviderStatus>,
+    /// Clients that have a limit, in the file's order.
+    pub client_limits: Vec<ClientLimitStatus>,
     /// Every series there ever was since the start, for the metrics.
     pub series: Vec<Arc<Series>>,
     /// Events of requests that the guard did not get, since they came too fast.
@@ -374,6 +377,8 @@ pub struct ProviderStatus {
     pub diverted: u64,
     /// Its own keys, in the order of the file.
     pub keys: Vec<KeyStatus>,
+    /// Its limit, if it has one.
+    pub limit: Option<LimitStatus>,
 }
 
 /// A key of a provider.
@@ -420,6 +425,36 @@ impl KeyCondition {
             KeyCondition::Refused { .. } => "refused",
         }
     }
+}
+
+/// A provider's limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitStatus {
+    pub requests_per_minute: Option<u64>,
+    /// How many may come at once.
+    pub burst: Option<u64>,
+    /// Requests let pass in the last minute.
+    pub last_minute: u64,
+    /// What is left now.
+    pub requests_left: Option<u64>,
+    pub tokens_per_minute: Option<u64>,
+    pub tokens_left: Option<u64>,
+    pub most_in_flight: Option<u32>,
+    pub in_flight: u32,
+    /// Requests that wait for their turn.
+    pub waiting: u32,
+    /// Requests that it had no room for since the start, by limit and by what became of them.
+    pub turned: [[u64; Turned::ALL.len()]; LimitKind::ALL.len()],
+}
+
+/// A client's limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLimitStatus {
+    pub name: String,
+    /// Requests refused since the start.
+    pub refused: u64,
+    /// Requests let pass beyond it.
+    pub observed: u64,
 }
 
 /// A provider's breaker.

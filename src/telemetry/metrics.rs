@@ -21,8 +21,9 @@ use crate::decide::rollout::state::OverallPhase;
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
+use crate::state::limit::{LimitKind, Turned};
 use crate::state::spans::SpanFate;
-use crate::state::status::{KeyCondition, RolloutStatus, Status};
+use crate::state::status::{KeyCondition, LimitStatus, RolloutStatus, Status};
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
@@ -58,6 +59,14 @@ metrics_list! {
         "Requests that went to another provider because this one's breaker was open, counted when they end. A request that came back because no other provider answered is not counted.";
     KEY "serin_key_state" Gauge ["provider" "key"]
         "0 while a provider's key is usable, 1 while it rests (asked too often, or its quota is spent), 2 while it is refused. `key` is its position in the file, from 1 on.";
+    LIMITED "serin_limited_requests_total" Counter ["provider" "limit" "then"]
+        "Requests that a provider's rate_limit had no room for, by limit (requests, tokens, in_flight) and by what became of them: other (another candidate was tried), waited (their turn came), sent_anyway (it did not), refused, observed.";
+    LIMIT_LEFT "serin_limit_left" Gauge ["provider" "limit"]
+        "Requests and tokens that a provider's rate_limit would let pass at once now.";
+    LIMIT_WAITING "serin_limit_waiting" Gauge ["provider"]
+        "Requests that wait for their turn within a provider's rate_limit.";
+    CLIENT_LIMITED "serin_client_limited_requests_total" Counter ["client" "then"]
+        "Requests that a client's rate_limit had no room for: refused, observed.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]
@@ -137,6 +146,14 @@ pub fn render(status: &Status, format: Format) -> String {
         for key in &provider.keys {
             exposition.add(&KEY, &[&provider.name, &key.position.to_string()], key_state(key.condition));
         }
+        if let Some(limit) = &provider.limit {
+            of_limit(&provider.name, limit, &mut exposition);
+        }
+    }
+    for client in &status.client_limits {
+        for (then, count) in [("refused", client.refused), ("observed", client.observed)] {
+            exposition.add(&CLIENT_LIMITED, &[&client.name, then], count);
+        }
     }
     for (rollout, unheld) in unheld(&status.series) {
         exposition.add(&UNHELD, &[rollout], unheld);
@@ -200,6 +217,22 @@ fn of_series(series: &Series, exposition: &mut Exposition) {
     let [durations, first_outputs] = series.exemplars();
     exposition.add_latency(&DURATION, &labels, &series.duration(), &durations);
     exposition.add_latency(&FIRST_OUTPUT, &labels, &series.first_output(), &first_outputs);
+}
+
+fn of_limit(provider: &str, limit: &LimitStatus, exposition: &mut Exposition) {
+    let LimitStatus { requests_per_minute, tokens_per_minute, most_in_flight, .. } = limit;
+    let asked = [requests_per_minute.is_some(), tokens_per_minute.is_some(), most_in_flight.is_some()];
+    for ((kind, counts), _) in LimitKind::ALL.into_iter().zip(limit.turned).zip(asked).filter(|(_, asked)| *asked) {
+        for (turned, count) in Turned::ALL.into_iter().zip(counts) {
+            exposition.add(&LIMITED, &[provider, kind.as_str(), turned.as_str()], count);
+        }
+    }
+    for (kind, left) in [("requests", limit.requests_left), ("tokens", limit.tokens_left)] {
+        if let Some(left) = left {
+            exposition.add(&LIMIT_LEFT, &[provider, kind], left);
+        }
+    }
+    exposition.add(&LIMIT_WAITING, &[provider], limit.waiting);
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.

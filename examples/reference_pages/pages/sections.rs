@@ -101,6 +101,14 @@ pub(super) const SECTIONS: &[Section] = &[
         example: include_str!("examples/breaker.yaml"),
     },
     Section {
+        file: "rate-limit",
+        title: "Rate limit",
+        roots: &["providers.NAME.rate_limit.", "clients[].rate_limit."],
+        intro: "What a provider is sent, and what a client may send, over all threads of a process. [A provider's \
+                limit](../failures.md#a-providers-limit) describes what happens to a request that there is no room for.",
+        example: include_str!("examples/rate-limit.yaml"),
+    },
+    Section {
         file: "rollouts",
         title: "Rollouts",
         roots: &["rollouts[]."],

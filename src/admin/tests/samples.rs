@@ -57,7 +57,7 @@ pub(super) fn shown_provider(
 ) -> ProviderStatus {
     let breaker =
         breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until, unreachable: false });
-    ProviderStatus { name: name.into(), breaker, diverted, keys: Vec::new() }
+    ProviderStatus { name: name.into(), breaker, diverted, keys: Vec::new(), limit: None }
 }
 
 pub(super) fn guarded() -> GuardStatus {
@@ -118,6 +118,7 @@ pub(super) fn status() -> Status {
         access_log: (0, [0; 3]),
         notify: Vec::new(),
         spans: [0; 4],
+        client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
         draining: false,
     }

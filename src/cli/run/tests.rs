@@ -16,6 +16,7 @@ fn status() -> Status {
         access_log: (0, [0; 3]),
         notify: Vec::new(),
         spans: [0; 4],
+        client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
         draining: false,
     }

@@ -227,6 +227,7 @@ mod tests {
             state,
             rollouts: vec![fixtures::rollout()],
             providers: Vec::new(),
+            clients: Vec::new(),
             notify: Vec::new(),
         }
     }

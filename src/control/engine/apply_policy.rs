@@ -58,7 +58,7 @@ impl Engine {
         self.absent.extend(gone.map(Rollout::into_identity_and_state));
         let unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name));
         self.unsplit = unsplit.collect();
-        self.providers.retain(&policy);
+        self.providers.retain(&policy, now);
         self.retirements.look_soon();
         self.keys.retain(&policy, now);
         self.context.rollouts = self.entries.len();

@@ -14,6 +14,7 @@ use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::keys::Keys;
+use super::limits;
 use super::providers::{Providers, ReachabilityCheck};
 use super::retirement_watch::RetirementWatch;
 use crate::control::events;
@@ -355,6 +356,7 @@ impl Engine {
             flags,
             store: report::store(context),
             providers: self.providers.report(&self.policy, |provider| self.keys.report(provider, now), now),
+            client_limits: limits::clients(&self.policy, &self.shared.sources),
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),

@@ -27,6 +27,7 @@ mod hard;
 mod incidents;
 pub(super) mod input;
 mod keys;
+mod limits;
 mod notifications;
 mod plan;
 pub(super) mod providers;

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::limits::{self, LastMinute, in_nanos};
 use crate::control::now::Now;
 use crate::decide::breaker::{BreakerPhase, CircuitState, open_for};
 use crate::decide::event::{Action, BreakerChange, Reason};
-use crate::decide::policy::{BreakerRule, Policy, Provider};
+use crate::decide::policy::{BreakerRule, Policy, Provider, RateLimit};
 use crate::decide::units::Millis;
 use crate::describe::event::breaker as sentence;
 use crate::state::provider::{BreakerKind, ProbeToken, ProviderState};
@@ -31,6 +32,8 @@ struct ProviderRecord {
     state: Arc<ProviderState>,
     // By [`BreakerKind`].
     breakers: [BreakerHistory; 2],
+    limit: Option<RateLimit>,
+    minute: LastMinute,
 }
 
 #[derive(Debug, Default)]
@@ -43,14 +46,22 @@ struct BreakerHistory {
 
 impl Providers {
     /// Keeps the states of the providers that a new policy has, and drops the others.
-    pub(super) fn retain(&mut self, policy: &Policy) {
+    pub(super) fn retain(&mut self, policy: &Policy, now: Now) {
         let mut before = std::mem::take(&mut self.0);
         for provider in &policy.providers {
             let identity = identity(provider);
             let mut record = before.remove(&identity).unwrap_or_else(|| ProviderRecord {
                 state: Arc::new(ProviderState::new(provider.name.clone())),
                 breakers: Default::default(),
+                limit: None,
+                minute: LastMinute::default(),
             });
+            if let (Some(before), Some(after)) = (&record.limit, &provider.rate_limit)
+                && before != after
+            {
+                record.state.limit().adopt(before, after, in_nanos(now.mono));
+            }
+            record.limit.clone_from(&provider.rate_limit);
             if provider.breaker.is_none() {
                 record.state.forget_failures();
                 record.breakers.iter_mut().for_each(|seen| seen.open = false);
@@ -91,17 +102,23 @@ impl Providers {
         now: Now,
     ) -> Vec<ProviderStatus> {
         let status_of = |provider: &Arc<Provider>| {
-            let state = &self.0.get(&identity(provider))?.state;
+            let ProviderRecord { state, minute, .. } = self.0.get(&identity(provider))?;
+            let limit = provider.rate_limit.as_ref();
+            let limit = limit.map(|limit| limits::status(limit, state.limit(), minute, now));
             let breaker = provider.breaker.is_some().then(|| status(state, now));
             let diverted = BreakerKind::ALL.iter().map(|breaker| state.diverted(*breaker)).sum();
-            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted, keys: keys(provider) })
+            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted, keys: keys(provider), limit })
         };
         policy.providers.iter().filter_map(status_of).collect()
     }
 
-    /// The breakers that opened or closed since the last call, for the history.
+    /// The breakers that opened or closed since the last call, for the history. Called each second, it also looks at what
+    /// limits let pass.
     pub(super) fn breaker_events(&mut self, policy: &Policy, now: Now) -> Vec<(Action, Reason)> {
         let mut events = Vec::new();
+        for record in self.0.values_mut().filter(|record| record.limit.is_some()) {
+            record.minute.note(record.state.limit().sent(), now.mono);
+        }
         for provider in &policy.providers {
             let Some(rule) = &provider.breaker else { continue };
             let Some(record) = self.0.get_mut(&identity(provider)) else { continue };

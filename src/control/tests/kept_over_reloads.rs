@@ -55,8 +55,8 @@ fn budget(engine: &Engine, rollout: u16) -> Arc<RetryBudget> {
 }
 
 fn spend_all(budget: &RetryBudget) {
-    while budget.affords(MINE) {
-        budget.spend(MINE);
+    while budget.affords() {
+        budget.spend();
     }
 }
 
@@ -108,15 +108,15 @@ fn a_spent_budget_stays_spent_over_every_edit_that_keeps_the_rollout() {
     spend_all(&budget(&engine, 0));
     let in_flight = budget(&engine, 0);
     engine.flags_read(read(routes(&["chat", "code"], |route| route.retry.budget = Percent::ALL)), at(20));
-    assert_eq!([0, 1].map(|rollout| budget(&engine, rollout).affords(MINE)), [false, true], "another share");
+    assert_eq!([0, 1].map(|rollout| budget(&engine, rollout).affords()), [false, true], "another share");
     // Wherever it stands, and whoever answers.
     let mut with_canary = routes(&["new", "code", "chat"], |_| {});
     with_canary.rollouts[2] = Arc::new(rollout("chat", Some(canary())));
     engine.flags_read(read(with_canary), at(30));
-    assert_eq!([0, 1, 2].map(|rollout| budget(&engine, rollout).affords(MINE)), [true, true, false]);
+    assert_eq!([0, 1, 2].map(|rollout| budget(&engine, rollout).affords()), [true, true, false]);
     // What a request that began long ago earns is of use now.
-    in_flight.earn(MINE, Percent::ALL);
-    assert!(budget(&engine, 2).affords(MINE));
+    (0..2).for_each(|_| in_flight.earn(MINE, Percent::ALL));
+    assert!(budget(&engine, 2).affords());
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn a_renamed_rollout_is_another_and_begins_with_a_full_budget() {
     let mut engine = engine(routes(&["chat", "code"], |_| {}));
     [0, 1].iter().for_each(|rollout| spend_all(&budget(&engine, *rollout)));
     engine.flags_read(read(routes(&["talk", "code"], |_| {})), at(20));
-    assert_eq!([0, 1].map(|rollout| budget(&engine, rollout).affords(MINE)), [true, false]);
+    assert_eq!([0, 1].map(|rollout| budget(&engine, rollout).affords()), [true, false]);
     engine.flags_read(read(routes(&["chat", "code"], |_| {})), at(30));
-    assert!(budget(&engine, 0).affords(MINE), "it was forgotten");
+    assert!(budget(&engine, 0).affords(), "it was forgotten");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use super::ProviderEdit;
-use crate::decide::policy::{Fixed, Policy, Provider, Rollout, Secret};
+use crate::decide::policy::{Client, Fixed, Policy, Provider, Rollout, Secret};
 use crate::decide::warning::Warning;
 
 /// Edited flags that are named one by one.
@@ -79,6 +79,7 @@ fn keys_of_provider(old: &Provider, new: &Provider) -> Vec<String> {
         ("path", old.path != new.path),
         ("done_marker", differs(&old.done_marker, &new.done_marker)),
         ("breaker", differs(&old.breaker, &new.breaker)),
+        ("rate_limit", old.rate_limit != new.rate_limit),
         ("set_headers", revealed(&old.set_headers) != revealed(&new.set_headers)),
         ("forward_headers", old.forward_headers != new.forward_headers),
         ("http2", old.http2 != new.http2),
@@ -93,8 +94,9 @@ fn keys_of_provider(old: &Provider, new: &Provider) -> Vec<String> {
 
 /// Edited keys outside of providers and rollouts.
 pub(super) fn other_edits(old: &Policy, new: &Policy) -> Vec<String> {
-    let clients = |policy: &Policy| -> Vec<(String, String)> {
-        policy.clients.iter().map(|client| (client.name.clone(), client.key.reveal().to_owned())).collect()
+    let clients = |policy: &Policy| -> Vec<_> {
+        let client = |client: &Client| (client.name.clone(), client.key.reveal().to_owned(), client.rate_limit);
+        policy.clients.iter().map(client).collect()
     };
     let tokens = |policy: &Policy| -> Vec<(String, String, String)> {
         let token = |token: &crate::decide::policy::Token| {

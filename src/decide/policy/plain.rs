@@ -42,6 +42,7 @@ pub(crate) fn provider(name: &str) -> Provider {
         path: None,
         done_marker: DoneMarker::Optional,
         breaker: None,
+        rate_limit: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::keys::KeyRules;
+use super::rate_limit::RateLimit;
 use super::secret::Secret;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::wire::body::FieldRules;
@@ -42,6 +43,8 @@ pub struct Provider {
     pub done_marker: DoneMarker,
     /// When nothing is sent here for a while, as long as another provider can answer; `None`: never.
     pub breaker: Option<BreakerRule>,
+    /// How much is sent here; `None`: as much as comes.
+    pub rate_limit: Option<RateLimit>,
     /// Set on every request, over what the client sent.
     pub set_headers: Vec<(String, Secret)>,
     /// Client credentials and cookies that this provider may see although they were meant for another.

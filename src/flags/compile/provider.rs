@@ -19,7 +19,7 @@ use super::super::scalar::{Wrong, date, name, some_length, some_length_or_never,
 use super::super::{mask, url};
 use super::findings::{Findings, usual};
 use super::secrets::{Resolved, one_line};
-use super::{api_keys, fields, recovery, tags};
+use super::{api_keys, fields, rate_limit, recovery, tags};
 
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
@@ -104,6 +104,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
             &[("optional", DoneMarker::Optional), ("required", DoneMarker::Required)],
         ),
         breaker: recovery::breaker(&at.key("breaker"), findings),
+        rate_limit: rate_limit::provider(&at.key("rate_limit"), findings),
         set_headers,
         forward_headers: forward_headers(&at.key("forward_headers"), findings),
         http2: findings.choice(

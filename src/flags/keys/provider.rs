@@ -11,6 +11,7 @@ use super::kinds::{
     Schema, anything, described, entries, key, map, number, or_off, some_length, some_length_or_never, text, texts,
     texts_or, whole, word,
 };
+use super::rate_limit;
 
 pub(super) fn provider() -> Schema {
     described(
@@ -70,6 +71,9 @@ pub(super) fn provider() -> Schema {
                 "Stops requests to this provider for a while after failures, as long as another provider can answer. \
                  `off`: never.",
             ),
+            key("rate_limit", rate_limit::provider())
+                .examples(json!([{"requests_per_minute": 600, "burst": 100}]))
+                .says("Limits for what is sent to this provider. The levels are kept over a reload."),
             key("set_headers", entries(text()))
                 .examples(json!([{"x-title": "shop"}]))
                 .says("Headers set on every request, in place of the application's values."),

@@ -124,8 +124,9 @@ fn retry() -> Schema {
                  pause where no other candidate is left.",
         ),
         key("budget", share(0, 100)).default("10%").says(
-            "Share of the rollout's requests that may be retried. A reload that keeps the rollout's \
-                 name does not refill it.",
+            "Share of the rollout's requests that may be retried, over all threads. While it is spent, failures \
+             carry `x-should-retry: false`, so that SDKs do not retry either. A reload that keeps the rollout's \
+             name does not refill it.",
         ),
         key("backoff", text()).default("500ms..8s").says(
             "Maximum pause before a 5xx or a reset is retried: for the first retry, and for any, at most 1m. It \

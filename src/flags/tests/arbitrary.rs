@@ -212,6 +212,7 @@ providers:
     timeouts: { connect: 1s }
     path: /x/{model}/{rest}
     breaker: { failures: 3, open_for: 10s }
+    rate_limit: { requests_per_minute: 600, burst: 100, tokens_per_minute: 2000, when_full: wait, wait: 1s }
     drop_fields: [n, a.b]
     rename_fields: { max_tokens: c, a.d: e }
     set_fields: { a.c: [1, 0.5, "x", { y: true }], t: 1e2 }

@@ -117,6 +117,7 @@ fn is_beyond(error: &FlagsError, quoted: bool) -> bool {
         "is too large for one body",
         "is less than 64KiB",
         "is more than 1d",
+        "is more than 10m",
         "is too large",
         "is less than that for a single one",
         "moves no user",

@@ -16,6 +16,7 @@ use super::candidates::Candidate;
 use super::earlier_plans::EarlierPlans;
 use super::guard_report::GuardReport;
 use super::open::{AttemptStage, OpenAttempt, answered};
+use super::permit::Permit;
 use super::record::{AttemptRecord, BegunSpan};
 use super::refusal::PendingRefusal;
 use crate::clock;
@@ -23,12 +24,14 @@ use crate::decide::cause::Cause;
 use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::BodyEnd;
 use crate::decide::route::{Plan, RouteReason};
-use crate::decide::units::ProviderId;
+use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::scope::Scope;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::observe::Summary;
+use crate::state::access_log::LimitLine;
 use crate::state::causes::RequestCauses;
+use crate::state::limit::{LimitKind, Turned};
 use crate::state::provider::{BreakerKind, ProbeToken};
 
 /// One request's account.
@@ -158,6 +161,31 @@ impl Account {
         self.scope.plan.counted = false;
     }
 
+    /// The attempt that is about to be sent has room within its provider's limit.
+    pub(super) fn hold(&mut self, permit: Permit) {
+        self.attempt.permit = Some(permit);
+    }
+
+    /// A limit had no room for the attempt that was to be sent: what follows says nothing about the canary.
+    pub(super) fn turned_away(&mut self) {
+        self.release_probe();
+        if self.attempts == 0 {
+            self.scope.plan.counted = false;
+        }
+    }
+
+    /// Notes for the access log that a limit had no room.
+    pub(super) fn note_limit(&mut self, id: ProviderId, kind: LimitKind, turned: Turned, waited: Millis) {
+        if let Some(entry) = &mut self.entry {
+            entry.note_limit(LimitLine {
+                provider: self.scope.name(id).to_owned(),
+                limit: kind.as_str(),
+                then: turned.as_str(),
+                waited_ms: waited.0,
+            });
+        }
+    }
+
     /// Whether a request between two attempts may still be sent to the provider that was asked last.
     pub(crate) fn still_stands(&self) -> bool {
         let now = self.scope.core.in_use();
@@ -179,6 +207,9 @@ impl Account {
             }
         }
         self.begin();
+        if let Some(permit) = &mut self.attempt.permit {
+            permit.sent();
+        }
         let now = clock::instant();
         self.attempt.times.connected = Some(now);
         if self.is_at_chosen()

@@ -100,6 +100,11 @@ impl Candidates {
         self.last_resort.retain(|other| *other != id);
     }
 
+    /// This one is asked again after all others.
+    pub(super) fn put_last(&mut self, id: ProviderId) {
+        self.last_resort.push_back(id);
+    }
+
     /// Only this one is asked from now on.
     pub(super) fn ask_only(&mut self, id: ProviderId) {
         self.drop_others();

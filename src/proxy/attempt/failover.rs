@@ -10,11 +10,14 @@ mod failed;
 mod keys;
 mod last_resort;
 mod left;
+mod room;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+
+use http::HeaderValue;
 
 use super::account::{Account, Part};
 use super::candidates::{Candidate, Candidates};
@@ -37,6 +40,7 @@ use crate::proxy::request::trace::Trace;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
+use crate::proxy::response::problem::X_SHOULD_RETRY;
 use crate::proxy::response::respond::ProviderResponse;
 use crate::state::provider::ProbeToken;
 
@@ -67,6 +71,22 @@ struct LastFailure {
 enum FailureResponse {
     Answer(Box<BufferedResponse>),
     Error(ProxyError),
+}
+
+impl FailureResponse {
+    /// The same, and the client's library is told not to retry by itself. A provider that says either is heard.
+    fn made_final(self) -> FailureResponse {
+        match self {
+            FailureResponse::Answer(mut answer) => {
+                // What libraries retry by themselves.
+                if matches!(answer.head.status.as_u16(), 408 | 409 | 429 | 500..) {
+                    answer.head.headers.entry(X_SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+                }
+                FailureResponse::Answer(answer)
+            }
+            FailureResponse::Error(problem) => FailureResponse::Error(problem.made_final()),
+        }
+    }
 }
 
 /// What came of a planned request.
@@ -224,6 +244,25 @@ impl<'a> Failover<'a> {
                         None => return self.give_up(Outcome::SerinError),
                     }
                 }
+                Err(AttemptError::Full { comes_back }) => {
+                    self.account.turned_away();
+                    if comes_back {
+                        self.candidates.put_last(candidate.id);
+                    }
+                    match self.next_candidate() {
+                        Some((next, probe)) => {
+                            candidate = next;
+                            result = self.attempt(candidate, probe).await;
+                            continue;
+                        }
+                        None => return self.give_up(Outcome::SerinError),
+                    }
+                }
+                Err(AttemptError::Refused(problem)) => {
+                    self.account.turned_away();
+                    self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
+                    return self.give_up(Outcome::SerinError);
+                }
                 Err(AttemptError::Failed(failure)) => self.no_answer(failure),
                 Ok(buffered_response) => self.bad_answer(buffered_response),
             };
@@ -326,6 +365,8 @@ impl<'a> Failover<'a> {
             let scope = self.account.scope();
             scope.series(candidate.id).count_last_resort(scope.core.id);
             response = FailureResponse::Error(last_resort);
+        } else if self.discourages_retries() {
+            response = response.made_final();
         }
         if let Some(entry) = self.account.entry() {
             match &response {

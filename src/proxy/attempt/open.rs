@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::candidates::Candidate;
+use super::permit::Permit;
 use super::record::{AttemptRecord, BegunSpan, FailureReason, Times};
 use crate::decide::cause::Cause;
 use crate::decide::finish_kind::FinishKind;
@@ -37,6 +38,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) summary: Option<Summary>,
     /// Its span, if its request is traced.
     pub(crate) span: Option<BegunSpan>,
+    /// What it holds of its provider's limit, if that has one.
+    pub(super) permit: Option<Permit>,
     own_key: bool,
     /// Whether the provider is unreachable, whatever the request is.
     unreached: bool,
@@ -53,6 +56,7 @@ impl OpenAttempt {
             times: Times::since(arrived),
             summary: None,
             span: None,
+            permit: None,
             own_key: false,
             unreached: false,
             failure: None,
@@ -63,6 +67,7 @@ impl OpenAttempt {
         (self.candidate, self.own_key, self.unreached, self.span) = (candidate, own_key, false, span);
         // What failed before a connection was dialled again is not its cause.
         self.failure = None;
+        self.permit = None;
         self.times = Times::since(self.times.arrived);
     }
 
@@ -105,12 +110,16 @@ impl OpenAttempt {
             _ => None,
         };
         self.stage = AttemptStage::Idle;
+        let outcome = self.outcome_of(ending);
+        if let Some(permit) = self.permit.take() {
+            permit.over(outcome, summary.and_then(|summary| summary.usage));
+        }
         AttemptRecord {
             provider: self.candidate.id,
             key: self.candidate.key,
             status,
             ending,
-            outcome: self.outcome_of(ending),
+            outcome,
             failure: self.failure.take(),
             unreached: self.unreached,
             finished: summary

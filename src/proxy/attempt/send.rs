@@ -29,6 +29,10 @@ pub(crate) enum AttemptError {
     Replan,
     /// No request can be made for this provider.
     Unfit(ProxyError),
+    /// The provider's limit had no room: another candidate is asked. `comes_back`: and this one after it.
+    Full { comes_back: bool },
+    /// A limit refuses the request.
+    Refused(ProxyError),
     /// The provider gave none.
     Failed(Failure),
     /// Serin ends.

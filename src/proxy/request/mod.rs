@@ -9,6 +9,7 @@
 //! request's place in a distributed trace. Refuses to choose a provider (`decide` does) and to send anything.
 
 pub(crate) mod body;
+mod client_limit;
 pub(crate) mod client_request;
 mod credentials;
 pub(crate) mod headers;

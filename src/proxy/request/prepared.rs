@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::client_limit::PreparedLimit;
 use super::credentials::{KeyPlaces, Names, ProviderCredentials};
 use super::presentation::{Key, Presentation, presented};
 use super::uri::UriRewrite;
@@ -38,6 +39,8 @@ pub(crate) struct Prepared {
     pub(super) key_places: KeyPlaces,
     /// The clients as sources of requests, in the file's order.
     pub(crate) clients: Box<[Arc<SourceHandle>]>,
+    /// What they may send, in the same order.
+    pub(super) client_limits: Box<[Option<PreparedLimit>]>,
     pub(crate) generation: HeaderValue,
     /// Whether verdicts on requests are taken.
     pub(super) seals_request_ids: bool,
@@ -103,12 +106,16 @@ impl Prepared {
         };
         let translates = |id: ProviderId| {
             let provider = policy.provider(id);
-            !provider.models.is_empty()
-                || !provider.fields.is_empty()
-                || provider.path.is_some()
-                || !provider.retires.is_empty()
+            let rewrites = !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some();
+            let counts = provider.rate_limit.as_ref().is_some_and(|limit| limit.tokens.is_some());
+            rewrites || counts || !provider.retires.is_empty()
         };
+        // The next key can be asked only with a body that was held.
+        let has_several_keys = |id: ProviderId| policy.provider(id).api_keys.len() > 1;
         let spreads = |provider: &Arc<Provider>| provider.keys.order == KeyOrder::Spread && provider.api_keys.len() > 1;
+        let counts_tokens =
+            |provider: &Provider| provider.rate_limit.as_ref().is_some_and(|limit| limit.tokens.is_some());
+        let limits_tokens = policy.providers.iter().any(|provider| counts_tokens(provider));
         let credentials = ProviderCredentials::new(policy);
         let open_to = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
         let without_keys_of = |provider| PreparedProvider::without_keys_of(provider, &policy.mount, &credentials);
@@ -117,7 +124,8 @@ impl Prepared {
             clients: policy.clients.iter().map(|client| sources.client(&client.name, clock::now())).collect(),
             without_keys: open_to.iter().map(without_keys_of).collect(),
             policy: Arc::clone(policy),
-            wanted: wanted_fields(policy),
+            wanted: if limits_tokens { wanted_fields(policy).with_most_output() } else { wanted_fields(policy) },
+            client_limits: policy.clients.iter().map(|client| PreparedLimit::of(client, sources)).collect(),
             providers: policy
                 .providers
                 .iter()

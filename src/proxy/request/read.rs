@@ -88,7 +88,12 @@ impl ReadRequest {
         let (mut source, mut unauthenticated) = (&connection.source, false);
         if !policy.clients.is_empty() {
             match in_use.prepared.key_places.take(&policy.clients, &mut parts) {
-                Some(client) => source = &in_use.prepared.clients[client],
+                Some(client) => {
+                    source = &in_use.prepared.clients[client];
+                    if let Some(limit) = &in_use.prepared.client_limits[client] {
+                        limit.admit(&policy.clients[client])?;
+                    }
+                }
                 None => unauthenticated = true,
             }
         }

@@ -135,6 +135,6 @@ impl Scope {
 
     /// Why there is no answer, for the client.
     pub(crate) fn problem(&self, id: ProviderId, ending: Ending, detail: String) -> ProxyError {
-        ProxyError::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail }
+        ProxyError::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail, is_final: false }
     }
 }

@@ -30,7 +30,7 @@ use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
 use crate::proxy::request::scope::Scope;
 use crate::proxy::request::trace::Trace;
-use crate::state::access_log::{LogLine, RequestLine};
+use crate::state::access_log::{LimitLine, LogLine, RequestLine};
 use crate::wire::dialect::Dialect;
 use crate::wire::printable::printable_start;
 
@@ -92,6 +92,11 @@ impl PendingEntry {
     /// The request ends by a defect; where nothing has gone out, its client gets an error.
     pub(crate) fn note_defect(&mut self) {
         note_defect(&mut self.line);
+    }
+
+    /// A limit had no room.
+    pub(crate) fn note_limit(&mut self, limit: LimitLine) {
+        self.line.limited.push(limit);
     }
 
     /// So many bytes of an answer's body went to the client.

@@ -96,10 +96,25 @@ pub(crate) enum ProxyError {
         ending: Ending,
         /// In the transport's words.
         detail: String,
+        /// Whether retries are to stop.
+        is_final: bool,
     },
     /// All candidates failed, and the file has a text for that.
     #[error("every candidate failed ({}), and the client got the text of `last_resort`", .0.outcome.as_str())]
     LastResort(Box<LastResortReply>),
+    /// A provider's `rate_limit` has no room, and no other candidate is left.
+    #[error(
+        "`rate_limit` of provider `{provider}` is used up ({limit}); send the request again in {wait}, or raise the limit"
+    )]
+    Limited {
+        provider: String,
+        /// Which limit.
+        limit: &'static str,
+        wait: Millis,
+    },
+    /// A client's has none.
+    #[error("`rate_limit` of client `{client}` is used up; send the request again in {wait}, or raise the limit")]
+    ClientLimited { client: String, wait: Millis },
     /// A panic.
     #[error("Serin failed on this request (a defect, it is in the log); other requests are not affected")]
     Defect,
@@ -159,6 +174,7 @@ impl ProxyError {
             ProxyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
             ProxyError::OutsideMount { .. } | ProxyError::Unmatched(Rejected::Unmatched) => StatusCode::NOT_FOUND,
             ProxyError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProxyError::Limited { .. } | ProxyError::ClientLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ProxyError::Host(_)
             | ProxyError::Dots(_)
             | ProxyError::TransferEncoding(_)
@@ -194,6 +210,7 @@ impl ProxyError {
             ProxyError::Unmatched(Rejected::Unmatched) => "unmatched",
             ProxyError::Unmatched(Rejected::UnreadModel) => "unread_model",
             ProxyError::Unauthorized => "unauthorized",
+            ProxyError::Limited { .. } | ProxyError::ClientLimited { .. } => "rate_limit",
             ProxyError::TransferEncoding(_) => "framing",
             ProxyError::DuplicateKey(_) => "duplicate_key",
             ProxyError::BrokenBody(_) => "body",
@@ -227,9 +244,11 @@ impl ProxyError {
             | ProxyError::DuplicateKey(_)
             | ProxyError::Unmatched(Rejected::UnreadModel)
             | ProxyError::BrokenBody(_)
+            | ProxyError::ClientLimited { .. }
             | ProxyError::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
             ProxyError::NoAnswer { ending: Ending::CutBySerin, .. }
             | ProxyError::Unmatched(Rejected::Unmatched)
+            | ProxyError::Limited { .. }
             | ProxyError::Unusable { .. }
             | ProxyError::Stopping
             | ProxyError::RolledBack
@@ -238,13 +257,31 @@ impl ProxyError {
         }
     }
 
-    /// Seconds after which a client may well try again.
-    pub(crate) const fn retry_after(&self) -> Option<u8> {
+    /// After what time a client may well try again: every 429 and 503 says so.
+    pub(crate) const fn retry_after(&self) -> Option<Millis> {
         match self {
             ProxyError::NoAnswer { ending: Ending::CutBySerin, .. } | ProxyError::Stopping | ProxyError::RolledBack => {
-                Some(1)
+                Some(Millis(1000))
             }
+            ProxyError::Limited { wait, .. } | ProxyError::ClientLimited { wait, .. } => Some(*wait),
+            // Somebody has to mend it, or a secret comes late.
+            ProxyError::Unusable { .. } => Some(Millis(5000)),
             _ => None,
+        }
+    }
+
+    /// Whether the client's library is told not to retry by itself.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, ProxyError::NoAnswer { is_final: true, .. })
+    }
+
+    /// The same, and retries are to stop.
+    pub(crate) fn made_final(self) -> ProxyError {
+        match self {
+            ProxyError::NoAnswer { provider, arm, ending, detail, .. } => {
+                ProxyError::NoAnswer { provider, arm, ending, detail, is_final: true }
+            }
+            other => other,
         }
     }
 }

@@ -11,12 +11,17 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::error::{LastResortReply, ProxyError, Side};
+use crate::decide::units::Millis;
 use crate::proxy::request::uri;
 use crate::wire::path;
 use crate::wire::printable::printable;
 
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 const X_SERIN_LAST_RESORT: HeaderName = HeaderName::from_static("x-serin-last-resort");
+/// Which the SDKs obey before all else.
+pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The same to the millisecond, which the SDKs read first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -69,8 +74,12 @@ pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes>
     *response.status_mut() = status(problem, shape == ErrorShape::Grpc);
     let headers = response.headers_mut();
     headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
-    if let Some(seconds) = problem.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+    if let Some(Millis(wait)) = problem.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000).max(1)));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(wait));
+    }
+    if problem.is_final() {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     if matches!(problem, ProxyError::Connect | ProxyError::Trace) {
         headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
@@ -124,6 +133,7 @@ fn body(problem: &ProxyError, shape: ErrorShape) -> Bytes {
 fn openai_type(problem: &ProxyError) -> &'static str {
     match problem.side() {
         _ if matches!(problem, ProxyError::Unauthorized) => "authentication_error",
+        _ if problem.status() == StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         Side::Client => "invalid_request_error",
         Side::Provider | Side::Serin => "server_error",
     }
@@ -133,6 +143,7 @@ fn anthropic_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
         404 => "not_found_error",
+        429 => "rate_limit_error",
         400..=499 => "invalid_request_error",
         _ => "api_error",
     }
@@ -144,6 +155,7 @@ fn grpc_code(status: StatusCode) -> u16 {
         400 => 3,
         401 => 16,
         404 | 405 => 12,
+        429 => 8,
         502 | 503 => 14,
         504 => 4,
         _ => 13,
@@ -188,7 +200,7 @@ mod tests {
     use super::*;
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
-    use crate::decide::units::{Arm, Millis};
+    use crate::decide::units::Arm;
     use crate::proxy::request::headers::RareHeaders;
     use crate::wire::body::PeekError;
 
@@ -198,6 +210,7 @@ mod tests {
             arm: Some(Arm::Canary),
             ending: Ending::NoConnection,
             detail: "connection refused".to_owned(),
+            is_final: false,
         }
     }
 
@@ -247,8 +260,13 @@ mod tests {
 
     #[test]
     fn every_problem_has_its_status_label_and_a_message_that_says_what_to_do() {
-        let no_answer =
-            |ending| ProxyError::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
+        let no_answer = |ending| ProxyError::NoAnswer {
+            provider: "p".to_owned(),
+            arm: None,
+            ending,
+            detail: "d".to_owned(),
+            is_final: false,
+        };
         let cases = [
             (ProxyError::Connect, 405, "method", "use Serin's address as the base URL"),
             (ProxyError::Trace, 405, "method", "use another method"),
@@ -285,12 +303,26 @@ mod tests {
             (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
             (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
             (no_answer(Ending::CutBySerin), 503, "resources", "Serin ran out of resources"),
+            (
+                ProxyError::Limited { provider: "p".to_owned(), limit: "requests", wait: Millis(1500) },
+                429,
+                "rate_limit",
+                "`rate_limit` of provider `p` is used up (requests); send the request again in 1500ms",
+            ),
+            (
+                ProxyError::ClientLimited { client: "shop".to_owned(), wait: Millis(2000) },
+                429,
+                "rate_limit",
+                "`rate_limit` of client `shop` is used up; send the request again in 2s",
+            ),
             (ProxyError::Defect, 500, "defect", "other requests are not affected"),
         ];
         for (problem, status, label, says) in cases {
             assert_eq!(problem.status(), status, "{problem}");
             assert_eq!(problem.label(), label, "{problem}");
             assert!(problem.to_string().contains(says), "{problem}");
+            let waits = answer(&problem, ErrorShape::OpenAi).headers().contains_key(RETRY_AFTER);
+            assert_eq!(waits, matches!(status, 429 | 503), "{problem}");
         }
     }
 }

@@ -147,7 +147,7 @@ fn what_a_stop_cuts_has_the_status_that_its_client_saw() {
 #[test]
 fn a_rejected_request_has_a_line_with_the_status_and_the_time_it_took() {
     let mut policy = policy(refusing_address(), refusing_address());
-    policy.clients = vec![Named { name: "app".to_owned(), key: Secret::new("sk-app".to_owned()) }];
+    policy.clients = vec![Named { name: "app".to_owned(), key: Secret::new("sk-app".to_owned()), rate_limit: None }];
     let (sidecar, entries) = running(policy);
     let known = "authorization: Bearer sk-app\r\n";
     for (request, status, error) in [

@@ -22,7 +22,8 @@ fn bare(method: &str, path: &str, headers: &str) -> String {
 /// A stable provider with credentials of every kind, and one client.
 fn guarded(old: &Scripted) -> Policy {
     let mut policy = policy(old.address, refusing_address());
-    policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
+    policy.clients =
+        vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()), rate_limit: None }];
     with_provider(&mut policy, 0, |provider| {
         provider.api_keys = ["ours-1", "ours-2"].map(|key| Secret::new(key.to_owned())).into();
         provider.set_headers = [("x-token", "ours-3"), ("Host", "api.example"), ("x-api-key", "ours-4")]

@@ -18,6 +18,7 @@ mod keys_apart;
 mod labels;
 mod last_resort;
 mod lifecycle;
+mod limits;
 mod lines;
 mod methods;
 mod outcomes;

@@ -152,7 +152,8 @@ fn only_what_is_below_the_mount_is_served() {
 fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
     let (old, seen) = Scripted::answering(OK);
     let mut policy = policy(old.address, refusing_address());
-    policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
+    policy.clients =
+        vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()), rate_limit: None }];
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let reply = sidecar.ask(&post("/v1/messages", "x-api-key: wrong\r\n", "{}"));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (401, Some("unauthorized")));
@@ -169,7 +170,8 @@ fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
 #[test]
 fn a_rejection_before_the_body_was_read_announces_that_the_connection_closes() {
     let mut policy = policy(refusing_address(), refusing_address());
-    policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
+    policy.clients =
+        vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()), rate_limit: None }];
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let mut client = sidecar.client();
     client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n");

@@ -102,6 +102,58 @@ fn retries_are_bounded_by_the_budget() {
 }
 
 #[test]
+fn clients_are_told_not_to_retry_once_the_budget_is_spent() {
+    const NOT: &str = "false";
+    let refused = refusing_address();
+    for (failures, status, attempts, share, told) in [
+        ("a 429", 429, 2, 10, Some(NOT)),
+        ("a 500", 500, 2, 10, Some(NOT)),
+        ("no answer", 502, 2, 10, Some(NOT)),
+        ("a 429 whose provider says otherwise", 429, 2, 10, Some("true")),
+        ("a refusal", 400, 2, 10, None),
+        ("a 429 where nothing is retried", 429, 1, 10, None),
+        ("a 429 without a budget", 429, 2, 0, None),
+    ] {
+        let headers = if told == Some("true") { "x-should-retry: true\r\n" } else { "" };
+        let (old, _seen) = Scripted::in_turn((0..2).map(|_| error(status, headers)));
+        let at = if failures == "no answer" { refused } else { old.address };
+        let mut policy = twice(policy(at, refused), First::Other);
+        let budget = Percent::from_hundredths(share * 100).unwrap();
+        with_rollout(&mut policy, |rollout| (rollout.retry.attempts, rollout.retry.budget) = (attempts, budget));
+        let sidecar = Sidecar::start(policy, some());
+        let before = sidecar.ask(&ask("{}"));
+        assert_eq!(before.header("x-should-retry").as_deref(), told.filter(|told| *told != NOT), "{failures}: not yet");
+        let budget = Arc::clone(&sidecar.shared.load().rollouts[0].retry);
+        while budget.affords() {
+            budget.spend();
+        }
+        let (old, _seen) = Scripted::in_turn((0..2).map(|_| error(status, headers)));
+        sidecar.reload(|policy| {
+            if failures != "no answer" {
+                with_provider(policy, 0, |provider| provider.base_url.port = old.address.port());
+            }
+        });
+        let reply = sidecar.ask(&ask("{}"));
+        assert_eq!((reply.status, reply.header("x-should-retry").as_deref()), (status, told), "{failures}");
+    }
+}
+
+#[test]
+fn a_429_that_tells_when_its_limit_is_back_is_waited_for() {
+    let back_in = |reset: &str| format!("x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: {reset}\r\n");
+    let day = "x-ratelimit-remaining-requests-day: 0\r\nx-ratelimit-reset-requests-day: 0.01\r\n".to_owned();
+    for (headers, again) in [(back_in("12ms"), true), (back_in("6m0s"), false), (day, false), (String::new(), false)] {
+        let (old, _seen) = Scripted::in_turn([error(429, &headers), completion("at last")]);
+        let sidecar = Sidecar::start(twice(policy(old.address, refusing_address()), First::Other), some());
+        assert_eq!(sidecar.ask(&ask("{}")).status, if again { 200 } else { 429 }, "{headers}");
+    }
+    let in_body = r#"{"error":{"message":"no","type":"x"},"retry_after":0.01}"#;
+    let (old, _seen) = Scripted::in_turn([json(429, "", in_body), completion("at last")]);
+    let sidecar = Sidecar::start(twice(policy(old.address, refusing_address()), First::Other), some());
+    assert_eq!(sidecar.ask(&ask("{}")).status, 200);
+}
+
+#[test]
 fn the_same_provider_is_asked_before_another_where_it_comes_first() {
     for (first, asked) in [(First::Same, 2), (First::Other, 1)] {
         let (new, seen_new) = Scripted::in_turn([error(500, ""), error(500, "")]);
@@ -201,8 +253,8 @@ fn a_reload_fills_no_budget() {
     let (old, seen) = Scripted::in_turn([throttled(), throttled(), throttled(), completion("at last")]);
     let sidecar = Sidecar::start(twice(policy(old.address, refusing_address()), First::Other), some());
     let budget = || Arc::clone(&sidecar.shared.load().rollouts[0].retry);
-    while budget().affords(Core(0)) {
-        budget().spend(Core(0));
+    while budget().affords() {
+        budget().spend();
     }
     for _ in 0..2 {
         assert_eq!(sidecar.ask(&ask("{}")).status, 429, "nothing is left");

@@ -132,6 +132,7 @@ fn target(url: &NotifyUrl) -> Provider {
         path: None,
         done_marker: DoneMarker::Optional,
         breaker: None,
+        rate_limit: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         retires: BTreeMap::new(),

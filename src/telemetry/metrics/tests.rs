@@ -6,8 +6,8 @@ use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
 use crate::state::status::{
-    BreakerStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus, ProviderStatus,
-    StoreStatus,
+    BreakerStatus, ClientLimitStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus,
+    ProviderStatus, StoreStatus,
 };
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
@@ -27,7 +27,23 @@ fn provider(name: &str, state: Option<BreakerPhase>, diverted: u64) -> ProviderS
         first_seen: UnixMillis(0),
     };
     let keys = conditions.into_iter().enumerate().map(key).filter(|_| name == "openai").collect();
-    ProviderStatus { name: name.to_owned(), breaker, diverted, keys }
+    ProviderStatus { name: name.to_owned(), breaker, diverted, keys, limit: None }
+}
+
+fn limited(provider: ProviderStatus) -> ProviderStatus {
+    let limit = LimitStatus {
+        requests_per_minute: Some(600),
+        burst: Some(100),
+        last_minute: 412,
+        requests_left: Some(88),
+        tokens_per_minute: None,
+        tokens_left: None,
+        most_in_flight: None,
+        in_flight: 7,
+        waiting: 3,
+        turned: [[5, 0, 0, 0, 0], [0; 5], [0; 5]],
+    };
+    ProviderStatus { limit: Some(limit), ..provider }
 }
 
 fn status(series: Vec<Arc<Series>>) -> Status {
@@ -64,13 +80,14 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         providers: vec![
             provider("openai", Some(BreakerPhase::Open), 3),
             provider("holysheep", Some(BreakerPhase::HalfOpen), 0),
-            provider("backup", Some(BreakerPhase::Closed), 0),
+            limited(provider("backup", Some(BreakerPhase::Closed), 0)),
             provider("local", None, 0),
         ],
         series,
         samples_lost: 5,
         access_log: (0, [0; 3]),
         spans: [0; 4],
+        client_limits: vec![ClientLimitStatus { name: "shop".to_owned(), refused: 4, observed: 0 }],
         ambiguous_closes: [0, 0, 7, 0],
         notify: vec![ops],
         draining: false,
@@ -127,6 +144,11 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_key_state{provider="openai",key="1"} 0"#,
         r#"serin_key_state{provider="openai",key="2"} 1"#,
         r#"serin_key_state{provider="openai",key="3"} 2"#,
+        r#"serin_limited_requests_total{provider="backup",limit="requests",then="other"} 5"#,
+        r#"serin_limited_requests_total{provider="backup",limit="requests",then="refused"} 0"#,
+        r#"serin_limit_left{provider="backup",limit="requests"} 88"#,
+        r#"serin_limit_waiting{provider="backup"} 3"#,
+        r#"serin_client_limited_requests_total{client="shop",then="refused"} 4"#,
         r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
         r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
         r#"serin_notifications_total{target="ops",result="delivered"} 9"#,
@@ -141,6 +163,7 @@ fn counts_gauges_and_latencies_are_shown() {
     }
     assert!(!text.contains(r#"provider="local""#), "it has no breaker");
     assert!(!text.contains("serin_first_output_seconds"), "there was none");
+    assert!(!text.contains(r#"limit="tokens""#), "they are not limited");
 }
 
 #[test]

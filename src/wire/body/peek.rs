@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::scan::{self, Stop};
-use super::wanted::{CONVERSATION, Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, PREVIOUS, STREAM, SYSTEM, Wanted};
+use super::wanted::{
+    CONVERSATION, Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, MOST_OUTPUT, PREVIOUS, STREAM, SYSTEM, Wanted,
+};
 use crate::wire::multipart::Malformed;
 
 /// What was found in a body.
@@ -83,6 +85,12 @@ impl<'a> Peek<'a> {
     #[must_use]
     pub fn is_state_bearing(&self) -> bool {
         [PREVIOUS, CONVERSATION].into_iter().any(|field| self.raw(field).is_some_and(|raw| raw != "null"))
+    }
+
+    /// How many tokens an answer may have, the largest number where there are several; this needs a [`Wanted`] with it.
+    #[must_use]
+    pub fn most_output(&self) -> Option<u64> {
+        MOST_OUTPUT.into_iter().filter_map(|field| self.raw(field)?.parse().ok()).max()
     }
 
     /// The value at a path that was wanted: a text decoded, a number as it is written; `None` for anything else.

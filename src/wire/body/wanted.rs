@@ -17,10 +17,24 @@ pub(super) const MESSAGES: Field = Field(5);
 pub(super) const INPUT: Field = Field(6);
 pub(super) const PREVIOUS: Field = Field(7);
 pub(super) const CONVERSATION: Field = Field(8);
+/// What an answer may have of tokens, by whichever name.
+pub(super) const MOST_OUTPUT: [Field; 3] = [Field(9), Field(10), Field(11)];
 
 /// What stands at the places above.
-const KNOWN: [&str; 9] =
-    ["", "model", "stream", "system", "instructions", "messages", "input", "previous_response_id", "conversation"];
+const KNOWN: [&str; 12] = [
+    "",
+    "model",
+    "stream",
+    "system",
+    "instructions",
+    "messages",
+    "input",
+    "previous_response_id",
+    "conversation",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+];
 
 /// The fields of a JSON body that a policy reads.
 #[derive(Clone, Debug)]
@@ -56,6 +70,13 @@ impl Wanted {
         wanted
     }
 
+    /// The same, and how many tokens an answer may have.
+    #[must_use]
+    pub fn with_most_output(mut self) -> Wanted {
+        self.nodes[ROOT.0].children.extend(MOST_OUTPUT);
+        self
+    }
+
     fn add(&mut self, path: &[String]) {
         let mut at = ROOT;
         for key in path {
@@ -82,7 +103,7 @@ impl Wanted {
         let mut keys = name.split(|byte| *byte == b'[');
         let first = self.child(ROOT, keys.next()?)?;
         let field = keys.try_fold(first, |at, key| self.child(at, key.strip_suffix(b"]")?))?;
-        (field.0 < SYSTEM.0 || field.0 > CONVERSATION.0).then_some(field)
+        (field.0 < SYSTEM.0 || field.0 >= KNOWN.len()).then_some(field)
     }
 
     /// The wanted field at this path.

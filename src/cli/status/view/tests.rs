@@ -31,6 +31,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
         },
         state: State { dir: "/var/lib/serin".into(), error: None, locks_error: None, ephemeral: None },
         rollouts,
+        clients: Vec::new(),
         notify: Vec::new(),
         providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
@@ -46,6 +47,7 @@ fn provider(name: &str, breaker: &str, open_until: Option<Timestamp>) -> Provide
         open_until,
         diverted: 3,
         keys,
+        rate_limit: None,
     }
 }
 

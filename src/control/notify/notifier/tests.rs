@@ -29,7 +29,7 @@ struct Scene {
     policy: Policy,
 }
 
-const ALL: [NotifyEvent; 10] = NotifyEvent::ALL;
+const ALL: [NotifyEvent; 11] = NotifyEvent::ALL;
 
 impl Scene {
     fn new(targets: Vec<NotifyTarget>) -> Scene {

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::pin::pin;
 
 use super::Failover;
+use super::room::follow;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Provider, Secret, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
@@ -67,6 +68,12 @@ impl<'a> Failover<'a> {
         if !to.provider.retires.is_empty() {
             self.note_model(candidate, &to.provider);
         }
+        if let Some(limit) = &to.provider.rate_limit
+            && let Err(full) = self.take_room(limit, candidate.id)
+        {
+            // What is rare is boxed, so that a request's future stays small.
+            Box::pin(self.without_room(limit, candidate.id, full)).await?;
+        }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
         let timeouts = &to.provider.timeouts;
@@ -117,6 +124,10 @@ impl<'a> Failover<'a> {
             account.head_came(response.status().as_u16());
             if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
                 accepted(in_use, candidate, model);
+            }
+            if let Some(limit) = to.provider.rate_limit.as_ref().filter(|limit| limit.follow_headers) {
+                let state = in_use.snapshot.provider(candidate.id).limit();
+                follow(state, limit, response.status().as_u16(), response.headers());
             }
             let rules = BufferRules {
                 read_as,

@@ -10,7 +10,7 @@ use super::Failover;
 use crate::clock;
 use crate::decide::policy::{Fallback, Retry};
 use crate::decide::retry::{RetryOptions, RetryPacing};
-use crate::decide::units::Millis;
+use crate::decide::units::{Millis, Percent};
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::deadline::Deadline;
 use crate::state::retry_budget::RetryBudget;
@@ -71,14 +71,20 @@ impl Failover<'_> {
     }
 
     fn may_retry(&self) -> bool {
-        let affordable = self.budget().is_none_or(|budget| budget.affords(self.core.id));
+        let affordable = self.budget().is_none_or(|budget| budget.affords());
         affordable && self.candidates.may_retry(self.retry())
+    }
+
+    /// Whether the client is told not to retry either: it would, and what may be retried is spent.
+    pub(super) fn discourages_retries(&self) -> bool {
+        let Retry { attempts, budget: share, .. } = self.retry();
+        attempts > 1 && share > Percent::ZERO && self.budget().is_some_and(|budget| !budget.affords())
     }
 
     pub(super) fn spend_retry(&mut self) {
         self.candidates.count_retry();
         if let Some(budget) = self.budget() {
-            budget.spend(self.core.id);
+            budget.spend();
         }
     }
 }

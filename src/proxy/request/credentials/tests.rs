@@ -136,7 +136,7 @@ fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
 
 #[test]
 fn a_clients_key_is_found_wherever_a_providers_key_may_stand_and_taken_off() {
-    let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()) };
+    let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()), rate_limit: None };
     let clients = [client("one"), client("two +")];
     let credentials = credentials(&[
         provider(|provider| provider.auth = Auth::Header("x-custom-key".to_owned())),

@@ -1,0 +1,76 @@
+//! How many tokens a request is expected to take, before anybody has counted them.
+//!
+//! What is read is told by the request's bytes. What is written is the mean of earlier answers of the same arm and
+//! model, capped by what the request allows. Usage settles it afterwards. Owns the packed mean. Invariant: an estimate
+//! is at least 1, and never more than bytes and `max_tokens` allow.
+
+/// Bytes of a request for each token, its JSON included.
+const BYTES_PER_TOKEN: u64 = 4;
+/// What is written where nothing is known.
+const USUAL_OUTPUT: u64 = 1024;
+/// How much an answer weighs in the mean: an eighth.
+const WEIGHT: u64 = 8;
+/// The mean is kept in sixteenths.
+const SCALE: u64 = 16;
+
+/// The tokens to reserve. `most_output`: what the request allows; `mean`: the packed mean of its key.
+#[must_use]
+pub fn reserve(bytes: u64, most_output: Option<u64>, mean: Option<u64>) -> u64 {
+    let output = mean.unwrap_or(USUAL_OUTPUT).min(most_output.unwrap_or(u64::MAX));
+    (bytes.div_ceil(BYTES_PER_TOKEN).saturating_add(output)).max(1)
+}
+
+/// Under which the mean output of an arm and a model is kept.
+#[must_use]
+pub fn key(rollout: &str, arm: &str, model: &str) -> u32 {
+    // FNV-1a; a collision costs a worse estimate.
+    let parts = [rollout, arm, model];
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The mean in a word; `None`: it is another key's.
+#[must_use]
+pub const fn mean(word: u64, key: u32) -> Option<u64> {
+    if word != 0 && (word >> 32) as u32 == key { Some((word & 0xffff_ffff) / SCALE) } else { None }
+}
+
+/// The word after an answer of this many tokens.
+#[must_use]
+pub fn learn(word: u64, key: u32, output: u64) -> u64 {
+    let seen = output.saturating_mul(SCALE).min(u64::from(u32::MAX));
+    let known = mean(word, key).map(|_| word & 0xffff_ffff);
+    let next = known.map_or(seen, |known| known - known / WEIGHT + seen / WEIGHT);
+    (u64::from(key) << 32) | next.min(u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_follows_what_is_seen_and_is_capped_by_what_is_allowed() {
+        let key = key("chat", "canary", "deepseek-chat");
+        assert_eq!(reserve(400, None, mean(0, key)), 100 + 1024, "nothing is known");
+        assert_eq!(reserve(400, Some(10), None), 110);
+        let mut word = learn(0, key, 200);
+        assert_eq!(mean(word, key), Some(200), "the first answer is all that is known");
+        for _ in 0..100 {
+            word = learn(word, key, 40);
+        }
+        assert!((38..=44).contains(&mean(word, key).unwrap()), "{:?}", mean(word, key));
+        assert_eq!(reserve(0, Some(30), mean(word, key)), 30);
+        assert_eq!(reserve(0, Some(0), Some(0)), 1);
+        assert_eq!(reserve(u64::MAX, None, Some(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn keys_do_not_share_a_mean() {
+        let (one, other) = (key("chat", "canary", "a"), key("chat", "stable", "a"));
+        assert_ne!(one, other);
+        assert_ne!(key("ab", "c", "d"), key("a", "bc", "d"));
+        let word = learn(0, one, 7);
+        assert_eq!((mean(word, one), mean(word, other)), (Some(7), None));
+        assert_eq!(mean(learn(word, other, 9), other), Some(9), "the place is taken over");
+    }
+}
