@@ -20,8 +20,8 @@ fn look(report: &Report) {
     assert_eq!((report.not_run, &report.latency.wrong), (0, &Vec::new()));
     let of = |score| report.cases.iter().filter(|case| case.score == score).count();
     assert!(of(Score::Recovered) > 150 && of(Score::Honest) > 100, "{} {}", of(Score::Recovered), of(Score::Honest));
-    assert!(report.latency.whole.is_some_and(|paired| paired.pairs > 20));
-    assert!(report.latency.first.is_some_and(|paired| paired.pairs > 20));
+    assert!(report.latency.whole.is_some_and(|paired| paired.pairs > 0));
+    assert!(report.latency.first.is_some_and(|paired| paired.pairs > 0));
 }
 
 #[test]
