@@ -18,7 +18,10 @@ impl Failover<'_> {
     pub(super) fn last_resort(&self, outcomes: [Outcome; 2], response: &FailureResponse) -> Option<ProxyError> {
         let text = self.rollout?.last_resort.as_deref()?;
         let of_client = |outcome| matches!(outcome, Outcome::ClientError | Outcome::Unsupported | Outcome::ClientGone);
-        let faulty = matches!(response, FailureResponse::Error(problem) if problem.side() == Side::Client);
+        // A limit that refuses is to be told to the client, as the file says.
+        let refused =
+            |problem: &ProxyError| problem.side() == Side::Client || matches!(problem, ProxyError::Limited { .. });
+        let faulty = matches!(response, FailureResponse::Error(problem) if refused(problem));
         let request = self.client_request.request;
         if faulty || request.upgrade || request.grpc || outcomes.into_iter().any(of_client) {
             return None;
