@@ -25,7 +25,7 @@ const STEPS: usize = 100;
 /// Arguments of `serin selftest`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_long_help = "Without --url Serin starts a sidecar and providers of its own on the loopback, for some ten seconds. Every way in which a \
+    after_long_help = "Without --url Serin starts a sidecar and providers of its own on the loopback, for less than a minute. Every way in which a \
     provider can fail is tried, and each answer is recovered, honest or wrong. It needs no key, no network and no file.\n\n\
     Exit codes: 0 nothing is wrong, 1 something is, 64 bad usage.\n\n\
     Examples:\n  serin selftest\n  serin selftest --json\n  serin selftest --url http://127.0.0.1:7171\n  \
