@@ -142,9 +142,11 @@ fn sidecar(binary: &Path, provider: &Provider, limit: &str) -> Result<Sidecar> {
     let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let folder = std::env::temp_dir().join(format!("serin-limit-bars-{}-{}", std::process::id(), listen.port()));
     std::fs::create_dir_all(&folder)?;
+    // A rollout with a canary, whose bodies are buffered: what streams is never retried.
     let text = format!(
         "listen: {listen}\nadmin: {{ listen: 127.0.0.1:0 }}\nworkers: 2\nproviders:\n  stable: {{ base_url: \"http://{}/v1\", \
-         api_keys: [sk-x]{limit} }}\nrollouts: [{{ name: chat, stable: stable }}]\n",
+         api_keys: [sk-x]{limit} }}\n  other: {{ base_url: \"http://localhost:1/v1\", api_keys: [sk-y] }}\nrollouts: [{{ name: \
+         chat, stable: stable, canary: other, percent: 0, fallback: false }}]\n",
         provider.address
     );
     std::fs::write(folder.join("flags.yaml"), text)?;
@@ -158,13 +160,24 @@ fn sidecar(binary: &Path, provider: &Provider, limit: &str) -> Result<Sidecar> {
         .spawn()?;
     let sidecar = Sidecar { child, folder, listen };
     let began = clock::instant();
-    while TcpStream::connect(listen).is_err() {
+    // It answers this by itself, so that no limit is asked.
+    while !serves(listen) {
         if began.elapsed() > PATIENCE {
             return Err("the sidecar does not listen".into());
         }
         thread::park_timeout(Duration::from_millis(5));
     }
     Ok(sidecar)
+}
+
+fn serves(listen: SocketAddr) -> bool {
+    let answered = || -> Result<bool> {
+        let mut stream = TcpStream::connect(listen)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /outside HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        Ok(read_message(&mut stream)?.is_some())
+    };
+    answered().unwrap_or(false)
 }
 
 /// Sixty-four clients that wait for their turn.

@@ -131,12 +131,19 @@ fn whoever_leaves_or_is_planned_anew_gives_its_place_back() {
 #[test]
 fn a_turn_that_does_not_come_in_time_is_refused_where_nobody_else_is_left() {
     let anthropic = post("/v1/messages", "x-user-id: u\r\n", "{}");
-    for (when_full, request) in
-        [(WhenFull::Wait, ask("{}")), (WhenFull::Refuse, ask("{}")), (WhenFull::Refuse, anthropic)]
-    {
+    // A text of last resort takes the place of failures, and a limit of the file is none.
+    for (when_full, request, text) in [
+        (WhenFull::Wait, ask("{}"), None),
+        (WhenFull::Wait, ask("{}"), Some("busy")),
+        (WhenFull::Refuse, ask("{}"), None),
+        (WhenFull::Refuse, ask("{}"), Some("busy")),
+        (WhenFull::Refuse, anthropic, Some("busy")),
+    ] {
         let (old, seen) = Scripted::answering(completion("old"));
         let limit = RateLimit { when_full, ..one() };
-        let sidecar = Sidecar::start(limited(policy(old.address, refusing_address()), 0, limit), some());
+        let mut policy = limited(policy(old.address, refusing_address()), 0, limit);
+        with_rollout(&mut policy, |rollout| rollout.last_resort = text.map(str::to_owned));
+        let sidecar = Sidecar::start(policy, some());
         assert_eq!(sidecar.ask(&ask("{}")).status, 200);
         let reply = sidecar.ask(&request);
         assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (429, Some("rate_limit")));
