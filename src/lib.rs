@@ -87,6 +87,8 @@
 //!   `control/notify`; the report of a rollback: `decide/incident.rs`
 //! * a tag required: `flags/compile/tags.rs`, which refuses files that could break it; a text of last resort:
 //!   `wire/last_resort.rs`; a model taken away: `decide/retirement.rs`
+//! * whether stable could take everybody back: `decide/rollback_ready.rs`, looked at by
+//!   `control/engine/stable_readiness.rs`
 //! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning

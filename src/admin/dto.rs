@@ -15,6 +15,7 @@ mod limit;
 mod notify;
 mod plan;
 mod recent;
+mod rollback_ready;
 mod rollout;
 mod series;
 
@@ -37,7 +38,9 @@ pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
 pub use key::ProviderKey;
 pub use limit::{ClientLimit, LimitTurned, ProviderLimit};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
-pub use plan::{PlanReply, PlannedBuckets, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide};
+pub use plan::{
+    PlanReply, PlannedBuckets, PlannedFit, PlannedFlow, PlannedPins, PlannedProvider, PlannedRollout, PlannedSide,
+};
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 pub use series::{ArmSeries, SeriesReply};

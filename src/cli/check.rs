@@ -22,6 +22,7 @@ use endpoints::CheckedEndpoint;
 use forecast::AssumedTraffic;
 
 mod endpoints;
+mod fits;
 mod forecast;
 mod github;
 mod summary;
@@ -47,7 +48,8 @@ pub struct CheckArgs {
     /// Do not resolve references to variables and files, for a machine without the secrets.
     #[arg(long)]
     pub no_secrets: bool,
-    /// Requests a second of each rollout, for the time to detect a fault. Without it: 1, 10 and 100.
+    /// Requests a second of each rollout, for the time to detect a fault and for what fits into the limits of a canary.
+    /// Without it: 1, 10 and 100 for the first, and the traffic of the sidecar that runs with this file for the other.
     #[arg(long, value_name = "N", value_parser = per_second)]
     pub rps: Option<f64>,
     /// Failure rate of stable, for the time to detect a fault.
@@ -105,10 +107,16 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
             let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
-            let notes = notes(&compiled);
+            let mut notes = notes(&compiled);
+            let fitting = fits::of_file(&args.file, &compiled.policy, args.rps);
+            notes.extend(fits::lines(&fitting));
             let assumed = AssumedTraffic::new(args.rps, args.stable_errors);
             let text = match args.format() {
-                Format::Json => line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed)),
+                Format::Json => {
+                    let mut reply = accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed);
+                    reply["fits"] = fits::json(&fitting);
+                    line(&reply)
+                }
                 Format::Text => {
                     let seen = forecast::lines(&compiled.policy, &assumed);
                     accepted_text(&file, &compiled, &notes, [seen, probed_lines(&probed, &judged)], args.no_secrets)

@@ -44,6 +44,7 @@ pub(super) fn rollout() -> Rollout {
         seen: Vec::new(),
         fallbacks: Vec::new(),
         stable_fault: None,
+        rollback_ready: None,
         anonymous_ratio: Some(0.034),
         anonymous_advice: None,
         last_resorts: 0,

@@ -151,6 +151,10 @@ fn render(reply: &PlanReply, with: &str, style: Style) -> String {
     text.extend(
         reply.warnings.iter().map(|warning| format!("{}\n", style.yellow(&format!("warning: {}", one_line(warning))))),
     );
+    text.extend(reply.fits.iter().map(|fit| {
+        let sentence = one_line(&fit.sentence);
+        format!("{}\n", if fit.percent < 100.0 { style.yellow(&sentence) } else { sentence })
+    }));
     text.push_str(&match exit(reply) {
         Exit::UsersMove => style.yellow("users move"),
         Exit::Usage => style.red("nothing changes: the file would not come into force"),

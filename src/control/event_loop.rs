@@ -20,6 +20,7 @@ use super::engine::digest::decisions_since;
 use super::engine::dispatch::Engine;
 use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
+use super::engine::stable_readiness::StableCheck;
 use super::events;
 use super::notify::deliver::{self, Answer, Deliver, Post};
 use super::notify::notifier::Try;
@@ -54,6 +55,7 @@ enum TaskResult {
     BatchFinished(u64, Result<(), String>),
     ProbeFinished(Probe, Result<(), String>),
     ReachabilityChecked(ReachabilityCheck, Result<(), String>),
+    StableChecked(StableCheck, Result<(), String>),
     LockFiles(LockReport),
     SeriesWritten(Result<(), String>),
     WeekRead((UnixMillis, UnixMillis), Vec<Event>),
@@ -170,6 +172,13 @@ impl EventLoop {
                 let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
             });
         }
+        for check in self.engine.due_stable_checks(now) {
+            let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
+            let answer = (prober.answers)(Arc::clone(&check.provider), self.engine.egress());
+            spawn_local(async move {
+                let _ = results.send(TaskResult::StableChecked(check, in_time(answer).await));
+            });
+        }
         if let Some(week) = self.engine.digest_due(now) {
             let filter = decisions_since(week.0);
             let (waiting, kept) = self.queue.history(&filter, DIGEST_EVENTS);
@@ -216,6 +225,7 @@ impl EventLoop {
                 check.finish(result.is_ok(), now);
                 self.engine.tick(now);
             }
+            TaskResult::StableChecked(check, result) => self.engine.stable_checked(&check, &result, now),
             TaskResult::SeriesWritten(result) => {
                 if let Err(why) = &result {
                     tracing::debug!("the series cannot be written, and are tried again: {why}");

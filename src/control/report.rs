@@ -5,6 +5,8 @@
 
 mod guard;
 
+use std::sync::Arc;
+
 use super::now::Now;
 use super::series::SeriesRegistry;
 use crate::control::engine::context::ProcessContext;
@@ -145,6 +147,7 @@ fn with_canary(
         findings: rollout.incompatibilities(),
         causes: rollout.causes(now),
         stable_fault: entry.stable_fault(effective.percent),
+        not_ready: Arc::clone(rollout.not_ready()),
         ..plain
     }
 }
@@ -199,6 +202,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         causes: [Vec::new(), Vec::new()],
         fallbacks: fallbacks(entry),
         stable_fault: entry.stable_fault(Percent::ZERO),
+        not_ready: Arc::default(),
         anonymous_ratio: anonymous_ratio(entry),
         anonymous_advice: anonymous_advice(&entry.spec, &recent),
         last_resorts: entry.series.last_resorts(),

@@ -17,5 +17,6 @@ mod proposals;
 mod recent_traffic;
 mod reloads;
 mod retirements;
+mod stable_readiness;
 mod start;
 mod trace;

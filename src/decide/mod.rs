@@ -30,6 +30,7 @@ pub mod reload_refusal;
 pub mod retirement;
 pub mod retry;
 pub mod retry_tokens;
+pub mod rollback_ready;
 pub mod rollout;
 pub mod route;
 pub mod series;

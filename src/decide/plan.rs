@@ -6,6 +6,7 @@
 //! move exactly if [`route`](super::route) sends its users to another provider after the edit.
 
 pub mod compare;
+pub mod fits;
 pub mod projected;
 pub mod settings;
 pub mod takers;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::fits::Fit;
 use super::policy::Intent;
 use super::reload_refusal::ReloadRefusal;
 use super::rollout::context::Blocked;
@@ -48,6 +50,9 @@ pub struct Plan {
     /// Edits that need a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<Warning>,
+    /// What part of the traffic fits into the limits of the canaries, as the new file has them. No effect of the edit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fits: Vec<Fit>,
 }
 
 /// What an edit would do to the requests that one rollout took, or will take.
@@ -109,7 +114,13 @@ impl Plan {
     /// Whether the file would come into force without any effect.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Plan::default()
+        let Plan { refused, rollouts, more, providers, settings, restart, fits: _ } = self;
+        refused.is_none()
+            && rollouts.is_empty()
+            && *more == 0
+            && providers.is_empty()
+            && settings.is_empty()
+            && restart.is_empty()
     }
 }
 

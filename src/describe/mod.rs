@@ -25,6 +25,7 @@ pub mod page;
 pub mod plan;
 pub mod promotion;
 pub mod retirement;
+pub mod rollback_ready;
 pub mod silent;
 pub mod stable_fault;
 pub mod unusable_stable;

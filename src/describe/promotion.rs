@@ -4,7 +4,7 @@
 //! have the same form as in the guard's decisions.
 
 use super::format::{count, number, percent, time};
-use super::silent;
+use super::{rollback_ready, silent};
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::first_output::MedianWait;
@@ -64,6 +64,9 @@ fn one(name: &str, hold: &PromotionCondition) -> String {
                 "the evidence of its {} to fall ({evidence}; above 1 there is no promotion, at {bound} {then})",
                 of(*aspect)
             )
+        }
+        PromotionCondition::RollbackReady(found) => {
+            format!("stable to be able to take everybody back: {}", rollback_ready::reasons(found))
         }
         PromotionCondition::FirstOutput(MedianWait { limit, total, needed, .. }) if *total < u64::from(*needed) => {
             format!("more first outputs of the canary, to know their median ({total} of {needed}; at most {limit})")

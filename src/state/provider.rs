@@ -16,6 +16,7 @@ use crate::decide::policy::BreakerRule;
 use crate::decide::reachability;
 use crate::decide::units::Millis;
 use crate::state::seen_models::SeenModels;
+use crate::state::told_limits::ToldLimits;
 
 /// What is known of one provider.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct ProviderState {
     /// Models that it takes away and that were asked for.
     pub seen_models: SeenModels,
     limit: Box<LimitState>,
+    /// What it allows, by its headers.
+    pub told_limits: ToldLimits,
 }
 
 /// Which of a provider's breakers.
@@ -98,6 +101,7 @@ impl ProviderState {
             key_trouble: AtomicBool::new(false),
             seen_models: SeenModels::default(),
             limit: Box::default(),
+            told_limits: ToldLimits::default(),
         }
     }
 

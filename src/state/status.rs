@@ -22,6 +22,7 @@ use crate::decide::guard::tick::EventSums;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::incompatibility::Incompatibility;
 use crate::decide::policy::NotifyFormat;
+use crate::decide::rollback_ready::NotReady;
 use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
@@ -172,6 +173,8 @@ pub struct RolloutStatus {
     pub fallbacks: Vec<FallbackStatus>,
     /// Why users on stable are not served; `None`: they are, as far as is known, or there are none.
     pub stable_fault: Option<StableFault>,
+    /// Why stable could not take everybody back; empty: it could.
+    pub not_ready: Arc<[NotReady]>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
     /// What to do where many of the last minutes' requests have none, in a sentence.
@@ -215,6 +218,7 @@ impl RolloutStatus {
             causes: [Vec::new(), Vec::new()],
             fallbacks: Vec::new(),
             stable_fault: None,
+            not_ready: Arc::default(),
             anonymous_ratio: None,
             anonymous_advice: None,
             last_resorts: 0,

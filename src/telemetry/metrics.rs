@@ -75,6 +75,8 @@ metrics_list! {
         "1 for the phase of a rollout, 0 for every other phase: probing, ramping, confirming, completed, pinned, paused, rolled_back, locked, blocked.";
     HELD "serin_rollout_held" Gauge ["rollout"]
         "1 while the time of a step is over and something still holds the promotion: too few requests, the guard, or the hours of the ramp. `serin status` shows what.";
+    ROLLBACK_READY "serin_rollback_ready" Gauge ["rollout"]
+        "1 while stable could take everybody back: it answers, has a usable key, its limits fit the present traffic, and it is as quick as usual. 0 while it could not. `serin status` shows why.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
         "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary, as after a rollback.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
@@ -253,6 +255,7 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
             exposition.add(&WAITING, &[name, arm, age], count);
         }
     }
+    exposition.add(&ROLLBACK_READY, &[name], flag(rollout.not_ready.is_empty()));
     if let Some(guard) = &rollout.guard {
         exposition.add(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
         exposition.add(&BOUND, &[name], guard.bound);

@@ -19,6 +19,8 @@ use wait::{Wait, number, read_millis, read_wait};
 
 /// From here on a reset is a day's: nobody waits so long.
 const HOUR: u64 = 3_600_000;
+/// A limit of a minute is whole again by then.
+const MINUTE: u64 = 60_000;
 /// The shortest reset that tells how fast a limit comes back: a shorter one is rounded too much.
 const TELLING_RESET: u64 = 50;
 /// Limits that are kept of one answer.
@@ -126,6 +128,13 @@ impl RateReport {
     #[must_use]
     pub fn limit(&self, measure: Measure) -> Option<u64> {
         self.short(measure).filter_map(|one| one.limit).min()
+    }
+
+    /// The least that may be sent in a minute; `None`: unknown. A limit that takes longer to come back is an hour's.
+    #[must_use]
+    pub fn per_minute(&self, measure: Measure) -> Option<u64> {
+        let of_a_minute = self.short(measure).filter(|one| one.reset.is_none_or(|reset| reset <= MINUTE));
+        of_a_minute.filter_map(|one| one.limit).min()
     }
 
     fn short(&self, measure: Measure) -> impl Iterator<Item = &Allowance> {

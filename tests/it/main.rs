@@ -34,6 +34,7 @@ mod reload;
 mod restart;
 mod rewrite;
 mod rollback;
+mod rollback_ready;
 mod schedule;
 mod selftest;
 mod series;

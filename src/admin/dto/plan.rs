@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::file_error::FileError;
+use crate::decide::plan::fits::Fit;
 use crate::decide::plan::{
     BucketMove, Flow, PinnedMove, Plan, ProviderEdit, RequestClass, RolloutPlan, TakerPlan, UserMoves,
 };
@@ -34,6 +35,26 @@ pub struct PlanReply {
     pub settings: Vec<String>,
     /// Edits that need a restart, a sentence for each.
     pub restart: Vec<String>,
+    /// What part of the present traffic the limits of each canary let pass, by the file. No effect of the edit.
+    #[serde(default)]
+    pub fits: Vec<PlannedFit>,
+}
+
+/// What part of the traffic fits into a canary's limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFit {
+    pub canary: String,
+    /// Whose traffic it is.
+    pub rollouts: Vec<String>,
+    /// What the limit counts: `requests` or `tokens`.
+    pub unit: String,
+    /// How many of them the limit lets pass in a minute, and how many are sent.
+    pub allowed: u64,
+    pub sent: u64,
+    /// Who says so: `file` (`rate_limit`) or `headers` (of the provider's responses).
+    pub source: String,
+    pub percent: f64,
+    pub sentence: String,
 }
 
 /// A rollout that the edit touches.
@@ -133,6 +154,23 @@ impl PlanReply {
             providers: plan.providers.iter().map(provider).collect(),
             settings: plan.settings.clone(),
             restart: plan.restart.iter().map(describe::warning::sentence).collect(),
+            fits: plan.fits.iter().map(PlannedFit::from).collect(),
+        }
+    }
+}
+
+impl From<&Fit> for PlannedFit {
+    fn from(fit: &Fit) -> PlannedFit {
+        let Fit { canary, rollouts, limit: (unit, limit), sent, part } = fit.clone();
+        PlannedFit {
+            canary,
+            rollouts,
+            unit: unit.as_str().to_owned(),
+            allowed: limit.most,
+            sent,
+            source: limit.source.as_str().to_owned(),
+            percent: hundredths(part),
+            sentence: describe::rollback_ready::fit(fit),
         }
     }
 }

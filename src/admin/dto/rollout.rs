@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::CauseReply;
 use super::guard::Guard;
 use super::recent::Recent;
+use super::rollback_ready::RollbackReady;
 use crate::decide::rollout::state::Lock;
 use crate::decide::timestamp::Timestamp;
 use crate::describe::{incompatibility, stable_fault};
@@ -72,6 +73,9 @@ pub struct Rollout {
     /// Why users on stable are not served, where they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_fault: Option<String>,
+    /// Whether stable could take everybody back now; absent from a plain route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_ready: Option<RollbackReady>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
     /// What to do about them, in a sentence, where more than a fifth of the last minutes' requests have none.
@@ -237,6 +241,7 @@ impl From<&RolloutStatus> for Rollout {
             seen: CauseReply::of_both(&rollout.causes),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             stable_fault: rollout.stable_fault.as_ref().map(stable_fault::sentence),
+            rollback_ready: rollout.canary.is_some().then(|| RollbackReady::new(&rollout.not_ready)),
             anonymous_ratio: rollout.anonymous_ratio,
             anonymous_advice: rollout.anonymous_advice.clone(),
             last_resorts: rollout.last_resorts,

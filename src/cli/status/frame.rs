@@ -137,6 +137,9 @@ fn rollout(
     if !waits.is_empty() {
         lines.push(format!("  waits    {}", one_line(&waits)));
     }
+    if let Some(ready) = shown.rollback_ready.as_ref().filter(|ready| !ready.ready && shown.percent > 0.0) {
+        lines.push(style.yellow(&format!("  rollback {}", one_line(&ready.sentence(&shown.stable)))));
+    }
     if let Some(fault) = &shown.stable_fault {
         lines.push(style.red(&format!("  stable   {}", one_line(fault))));
     }

@@ -168,6 +168,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         row(text, "waits for", &one_line(&waits));
     }
     guard(text, rollout, style);
+    rollback_ready(text, rollout, style);
     traffic(text, rollout, style);
     flight(text, rollout);
     fallbacks(text, rollout, style);
@@ -225,6 +226,13 @@ fn stable_fault(text: &mut String, rollout: &Rollout, style: Style) {
     if let Some(fault) = &rollout.stable_fault {
         row(text, "stable", &style.red(&one_line(fault)));
     }
+}
+
+/// Nothing where nobody is on the canary: everybody is back.
+fn rollback_ready(text: &mut String, rollout: &Rollout, style: Style) {
+    let Some(ready) = rollout.rollback_ready.as_ref().filter(|_| rollout.percent > 0.0) else { return };
+    let sentence = one_line(&ready.sentence(&rollout.stable));
+    row(text, "rollback", &if ready.ready { sentence } else { style.yellow(&sentence) });
 }
 
 /// Nothing where nobody is on the canary: there is nothing to be seen then.

@@ -71,6 +71,9 @@ fn one(text: &mut String, answer: &RolloutAnswer, now: UnixMillis, style: Style)
     }
     let waits = waits_for(rollout);
     row(text, "waits for", &one_line(if waits.is_empty() { waits_for_nothing(rollout) } else { &waits }));
+    if let Some(ready) = rollout.rollback_ready.as_ref().filter(|_| rollout.percent > 0.0) {
+        row(text, "rollback", &one_line(&ready.sentence(&rollout.stable)));
+    }
     if let Some(seen) = seen_in(rollout) {
         row(text, "seen in", &seen);
     }

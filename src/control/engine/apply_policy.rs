@@ -13,6 +13,7 @@ use super::input::Input;
 use super::rollout::{Rollout, RolloutConfig};
 use crate::control::evidence::recent_traffic::RecentTraffic;
 use crate::control::evidence::stable_health::StableHealth;
+use crate::control::evidence::stable_times::StableTimes;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
@@ -101,6 +102,7 @@ impl Engine {
             retry: Arc::new(RetryBudget::full(self.shared.cores())),
             recent: RecentTraffic::start(&spec.name, &self.series, now.mono),
             stable_health: StableHealth::default(),
+            stable_times: StableTimes::default(),
             verdicts: Default::default(),
         });
         Entry { spec: Arc::clone(spec), stable, series, by_name, rollout }

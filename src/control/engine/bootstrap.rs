@@ -14,6 +14,7 @@ use super::entry::Entry;
 use super::keys::Keys;
 use super::providers::Providers;
 use super::retirement_watch::RetirementWatch;
+use super::stable_watch::StableWatch;
 use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
@@ -123,6 +124,7 @@ impl Engine {
             incidents: Incidents::restored(bootstrap.incidents),
             digest: DigestSchedule::starting(now.unix),
             retirements: RetirementWatch::default(),
+            stable_watch: StableWatch::default(),
             revision: 0,
             recorder: Recorder::default(),
         };

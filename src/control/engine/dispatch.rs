@@ -17,6 +17,7 @@ use super::keys::Keys;
 use super::limits;
 use super::providers::{Providers, ReachabilityCheck};
 use super::retirement_watch::RetirementWatch;
+use super::stable_watch::StableWatch;
 use crate::control::events;
 use crate::control::evidence::judged_requests::JudgedRequests;
 use crate::control::evidence::sampling::Sampling;
@@ -66,6 +67,7 @@ pub struct Engine {
     pub(super) incidents: Incidents,
     pub(super) digest: DigestSchedule,
     pub(super) retirements: RetirementWatch,
+    pub(super) stable_watch: StableWatch,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
 }
@@ -74,6 +76,7 @@ impl Engine {
     /// Time has passed: gives every rollout its tick.
     pub fn tick(&mut self, now: Now) {
         self.deliver_samples(now);
+        self.watch_stables(now);
         let mut publish = false;
         for index in 0..self.entries.len() {
             let bypassed = self.providers.bypassed(&self.entries[index].stable, now.mono);
@@ -89,7 +92,7 @@ impl Engine {
         }
         self.watch_retirements(now);
         self.look_at_keys(now);
-        self.entries.iter_mut().for_each(Entry::update_stable_health);
+        self.entries.iter_mut().for_each(|entry| entry.update_stable_health(now.mono));
         self.report(now);
         self.record(now);
     }

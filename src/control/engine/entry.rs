@@ -10,10 +10,11 @@ use super::context::ProcessContext;
 use super::rollout::Rollout;
 use crate::control::evidence::recent_traffic::RecentTraffic;
 use crate::control::evidence::stable_health::StableHealth;
+use crate::control::evidence::stable_times::StableTimes;
 use crate::control::series::SeriesRegistry;
 use crate::decide::policy::{self, Policy, Provider};
 use crate::decide::stable_fault::StableFault;
-use crate::decide::units::{Arm, Percent};
+use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::evidence::Evidence;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
@@ -36,6 +37,7 @@ pub(in crate::control) struct KeptByName {
     pub(super) retry: Arc<RetryBudget>,
     pub(in crate::control) recent: RecentTraffic,
     pub(super) stable_health: StableHealth,
+    pub(super) stable_times: StableTimes,
     /// Verdicts since the start, by arm: good ones and bad ones.
     pub(in crate::control) verdicts: [[u64; 2]; 2],
 }
@@ -67,8 +69,8 @@ impl Entry {
         }
     }
 
-    pub(super) fn update_stable_health(&mut self) {
-        self.by_name.stable_health.update(&self.spec.name, &self.stable, self.series.own(Arm::Stable));
+    pub(super) fn update_stable_health(&mut self, now: Millis) {
+        self.by_name.stable_health.update(&self.spec.name, &self.stable, self.series.own(Arm::Stable), now);
     }
 
     /// Why stable does not serve its users. `None`: it does, or has no users.

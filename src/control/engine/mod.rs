@@ -35,4 +35,6 @@ mod reload;
 mod retirement_watch;
 mod retirements;
 pub(super) mod rollout;
+pub(super) mod stable_readiness;
+mod stable_watch;
 pub(super) mod unusable_stable;

@@ -27,6 +27,6 @@ impl Engine {
             is_live: true,
             now: now.unix,
         };
-        plan(&situation, new)
+        Plan { fits: self.fits(new, now), ..plan(&situation, new) }
     }
 }

@@ -29,13 +29,15 @@ use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::guard::trace::TraceLine;
 use crate::decide::notification::Pair;
 use crate::decide::policy::{self, Canary, Provider};
+use crate::decide::rollback_ready::NotReady;
 use crate::decide::rollout::context::{Blocked, Observation, RolloutContext, blocked};
 use crate::decide::rollout::in_force::{EffectiveShare, in_force};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::rollout::step::{Input as StepInput, Step, step as decide};
-use crate::decide::units::{Millis, UnixMillis};
+use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::verdict::Verdict;
 use crate::describe::in_force as words;
+use crate::describe::rollback_ready::reasons;
 use crate::state::inbox::{Command, Rejection};
 use crate::state::pause_masks::Attribution;
 use crate::state::series_table::SeriesTable;
@@ -68,6 +70,8 @@ pub(in crate::control) struct Rollout {
     checkpoint: Checkpoint,
     forecast: ForecastCache,
     trace_buffer: TraceBuffer,
+    // Why stable could not take everybody back.
+    not_ready: Arc<[NotReady]>,
 }
 
 impl Rollout {
@@ -94,6 +98,7 @@ impl Rollout {
             checkpoint: Checkpoint::default(),
             forecast: ForecastCache::default(),
             trace_buffer: TraceBuffer::default(),
+            not_ready: Arc::default(),
         }
     }
 
@@ -139,7 +144,27 @@ impl Rollout {
 
     /// What is observed up to now. Drops what has left the guard's window.
     pub(in crate::control) fn observation(&mut self, now: Now) -> Observation {
-        self.collector.observation(now.mono)
+        Observation { not_ready: Arc::clone(&self.not_ready), ..self.collector.observation(now.mono) }
+    }
+
+    /// Why stable could not take everybody back; empty: it could.
+    pub(in crate::control) const fn not_ready(&self) -> &Arc<[NotReady]> {
+        &self.not_ready
+    }
+
+    /// The same, as it was found just now.
+    pub(super) fn set_not_ready(&mut self, found: Vec<NotReady>) {
+        let (name, stable) = (&self.config.spec.name, &self.config.stable.name);
+        match (self.not_ready.is_empty(), found.is_empty()) {
+            (true, false) if self.state().in_force > Percent::ZERO => {
+                tracing::warn!(rollout = name, "stable {stable} could not take everybody back: {}", reasons(&found));
+            }
+            (false, true) => tracing::info!(rollout = name, "stable {stable} could take everybody back"),
+            _ => {}
+        }
+        if *self.not_ready != *found {
+            self.not_ready = found.into();
+        }
     }
 
     /// When the collector began to count.

@@ -7,7 +7,7 @@
 //! delivers samples to the [`collector`], which asks [`user_pauses`] whether an event counts and [`probe_clock`] when to
 //! probe. [`judged_requests`] are those that the application
 //! has given a verdict on. [`causes`] and [`rejections`] say why requests fail. [`trace_buffer`] keeps the guard's ticks. For the
-//! status: [`answer_stats`], [`recent_traffic`], [`stable_health`] and [`traffic_rate`].
+//! status: [`answer_stats`], [`recent_traffic`], [`stable_health`], [`stable_times`] and [`traffic_rate`].
 
 pub(super) mod answer_stats;
 pub(super) mod blocks;
@@ -20,6 +20,7 @@ pub(super) mod recent_traffic;
 pub(super) mod rejections;
 pub(super) mod sampling;
 pub(super) mod stable_health;
+pub(super) mod stable_times;
 pub(super) mod trace_buffer;
 pub(super) mod traffic_rate;
 pub(super) mod user_pauses;

@@ -30,6 +30,8 @@ pub(in crate::control) struct TrafficCounts {
     pub(in crate::control) elsewhere: u64,
     pub(in crate::control) dispatched: u64,
     pub(in crate::control) anonymous: u64,
+    /// Read and written, as far as responses tell of them.
+    pub(in crate::control) tokens: u64,
 }
 
 impl TrafficCounts {
@@ -49,6 +51,8 @@ impl TrafficCounts {
                 }
             }
             all.elsewhere += series.fallbacks();
+            let (input, output) = series.tokens();
+            all.tokens += input + output;
             let (dispatched, anonymous) = series.dispatched();
             (all.dispatched, all.anonymous) = (all.dispatched + dispatched, all.anonymous + anonymous);
         }
@@ -72,6 +76,7 @@ impl TrafficCounts {
             elsewhere: self.elsewhere.saturating_sub(before.elsewhere),
             dispatched: self.dispatched.saturating_sub(before.dispatched),
             anonymous: self.anonymous.saturating_sub(before.anonymous),
+            tokens: self.tokens.saturating_sub(before.tokens),
         }
     }
 }

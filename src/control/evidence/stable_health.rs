@@ -7,6 +7,7 @@
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Provider;
 use crate::decide::stable_fault::{NoAnswer, StableFault};
+use crate::decide::units::Millis;
 use crate::describe::stable_fault::sentence;
 use crate::state::counters::Series;
 
@@ -25,6 +26,8 @@ struct Watch {
     // Since the last answer, by kind.
     unanswered: [u64; NoAnswer::ALL.len()],
     reported: Option<StableFault>,
+    /// When it was last seen to answer.
+    answered: Option<Millis>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +48,14 @@ const ANSWERS: [Outcome; 4] = [Outcome::Ok, Outcome::Empty, Outcome::Throttled, 
 
 impl Watch {
     fn new(provider: (String, String), before: Totals) -> Watch {
-        Watch { provider, before, unanswered: <[u64; NoAnswer::ALL.len()]>::default(), reported: None }
+        let unanswered = <[u64; NoAnswer::ALL.len()]>::default();
+        Watch { provider, before, unanswered, reported: None, answered: None }
     }
 
-    fn add(&mut self, now: Totals) {
+    fn add(&mut self, now: Totals, at: Millis) {
         let before = std::mem::replace(&mut self.before, now);
         if now.answers > before.answers {
+            self.answered = Some(at);
             self.unanswered = <[u64; NoAnswer::ALL.len()]>::default();
             return;
         }
@@ -71,11 +76,11 @@ impl Watch {
 }
 
 impl StableHealth {
-    pub(in crate::control) fn update(&mut self, rollout: &str, stable: &Provider, series: &Series) {
+    pub(in crate::control) fn update(&mut self, rollout: &str, stable: &Provider, series: &Series, at: Millis) {
         let (provider, now) = ((stable.name.clone(), stable.base_url.to_string()), Totals::of(series));
         let known = self.0.take().filter(|known| known.provider == provider);
         let mut watch = known.unwrap_or_else(|| Watch::new(provider, now));
-        watch.add(now);
+        watch.add(now, at);
         let fault = watch.fault();
         match (&watch.reported, &fault) {
             (None, Some(fault)) => tracing::warn!(rollout, "stable is failing: {}", sentence(fault)),
@@ -84,6 +89,11 @@ impl StableHealth {
         }
         watch.reported = fault;
         self.0 = Some(watch);
+    }
+
+    /// When stable was last seen to answer; `None`: not since it is stable.
+    pub(in crate::control) fn answered(&self) -> Option<Millis> {
+        self.0.as_ref()?.answered
     }
 
     pub(in crate::control) fn fault(&self) -> Option<&StableFault> {

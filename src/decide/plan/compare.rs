@@ -28,6 +28,7 @@ pub fn plan(situation: &Situation<'_>, new: &Policy) -> Plan {
         providers: settings::provider_edits(old, new),
         settings: settings::other_edits(old, new),
         restart: settings::fixed_edits(&old.fixed, &new.fixed),
+        fits: Vec::new(),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Guard {
     pub max_error_rate: Percent,
     /// No promotion while the canary's median time to the first output is above this; `None`: whatever it is.
     pub max_first_output: Option<Millis>,
+    /// Whether promotions beyond half of the users wait until stable could take everybody back.
+    pub rollback_ready: bool,
     /// No promotion before this many requests were sent to the canary and answered at its present share.
     pub min_requests: u32,
     /// The canary is done below this failure rate, or below one and a half times stable's.
@@ -56,6 +58,7 @@ impl Default for Guard {
             patience: 1.0,
             max_error_rate: percent(500),
             max_first_output: None,
+            rollback_ready: true,
             min_requests: 100,
             done_below: percent(50),
             slow: Some(SlowRule::default()),

@@ -12,6 +12,7 @@ use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::TickBySource;
 use crate::decide::guard::tick::Tick;
 use crate::decide::policy::{Canary, Intent};
+use crate::decide::rollback_ready::NotReady;
 use crate::decide::window::Counts;
 
 /// What the file and the machine's health say of a rollout.
@@ -66,6 +67,8 @@ pub struct Observation {
     pub pace_threshold: Option<SlowThreshold>,
     /// The canary's first outputs at this share.
     pub first_outputs: FirstOutputs,
+    /// Why stable could not take everybody back; empty: it could.
+    pub not_ready: Arc<[NotReady]>,
     /// What the canary refuses most.
     pub most_rejected: Option<Arc<str>>,
     /// Why the canary's requests failed at this share, the commonest cause first.

@@ -5,6 +5,8 @@
 //! observed: a wall clock that jumps and a suspended machine do not add to it, and it stands still while stable is in
 //! an incident.
 
+use std::sync::Arc;
+
 use super::context::{Observation, RolloutContext};
 use super::in_force::in_force;
 use super::ramp;
@@ -16,6 +18,7 @@ use crate::decide::guard::first_output::MedianWait;
 use crate::decide::guard::rate_check::{self, RateCheck};
 use crate::decide::guard::silent::SilentRun;
 use crate::decide::policy::{Guard, Intent, OnExcess};
+use crate::decide::rollback_ready::{FREE_UP_TO, NotReady};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What is ahead.
@@ -87,6 +90,8 @@ pub enum PromotionCondition {
         /// Whether the ramp is paused then, and not the canary taken back.
         pauses: bool,
     },
+    /// Stable could take everybody back.
+    RollbackReady(Arc<[NotReady]>),
     /// The canary's median time to the first output comes down, or is known.
     FirstOutput(MedianWait),
     /// The canary's failure rate comes down.
@@ -213,6 +218,9 @@ fn ahead(
         holds.push(PromotionCondition::Unanswered(silence.unanswered));
     }
     holds.extend(evidence);
+    if view.canary.guard.rollback_ready && stage.is_some_and(|stage| stage > FREE_UP_TO) && !seen.not_ready.is_empty() {
+        holds.push(PromotionCondition::RollbackReady(Arc::clone(&seen.not_ready)));
+    }
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
     }

@@ -135,6 +135,33 @@ fn a_median_first_output_above_its_bound_holds_promotions_alone() {
 }
 
 #[test]
+fn promotions_beyond_half_wait_for_a_stable_that_could_take_everybody_back() {
+    use crate::decide::rollback_ready::NotReady;
+    let run = |rollback_ready: bool, not_ready: &[NotReady]| {
+        let canary = Canary { guard: Guard { rollback_ready, ..canary().guard }, ..canary() };
+        let mut state = RolloutState::new(1, UnixMillis(0));
+        let seen = Observation { not_ready: not_ready.into(), ..healthy() };
+        for second in 1..60 {
+            state = step(&view(&canary), &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000))).next;
+        }
+        let holds = next_promotion(&view(&canary), &state, &seen, NOW.plus(Millis(60_000))).waiting_for;
+        (state.in_force, waiting_for("chat", &holds))
+    };
+    let told = "stable to be able to take everybody back: it answers no requests now".to_owned();
+    assert_eq!(run(true, &[NotReady::Down]), (percent(40), told), "the next stage is 55%");
+    assert_eq!(run(false, &[NotReady::Down]), (percent(100), String::new()));
+    assert_eq!(run(true, &[]), (percent(100), String::new()));
+    // Completion moves no user, and a rollback is never held.
+    let guard = canary().guard;
+    let mut state = at_share(100);
+    let seen = Observation { not_ready: [NotReady::Down].as_slice().into(), ..healthy() };
+    for second in 1..30 {
+        state = step(&view(&canary()), &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000))).next;
+    }
+    assert_eq!((guard.rollback_ready, state.phase), (true, Phase::Completed));
+}
+
+#[test]
 fn a_rollback_wins_over_a_promotion_that_is_due() {
     let canary = canary();
     let mut state = at_share(25);

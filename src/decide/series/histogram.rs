@@ -42,6 +42,12 @@ impl Histogram {
         }
     }
 
+    /// How many requests there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().copied().map(u64::from).sum()
+    }
+
     /// The time, in milliseconds, within which this part of the requests (0 to 1) ended; `None`: there were none. A time
     /// beyond the last bound is told as that bound.
     #[must_use]

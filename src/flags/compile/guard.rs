@@ -20,6 +20,11 @@ pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
         patience: findings.number(&at.key("patience")),
         max_error_rate: findings.value(&at.key("max_error_rate"), rate),
         max_first_output: findings.given(&at.key("max_first_output"), some_length),
+        rollback_ready: findings.choice(
+            &at.key("rollback_ready"),
+            "is not how a promotion treats a stable that is not ready",
+            &[("require", true), ("ignore", false)],
+        ),
         min_requests: findings.whole(&at.key("min_requests")),
         done_below: findings.value(&at.key("done_below"), rate),
         slow: slow(&at.key("slow"), findings),

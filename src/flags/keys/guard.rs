@@ -38,6 +38,11 @@ pub(super) fn guard() -> Schema {
              is not known from 20 responses. Streamed responses count, and whole ones only where none is streamed. It \
              causes no rollback, and does not delay the completion. Default: no bound.",
         ),
+        key("rollback_ready", word(&["require", "ignore"])).default("require").says(
+            "Whether promotions beyond 50% wait until stable could take everybody back: it is reachable, has a usable \
+             key, its limits fit the present traffic, and it answers as quickly as usual. It prevents no rollback and \
+             no pinned share. `ignore`: it is only shown.",
+        ),
         key("min_requests", whole(1, 1_000_000_000))
             .default(usual.min_requests)
             .says("No promotion before this many requests were sent to the canary and answered at its present share."),

@@ -28,6 +28,7 @@ impl Rollout {
         let mut observation = self.collector.poll(&self.config.canary.guard, alone, bypassed, now.mono);
         let several_now = self.collector.has_several_sources();
         observation.most_rejected = self.most_common_rejection();
+        observation.not_ready = Arc::clone(self.not_ready());
         let canary_changed = self.availability.set_canary_dead(observation.canary_dead);
         let stable_changed = self.availability.set_stable_silent(self.collector.stable_waits().is_some());
         if let Some(tick) = &observation.tick {

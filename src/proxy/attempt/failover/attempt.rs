@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::pin::pin;
 
 use super::Failover;
-use super::room::follow;
+use super::room::{follow, note_limits};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Provider, Secret, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
@@ -125,9 +125,12 @@ impl<'a> Failover<'a> {
             if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
                 accepted(in_use, candidate, model);
             }
+            let state = in_use.snapshot.provider(candidate.id);
             if let Some(limit) = to.provider.rate_limit.as_ref().filter(|limit| limit.follow_headers) {
-                let state = in_use.snapshot.provider(candidate.id).limit();
-                follow(state, limit, response.status().as_u16(), response.headers());
+                follow(state.limit(), limit, response.status().as_u16(), response.headers());
+            }
+            if state.told_limits.is_wanted() {
+                note_limits(&state.told_limits, response.headers());
             }
             let rules = BufferRules {
                 read_as,

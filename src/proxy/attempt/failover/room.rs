@@ -24,6 +24,7 @@ use crate::proxy::attempt::send::AttemptError;
 use crate::proxy::attempt::withdrawal::Withdrawable;
 use crate::proxy::response::error::ProxyError;
 use crate::state::limit::{Ask, Full, LimitKind, LimitState, Turned};
+use crate::state::told_limits::ToldLimits;
 use crate::wire::dialect::Dialect;
 use crate::wire::rate_headers::{Measure, Pause, read_rate_report};
 
@@ -220,4 +221,11 @@ pub(super) fn follow(state: &LimitState, limit: &RateLimit, status: u16, headers
     {
         state.close_until(limit, now.saturating_add(millis.min(LONGEST_CLOSED) * MILLISECOND));
     }
+}
+
+/// What the head of an answer says of the provider's limits.
+#[cold]
+pub(super) fn note_limits(told: &ToldLimits, headers: &HeaderMap) {
+    let report = read_rate_report(headers, clock::unix().0);
+    told.note([Measure::Requests, Measure::Tokens].map(|measure| report.per_minute(measure)));
 }

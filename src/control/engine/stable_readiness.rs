@@ -1,0 +1,164 @@
+//! Whether each rollout's stable could take everybody back: looked at each second.
+//!
+//! Gathers what [`rollback_ready`] decides from: keys, limits, traffic, and when stable last answered. A stable that no
+//! request reaches while users are on the canary is asked by a probe now and then, so that a key which was revoked
+//! meanwhile is known before a rollback needs it. Moves nobody. Invariant: at most one probe of a stable is under way.
+
+use std::sync::Arc;
+
+use super::dispatch::Engine;
+use super::entry::Entry;
+use super::providers::identity;
+use crate::control::now::Now;
+use crate::decide::plan::fits::{Fit, fits};
+use crate::decide::policy::{Policy, Provider};
+use crate::decide::rollback_ready::{Allowed, Demand, KeyCounts, StableReadiness, obstacles};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::state::status::{KeyCondition, KeyStatus};
+
+/// Traffic of a shorter time says too little of a minute.
+const LEAST_TIME: Millis = Millis(10_000);
+
+/// A probe of a stable that no request reaches.
+#[derive(Debug)]
+pub(in crate::control) struct StableCheck {
+    pub(in crate::control) provider: Arc<Provider>,
+}
+
+impl Engine {
+    /// Looks at every stable, if it is time.
+    pub(super) fn watch_stables(&mut self, now: Now) {
+        let Some(wants_headers) = self.stable_watch.look(now.mono) else { return };
+        if wants_headers {
+            self.want_headers();
+        }
+        for entry in &mut self.entries {
+            entry.by_name.stable_times.update(entry.series.own(Arm::Stable), now.mono);
+        }
+        let needed = self.entries.iter().filter(|entry| has_users_on_canary(entry));
+        self.stable_watch.retain(needed.map(|entry| identity(&entry.stable)), now.mono);
+        for index in 0..self.entries.len() {
+            if self.entries[index].rollout.is_some() {
+                let found = obstacles(&self.readiness(&self.entries[index], now));
+                if let Some(rollout) = &mut self.entries[index].rollout {
+                    rollout.set_not_ready(found);
+                }
+            }
+        }
+    }
+
+    fn want_headers(&self) {
+        let rollouts = self.entries.iter().filter_map(|entry| Some((entry, entry.rollout.as_ref()?)));
+        for provider in rollouts.flat_map(|(entry, rollout)| [&entry.stable, &rollout.config().provider]) {
+            if let Some(state) = self.providers.state(&identity(provider)) {
+                state.told_limits.want();
+            }
+        }
+    }
+
+    fn readiness(&self, entry: &Entry, now: Now) -> StableReadiness {
+        let stable = &entry.stable;
+        let same = || self.entries.iter().filter(|other| identity(&other.stable) == identity(stable));
+        let keys = self.keys.report(stable, now);
+        let served = same().filter_map(|other| other.by_name.stable_health.answered()).max();
+        let watched = self.stable_watch.of(&identity(stable));
+        let fault = same().any(|other| other.by_name.stable_health.fault().is_some());
+        let (_, shut) = self.providers.bypassed(stable, now.mono);
+        StableReadiness {
+            down: shut
+                || fault
+                || watched.is_some_and(|watched| watched.failed_since(served))
+                || stable.unusable.is_some(),
+            keys: counts(&keys),
+            demand: same().fold(Demand::default(), |sum, other| sum.plus(demand(other))),
+            allowed: self.allowed(stable, &keys),
+            silent: watched.map(|watched| watched.silent_for(served, now.mono)),
+            first_outputs: entry.by_name.stable_times.first_outputs(),
+        }
+    }
+
+    fn allowed(&self, provider: &Provider, keys: &[KeyStatus]) -> Allowed {
+        let told = self.told(provider);
+        Allowed::of(provider.rate_limit.as_ref(), told, usable_accounts(keys))
+    }
+
+    fn told(&self, provider: &Provider) -> [Option<u64>; 2] {
+        self.providers.state(&identity(provider)).map_or([None; 2], |state| state.told_limits.per_minute())
+    }
+
+    /// What part of the traffic fits into the limits of the canaries, as a policy has them.
+    pub(super) fn fits(&self, policy: &Policy, now: Now) -> Vec<Fit> {
+        let sent = |name: &str| {
+            let entry = self.entries.iter().find(|entry| entry.spec.name == name);
+            entry.map_or_else(Demand::default, demand)
+        };
+        let told = |provider: &Provider| {
+            let accounts = usable_accounts(&self.keys.report(provider, now)).max(1);
+            self.told(provider).map(|most| most.map(|most| most.saturating_mul(accounts)))
+        };
+        fits(policy, sent, told)
+    }
+
+    /// The probes of stables to start now. Each counts as started.
+    pub(in crate::control) fn due_stable_checks(&mut self, now: Now) -> Vec<StableCheck> {
+        let mut due = Vec::new();
+        for entry in &self.entries {
+            let served = entry.by_name.stable_health.answered();
+            if self.stable_watch.begin_check(&identity(&entry.stable), served, now.mono) {
+                due.push(StableCheck { provider: Arc::clone(&entry.stable) });
+            }
+        }
+        due
+    }
+
+    /// A probe of a stable has ended.
+    pub(in crate::control) fn stable_checked(&mut self, check: &StableCheck, result: &Result<(), String>, now: Now) {
+        self.stable_watch.end_check(&identity(&check.provider), result.is_ok(), now.mono);
+        if let Err(why) = result {
+            tracing::warn!(provider = check.provider.name, "stable does not answer a probe: {why}");
+        }
+    }
+}
+
+fn has_users_on_canary(entry: &Entry) -> bool {
+    entry.rollout.as_ref().is_some_and(|rollout| rollout.state().in_force > Percent::ZERO)
+}
+
+/// What a rollout sends, to either arm.
+fn demand(entry: &Entry) -> Demand {
+    let (length, arms) = entry.by_name.recent.counts();
+    let known = length >= LEAST_TIME;
+    let a_minute = |count: u64| known.then(|| count.saturating_mul(60_000) / length.0);
+    let tokens = arms.iter().map(|arm| arm.tokens).sum();
+    Demand {
+        requests: a_minute(arms.iter().map(|arm| arm.requests).sum()),
+        tokens: a_minute(tokens).filter(|_| tokens > 0),
+        in_flight: [Arm::Stable, Arm::Canary].map(|arm| entry.series.own(arm).in_flight()).into_iter().sum(),
+    }
+}
+
+fn counts(keys: &[KeyStatus]) -> KeyCounts {
+    let mut counts = KeyCounts::default();
+    let mut rests = |until: UnixMillis| {
+        counts.resting += 1;
+        counts.next = Some(counts.next.map_or(until, |next| next.min(until)));
+    };
+    for key in keys {
+        match key.condition {
+            KeyCondition::Throttled { until, .. } | KeyCondition::Spent { until } => rests(until),
+            KeyCondition::Usable | KeyCondition::Refused { .. } => {}
+        }
+    }
+    counts.usable = keys.iter().filter(|key| key.condition == KeyCondition::Usable).count();
+    counts.refused = keys.len() - counts.usable - counts.resting;
+    counts
+}
+
+/// How many accounts a provider's usable keys are of.
+fn usable_accounts(keys: &[KeyStatus]) -> u64 {
+    let usable = || keys.iter().filter(|key| key.condition == KeyCondition::Usable);
+    let mut named: Vec<&String> = usable().filter_map(|key| key.account.as_ref()).collect();
+    named.sort_unstable();
+    named.dedup();
+    (named.len() + usable().filter(|key| key.account.is_none()).count()) as u64
+}
