@@ -121,6 +121,12 @@ impl KeyRest {
         self.grown_to(self.next_step(now), REFUSED_FOR, now)
     }
 
+    /// Who was let through asked nothing: the next one may.
+    #[must_use]
+    pub fn after_no_trial(self, now: Millis) -> KeyRest {
+        if self.trial { KeyRest { until: self.until.min(now), trial: false, ..self } } else { self }
+    }
+
     /// Failures of requests that were under way together are one.
     fn next_step(self, now: Millis) -> u8 {
         if !self.is_none() && !self.trial && self.until > now { self.step } else { (self.step + 1).min(MOST_STEPS) }
@@ -193,6 +199,9 @@ mod tests {
         let failed = trial.after_throttle(None, rest.until.plus(Millis(100)));
         assert_eq!((failed.step, failed.until), (2, rest.until.plus(Millis(10_100))));
         assert!(matches!(trial.admits(rest.until.plus(TRIAL)), KeyAdmission::Trial(_)), "one that was lost");
+        let unasked = trial.after_no_trial(rest.until);
+        assert!(matches!(unasked.admits(rest.until), KeyAdmission::Trial(_)), "one that asked nothing");
+        assert_eq!(rest.after_no_trial(AT), rest);
         let refused = KeyRest::NONE.after_refusal(AT);
         let KeyAdmission::Trial(trial) = refused.admits_refused(refused.until) else { unreachable!("it is over") };
         assert_eq!(trial.until, refused.until.plus(REFUSED_FOR), "once in ten minutes, whatever comes of it");

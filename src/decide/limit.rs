@@ -40,6 +40,19 @@ impl Rate {
         Rate { one: rate.time_of(1), whole: rate.time_of(depth), ..rate }
     }
 
+    /// As one word; never 0.
+    #[must_use]
+    pub const fn pack(self) -> u64 {
+        self.per_minute << 32 | self.depth
+    }
+
+    /// From the word that [`Rate::pack`] made; `None` of 0.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "each half is 32 bits")]
+    pub fn unpack(word: u64) -> Option<Rate> {
+        (word != 0).then(|| Rate::new((word >> 32) as u32, word as u32))
+    }
+
     #[must_use]
     pub const fn per_minute(self) -> u64 {
         self.per_minute

@@ -21,7 +21,8 @@ pub struct FailedAttempt {
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
     pub rejected: bool,
-    /// Whether the request is longer than the provider takes, where another provider may take more.
+    /// Whether the request is longer than the provider takes, or larger than its limits allow, where another provider may
+    /// take more.
     pub too_long: bool,
     /// Whether it fell silent, or broke off, within what it answered.
     pub cut: bool,
@@ -101,8 +102,8 @@ pub fn next_action(failed: FailedAttempt, left: RetryOptions, pace: RetryPacing)
         return NextAction::Again(pause);
     }
     match failed.outcome {
-        Outcome::Connect if failed.at_once && left.repeat => NextAction::Redial,
-        Outcome::Throttled | Outcome::Quota | Outcome::Auth if left.keys => NextAction::NextKey,
+        Outcome::Connect if failed.at_once && left.repeat && pace.repeats == 0 => NextAction::Redial,
+        Outcome::Throttled | Outcome::Quota | Outcome::Auth if left.keys && !failed.too_long => NextAction::NextKey,
         Outcome::Connect
         | Outcome::Reset
         | Outcome::Timeout
@@ -128,6 +129,8 @@ pub fn next_action(failed: FailedAttempt, left: RetryOptions, pace: RetryPacing)
 /// After what pause the same provider is asked again; `None`: it is not.
 fn again(failed: FailedAttempt, left: RetryOptions, pace: RetryPacing) -> Option<Millis> {
     let pause = match failed.outcome {
+        // One redial was made at once. Where nobody else is left, more of them wait.
+        Outcome::Connect if failed.at_once && !left.others && pace.repeats > 0 => pace.pause(),
         Outcome::Throttled if !left.keys && !left.others => pace.pause_asked_for(failed.retry_after?),
         Outcome::ServerError | Outcome::Reset
             if left.resend && !failed.cut && (!left.others || pace.first == First::Same) =>
@@ -188,6 +191,27 @@ mod tests {
             assert_eq!(next(failed(outcome), others), with_others, "{outcome:?} with another provider left");
             assert_eq!(next(failed(outcome), lone), alone, "{outcome:?} with nothing left but a repeat");
         }
+    }
+
+    #[test]
+    fn a_refused_connection_is_tried_again_once_at_once_and_then_with_pauses_or_elsewhere() {
+        let again = |repeats, left| super::next_action(failed(Outcome::Connect), left, RetryPacing { repeats, ..PACE });
+        assert_eq!(
+            [0, 1, 2].map(|repeats| again(repeats, ALL)),
+            [NextAction::Redial, NextAction::Other, NextAction::Other]
+        );
+        assert_eq!(
+            [0, 1, 2].map(|repeats| again(repeats, LONE)),
+            [NextAction::Redial, NextAction::Again(Millis(1000)), NextAction::Again(Millis(2000))]
+        );
+        assert_eq!(again(1, RetryOptions { repeat: false, ..LONE }), NextAction::Deliver);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_limits_goes_elsewhere_and_to_no_other_key() {
+        let oversized = FailedAttempt { too_long: true, ..failed(Outcome::Throttled) };
+        assert_eq!(next(oversized, ALL), NextAction::Other);
+        assert_eq!(next(oversized, RetryOptions { keys: true, ..LONE }), NextAction::Deliver);
     }
 
     #[test]

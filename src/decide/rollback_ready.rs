@@ -30,6 +30,8 @@ pub struct StableReadiness {
     pub down: bool,
     /// Its own keys; without any it needs none.
     pub keys: KeyCounts,
+    /// Its requests of the last minutes, and those of them that it answered with 429.
+    pub throttled: (u64, u64),
     /// What all rollouts with this stable send now, to either arm.
     pub demand: Demand,
     /// What it is allowed.
@@ -105,6 +107,11 @@ pub enum NotReady {
     Down,
     /// None of its keys is usable.
     Keys(KeyCounts),
+    /// It answers so many of so many requests with 429.
+    Throttled {
+        throttled: u64,
+        requests: u64,
+    },
     /// It allows fewer requests a minute than are sent.
     Requests {
         limit: Limit,
@@ -136,6 +143,7 @@ impl NotReady {
         match self {
             NotReady::Down => "down",
             NotReady::Keys(_) => "keys",
+            NotReady::Throttled { .. } => "throttled",
             NotReady::Requests { .. } => "requests",
             NotReady::Tokens { .. } => "tokens",
             NotReady::InFlight { .. } => "in_flight",
@@ -148,13 +156,17 @@ impl NotReady {
 /// Everything that speaks against it; empty: it could.
 #[must_use]
 pub fn obstacles(stable: &StableReadiness) -> Vec<NotReady> {
-    let StableReadiness { down, keys, demand, allowed, silent, first_outputs } = stable;
+    let StableReadiness { down, keys, throttled: (requests, throttled), demand, allowed, silent, first_outputs } =
+        stable;
     let mut found = Vec::new();
     if *down {
         found.push(NotReady::Down);
     }
     if keys.usable == 0 && keys.resting + keys.refused > 0 {
         found.push(NotReady::Keys(*keys));
+    }
+    if *requests >= LEAST_RESPONSES && throttled * 10 > *requests {
+        found.push(NotReady::Throttled { throttled: *throttled, requests: *requests });
     }
     let beyond = |limit: Option<Limit>, sent: Option<u64>| {
         let (limit, sent) = (limit?, sent?);
@@ -263,6 +275,7 @@ mod tests {
         let worst = StableReadiness {
             down: true,
             keys,
+            throttled: (20, 3),
             demand: Demand { requests: Some(2000), tokens: Some(9000), in_flight: 65 },
             allowed: Allowed::of(Some(&limited(WhenFull::Fallback)), [None, Some(4000)], 2),
             silent: Some(SILENT),
@@ -274,6 +287,7 @@ mod tests {
         let expected = [
             NotReady::Down,
             NotReady::Keys(keys),
+            NotReady::Throttled { throttled: 3, requests: 20 },
             NotReady::Requests { limit: file, sent: 2000 },
             NotReady::Tokens { limit: headers, sent: 9000 },
             NotReady::InFlight { most: 64, open: 65 },
@@ -290,6 +304,9 @@ mod tests {
         let one = KeyCounts { usable: 1, refused: 5, ..KeyCounts::default() };
         assert_eq!(obstacles(&with(sending(600), one, Some(Millis(SILENT.0 - 1)))), []);
         assert_eq!(obstacles(&with(sending(601), one, None)).len(), 1);
+        for throttled in [(19, 19), (20, 2), (0, 0)] {
+            assert_eq!(obstacles(&StableReadiness { throttled, ..Default::default() }), []);
+        }
         let few = |[recent, before]: [u32; 2]| StableReadiness {
             first_outputs: [times(8, recent), times(4, before)],
             ..StableReadiness::default()

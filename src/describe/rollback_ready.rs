@@ -22,10 +22,13 @@ pub fn reason(found: &NotReady) -> String {
             format!("{} refused: replace {}", of_keys(*refused, "is", "are"), if *refused == 1 { "it" } else { "them" })
         }
         NotReady::Keys(KeyCounts { resting, refused: 0, .. }) => {
-            format!("{} (asked too often, or the quota is spent)", of_keys(*resting, "rests", "rest"))
+            format!("{} (its quota is spent)", of_keys(*resting, "rests", "rest"))
         }
         NotReady::Keys(KeyCounts { resting, refused, .. }) => {
             format!("none of its keys is usable: {refused} refused, {resting} resting")
+        }
+        NotReady::Throttled { throttled, requests } => {
+            format!("it answers {} of {} requests with 429", grouped(throttled), grouped(requests))
         }
         NotReady::Requests { limit, sent } => {
             format!("it allows {} requests a minute{}, and {} are sent", grouped(limit.most), by(*limit), grouped(sent))
@@ -89,9 +92,10 @@ mod tests {
             (NotReady::Down, "it answers no requests now"),
             (keys(0, 1), "its only key is refused: replace it"),
             (keys(0, 3), "all of its 3 keys are refused: replace them"),
-            (keys(1, 0), "its only key rests (asked too often, or the quota is spent)"),
-            (keys(2, 0), "all of its 2 keys rest (asked too often, or the quota is spent)"),
+            (keys(1, 0), "its only key rests (its quota is spent)"),
+            (keys(2, 0), "all of its 2 keys rest (its quota is spent)"),
             (keys(2, 1), "none of its keys is usable: 1 refused, 2 resting"),
+            (NotReady::Throttled { throttled: 30, requests: 1200 }, "it answers 30 of 1,200 requests with 429"),
             (
                 NotReady::Requests { limit: file, sent: 2000 },
                 "it allows 600 requests a minute (rate_limit), and 2,000 are sent",

@@ -65,8 +65,8 @@ pub struct KeyChoice {
     pub trial: bool,
 }
 
-/// Why a key is not asked, what lasts longest last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a key is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     Throttled,
     Spent,
@@ -115,10 +115,13 @@ impl KeyRing {
         (0..self.0.len()).any(|index| !tried.contains(&index) && self.0[index].look(model, now).is_ok())
     }
 
-    /// The first usable key from `home` on that was not tried.
+    /// The first usable key from `home` on that was not tried. A refused key whose rest is over comes first: no request
+    /// would come to it otherwise while another is usable.
     #[must_use]
     pub fn choose(&self, home: usize, model: u64, tried: &[usize], now: Millis) -> Option<KeyChoice> {
-        self.from(home).filter(|index| !tried.contains(index)).find_map(|index| {
+        let is_due = |key: &RingKey| matches!(key.key.refused().admits_refused(now), KeyAdmission::Trial(_));
+        let due = self.from(home).filter(|index| is_due(&self.0[*index]));
+        due.chain(self.from(home)).filter(|index| !tried.contains(index)).find_map(|index| {
             let key = &self.0[index];
             let trial = key.look(model, now).ok()?;
             (!trial || key.take(model, now)).then_some(KeyChoice { index, trial })
@@ -128,7 +131,10 @@ impl KeyRing {
     /// The key that is usable soonest, for a request that must be sent although none is.
     #[must_use]
     pub fn soonest(&self, home: usize, model: u64, now: Millis) -> KeyChoice {
-        let when = |index: &usize| self.0[*index].look(model, now).err();
+        let when = |index: &usize| {
+            let obstacle = self.0[*index].look(model, now).err();
+            obstacle.map(|(obstacle, until)| (obstacle == Obstacle::Refused, until))
+        };
         KeyChoice { index: self.from(home).min_by_key(when).unwrap_or_default(), trial: true }
     }
 
@@ -152,6 +158,14 @@ impl KeyRing {
         if let Some(RingKey { key, account }) = self.0.get(index) {
             key.restore(KeyRest::NONE, 0);
             account.accepted(model);
+        }
+    }
+
+    /// The key at this index was chosen to be tested, for this model, and was not asked.
+    pub fn give_up_trial(&self, index: usize, model: u64, now: Millis) {
+        if let Some(RingKey { key, account }) = self.0.get(index) {
+            change(&key.refused, |rest| rest.after_no_trial(now));
+            account.give_up_trial(model, now);
         }
     }
 

@@ -9,7 +9,7 @@ pub mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::decide::limit::{Rate, Take, estimate};
 use crate::decide::policy::RateLimit;
@@ -68,6 +68,10 @@ pub struct LimitState {
     tokens: AtomicU64,
     in_flight: AtomicU32,
     sent: AtomicU64,
+    /// The rates of requests and tokens in force, packed: what was taken by an earlier file is given back by them.
+    rates: [AtomicU64; 2],
+    /// What whoever looked last had no room for: those that wait, wait for it.
+    awaited: AtomicU8,
     /// Those that wait for their turn.
     pub queue: Queue,
     turned: [[AtomicU64; Turned::ALL.len()]; LimitKind::ALL.len()],
@@ -86,30 +90,36 @@ impl Default for Means {
 impl LimitState {
     /// Takes what a request needs, or nothing.
     pub fn take(&self, limit: &RateLimit, ask: Ask) -> Result<(), Full> {
-        if self.queue.waiting() > 0 {
-            return Err(self.behind_the_queue(limit, ask.now));
+        if self.queue.ahead(ask.yields) > 0 {
+            return Err(self.behind_the_queue(limit, ask));
         }
         self.take_as_first(limit, ask)
     }
 
     /// The same for who waits longest.
     pub fn take_as_first(&self, limit: &RateLimit, ask: Ask) -> Result<(), Full> {
-        let most = limit.in_flight.unwrap_or(u32::MAX);
-        if self.in_flight.fetch_add(1, SeqCst) >= most {
-            self.in_flight.fetch_sub(1, SeqCst);
-            return Err(Full { kind: LimitKind::InFlight, not_before: None });
-        }
+        // What is under way comes last, since only its end, and no time, says that there is room again.
         if let Err(not_before) = take(&self.requests, limit.requests, ask, 1) {
-            self.in_flight.fetch_sub(1, SeqCst);
-            return Err(Full { kind: LimitKind::Requests, not_before });
+            return Err(self.full(LimitKind::Requests, not_before));
         }
         if let Err(not_before) = take(&self.tokens, limit.tokens, ask, ask.tokens) {
             give_back(&self.requests, limit.requests, 1);
-            self.in_flight.fetch_sub(1, SeqCst);
-            return Err(Full { kind: LimitKind::Tokens, not_before });
+            return Err(self.full(LimitKind::Tokens, not_before));
+        }
+        let most = limit.in_flight.map_or(u32::MAX, |most| if ask.yields { most - most / 5 } else { most });
+        let enter = |open: u32| (open < most).then(|| open + 1);
+        if self.in_flight.fetch_update(SeqCst, SeqCst, enter).is_err() {
+            give_back(&self.requests, limit.requests, 1);
+            give_back(&self.tokens, limit.tokens, ask.tokens);
+            return Err(self.full(LimitKind::InFlight, None));
         }
         self.sent.fetch_add(1, Relaxed);
         Ok(())
+    }
+
+    fn full(&self, kind: LimitKind, not_before: Option<u64>) -> Full {
+        self.awaited.store(kind as u8, Relaxed);
+        Full { kind, not_before }
     }
 
     /// Takes it although there is no room.
@@ -125,23 +135,34 @@ impl LimitState {
 
     /// A request that was let pass was not sent.
     pub fn give_back(&self, limit: &RateLimit, tokens: u64) {
+        let [requests, of_tokens] = self.rates_in_force(limit);
         self.sent.fetch_sub(1, Relaxed);
-        give_back(&self.requests, limit.requests, 1);
-        give_back(&self.tokens, limit.tokens, tokens);
+        give_back(&self.requests, requests, 1);
+        give_back(&self.tokens, of_tokens, tokens);
         self.leave();
     }
 
     /// A request that was sent is over; it took so many tokens more or less than it reserved.
     pub fn settle(&self, limit: &RateLimit, reserved: u64, took: u64) {
-        if let Some(rate) = limit.tokens {
+        let [_, rate] = self.rates_in_force(limit);
+        if let Some(rate) = rate {
             if took > reserved {
                 let more = rate.time_of(took - reserved);
                 change(&self.tokens, |full_at| Some(full_at.saturating_add(more)));
             } else {
-                give_back(&self.tokens, limit.tokens, reserved - took);
+                give_back(&self.tokens, Some(rate), reserved - took);
             }
         }
         self.leave();
+    }
+
+    /// Of requests and of tokens. `limit`: as it was when the request was sent.
+    fn rates_in_force(&self, limit: &RateLimit) -> [Option<Rate>; 2] {
+        let [requests, tokens] = &self.rates;
+        let now = |cell: &AtomicU64, before: Option<Rate>| {
+            before.map(|before| Rate::unpack(cell.load(Relaxed)).unwrap_or(before))
+        };
+        [now(requests, limit.requests), now(tokens, limit.tokens)]
     }
 
     fn leave(&self) {
@@ -169,6 +190,13 @@ impl LimitState {
         }
     }
 
+    /// Control only: these rates are in force.
+    pub fn put_in_force(&self, limit: &RateLimit) {
+        for (cell, rate) in self.rates.iter().zip([limit.requests, limit.tokens]) {
+            cell.store(rate.map_or(0, Rate::pack), Relaxed);
+        }
+    }
+
     /// Control only: the file has other rates now. What was used stays used.
     pub fn adopt(&self, before: &RateLimit, after: &RateLimit, now: u64) {
         let cells = [(&self.requests, before.requests, after.requests), (&self.tokens, before.tokens, after.tokens)];
@@ -177,6 +205,7 @@ impl LimitState {
                 change(cell, |full_at| Some(after.rescaled_from(before, full_at, now)));
             }
         }
+        self.put_in_force(after);
         self.queue.wake_first();
     }
 
@@ -193,14 +222,13 @@ impl LimitState {
         low(&self.requests, limit.requests) || low(&self.tokens, limit.tokens) || limit.in_flight.is_some_and(crowded)
     }
 
-    fn behind_the_queue(&self, limit: &RateLimit, now: u64) -> Full {
-        let Some(rate) = limit.requests else {
-            let kind = if limit.tokens.is_some() { LimitKind::Tokens } else { LimitKind::InFlight };
-            return Full { kind, not_before: None };
-        };
-        // Those that wait come first.
-        let ahead = rate.time_of(u64::from(self.queue.waiting()) + 1);
-        Full { kind: LimitKind::Requests, not_before: Some(now.saturating_add(ahead)) }
+    /// Those that wait come first: there is no room for what they wait for.
+    fn behind_the_queue(&self, limit: &RateLimit, ask: Ask) -> Full {
+        let awaited = self.awaited.load(Relaxed);
+        let kind = LimitKind::ALL.into_iter().find(|kind| *kind as u8 == awaited).unwrap_or(LimitKind::Requests);
+        let rate = limit.requests.filter(|_| kind == LimitKind::Requests);
+        let ahead = u64::from(self.queue.ahead(ask.yields)) + 1;
+        Full { kind, not_before: rate.map(|rate| ask.now.saturating_add(rate.time_of(ahead))) }
     }
 
     /// Counts what became of a request that a limit had no room for.

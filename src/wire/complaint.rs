@@ -18,6 +18,8 @@ use super::body;
 use super::json::{self, Member, Object, is_nothing};
 use super::rate_headers::{wait_in_body, wait_in_words};
 
+/// No limit of a rate takes longer to come back, in milliseconds: who asks for more means a quota.
+const LONGEST_RATE_WAIT: u64 = 3_600_000;
 /// How many errors may be wrapped in each other.
 const DEEPEST: usize = 4;
 
@@ -98,10 +100,18 @@ impl Complaint {
         self.retry_after.or_else(|| wait_in_words(&self.message))
     }
 
-    /// Whether the account's money or allowance is used up, which no waiting mends.
+    /// Whether the account's money or allowance is used up, which no waiting mends. Who says how long to wait means a
+    /// rate, whatever words it has for it.
     #[must_use]
     pub fn is_quota(&self) -> bool {
-        words::is_quota(self)
+        words::is_quota(self) && self.asked_wait().is_none_or(|wait| wait > LONGEST_RATE_WAIT)
+    }
+
+    /// Whether the request alone is more than the limits ever allow, which no rest and no other time mends. Asked of a
+    /// 429.
+    #[must_use]
+    pub fn is_oversized(&self) -> bool {
+        words::is_oversized(self)
     }
 
     /// Whether the key itself is not taken: unknown, revoked, or of an account that is closed. Asked of a 400, 401 or 403.

@@ -1,8 +1,8 @@
 //! An answer that says a text of the operator's, in each dialect's words: what a client gets when nobody answered.
 //!
 //! Owns the bytes of it, unary and streamed, with every event that official SDKs wait for. It refuses where a text is
-//! no answer: other dialects, and requests that ask for JSON of a schema, which a text would break in a worse way than
-//! an error does. Invariant: what is written reads as a whole answer of its dialect, and claims no tokens.
+//! no answer: other dialects, and requests that ask for JSON of a schema or for the call of a tool, which a text would
+//! break in a worse way than an error does. Invariant: what is written reads as a whole answer of its dialect, and claims no tokens.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ struct Asked {
     output_config: Option<TextFormat>,
     output_format: Option<Format>,
     stream_options: Option<StreamOptions>,
+    tool_choice: Option<Value>,
+    function_call: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,6 +41,15 @@ struct StreamOptions {
 }
 
 impl Asked {
+    /// Whether the answer has to call a tool.
+    fn wants_tool(&self) -> bool {
+        let is_free = |choice: &Value| {
+            let word = choice.get("type").unwrap_or(choice);
+            choice.is_null() || matches!(word.as_str(), Some("auto" | "none"))
+        };
+        [&self.tool_choice, &self.function_call].into_iter().flatten().any(|choice| !is_free(choice))
+    }
+
     /// Whether the answer has to be of a form that no text of an operator has.
     fn is_structured(&self) -> bool {
         let nested = [&self.text, &self.output_config].into_iter().flatten().filter_map(|text| text.format.as_ref());
@@ -69,9 +80,9 @@ impl LastResort<'_> {
         if !self.dialect.generates() {
             return None;
         }
-        // What cannot be read so is no answer's business: the provider would have refused it.
-        let asked: Asked = serde_json::from_slice(request).unwrap_or_default();
-        if asked.is_structured() {
+        // Of what cannot be read nobody knows what its client waits for.
+        let asked: Asked = serde_json::from_slice(request).ok()?;
+        if asked.is_structured() || asked.wants_tool() {
             return None;
         }
         if !self.stream {

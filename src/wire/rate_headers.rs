@@ -118,6 +118,12 @@ impl RateReport {
         resets.map(Pause::For)
     }
 
+    /// Whether nothing is left of one of its limits. Otherwise a 429 is about what was asked for, and not about how much.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.allowances.iter().any(|one| one.remaining == Some(0))
+    }
+
     /// The least that is left of a short limit; `None`: unknown.
     #[must_use]
     pub fn remaining(&self, measure: Measure) -> Option<u64> {
@@ -210,7 +216,7 @@ pub(super) fn wait_in_body(raw: &str) -> Option<u64> {
 
 /// A wait that a sentence asks for: `Please try again in 6m0s.`
 pub(super) fn wait_in_words(message: &str) -> Option<u64> {
-    const PHRASES: [&str; 2] = ["try again in ", "retry in "];
+    const PHRASES: [&str; 3] = ["try again in ", "retry in ", "retry after "];
     let lower = message.to_ascii_lowercase();
     let after = PHRASES.iter().find_map(|phrase| lower.split_once(phrase))?.1;
     let mut words = after.split(|c: char| c.is_whitespace() || c == ',');

@@ -17,7 +17,7 @@ pub struct RollbackReady {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotReadyReason {
-    /// `down`, `keys`, `requests`, `tokens`, `in_flight`, `silent` or `slow`.
+    /// `down`, `keys`, `throttled`, `requests`, `tokens`, `in_flight`, `silent` or `slow`.
     pub kind: String,
     pub sentence: String,
 }

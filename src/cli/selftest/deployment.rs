@@ -1,8 +1,8 @@
 //! `serin selftest --url`: a running deployment, asked with a few small requests.
 //!
 //! Owns what is asked, and in which order; says it before it sends anything. What an answer means is [`diagnosis`]'s.
-//! Invariant: at most five requests, each with a few tokens at most, and none after the first that shows that nothing
-//! can be had here.
+//! Invariant: at most five requests, each with a few tokens at most, and none where nobody answers, or where there is
+//! no model to ask for.
 //!
 //! [`diagnosis`]: super::diagnosis
 

@@ -124,7 +124,7 @@ async fn exchange(
 /// Whether a stream has an event with output: any that has more than the role.
 fn says_something(stream: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stream);
-    let mut events = text.split("\n\n").filter_map(|event| event.trim_start().strip_prefix("data:"));
+    let mut events = text.lines().filter_map(|line| line.strip_prefix("data:"));
     events.any(|data| {
         let event: serde_json::Value = serde_json::from_str(data.trim()).unwrap_or_default();
         let delta = &event["choices"][0]["delta"];
@@ -144,6 +144,7 @@ mod tests {
         let half = &word[..30];
         assert!(!says_something(format!("{role}\n\n{half}").as_bytes()));
         assert!(says_something(format!("{role}\n\n{word}\n\n").as_bytes()));
+        assert!(says_something(format!("event: chunk\r\n{role}\r\n\r\nid: 1\r\n{word}\r\n\r\n").as_bytes()));
         assert!(!says_something(b": keep-alive\n\n"));
     }
 }

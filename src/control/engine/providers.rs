@@ -61,6 +61,9 @@ impl Providers {
             {
                 record.state.limit().adopt(before, after, in_nanos(now.mono));
             }
+            if let Some(limit) = &provider.rate_limit {
+                record.state.limit().put_in_force(limit);
+            }
             record.limit.clone_from(&provider.rate_limit);
             if provider.breaker.is_none() {
                 record.state.forget_failures();

@@ -13,7 +13,7 @@ use crate::control::now::Now;
 use crate::decide::plan::fits::{Fit, fits};
 use crate::decide::policy::{Policy, Provider};
 use crate::decide::rollback_ready::{Allowed, Demand, KeyCounts, StableReadiness, obstacles};
-use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::status::{KeyCondition, KeyStatus};
 
 /// Traffic of a shorter time says too little of a minute.
@@ -60,7 +60,7 @@ impl Engine {
         let stable = &entry.stable;
         let same = || self.entries.iter().filter(|other| identity(&other.stable) == identity(stable));
         let keys = self.keys.report(stable, now);
-        let served = same().filter_map(|other| other.by_name.stable_health.answered()).max();
+        let served = self.served(stable);
         let watched = self.stable_watch.of(&identity(stable));
         let fault = same().any(|other| other.by_name.stable_health.fault().is_some());
         let (_, shut) = self.providers.bypassed(stable, now.mono);
@@ -70,11 +70,18 @@ impl Engine {
                 || watched.is_some_and(|watched| watched.failed_since(served))
                 || stable.unusable.is_some(),
             keys: counts(&keys),
+            throttled: same().map(throttled).fold((0, 0), |sum, other| (sum.0 + other.0, sum.1 + other.1)),
             demand: same().fold(Demand::default(), |sum, other| sum.plus(demand(other))),
             allowed: self.allowed(stable, &keys),
             silent: watched.map(|watched| watched.silent_for(served, now.mono)),
             first_outputs: entry.by_name.stable_times.first_outputs(),
         }
+    }
+
+    /// When a stable last answered a request, of whichever rollout.
+    fn served(&self, stable: &Provider) -> Option<Millis> {
+        let same = self.entries.iter().filter(|other| identity(&other.stable) == identity(stable));
+        same.filter_map(|other| other.by_name.stable_health.answered()).max()
     }
 
     fn allowed(&self, provider: &Provider, keys: &[KeyStatus]) -> Allowed {
@@ -102,10 +109,11 @@ impl Engine {
     /// The probes of stables to start now. Each counts as started.
     pub(in crate::control) fn due_stable_checks(&mut self, now: Now) -> Vec<StableCheck> {
         let mut due = Vec::new();
-        for entry in &self.entries {
-            let served = entry.by_name.stable_health.answered();
-            if self.stable_watch.begin_check(&identity(&entry.stable), served, now.mono) {
-                due.push(StableCheck { provider: Arc::clone(&entry.stable) });
+        for index in 0..self.entries.len() {
+            let stable = Arc::clone(&self.entries[index].stable);
+            let served = self.served(&stable);
+            if self.stable_watch.begin_check(&identity(&stable), served, now.mono) {
+                due.push(StableCheck { provider: stable });
             }
         }
         due
@@ -137,26 +145,31 @@ fn demand(entry: &Entry) -> Demand {
     }
 }
 
+/// Requests of stable's arm in the last minutes, and those answered with 429.
+fn throttled(entry: &Entry) -> (u64, u64) {
+    let (_, [stable, _]) = entry.by_name.recent.counts();
+    (stable.requests, stable.throttled)
+}
+
+/// A key that rests for a model is as good as any other: limits are looked at by themselves.
+const fn is_usable(key: &KeyStatus) -> bool {
+    matches!(key.condition, KeyCondition::Usable | KeyCondition::Throttled { .. })
+}
+
 fn counts(keys: &[KeyStatus]) -> KeyCounts {
-    let mut counts = KeyCounts::default();
-    let mut rests = |until: UnixMillis| {
-        counts.resting += 1;
-        counts.next = Some(counts.next.map_or(until, |next| next.min(until)));
-    };
-    for key in keys {
-        match key.condition {
-            KeyCondition::Throttled { until, .. } | KeyCondition::Spent { until } => rests(until),
-            KeyCondition::Usable | KeyCondition::Refused { .. } => {}
-        }
+    let spent = |key: &KeyStatus| if let KeyCondition::Spent { until } = key.condition { Some(until) } else { None };
+    let refused = |key: &&KeyStatus| matches!(key.condition, KeyCondition::Refused { .. });
+    KeyCounts {
+        usable: keys.iter().filter(|key| is_usable(key)).count(),
+        resting: keys.iter().filter_map(spent).count(),
+        refused: keys.iter().filter(refused).count(),
+        next: keys.iter().filter_map(spent).min(),
     }
-    counts.usable = keys.iter().filter(|key| key.condition == KeyCondition::Usable).count();
-    counts.refused = keys.len() - counts.usable - counts.resting;
-    counts
 }
 
 /// How many accounts a provider's usable keys are of.
 fn usable_accounts(keys: &[KeyStatus]) -> u64 {
-    let usable = || keys.iter().filter(|key| key.condition == KeyCondition::Usable);
+    let usable = || keys.iter().filter(|key| is_usable(key));
     let mut named: Vec<&String> = usable().filter_map(|key| key.account.as_ref()).collect();
     named.sort_unstable();
     named.dedup();

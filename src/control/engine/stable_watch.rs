@@ -11,7 +11,7 @@ use crate::decide::units::Millis;
 /// Between two looks.
 const LOOK_INTERVAL: Millis = Millis(1000);
 /// Between two readings of a provider's headers.
-const HEADERS_INTERVAL: Millis = Millis(10_000);
+const HEADERS_INTERVAL: Millis = Millis(2_000);
 /// A stable is asked when nothing has come from it for so long.
 const ASK_AFTER: Millis = Millis(300_000);
 /// Between two questions to a stable that does not answer.

@@ -24,7 +24,7 @@ pub(in crate::control) struct TrafficCounts {
     pub(in crate::control) requests: u64,
     failed: u64,
     // Failures only if the file says so, which may change with a reload.
-    throttled: u64,
+    pub(in crate::control) throttled: u64,
     empty: u64,
     pub(in crate::control) refused: u64,
     pub(in crate::control) elsewhere: u64,

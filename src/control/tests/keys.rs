@@ -152,6 +152,8 @@ fn what_is_known_of_a_key_goes_on_over_reloads_and_belongs_to_its_text() {
     assert_eq!((told(&mut engine), conditions(&engine)), (vec![(1, KeyChange::Replaced)], vec!["usable"]));
     engine.flags_read(read(file(&[KEYS[1]], |_| {})), at(700_300));
     assert_eq!(conditions(&engine), ["refused"]);
+    engine.tick(at(700_350));
+    assert!(engine.shared.load().provider(NEW).has_key_trouble(), "requests look at it, and one of them tests it");
     // Another address is another provider.
     engine.flags_read(read(file(&[KEYS[1]], |provider| provider.base_url.port = 8443)), at(700_400));
     assert_eq!(conditions(&engine), ["usable"]);
@@ -244,4 +246,18 @@ fn a_key_that_is_in_use_for_long_is_told_once_and_warned_of_until_it_is_replaced
     engine.flags_read(read(file(&KEYS[..1], old)), at(93 * DAY));
     engine.tick(at(93 * DAY + 100));
     assert_eq!((told(&mut engine), warned(&engine)), (0, true));
+}
+
+#[test]
+fn what_is_over_is_not_written_again_and_again() {
+    let mut engine = engine(file(&KEYS, |_| {}), None);
+    learn(&engine, 1, KeySignal::Refused(401), 0);
+    learn(&engine, 0, KeySignal::Throttled(Some(Millis(1000))), 0);
+    let mut written = 0;
+    // Nothing comes to either of them for an hour, but other requests do.
+    for second in (0..3600).step_by(5) {
+        engine.tick(at(second * 1000));
+        written += usize::from(engine.outbox.keys.take().is_some());
+    }
+    assert!(written <= 4, "{written}");
 }

@@ -13,6 +13,7 @@ use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::keys::{KeySignal, model_hash};
 use crate::state::status::RolloutStatus;
+use crate::state::told_limits::ToldSample;
 
 const STABLE: ProviderId = ProviderId(0);
 
@@ -84,7 +85,10 @@ fn what_headers_tell_counts_once_for_each_account_with_a_usable_key() {
     engine.tick(at(0));
     let told = || engine.shared.load().provider(STABLE).told_limits.is_wanted();
     assert!(told(), "the next response is read");
-    engine.shared.load().provider(STABLE).told_limits.note([Some(400), None]);
+    for _ in 0..5 {
+        let sample = ToldSample { model: 1, client: 0, per_minute: [Some(400), None] };
+        engine.shared.load().provider(STABLE).told_limits.note(sample);
+    }
     for second in 1..=30 {
         answer(&engine, Arm::Canary, 10);
         engine.tick(at(second));

@@ -63,6 +63,12 @@ impl KeyRules {
         usize::try_from(home).unwrap_or_default()
     }
 
+    /// Whether so many keys are all of one account.
+    #[must_use]
+    pub fn are_of_one_account(&self, keys: usize) -> bool {
+        keys < 2 || self.account(0).is_some_and(|first| (1..keys).all(|key| self.account(key) == Some(first)))
+    }
+
     /// The name of a key's account, if it was given one.
     #[must_use]
     pub fn account(&self, key: usize) -> Option<&str> {

@@ -33,7 +33,7 @@ pub(super) fn provider() -> Schema {
         key("follow_headers", switch()).default(false).says(
             "Whether what the provider's headers say is left (`x-ratelimit-remaining-*`, \
              `anthropic-ratelimit-*-remaining`) lowers what is left here, and a 429 closes the limit for the time that \
-             it asks for, at most 1m. Limits of a day are not followed.",
+             it asks for, at most 1m. Limits of a day are not followed, nor those of keys of several accounts.",
         ),
     ]);
     let limits = ["requests_per_minute", "tokens_per_minute", "in_flight"];

@@ -48,6 +48,8 @@ pub(crate) struct Candidates {
     diverts: bool,
     /// Those that were put last.
     last_resort: VecDeque<ProviderId>,
+    /// Those of them that had no room within their limits.
+    full: Vec<ProviderId>,
     /// The keys of the present provider that failed.
     keys_tried: Vec<usize>,
     /// How often the present provider was asked again.
@@ -65,6 +67,7 @@ impl Candidates {
             canary_chosen: None,
             diverts: true,
             last_resort: VecDeque::new(),
+            full: Vec::new(),
             keys_tried: Vec::new(),
             retries: 0,
         }
@@ -100,8 +103,14 @@ impl Candidates {
         self.last_resort.retain(|other| *other != id);
     }
 
-    /// This one is asked again after all others.
+    /// Whether another candidate is left of which it is not known that its limit has no room.
+    pub(super) fn has_others_with_room(&self) -> bool {
+        !self.others.is_empty() || self.last_resort.iter().any(|id| !self.full.contains(id))
+    }
+
+    /// This one has no room within its limit, and is asked again after all others.
     pub(super) fn put_last(&mut self, id: ProviderId) {
+        self.full.push(id);
         self.last_resort.push_back(id);
     }
 

@@ -37,16 +37,21 @@ impl EarlierPlan {
 
 /// All of them, in order.
 #[derive(Debug, Default)]
-pub(crate) struct EarlierPlans(Vec<EarlierPlan>);
+pub(crate) struct EarlierPlans {
+    plans: Vec<EarlierPlan>,
+    /// Whether there was a plan, even one by which nothing was attempted.
+    any: bool,
+}
 
 impl EarlierPlans {
     /// This plan stands no longer. Where nothing was attempted by it, what it continued goes back to the plan before.
     pub(crate) fn add(&mut self, plan: EarlierPlan) {
+        self.any = true;
         if !plan.attempts.is_empty() {
-            self.0.push(plan);
+            self.plans.push(plan);
             return;
         }
-        let Some(last) = self.0.last_mut() else { return };
+        let Some(last) = self.plans.last_mut() else { return };
         if !plan.met.is_empty() {
             last.met = plan.met;
         }
@@ -57,7 +62,7 @@ impl EarlierPlans {
 
     /// Causes and guard report of the last plan, if it was made in the same epoch and on the same arm as this one.
     pub(crate) fn resume(&mut self, scope: &Scope) -> (RequestCauses, GuardReport) {
-        let Some(last) = self.0.last_mut() else { return Default::default() };
+        let Some(last) = self.plans.last_mut() else { return Default::default() };
         match (last.scope.guard(), scope.guard()) {
             (Some(then), Some(now)) if Arc::ptr_eq(then.evidence, now.evidence) && then.whose.arm == now.whose.arm => {
                 if then.whose != now.whose {
@@ -74,17 +79,22 @@ impl EarlierPlans {
         }
     }
 
+    /// Whether the request was planned before.
+    pub(crate) const fn is_replan(&self) -> bool {
+        self.any
+    }
+
     pub(crate) fn plans(&self) -> &[EarlierPlan] {
-        &self.0
+        &self.plans
     }
 
     pub(crate) fn attempts(&self) -> usize {
-        self.0.iter().map(|plan| plan.attempts.len()).sum()
+        self.plans.iter().map(|plan| plan.attempts.len()).sum()
     }
 }
 
 impl Drop for EarlierPlans {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(EarlierPlan::end_guard_report);
+        self.plans.iter_mut().for_each(EarlierPlan::end_guard_report);
     }
 }

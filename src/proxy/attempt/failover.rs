@@ -130,11 +130,14 @@ impl<'a> Failover<'a> {
             let diverts = in_use.snapshot.in_force(id).diverts;
             failover.candidates.between_arms(rollout.stable, canary.provider, diverts);
         }
-        if earlier.attempts() > 0 {
+        let is_replan = earlier.is_replan();
+        if is_replan {
             failover.account.continue_from(earlier);
         }
         failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref()));
-        failover.earn_retries();
+        if !is_replan {
+            failover.earn_retries();
+        }
         failover
     }
 
@@ -244,10 +247,13 @@ impl<'a> Failover<'a> {
                         None => return self.give_up(Outcome::SerinError),
                     }
                 }
-                Err(AttemptError::Full { comes_back }) => {
+                Err(AttemptError::Full { comes_back, problem }) => {
                     self.account.turned_away();
+                    self.give_up_trial(candidate);
                     if comes_back {
                         self.candidates.put_last(candidate.id);
+                    } else if self.failed_attempt.is_none() && !self.candidates.has_others() {
+                        self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
                     }
                     match self.next_candidate() {
                         Some((next, probe)) => {
@@ -260,6 +266,7 @@ impl<'a> Failover<'a> {
                 }
                 Err(AttemptError::Refused(problem)) => {
                     self.account.turned_away();
+                    self.give_up_trial(candidate);
                     self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
                     return self.give_up(Outcome::SerinError);
                 }

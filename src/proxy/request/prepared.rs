@@ -77,6 +77,8 @@ pub(crate) struct PreparedProvider {
     pub(crate) has_api_keys: bool,
     /// Whether every request begins with the first of them.
     pub(crate) begins_with_first: bool,
+    /// Whether what its headers say of its limits lowers what is left here: they speak of one account.
+    pub(crate) follows_headers: bool,
     /// Set over what the client sent.
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
     /// Why no request can be sent to it; `None`: one can.
@@ -195,6 +197,8 @@ impl PreparedProvider {
             host,
             target,
             is_canary: false,
+            follows_headers: provider.rate_limit.as_ref().is_some_and(|limit| limit.follow_headers)
+                && provider.keys.are_of_one_account(provider.api_keys.len()),
             own_key: !keys.is_empty(),
             withheld: Names::withheld(credentials, provider, !keys.is_empty(), true),
             withheld_from_others: Names::withheld(credentials, provider, !keys.is_empty(), false),

@@ -65,6 +65,63 @@ fn the_last_candidate_waits_and_is_then_sent_anyway() {
     assert_eq!(turned(&sidecar, NEW, LimitKind::Requests), [1, 0, 1, 0, 0], "elsewhere first, where it failed");
 }
 
+/// Neither candidate has room: each is asked once, and one of them waits.
+#[test]
+fn two_full_candidates_do_not_send_a_request_to_and_fro() {
+    for when_full in [WhenFull::Fallback, WhenFull::Wait] {
+        let (new, _seen_new) = Scripted::answering(completion("new"));
+        let (old, _seen_old) = Scripted::answering(completion("old"));
+        let limit = RateLimit { when_full, ..one() };
+        let policy = limited(limited(both_ways(&old, &new), 0, limit.clone()), 1, limit);
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        for _ in 0..2 {
+            assert_eq!(sidecar.ask(&ask("{}")).status, 200);
+        }
+        let reply = sidecar.ask(&ask("{}"));
+        sidecar.settle();
+        let turns = [NEW, OLD].map(|id| turned(&sidecar, id, LimitKind::Requests).into_iter().sum::<u64>());
+        match when_full {
+            WhenFull::Fallback => assert_eq!((reply.status, turns), (200, [2, 1]), "elsewhere, then sent anyway"),
+            _ => assert_eq!((reply.status, turns), (429, [2, 1])),
+        }
+    }
+}
+
+/// The chosen provider failed, and the next one's limit refuses: the one after it is asked.
+#[test]
+fn a_limit_that_refuses_passes_a_request_of_another_provider_on() {
+    let (new, _seen_new) = Scripted::answering(error(500, ""));
+    let (old, _seen_old) = Scripted::answering(completion("old"));
+    let mut policy = limited(both_ways(&old, &new), 0, RateLimit { when_full: WhenFull::Refuse, ..one() });
+    with_rollout(&mut policy, |rollout| rollout.retry.attempts = 1);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert_eq!(sidecar.ask(&ask("{}")).status, 200);
+    assert_eq!(sidecar.ask(&ask("{}")).status, 500, "the failure of the provider that was chosen");
+    sidecar.settle();
+    assert_eq!(turned(&sidecar, OLD, LimitKind::Requests), [0, 0, 0, 1, 0]);
+}
+
+/// A file has no tokens, and one that is larger than a minute's worth closes nothing.
+#[test]
+fn an_upload_takes_no_tokens() {
+    let usage = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":9}}"#;
+    let (old, _seen) = Scripted::answering(json(200, "", usage));
+    let limit = RateLimit { requests: None, tokens: Some(Rate::new(1000, 1000)), ..one() };
+    let sidecar = Sidecar::start(limited(policy(old.address, refusing_address()), 0, limit.clone()), some());
+    let state = Arc::clone(sidecar.shared.load().provider(OLD));
+    let left = || state.limit().left(&limit, clock::nanos())[1].unwrap();
+    let body = "x".repeat(100_000);
+    assert_eq!(sidecar.ask(&post("/v1/files", "", &body)).status, 200);
+    sidecar.settle();
+    assert!(left() >= 950, "{}", left());
+    // A chat that is larger than all of it passes alone, and is settled by its usage.
+    let chat = ask(&format!(r#"{{"messages":"{}"}}"#, "a word ".repeat(9000)));
+    until("it is full", || left() == 1000);
+    assert_eq!(sidecar.ask(&chat).status, 200);
+    sidecar.settle();
+    assert!(left() >= 950, "{}", left());
+}
+
 #[test]
 fn who_waits_has_its_turn_when_another_ends() {
     let (old, seen, go) = on_signal((0..3).map(|_| completion("old")));

@@ -85,6 +85,13 @@ impl AccountState {
             && self.cell(model).is_none_or(|cell| take_trial(&cell.rest, |rest| rest.admits(now)))
     }
 
+    pub(super) fn give_up_trial(&self, model: u64, now: Millis) {
+        change(&self.spent, |rest| rest.after_no_trial(now));
+        if let Some(cell) = self.cell(model) {
+            change(&cell.rest, |rest| rest.after_no_trial(now));
+        }
+    }
+
     /// Forgets what is long over; returns whether anything is left.
     pub(super) fn tidy(&self, now: Millis) -> bool {
         let words = std::iter::once(&self.spent).chain(self.models.iter().map(|cell| &cell.rest));

@@ -133,3 +133,26 @@ fn of_all_who_ask_at_once_one_tests_a_key() {
         assert_eq!(tests.load(SeqCst), 1, "round {round}");
     }
 }
+
+#[test]
+fn a_refused_key_is_tested_though_another_is_usable_and_one_that_was_not_asked_is_tested_by_the_next() {
+    let keys = ring([0, 1]);
+    keys.record(1, 1, KeySignal::Refused(401), later(0));
+    assert_eq!(chosen(&keys, 0, &[], later(1)), Some((0, false)));
+    let due = later(600_000);
+    assert_eq!(chosen(&keys, 0, &[], due), Some((1, true)));
+    assert_eq!(chosen(&keys, 0, &[], due), Some((0, false)), "one request tests it");
+    keys.give_up_trial(1, 1, due);
+    assert_eq!(chosen(&keys, 0, &[], due), Some((1, true)));
+}
+
+#[test]
+fn the_soonest_is_the_one_that_rests_the_shortest_and_a_refused_one_comes_last() {
+    let keys = ring([0, 1, 2]);
+    keys.record(0, 1, KeySignal::Throttled(Some(Millis(86_400_000))), later(0));
+    keys.record(1, 1, KeySignal::Spent(Millis(3000)), later(0));
+    keys.record(2, 1, KeySignal::Refused(401), later(0));
+    assert_eq!(keys.soonest(0, 1, later(1)).index, 1);
+    keys.record(1, 1, KeySignal::Refused(401), later(0));
+    assert_eq!(keys.soonest(1, 1, later(1)).index, 0);
+}

@@ -74,7 +74,7 @@ fn nobody_passes_those_who_wait_and_who_leaves_makes_room() {
     let state = LimitState::default();
     let limit = RateLimit { requests: Some(Rate::new(600, 1)), tokens: None, in_flight: None, ..limit() };
     state.take(&limit, ask(0)).unwrap();
-    let (first, second) = (state.queue.join().unwrap(), state.queue.join().unwrap());
+    let (first, second) = (state.queue.join(false).unwrap(), state.queue.join(false).unwrap());
     assert_eq!((first.is_first(), second.is_first(), state.queue.waiting()), (true, false, 2));
     let later = Ask { now: NOW + SECOND, since: NOW + SECOND, ..ask(0) };
     let full = state.take(&limit, later).unwrap_err();
@@ -89,10 +89,10 @@ fn nobody_passes_those_who_wait_and_who_leaves_makes_room() {
 #[test]
 fn places_are_bounded() {
     let state = LimitState::default();
-    let places: Vec<_> = std::iter::from_fn(|| state.queue.join()).take(MOST_WAITING + 1).collect();
+    let places: Vec<_> = std::iter::from_fn(|| state.queue.join(false)).take(MOST_WAITING + 1).collect();
     assert_eq!(places.len(), MOST_WAITING);
     drop(places);
-    assert!(state.queue.join().is_some());
+    assert!(state.queue.join(false).is_some());
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn whoever_is_woken_before_it_sleeps_does_not_sleep() {
     let state = LimitState::default();
     let limit = RateLimit { requests: None, tokens: None, in_flight: Some(1), ..limit() };
     state.take(&limit, ask(0)).unwrap();
-    let (first, second) = (state.queue.join().unwrap(), state.queue.join().unwrap());
+    let (first, second) = (state.queue.join(false).unwrap(), state.queue.join(false).unwrap());
     assert!(state.take_as_first(&limit, ask(0)).is_err());
     state.settle(&limit, 0, 0);
     first.woken().await;
@@ -155,4 +155,35 @@ fn a_client_has_a_bucket_of_its_own() {
     assert_eq!(take_of_client(&state, rate, NOW), Err(NOW + SECOND));
     assert!(take_of_client(&state, rate, NOW + SECOND).is_ok());
     assert_eq!(state.sent(), 3);
+}
+
+#[test]
+fn who_gives_way_waits_behind_all_others_and_holds_up_none_of_them() {
+    let state = LimitState::default();
+    let limit = RateLimit { tokens: None, in_flight: Some(10), ..limit() };
+    let low = Ask { yields: true, ..ask(0) };
+    (0..8).for_each(|_| state.take(&limit, low).unwrap());
+    assert_eq!(state.take(&limit, low), Err(Full { kind: LimitKind::InFlight, not_before: None }), "a fifth is left");
+    let waits = state.queue.join(true).unwrap();
+    assert!(waits.is_first());
+    assert_eq!([false, true].map(|yields| state.queue.ahead(yields)), [0, 1]);
+    assert!(state.take(&limit, ask(0)).is_ok(), "others do not wait for it");
+    let usual = state.queue.join(false).unwrap();
+    assert!(usual.is_first() && !waits.is_first() && state.queue.waiting() == 2);
+    assert_eq!(state.take(&limit, ask(0)).unwrap_err().kind, LimitKind::InFlight, "what those wait for who came first");
+    drop(usual);
+    assert!(waits.is_first());
+}
+
+#[test]
+fn what_was_reserved_by_an_earlier_file_is_given_back_by_the_one_in_force() {
+    let tokens = |most| RateLimit { tokens: Some(Rate::new(most, most)), ..limit() };
+    for (before, after, left) in [(6_000, 60_000, 60_000 - 924 + 900), (60_000, 6_000, 6_000 - 924 + 900)] {
+        let (state, before, after) = (LimitState::default(), tokens(before), tokens(after));
+        state.put_in_force(&before);
+        state.take(&before, ask(924)).unwrap();
+        state.adopt(&before, &after, NOW);
+        state.settle(&before, 924, 24);
+        assert_eq!(state.left(&after, NOW)[1], Some(left));
+    }
 }

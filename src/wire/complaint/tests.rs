@@ -162,6 +162,13 @@ fn an_empty_account_is_told_from_a_limit_of_rate() {
         assert!(!of(message).is_quota(), "{message}");
     }
     assert!(!named("rate_limit_exceeded").is_quota());
+    // Gemini has the same words for the limit of a minute, and says how long it lasts.
+    let gemini = r#"[{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"26s"}]}}]"#;
+    assert_eq!((read(gemini).is_quota(), read(gemini).asked_wait()), (false, Some(26_000)));
+    assert!(of("You exceeded your current quota. Please retry in 20 hours.").is_quota());
+    let oversized =
+        "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 40000.";
+    assert!(of(oversized).is_oversized() && !of("Rate limit reached for gpt-4o").is_oversized());
 }
 
 #[test]

@@ -32,6 +32,8 @@ const QUOTA_PHRASES: [&str; 12] = [
     "out of credits",
 ];
 
+const OVERSIZED_PHRASES: [&str; 2] = ["request too large for", "request is too large for"];
+
 const KEY_NAMES: [&str; 10] = [
     "invalid_api_key",
     "API_KEY_INVALID",
@@ -93,6 +95,10 @@ pub(super) fn is_quota(complaint: &Complaint) -> bool {
         || billing(&complaint.code)
         || billing(&complaint.kind)
         || says(complaint, &QUOTA_PHRASES)
+}
+
+pub(super) fn is_oversized(complaint: &Complaint) -> bool {
+    says(complaint, &OVERSIZED_PHRASES)
 }
 
 pub(super) fn is_about_key(complaint: &Complaint) -> bool {

@@ -110,6 +110,12 @@ fn where_a_text_is_no_answer_there_is_none() {
     let schema = [
         (Dialect::ChatCompletions, r#"{"response_format":{"type":"json_schema","json_schema":{}}}"#),
         (Dialect::ChatCompletions, r#"{"response_format":{"type":"json_object"}}"#),
+        (Dialect::ChatCompletions, r#"{"response_format":"json_object"}"#),
+        (Dialect::ChatCompletions, r#"{"tool_choice":"required"}"#),
+        (Dialect::ChatCompletions, r#"{"tool_choice":{"type":"function","function":{"name":"f"}}}"#),
+        (Dialect::ChatCompletions, r#"{"function_call":{"name":"f"}}"#),
+        (Dialect::Responses, r#"{"tool_choice":{"type":"file_search"}}"#),
+        (Dialect::Messages, r#"{"tool_choice":{"type":"any"}}"#),
         (Dialect::Responses, r#"{"text":{"format":{"type":"json_schema","name":"x","schema":{}}}}"#),
         (Dialect::Messages, r#"{"output_config":{"format":{"type":"json_schema","schema":{}}}}"#),
         (Dialect::Messages, r#"{"output_format":{"type":"json_schema","schema":{}}}"#),
@@ -122,6 +128,9 @@ fn where_a_text_is_no_answer_there_is_none() {
         (Dialect::ChatCompletions, r#"{"response_format":{"type":"text"},"stream_options":null}"#),
         (Dialect::Responses, r#"{"text":{"format":{"type":"text"},"verbosity":"low"}}"#),
         (Dialect::Completions, r#"{"response_format":null}"#),
+        (Dialect::ChatCompletions, r#"{"tool_choice":"auto","function_call":"none"}"#),
+        (Dialect::Messages, r#"{"tool_choice":{"type":"auto"}}"#),
+        (Dialect::Messages, r#"{"tool_choice":null}"#),
         (Dialect::Messages, r#"{"output_config":{"effort":"low"}}"#),
     ];
     for (dialect, request) in texts {

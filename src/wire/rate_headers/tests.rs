@@ -307,7 +307,7 @@ const CASES: &[Case] = &[
     Case {
         name: "Azure's sentence",
         headers: "",
-        body: r#"{"error":{"code":"429","message":"Requests have exceeded the rate limit. Please retry in 17 seconds."}}"#,
+        body: r#"{"error":{"code":"429","message":"Requests have exceeded the rate limit. Please retry after 17 seconds."}}"#,
         pause: Some(Pause::For(17_000)),
         left: (None, None),
     },

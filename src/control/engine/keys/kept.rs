@@ -70,13 +70,18 @@ pub(super) struct KeptRest {
 impl KeptRest {
     /// `None`: there is no rest.
     pub(super) fn of(rest: KeyRest, now: Now) -> Option<KeptRest> {
-        let until = now.unix.plus(rest.until.since(now.mono)).0.div_ceil(1000);
+        // What is over keeps its moment, so that nothing new is written of it.
+        let left = rest.until.since(now.mono).0;
+        let over = now.mono.since(rest.until).0;
+        let until = now.unix.0.saturating_add(left).saturating_sub(over).div_ceil(1000);
         (!rest.is_none()).then_some(KeptRest { until, step: rest.step })
     }
 
     pub(super) fn rest(self, now: Now) -> KeyRest {
-        let left = Millis(self.until.saturating_mul(1000).saturating_sub(now.unix.0));
-        KeyRest { until: now.mono.plus(left), step: self.step & 0x7f, trial: false }
+        let until = self.until.saturating_mul(1000);
+        let (left, over) = (until.saturating_sub(now.unix.0), now.unix.0.saturating_sub(until));
+        let until = Millis(now.mono.0.saturating_add(left).saturating_sub(over));
+        KeyRest { until, step: self.step & 0x7f, trial: false }
     }
 }
 

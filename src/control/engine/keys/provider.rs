@@ -28,6 +28,7 @@ pub(super) struct ProviderKeys {
     names: Vec<(KeyId, KeyName)>,
     known: BTreeMap<KeyId, KnownKey>,
     accounts: BTreeMap<String, Arc<AccountState>>,
+    /// Whether the ring may have keys of which something is known from before.
     restored: bool,
 }
 
@@ -121,6 +122,9 @@ impl ProviderKeys {
             !accounts.contains_key(name) && (!account.spent().is_none() || account.models().next().is_some())
         });
         self.accounts.append(&mut accounts);
+        self.restored |= ring.iter().any(|RingKey { key, account }| {
+            !key.refused().is_none() || !account.spent().is_none() || account.models().next().is_some()
+        });
         self.ring = Arc::new(KeyRing::new(ring));
         self.known.len() > before
     }

@@ -126,11 +126,11 @@ impl<'a> Failover<'a> {
                 accepted(in_use, candidate, model);
             }
             let state = in_use.snapshot.provider(candidate.id);
-            if let Some(limit) = to.provider.rate_limit.as_ref().filter(|limit| limit.follow_headers) {
+            if let Some(limit) = to.provider.rate_limit.as_ref().filter(|_| to.follows_headers) {
                 follow(state.limit(), limit, response.status().as_u16(), response.headers());
             }
             if state.told_limits.is_wanted() {
-                note_limits(&state.told_limits, response.headers());
+                note_limits(&state.told_limits, client_request, to, response.headers());
             }
             let rules = BufferRules {
                 read_as,

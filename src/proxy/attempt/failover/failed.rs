@@ -58,17 +58,20 @@ impl Failover<'_> {
         self.account.note_summary(buffered_response.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = buffered_response.head.status.as_u16();
         let ending = buffered_response.ending.unwrap_or(Ending::NoHead);
-        let pause = asked_pause(&buffered_response);
+        let oversized = is_oversized(&buffered_response);
+        let pause = asked_pause(&buffered_response).filter(|_| !oversized);
         let failed = FailedAttempt {
             outcome: self.account.attempt().outcome_of(ending),
             // What is asked for as long as that is not waited for.
             retry_after: pause.map(|pause| Millis(pause.worth_waiting().unwrap_or(u64::MAX))),
             rejected: is_about_the_request(status) && !ending.is_by_policy(),
-            too_long: self.is_too_long(status, ending, &buffered_response),
+            too_long: oversized || self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),
             at_once: false,
         };
-        self.learn_of_key(ending, failed.outcome, pause);
+        if !oversized {
+            self.learn_of_key(ending, failed.outcome, pause);
+        }
         self.note_cause(ending, &buffered_response);
         let passes_on = match ending {
             // A malformed answer goes out only where no other candidate could be asked, and a redirect never.
@@ -127,6 +130,12 @@ impl Failover<'_> {
         };
         Refusal::of(status, complaint, self.client_request.model(), self.client_request.request.below())
     }
+}
+
+/// Whether a 429 is about this request alone, which is larger than the provider's limits.
+fn is_oversized(buffered_response: &BufferedResponse) -> bool {
+    buffered_response.head.status == StatusCode::TOO_MANY_REQUESTS
+        && buffered_response.complaint.as_deref().is_some_and(Complaint::is_oversized)
 }
 
 /// For how long the provider asks not to be asked again. Only a 429 is about its limits.

@@ -6,6 +6,7 @@
 use std::num::NonZeroU64;
 
 use super::Failover;
+use crate::clock;
 use crate::decide::outcome::{Ending, ErrorClass, Outcome};
 use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::attempt::candidates::Candidate;
@@ -47,6 +48,13 @@ impl<'a> Failover<'a> {
     pub(super) fn on_trial(&self, again: Candidate) -> Candidate {
         let of_ring = again.key > 0 && self.keys().prepared(again.id).has_api_keys;
         Candidate { trial: NonZeroU64::new(self.keys().model(again.id)).filter(|_| of_ring), ..again }
+    }
+
+    /// The key was not asked after all: another request may be the one that tests it.
+    pub(super) fn give_up_trial(&self, candidate: Candidate) {
+        if let (Some(model), Some(index)) = (candidate.trial, candidate.key.checked_sub(1)) {
+            self.in_use.snapshot.keys(candidate.id).give_up_trial(index, model.get(), clock::now());
+        }
     }
 
     /// Writes down what an answer says of its key.

@@ -12,19 +12,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 
 use super::Failover;
 use crate::clock;
 use crate::decide::limit::estimate;
-use crate::decide::policy::{RateLimit, WhenFull};
+use crate::decide::policy::{Auth, RateLimit, WhenFull};
 use crate::decide::units::{Arm, Millis, ProviderId};
 use crate::proxy::attempt::permit::{Permit, Reserved};
 use crate::proxy::attempt::send::AttemptError;
 use crate::proxy::attempt::withdrawal::Withdrawable;
+use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::prepared::PreparedProvider;
 use crate::proxy::response::error::ProxyError;
+use crate::state::keys::model_hash;
 use crate::state::limit::{Ask, Full, LimitKind, LimitState, Turned};
-use crate::state::told_limits::ToldLimits;
+use crate::state::told_limits::{ToldLimits, ToldSample};
 use crate::wire::dialect::Dialect;
 use crate::wire::rate_headers::{Measure, Pause, read_rate_report};
 
@@ -32,6 +35,8 @@ const PRIORITY: &str = "x-serin-priority";
 /// For how long a provider that refused closes its limit at most.
 const LONGEST_CLOSED: u64 = 60_000;
 const MILLISECOND: u64 = 1_000_000;
+/// After how many milliseconds a client is told to come again where nobody knows when there is room.
+const UNKNOWN_WAIT: u64 = 1000;
 
 /// How a wait for room ended.
 enum Waited {
@@ -62,21 +67,24 @@ impl<'a> Failover<'a> {
         id: ProviderId,
         full: Full,
     ) -> Result<(), AttemptError> {
+        let is_chosen = self.account.scope().is_chosen(id);
         match limit.when_full {
             WhenFull::Observe => {
                 self.force(limit, id);
                 self.turned(id, full.kind, Turned::Observed, Millis(0));
                 return Ok(());
             }
-            WhenFull::Refuse => return Err(self.refused(id, full)),
-            WhenFull::Fallback if self.others_can_answer() => {
+            WhenFull::Refuse if is_chosen => return Err(self.refused(id, full, Millis(0))),
+            // The request is another provider's, which failed it: this one is passed over.
+            WhenFull::Refuse => return Err(self.passed_over(id, full, Millis(0))),
+            WhenFull::Fallback if self.others_may_have_room() => {
                 self.turned(id, full.kind, Turned::Other, Millis(0));
-                return Err(AttemptError::Full { comes_back: true });
+                return Err(AttemptError::Full { comes_back: true, problem: self.limited(id, full) });
             }
             WhenFull::Fallback | WhenFull::Wait => {}
         }
         let began = clock::nanos();
-        let waited = self.wait_for_room(limit, id, began).await;
+        let (waited, full) = self.wait_for_room(limit, id, full, began).await;
         let took = Millis(clock::nanos().saturating_sub(began) / MILLISECOND);
         match waited {
             Waited::Room => {
@@ -85,30 +93,35 @@ impl<'a> Failover<'a> {
             }
             Waited::Replan => Err(AttemptError::Replan),
             Waited::Cut => Err(AttemptError::Cut),
-            Waited::Late | Waited::Withdrawn if self.others_can_answer() => {
-                self.turned(id, full.kind, Turned::Other, took);
-                Err(AttemptError::Full { comes_back: false })
-            }
             Waited::Late | Waited::Withdrawn if limit.when_full == WhenFull::Fallback => {
+                if self.others_may_have_room() {
+                    return Err(self.passed_over(id, full, took));
+                }
                 self.force(limit, id);
                 self.turned(id, full.kind, Turned::Sent, took);
                 Ok(())
             }
-            Waited::Late | Waited::Withdrawn => Err(self.refused(id, full)),
+            Waited::Late | Waited::Withdrawn if !is_chosen || self.others_can_answer() => {
+                Err(self.passed_over(id, full, took))
+            }
+            Waited::Late | Waited::Withdrawn => Err(self.refused(id, full, took)),
         }
     }
 
-    async fn wait_for_room(&mut self, limit: &RateLimit, id: ProviderId, began: u64) -> Waited {
-        let state = self.limit_of(id);
-        let Some(place) = state.queue.join() else { return Waited::Late };
+    /// Also gives what there was no room for in the end.
+    async fn wait_for_room(&mut self, limit: &RateLimit, id: ProviderId, mut full: Full, began: u64) -> (Waited, Full) {
+        let (state, yields) = (self.limit_of(id), self.yields());
+        let Some(place) = state.queue.join(yields) else { return (Waited::Late, full) };
         let until = began.saturating_add(limit.wait.0.saturating_mul(MILLISECOND));
-        let (reserved, yields) = (self.reserved(limit, id), self.yields());
+        let reserved = self.reserved(limit, id);
         let no_output = Cell::new(false);
         let rollout = self.plan().rollout.filter(|_| self.candidates.has_others());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(self.in_use, rollout, id, &no_output));
         let (core, account) = (self.core, &self.account);
         let mut timer = pin!(tokio::time::sleep(limit.wait.duration()));
         let waits = async {
+            // When its turn was, by the rates: a turn that came while this one slept is not lost.
+            let mut turn = None;
             loop {
                 let mut published = pin!(core.until_published());
                 let mut woken = pin!(place.woken());
@@ -120,10 +133,14 @@ impl<'a> Failover<'a> {
                 }
                 let (now, mut due) = (clock::nanos(), until);
                 if place.is_first() {
-                    let ask = Ask { now, since: began, tokens: reserved.tokens, yields };
-                    match state.take_as_first(limit, ask) {
+                    let since = turn.unwrap_or(now).min(now);
+                    match state.take_as_first(limit, Ask { now, since, tokens: reserved.tokens, yields }) {
                         Ok(()) => return Waited::Room,
-                        Err(Full { not_before, .. }) => due = due.min(not_before.unwrap_or(until)),
+                        Err(found) => {
+                            full = found;
+                            turn = found.not_before;
+                            due = due.min(found.not_before.unwrap_or(until));
+                        }
                     }
                 }
                 if now >= until {
@@ -146,12 +163,17 @@ impl<'a> Failover<'a> {
         if matches!(waited, Waited::Room) {
             self.hold(id, reserved);
         }
-        waited
+        (waited, full)
     }
 
     /// Another candidate is left, and the request can be sent to it.
     fn others_can_answer(&self) -> bool {
         self.candidates.has_others() && self.client_request.can_be_sent()
+    }
+
+    /// The same, and it is not known that its limit has no room either.
+    fn others_may_have_room(&self) -> bool {
+        self.candidates.has_others_with_room() && self.client_request.can_be_sent()
     }
 
     fn limit_of(&self, id: ProviderId) -> &'a LimitState {
@@ -174,11 +196,25 @@ impl<'a> Failover<'a> {
         self.account.note_limit(id, kind, turned, waited);
     }
 
-    fn refused(&mut self, id: ProviderId, full: Full) -> AttemptError {
-        self.turned(id, full.kind, Turned::Refused, Millis(0));
-        let wait = full.not_before.map_or(1000, |at| at.saturating_sub(clock::nanos()).div_ceil(MILLISECOND));
+    /// The client is told to come again.
+    fn refused(&mut self, id: ProviderId, full: Full, waited: Millis) -> AttemptError {
+        self.turned(id, full.kind, Turned::Refused, waited);
+        AttemptError::Refused(self.limited(id, full))
+    }
+
+    /// The next candidate is asked, if there is one.
+    fn passed_over(&mut self, id: ProviderId, full: Full, waited: Millis) -> AttemptError {
+        let turned = if self.others_can_answer() { Turned::Other } else { Turned::Refused };
+        self.turned(id, full.kind, turned, waited);
+        AttemptError::Full { comes_back: false, problem: self.limited(id, full) }
+    }
+
+    fn limited(&self, id: ProviderId, full: Full) -> ProxyError {
         let provider = self.account.scope().name(id).to_owned();
-        AttemptError::Refused(ProxyError::Limited { provider, limit: full.kind.as_str(), wait: Millis(wait.max(1)) })
+        let left = full.not_before.map(|at| at.saturating_sub(clock::nanos()).div_ceil(MILLISECOND));
+        // Where that is over there was no room all the same, and nobody knows when there is.
+        let wait = left.filter(|left| *left > 0).unwrap_or(UNKNOWN_WAIT);
+        ProxyError::Limited { provider, limit: full.kind.as_str(), wait: Millis(wait) }
     }
 
     /// Whether the client says that it gives way to others.
@@ -189,21 +225,21 @@ impl<'a> Failover<'a> {
 
     /// What the request is expected to take of tokens, where they are limited.
     fn reserved(&self, limit: &RateLimit, id: ProviderId) -> Reserved {
-        if limit.tokens.is_none() {
-            return Reserved::default();
-        }
         let (client_request, plan) = (self.client_request, self.plan());
-        let (bytes, most) = match client_request.read {
-            Some((whole, peek)) => (whole.len() as u64, peek.most_output()),
-            None => (content_length(&client_request.request.parts.headers), None),
+        let dialect = client_request.request.dialect;
+        // A file that is uploaded, or a list that is read, has no tokens.
+        let Some(rate) = limit.tokens.filter(|_| dialect != Dialect::Plain) else { return Reserved::default() };
+        let (input, most) = match client_request.read {
+            Some((whole, peek)) => (estimate::input(whole), peek.most_output()),
+            None => (estimate::of_bytes(content_length(&client_request.request.parts.headers)), None),
         };
         let rollout = self.rollout.map_or("", |rollout| rollout.name.as_str());
         let key = estimate::key(rollout, plan.arm.map_or("", Arm::as_str), client_request.model().unwrap_or_default());
-        let dialect = client_request.request.dialect;
         // What writes nothing is settled by its usage, and by its bytes where it tells of none.
         let most = if dialect.generates() { most } else { Some(0) };
-        let tokens = estimate::reserve(bytes, most, self.limit_of(id).mean_output(key));
-        Reserved { tokens, key, without_cached: dialect == Dialect::Messages }
+        let tokens = estimate::reserve(input, most, self.limit_of(id).mean_output(key));
+        // One that is larger passes alone. What it took in the end is settled by usage.
+        Reserved { tokens: tokens.min(rate.depth()), key, without_cached: dialect == Dialect::Messages }
     }
 }
 
@@ -218,6 +254,7 @@ pub(super) fn follow(state: &LimitState, limit: &RateLimit, status: u16, headers
     state.follow(limit, now, [Measure::Requests, Measure::Tokens].map(|measure| report.remaining(measure)));
     if status == 429
         && let Some(Pause::For(millis)) = report.pause(None)
+        && (report.asked.is_some() || report.is_used_up())
     {
         state.close_until(limit, now.saturating_add(millis.min(LONGEST_CLOSED) * MILLISECOND));
     }
@@ -225,7 +262,20 @@ pub(super) fn follow(state: &LimitState, limit: &RateLimit, status: u16, headers
 
 /// What the head of an answer says of the provider's limits.
 #[cold]
-pub(super) fn note_limits(told: &ToldLimits, headers: &HeaderMap) {
+pub(super) fn note_limits(
+    told: &ToldLimits,
+    client_request: &ClientRequest<'_>,
+    to: &PreparedProvider,
+    headers: &HeaderMap,
+) {
     let report = read_rate_report(headers, clock::unix().0);
-    told.note([Measure::Requests, Measure::Tokens].map(|measure| report.per_minute(measure)));
+    let model = client_request.model();
+    let known_as = model.and_then(|model| to.provider.models.get(model)).map(String::as_str);
+    let credentials = client_request.request.parts.headers.get(AUTHORIZATION);
+    let client = credentials.filter(|_| !to.own_key && to.provider.auth != Auth::None);
+    told.note(ToldSample {
+        model: model_hash(known_as.or(model)),
+        client: client.map_or(0, |client| model_hash(Some(&String::from_utf8_lossy(client.as_bytes())))),
+        per_minute: [Measure::Requests, Measure::Tokens].map(|measure| report.per_minute(measure)),
+    });
 }
