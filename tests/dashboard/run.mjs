@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { Demo, Stage, endAll, killAll, freePort, provider, until } from "./stage.mjs";
+import { Demo, Stage, endAll, killAll, freePort, provider, says, until } from "./stage.mjs";
 
 const work = process.env.DASHBOARD_WORK;
 const require = createRequire(join(work, "package.json"));
@@ -130,7 +130,7 @@ try {
     }
     const shown = await page.locator("li.card").filter({ has: page.getByRole("link", { name: "failing", exact: true }) }).innerText();
     assert.match(shown, /of the canary's requests failed/);
-    assert.match(await page.locator("li.card").filter({ has: page.getByRole("link", { name: "silent", exact: true }) }).innerText(), /no requests in the last/);
+    await says(page.locator("li.card").filter({ has: page.getByRole("link", { name: "silent", exact: true }) }), /no requests in the last/);
     await page.screenshot({ path: join(pictures, "dashboard.png"), clip: { x: 0, y: 0, width: 1280, height: 860 } });
   });
 
@@ -188,8 +188,8 @@ try {
   await test("the rollback is on one screen: reason, buttons, decisions, rates, evidence", async () => {
     const tall = await open(stage, "#/rollouts/failing", { height: 1240 });
     await tall.locator("svg.chart").first().waitFor();
-    assert.match(await tall.locator(".reason").innerText(), /rolled it back/i);
-    assert.ok(await tall.locator(".mark.down").count() > 0, "the rollback is not marked");
+    await says(tall.locator(".reason"), /rolled it back/i);
+    await until("the rollback to be marked", async () => (await tall.locator(".mark.down").count()) > 0);
     await tall.context().close();
   });
 
@@ -229,7 +229,7 @@ try {
       await until("it may be sent", async () => (await dialog.locator("button[type=submit]").getAttribute("aria-disabled")) === null);
       await dialog.locator("button[type=submit]").click();
       await dialog.getByRole("button", { name: "Close" }).waitFor();
-      assert.match(await dialog.innerText(), /% of users on the canary now\.\s+It is (in force on every core|not yet confirmed)/);
+      await says(dialog, /% of users on the canary now\.\s+It is (in force on every core|not yet confirmed)/);
       await dialog.getByRole("button", { name: "Close" }).click();
       return would;
     };
@@ -297,8 +297,9 @@ try {
     await page.getByLabel("Action").fill("rollback");
     await page.getByRole("button", { name: "Show" }).click();
     await until("the address", async () => (await page.evaluate(() => location.hash)) === "#/history?rollout=half&action=rollback");
-    await page.getByText("all of it").first().waitFor();
-    assert.equal(await page.locator(".entry").count(), 1);
+    // The entries of before stay until those that were asked for have come.
+    await until("one entry", async () => (await page.locator(".entry").count()) === 1);
+    await says(page.locator(".entry"), /all of it/);
   });
 
   await test("a flag is tried for a user", async () => {
@@ -308,7 +309,7 @@ try {
     await page.getByLabel(/^Attributes/).fill("plan=pro\nage=30");
     await page.getByRole("button", { name: "Evaluate" }).click();
     await page.locator("dt", { hasText: "Reason" }).waitFor();
-    assert.match(await page.locator(".facts").innerText(), /Value\s+false/);
+    await says(page.locator(".facts"), /Value\s+false/);
     await shot(page, "flag");
   });
 
@@ -319,7 +320,7 @@ try {
       await page.locator("#banners").getByText("flags.yaml on disk is not in force").waitFor();
     }
     await page.locator(".code .wrong").first().waitFor();
-    assert.match(await page.locator(".errors").innerText(), /line \d+, column \d+: rollouts\[3\]\.percent/);
+    await says(page.locator(".errors"), /line \d+, column \d+: rollouts\[3\]\.percent/);
     await accessible(page, "config with an error");
     await shot(page, "reload-failed");
     stage.write(FLAGS());
@@ -340,7 +341,7 @@ try {
     stage.quiet();
     await stage.end();
     await page.locator("#banners").getByText("Connection lost").waitFor();
-    assert.match(await page.locator("#banners").innerText(), /since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ.*What is shown is from/s);
+    await says(page.locator("#banners"), /since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ.*What is shown is from/s);
     await accessible(page, "lost");
     await shot(page, "lost");
     await stage.run();
@@ -383,7 +384,7 @@ try {
     await heading(visitor, "Rollouts");
     await go(visitor, "#/rollouts/half", "half");
     await until("four buttons that say why not", async () => (await visitor.locator(".reasons li").count()) === 4);
-    assert.match(await visitor.locator(".reasons").innerText(), /the token reader does not allow this/);
+    await says(visitor.locator(".reasons"), /the token reader does not allow this/);
     await shot(visitor, "reader");
     await visitor.getByRole("button", { name: "Sign out" }).click();
     await heading(visitor, "Sign in");
@@ -402,7 +403,7 @@ try {
     const crowd = await Stage.start(FLAGS().replace(/rollouts:\n[^]*?flags:/, `rollouts:\n${many}\nflags:`).replace("follows: half", "follows: team-1"));
     const screen = await open(crowd);
     await screen.getByText("20 rollouts: 20 pinned").waitFor();
-    assert.equal(await screen.locator("li.card").count(), 20);
+    await until("20 cards", async () => (await screen.locator("li.card").count()) === 20);
     await accessible(screen, "20 rollouts");
     await shot(screen, "twenty");
     crowd.write(`${crowd.flags.split("rollouts:")[0]}rollouts:\n  - { name: chat, stable: openai }\n`);
@@ -440,7 +441,7 @@ try {
       const context = await browser.newContext({ javaScriptEnabled: false });
       const still = await context.newPage();
       await still.goto(address);
-      assert.match(await still.locator("body").innerText(), /Serin [\w ]+ in the median.*which did not run/s);
+      await says(still.locator("body"), /Serin [\w ]+ in the median.*which did not run/s);
       assert.equal(await still.locator("details table").count(), 2);
       await context.close();
     } finally {

@@ -20,6 +20,16 @@ export async function until(what, holds, patience = 30_000) {
   }
 }
 
+/** Waits until the text of a place fits a pattern: a screen may still show what it had before. */
+export async function says(place, pattern) {
+  let text = "";
+  try {
+    await until(`${pattern}`, async () => pattern.test(text = await place.first().innerText()));
+  } catch (error) {
+    throw new Error(`${error.message}; it says: ${text}`, { cause: error });
+  }
+}
+
 export const freePort = () => new Promise((resolve) => {
   const server = net.createServer();
   server.listen(0, "127.0.0.1", () => { const { port } = server.address(); server.close(() => resolve(port)); });
