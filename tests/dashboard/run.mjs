@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { keysAndLimits } from "./keys_and_limits.mjs";
 import { Demo, Stage, endAll, killAll, freePort, provider, says, until } from "./stage.mjs";
 
 const work = process.env.DASHBOARD_WORK;
@@ -299,7 +300,7 @@ try {
     await until("the address", async () => (await page.evaluate(() => location.hash)) === "#/history?rollout=half&action=rollback");
     // The entries of before stay until those that were asked for have come.
     await until("one entry", async () => (await page.locator(".entry").count()) === 1);
-    await says(page.locator(".entry"), /all of it/);
+    await says(page.locator(".entry"), /all of it/i);
   });
 
   await test("a flag is tried for a user", async () => {
@@ -362,6 +363,8 @@ try {
   });
   await page.context().close();
   await stage.end();
+
+  await keysAndLimits({ test, open, heading, go, shot, accessible, fits }, good);
 
   await test("with tokens nothing is shown without one, and a token sees what it may", async () => {
     const locked = await Stage.start(FLAGS().replace(`admin: { listen: "ADMIN" }`, `admin:
