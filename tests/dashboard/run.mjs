@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { hardRollback } from "./hard_rollback.mjs";
 import { keysAndLimits } from "./keys_and_limits.mjs";
 import { Demo, Stage, endAll, killAll, freePort, provider, says, until } from "./stage.mjs";
 
@@ -365,6 +366,7 @@ try {
   await stage.end();
 
   await keysAndLimits({ test, open, heading, go, shot, accessible, fits }, good);
+  await hardRollback({ test, open, heading }, good);
 
   await test("with tokens nothing is shown without one, and a token sees what it may", async () => {
     const locked = await Stage.start(FLAGS().replace(`admin: { listen: "ADMIN" }`, `admin:
