@@ -26,6 +26,7 @@ mod health;
 mod inject;
 mod key_states;
 mod kill;
+mod limits;
 mod matching;
 mod process;
 mod provider_keys;
