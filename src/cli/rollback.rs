@@ -27,6 +27,8 @@ use crate::describe::ephemeral;
 
 /// How long a process may take to acknowledge, by either way.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the rest of the answers is waited for once the lock is in force.
+const GRACE: Millis = Millis(100);
 /// How long the state of stable is waited for, once the rollback is in force.
 const LOOK_AT_STABLE: Duration = Duration::from_secs(1);
 /// How often `in-force.json` is looked at.
@@ -186,8 +188,12 @@ impl ProcessAnswers {
         matches!(&self.api, Some(Ok(reply)) if reply.in_force) || matches!(self.shown, Some(Some(_)))
     }
 
-    /// Nothing more will come that could change the picture.
-    fn settled(&self) -> bool {
+    /// Nothing more will come that could change the picture. `hard`: what is under way is to be ended, which the API
+    /// alone can do, and the lock file says nothing of.
+    fn settled(&self, hard: bool) -> bool {
+        if hard && self.api.is_none() {
+            return false;
+        }
         let durable = match &self.api {
             Some(Ok(reply)) if reply.in_force => reply.durable || !self.has_state || self.written.is_some(),
             Some(Err(error)) if error.is_unknown_rollout() => return !self.has_state || self.written.is_some(),
@@ -195,6 +201,11 @@ impl ProcessAnswers {
         };
         let exhausted = self.api.is_some() && (!self.has_state || self.shown.is_some());
         (self.confirmed() && durable) || exhausted
+    }
+
+    /// Both ways have said what they can.
+    fn complete(&self) -> bool {
+        self.api.is_some() && (!self.has_state || self.written.is_some())
     }
 }
 
@@ -211,11 +222,11 @@ pub(super) fn roll_back(args: &RollbackArgs, targets: &[AdminEndpoint], patience
         }
     }
     drop(sender);
-    listen(&heard, &mut answers, deadline, ProcessAnswers::settled);
+    listen(&heard, &mut answers, deadline, |answers| answers.settled(args.hard));
     let milliseconds = clock::now().since(began).0;
-    // A lock that is being written is not left half done, if it takes no longer than a disk should.
-    let grace = Millis(clock::now().0 + 20);
-    listen(&heard, &mut answers, grace, |answers| !answers.has_state || answers.written.is_some());
+    // A lock that is being written is not left half done, and what the API has to say of open requests is not missed
+    // where the lock file was quicker.
+    listen(&heard, &mut answers, Millis(clock::now().0 + GRACE.0), ProcessAnswers::complete);
     let mut report =
         RollbackReport { processes: targets.len(), milliseconds, durable: true, ..RollbackReport::default() };
     for (target, answers) in targets.iter().zip(answers) {
