@@ -4,6 +4,7 @@
 //! became of requests is read where operators read it: the status, metrics and the access log.
 
 mod clients;
+mod lines;
 mod providers;
 mod waiting;
 
