@@ -20,7 +20,7 @@ rollouts:
     const box = dialog.getByLabel("End open requests and streams on the canary as well");
     assert.equal(await box.isChecked(), false);
     if (hard) await box.check();
-    await until("what will happen", async () => { const text = await dialog.locator(".would").innerText(); return text && !text.startsWith("Asking"); });
+    await says(dialog.locator(".would"), /^(?!Asking)\S/);
     const command = await dialog.getByText("The same on the command line").innerText();
     assert.equal(/--hard/.test(command), hard, command);
     await dialog.getByRole("button", { name: "Roll back long" }).click();

@@ -65,7 +65,8 @@ const tests = {
     assert.equal(response.headers.get("x-serin-last-resort"), "server_error");
     assert.deepEqual([data.choices[0].message.content, data.choices[0].finish_reason], [LAST_RESORT, "stop"]);
     const completion = await client.chat.completions.stream({ model: "down", messages }).finalChatCompletion();
-    assert.deepEqual([completion.choices[0].message.content, completion.choices[0].finish_reason], [LAST_RESORT, "stop"]);
+    const [choice] = completion.choices;
+    assert.deepEqual([choice.message.content, choice.finish_reason], [LAST_RESORT, "stop"]);
     const answer = await client.responses.create({ model: "down", input: "hi" });
     assert.deepEqual([answer.output_text, answer.status], [LAST_RESORT, "completed"]);
     const final = await client.responses.stream({ model: "down", input: "hi" }).finalResponse();
