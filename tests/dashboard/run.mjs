@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { hardRollback } from "./hard_rollback.mjs";
+import { incidentPage } from "./incident_page.mjs";
 import { keysAndLimits } from "./keys_and_limits.mjs";
 import { Demo, Stage, endAll, killAll, freePort, provider, says, until } from "./stage.mjs";
 
@@ -194,6 +195,8 @@ try {
     await until("the rollback to be marked", async () => (await tall.locator(".mark.down").count()) > 0);
     await tall.context().close();
   });
+
+  await incidentPage({ test, open, accessible, fits, shot }, stage);
 
   await test("a picture has a sentence, its numbers as a table, and values under the pointer", async () => {
     await go(page, "#/rollouts/ramping", "ramping");
