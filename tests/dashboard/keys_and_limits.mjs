@@ -98,7 +98,7 @@ rollouts:
     await says(card, /◐\s*key 2 \(\.\.\.bbbb\) is resting for/);
     assert.doesNotMatch(await card.innerText(), /cccc|Limit/);
     await go(page, "#/rollouts/narrow", "narrow");
-    await says(card, /Limit: \d of 600 a minute, 1 of 1 in flight, 3 waiting/);
+    await says(card, /Limit: ▲\s*full: in flight; \d of 600 a minute, 1 of 1 in flight, 3 waiting/);
   });
 
   await test("keys and limits have no violation of axe, in both themes, and fit a phone", async () => {

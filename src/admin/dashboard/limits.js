@@ -15,7 +15,7 @@ const turned = (limit, then) => (limit.turned ?? []).filter((one) => one.then ==
   .reduce((sum, one) => sum + one.requests, 0);
 
 /** `✓ has room`, or what is used up. */
-function room(limit) {
+export function room(limit) {
   const full = [limit.requests_left === 0 && "requests", limit.tokens_left === 0 && "tokens",
     limit.most_in_flight && limit.in_flight >= limit.most_in_flight && "in flight"].filter(Boolean);
   return h("span.state", null, full.length > 0 ? signed("▲", "work", `full: ${full.join(", ")}`)

@@ -4,7 +4,7 @@
 
 import { h } from "./dom.js";
 import { keyLists, keySentences, usableKeys } from "./keys.js";
-import { clientLimits, limitSentence, providerLimits } from "./limits.js";
+import { clientLimits, limitSentence, providerLimits, room } from "./limits.js";
 import { facts, heading, signed, table } from "./parts.js";
 import { breaker, count, plural } from "./words.js";
 
@@ -41,7 +41,7 @@ export function providersOf(names, state) {
   const brief = (one) => [
     h("div", null, "Breaker: ", stands(one, now), one.failures > 0 && `, ${plural(one.failures, "failure")} in a row`),
     usableKeys(one) && h("div", null, "Keys: ", usableKeys(one)), keySentences(one, now),
-    one.rate_limit && h("div", null, `Limit: ${limitSentence(one.rate_limit)}`)];
+    one.rate_limit && h("div", null, "Limit: ", room(one.rate_limit), `; ${limitSentence(one.rate_limit)}`)];
   return h("section.card", null, h("h2", null, "Providers"), facts(known.map((one) => [one.name, brief(one)])),
     h("p", null, h("a", { href: "#/providers" }, "All providers")));
 }
