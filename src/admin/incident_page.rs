@@ -18,22 +18,25 @@ const STYLE: &str = include_str!("incident_page.css");
 /// The page, and the policy that it is served with.
 pub(super) fn page(incident: &Incident) -> (String, String) {
     let title = title(incident);
-    let mut body = format!("<h1>{}</h1>\n<p class=\"id\">Incident report {}</p>\n", html(&title), html(&incident.id));
+    let mut body =
+        format!("<main>\n<h1>{}</h1>\n<p class=\"id\">Incident report {}</p>\n", html(&title), html(&incident.id));
     for (heading, said) in sections(incident) {
         let _ = write!(body, "<h2>{heading}</h2>\n<ul>\n");
         for sentence in said {
-            let _ = writeln!(body, "<li>{}</li>", html(&sentence));
+            let _ = writeln!(body, "<li>{}</li>", page::prose(&sentence));
         }
         body.push_str("</ul>\n");
     }
     let charts = charts(incident);
-    for number in 0..charts.len() {
-        let _ = writeln!(body, "<figure>{}</figure>", page::place(number));
+    for (number, chart) in charts.iter().enumerate() {
+        let title = html(chart["title"].as_str().unwrap_or_default());
+        let _ = writeln!(body, "<figure><figcaption>{title}</figcaption>{}</figure>", page::place(number));
     }
     body.push_str(&table(incident));
     if !outlook(incident).is_empty() {
         let _ = writeln!(body, "<p>{}</p>", outlook(incident));
     }
+    body.push_str("</main>\n");
     let (page, policy) = Page { title: &title, style: STYLE, body: &body, charts: &charts }.write();
     // A page that was saved has its policy in itself; only a header can forbid frames.
     (page, format!("{policy}; frame-ancestors 'none'"))

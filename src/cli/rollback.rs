@@ -4,8 +4,10 @@
 //! obeys although its flags.yaml is broken, its port blocked or its disk full for the database. The first
 //! acknowledgement ends the wait. Nothing is claimed that was not acknowledged.
 
+mod answers;
+
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,12 +15,13 @@ use http::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::answers::{Acknowledgement, ProcessAnswers, listen};
 use super::api_call::{CallError, by_any};
 use super::locate::{AdminEndpoint, LocateArgs, Located, nothing_found, several};
 use super::output::{self, Style, one_line};
 use super::status;
 use super::{Exit, Failure, Outcome, dry_run};
-use crate::app::api::{ChangeReply, Changed, Rollout, check_reason, current_user};
+use crate::app::api::{Changed, Rollout, check_reason, current_user};
 use crate::app::offline::{self, InForce};
 use crate::clock;
 use crate::decide::rollout::state::Lock;
@@ -27,6 +30,8 @@ use crate::describe::ephemeral;
 
 /// How long a process may take to acknowledge, by either way.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the rest of the answers is waited for once the lock is in force.
+const GRACE: Millis = Millis(100);
 /// How long the state of stable is waited for, once the rollback is in force.
 const LOOK_AT_STABLE: Duration = Duration::from_secs(1);
 /// How often `in-force.json` is looked at.
@@ -162,42 +167,6 @@ impl RollbackReport {
 
 // === Asking ===
 
-enum Acknowledgement {
-    Api(Result<ChangeReply, CallError>),
-    /// Whether the lock is on the disk.
-    Written(Result<(), String>),
-    /// The process shows it.
-    Shown(InForce),
-    /// It does not, and the time is over.
-    NotShown,
-}
-
-/// What is known of one process.
-#[derive(Default)]
-struct ProcessAnswers {
-    api: Option<Result<ChangeReply, CallError>>,
-    written: Option<Result<(), String>>,
-    shown: Option<Option<InForce>>,
-    has_state: bool,
-}
-
-impl ProcessAnswers {
-    fn confirmed(&self) -> bool {
-        matches!(&self.api, Some(Ok(reply)) if reply.in_force) || matches!(self.shown, Some(Some(_)))
-    }
-
-    /// Nothing more will come that could change the picture.
-    fn settled(&self) -> bool {
-        let durable = match &self.api {
-            Some(Ok(reply)) if reply.in_force => reply.durable || !self.has_state || self.written.is_some(),
-            Some(Err(error)) if error.is_unknown_rollout() => return !self.has_state || self.written.is_some(),
-            _ => true,
-        };
-        let exhausted = self.api.is_some() && (!self.has_state || self.shown.is_some());
-        (self.confirmed() && durable) || exhausted
-    }
-}
-
 pub(super) fn roll_back(args: &RollbackArgs, targets: &[AdminEndpoint], patience: Duration) -> RollbackReport {
     let began = clock::now();
     let deadline = Millis(began.0 + u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
@@ -211,35 +180,17 @@ pub(super) fn roll_back(args: &RollbackArgs, targets: &[AdminEndpoint], patience
         }
     }
     drop(sender);
-    listen(&heard, &mut answers, deadline, ProcessAnswers::settled);
+    listen(&heard, &mut answers, deadline, |answers| answers.settled(args.hard));
     let milliseconds = clock::now().since(began).0;
-    // A lock that is being written is not left half done, if it takes no longer than a disk should.
-    let grace = Millis(clock::now().0 + 20);
-    listen(&heard, &mut answers, grace, |answers| !answers.has_state || answers.written.is_some());
+    // A lock that is being written is not left half done, and what the API has to say of open requests is not missed
+    // where the lock file was quicker.
+    listen(&heard, &mut answers, Millis(clock::now().0 + GRACE.0), ProcessAnswers::complete);
     let mut report =
         RollbackReport { processes: targets.len(), milliseconds, durable: true, ..RollbackReport::default() };
     for (target, answers) in targets.iter().zip(answers) {
         add_to_report(args, target, answers, &mut report);
     }
     report
-}
-
-fn listen(
-    heard: &mpsc::Receiver<(usize, Acknowledgement)>,
-    answers: &mut [ProcessAnswers],
-    deadline: Millis,
-    enough: impl Fn(&ProcessAnswers) -> bool,
-) {
-    while !answers.iter().all(&enough) {
-        let left = deadline.since(clock::now()).duration();
-        match heard.recv_timeout(left) {
-            Ok((at, Acknowledgement::Api(result))) => answers[at].api = Some(result),
-            Ok((at, Acknowledgement::Written(result))) => answers[at].written = Some(result),
-            Ok((at, Acknowledgement::Shown(shown))) => answers[at].shown = Some(Some(shown)),
-            Ok((at, Acknowledgement::NotShown)) => answers[at].shown = Some(None),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-        }
-    }
 }
 
 fn spawn(

@@ -117,12 +117,11 @@ impl Rate {
         full_at.max(opens_at.saturating_add(self.whole - self.one))
     }
 
-    /// How many are left.
+    /// How many may come at once now: the most units whose time, which is rounded down, fits in what is free.
     #[must_use]
     pub fn left(self, full_at: u64, now: u64) -> u64 {
         let free = u128::from(self.whole.saturating_sub(full_at.saturating_sub(now)));
-        // Rounding is in favour of what was rounded down before.
-        let units = (free * u128::from(self.per_minute)).div_ceil(u128::from(MINUTE));
+        let units = ((free + 1) * u128::from(self.per_minute) - 1) / u128::from(MINUTE);
         u64::try_from(units).unwrap_or(u64::MAX).min(self.depth)
     }
 

@@ -58,6 +58,22 @@ pub fn place(number: usize) -> String {
     format!("<div class=\"plot\" data-chart=\"{number}\"></div>")
 }
 
+/// A sentence as markup: escaped, and what stands between two backticks as code.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    let mut markup = String::new();
+    let mut parts = html(text).split('`').map(str::to_owned).collect::<Vec<_>>().into_iter();
+    markup.extend(parts.next());
+    while let Some(part) = parts.next() {
+        match parts.next() {
+            Some(rest) => markup.extend(["<code>", &part, "</code>", &rest]),
+            // One that is alone is a backtick.
+            None => markup.extend(["`", &part]),
+        }
+    }
+    markup
+}
+
 /// JSON that ends no script, and no line of one.
 fn data(charts: &[Value]) -> String {
     let text = Value::from(charts).to_string();
@@ -85,6 +101,19 @@ mod tests {
         let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
         assert_eq!(serde_json::from_str::<Value>(data).unwrap(), Value::from(&charts[..]));
         assert!(page.contains(&format!("content=\"{policy}\"")));
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_nothing_of_it_is_markup() {
+        for (text, markup) in [
+            ("see `serin why`", "see <code>serin why</code>"),
+            ("`a` and `<b>`.", "<code>a</code> and <code>&lt;b&gt;</code>."),
+            ("a ` alone", "a ` alone"),
+            ("`a` and `", "<code>a</code> and `"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text), markup);
+        }
     }
 
     #[test]

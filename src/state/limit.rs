@@ -281,6 +281,12 @@ pub fn take_of_client(state: &LimitState, rate: Rate, now: u64) -> Result<(), u6
     Ok(())
 }
 
+/// How many requests of a client may pass at once now.
+#[must_use]
+pub fn left_of_client(state: &LimitState, rate: Rate, now: u64) -> u64 {
+    rate.left(state.requests.load(Relaxed), now)
+}
+
 fn take(cell: &AtomicU64, rate: Option<Rate>, ask: Ask, units: u64) -> Result<(), Option<u64>> {
     let Some(rate) = rate else { return Ok(()) };
     let cost = if units == 1 { rate.one() } else { rate.time_of(units) };

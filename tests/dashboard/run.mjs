@@ -5,6 +5,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { hardRollback } from "./hard_rollback.mjs";
+import { incidentPage } from "./incident_page.mjs";
+import { keysAndLimits } from "./keys_and_limits.mjs";
 import { Demo, Stage, endAll, killAll, freePort, provider, says, until } from "./stage.mjs";
 
 const work = process.env.DASHBOARD_WORK;
@@ -193,6 +196,8 @@ try {
     await tall.context().close();
   });
 
+  await incidentPage({ test, open, accessible, fits, shot }, stage);
+
   await test("a picture has a sentence, its numbers as a table, and values under the pointer", async () => {
     await go(page, "#/rollouts/ramping", "ramping");
     const picture = page.locator("figure").filter({ has: page.getByRole("heading", { name: "Failure rate" }) });
@@ -362,6 +367,9 @@ try {
   });
   await page.context().close();
   await stage.end();
+
+  await keysAndLimits({ test, open, heading, go, shot, accessible, fits }, good);
+  await hardRollback({ test, open, heading }, good);
 
   await test("with tokens nothing is shown without one, and a token sees what it may", async () => {
     const locked = await Stage.start(FLAGS().replace(`admin: { listen: "ADMIN" }`, `admin:

@@ -36,6 +36,7 @@ export const freePort = () => new Promise((resolve) => {
 });
 
 const running = new Set();
+const servers = new Set();
 const folders = new Set();
 
 function start(args, options = {}) {
@@ -57,6 +58,10 @@ export function killAll() {
 
 export async function endAll() {
   for (const stage of [...stages]) stage.quiet();
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
   for (const child of running) child.kill("SIGKILL");
   await Promise.all([...running].map(gone));
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
@@ -72,6 +77,16 @@ export async function provider(name, ...behaviour) {
   });
   return url;
 }
+
+/** A provider that answers as told; its base_url. */
+export const scripted = (answer) => new Promise((resolve) => {
+  const server = http.createServer((request, response) => {
+    request.resume();
+    request.once("end", () => answer(request, response));
+  });
+  servers.add(server);
+  server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${server.address().port}/v1`));
+});
 
 /** `serin demo`, which prints the address of its dashboard first. */
 export class Demo {
@@ -143,18 +158,35 @@ export class Stage {
   }
 
   /** One request of a user for a model; its status. */
-  ask(model, user) {
-    const body = JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] });
+  ask(model, user, key) {
     return new Promise((resolve) => {
-      const request = http.request({ host: "127.0.0.1", port: this.listen, path: "/v1/chat/completions", method: "POST", agent: this.agent ??= new http.Agent({ keepAlive: true, maxSockets: 16 }),
-        headers: { "content-type": "application/json", "x-user-id": user, "content-length": Buffer.byteLength(body) } }, (answer) => {
+      this.post({ model }, user, key, (answer) => {
         answer.resume();
         answer.once("end", () => resolve(answer.statusCode));
         answer.once("error", () => resolve(0));
-      });
-      request.once("error", () => resolve(0));
-      request.end(body);
+      }).once("error", () => resolve(0));
     });
+  }
+
+  /** A stream: `pieces` grows while it goes on, and `ended` says that it does not. */
+  stream(model, user) {
+    const stream = { pieces: 0, text: "", ended: false };
+    const end = () => { stream.ended = true; };
+    this.post({ model, stream: true }, user, undefined, (answer) => {
+      answer.setEncoding("utf8");
+      answer.on("data", (piece) => { stream.pieces += 1; stream.text = (stream.text + piece).slice(-2000); });
+      answer.once("end", end);
+      answer.once("error", end);
+    }).once("error", end);
+    return stream;
+  }
+
+  post(asked, user, key, answered) {
+    const body = JSON.stringify({ ...asked, messages: [{ role: "user", content: "hello" }] });
+    const headers = { "content-type": "application/json", "x-user-id": user, "content-length": Buffer.byteLength(body), ...(key && { authorization: `Bearer ${key}` }) };
+    const request = http.request({ host: "127.0.0.1", port: this.listen, path: "/v1/chat/completions", method: "POST", headers, agent: this.agent ??= new http.Agent({ keepAlive: true, maxSockets: 16 }) }, answered);
+    request.end(body);
+    return request;
   }
 
   /** Users who send requests for these models until `quiet`. */

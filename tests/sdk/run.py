@@ -18,7 +18,7 @@ import readme
 import sdk_anthropic
 import sdk_cuts
 import sdk_openai
-from stage import Stage, users
+from stage import LAST_RESORT, Stage, users
 
 # Seconds for all of them; cuts at every byte need more.
 PATIENCE = int(os.environ.get("SDK_PATIENCE", "300"))
@@ -60,6 +60,7 @@ def node_tests(name, stage):
     }
     cuts = json.dumps({"text": cutting.TEXT, "faults": cutting.FAULTS, "dialects": dialects})
     environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0], CUTS=cuts)
+    environment["LAST_RESORT"] = LAST_RESORT
     try:
         result = subprocess.run(
             ["node", str(script)], env=environment, capture_output=True, text=True, timeout=PATIENCE / 3

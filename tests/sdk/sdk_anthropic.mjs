@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { play } from "./play.mjs";
 
-const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
+const { ORIGIN, STABLE_USER, CANARY_USER, LAST_RESORT } = process.env;
 const client = new Anthropic({ baseURL: ORIGIN, apiKey: "any", maxRetries: 0, timeout: 10_000 });
 const ask = { model: "claude", max_tokens: 100, messages: [{ role: "user", content: "who are you?" }] };
 const arms = [[STABLE_USER, "oldcorp"], [CANARY_USER, "newcorp"]];
@@ -33,6 +33,13 @@ const tests = {
       assert.match(String(error), /illcorp/);
       return true;
     });
+  },
+  async a_last_resort_is_a_whole_message() {
+    const { data, response } = await client.messages.create({ ...ask, model: "down" }).withResponse();
+    assert.equal(response.headers.get("x-serin-last-resort"), "server_error");
+    assert.deepEqual([data.content[0].text, data.stop_reason], [LAST_RESORT, "end_turn"]);
+    const final = await client.messages.stream({ ...ask, model: "down" }).finalMessage();
+    assert.deepEqual([final.content[0].text, final.stop_reason], [LAST_RESORT, "end_turn"]);
   },
   async a_stream_is_left_in_its_middle() {
     const stream = await client.messages.create({ ...ask, stream: true, metadata: { user_id: CANARY_USER } });

@@ -1,7 +1,7 @@
 """The Anthropic Python SDK through the sidecar."""
 
 import anthropic
-from stage import users
+from stage import LAST_RESORT, users
 
 ASK = {"model": "claude", "max_tokens": 100, "messages": [{"role": "user", "content": "who are you?"}]}
 
@@ -34,3 +34,15 @@ def test_a_provider_error_is_the_sdks_own_error(stage):
         raise AssertionError("no error was raised")
     except anthropic.InternalServerError as error:
         assert "illcorp" in str(error)
+
+
+def test_a_last_resort_is_a_whole_message(stage):
+    raw = client(stage).messages.with_raw_response.create(**dict(ASK, model="down"))
+    assert raw.headers["x-serin-last-resort"] == "server_error", dict(raw.headers)
+    message = raw.parse()
+    assert (message.role, message.content[0].text, message.stop_reason) == ("assistant", LAST_RESORT, "end_turn")
+    with client(stage).messages.stream(**dict(ASK, model="down")) as stream:
+        text = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    assert (text, final.content[0].text, final.stop_reason) == (LAST_RESORT, LAST_RESORT, "end_turn")
+    assert final.usage.output_tokens == 0

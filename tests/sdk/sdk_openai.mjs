@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import OpenAI, { toFile } from "openai";
 import { play } from "./play.mjs";
 
-const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
+const { ORIGIN, STABLE_USER, CANARY_USER, LAST_RESORT } = process.env;
 const client = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 10_000 });
 const messages = [{ role: "user", content: "who are you?" }];
 const arms = [[STABLE_USER, "oldcorp"], [CANARY_USER, "newcorp"]];
@@ -59,6 +59,18 @@ const tests = {
     await assert.rejects(client.chat.completions.create({ model: "ill", messages }), /illcorp/);
     const stream = await client.chat.completions.create({ model: "ill", messages, stream: true });
     await assert.rejects(async () => { for await (const _ of stream); }, /illcorp/);
+  },
+  async a_last_resort_is_a_whole_response() {
+    const { data, response } = await client.chat.completions.create({ model: "down", messages }).withResponse();
+    assert.equal(response.headers.get("x-serin-last-resort"), "server_error");
+    assert.deepEqual([data.choices[0].message.content, data.choices[0].finish_reason], [LAST_RESORT, "stop"]);
+    const completion = await client.chat.completions.stream({ model: "down", messages }).finalChatCompletion();
+    const [choice] = completion.choices;
+    assert.deepEqual([choice.message.content, choice.finish_reason], [LAST_RESORT, "stop"]);
+    const answer = await client.responses.create({ model: "down", input: "hi" });
+    assert.deepEqual([answer.output_text, answer.status], [LAST_RESORT, "completed"]);
+    const final = await client.responses.stream({ model: "down", input: "hi" }).finalResponse();
+    assert.deepEqual([final.output_text, final.status], [LAST_RESORT, "completed"]);
   },
   async a_stream_is_left_in_its_middle() {
     const stream = await client.chat.completions.create({ model: "m", messages, user: CANARY_USER, stream: true });

@@ -7,7 +7,7 @@ import sys
 import time
 
 import openai
-from stage import users
+from stage import LAST_RESORT, users
 
 ASK = [{"role": "user", "content": "who are you?"}]
 
@@ -138,3 +138,27 @@ def test_a_provider_error_is_the_sdks_own_error(stage):
         raise AssertionError("no error was raised")
     except openai.APIError as error:
         assert "illcorp" in str(error)
+
+
+def test_a_last_resort_is_a_whole_response(stage):
+    raw = client(stage).chat.completions.with_raw_response.create(model="down", messages=ASK)
+    assert raw.headers["x-serin-last-resort"] == "server_error", dict(raw.headers)
+    choice = raw.parse().choices[0]
+    assert (choice.message.role, choice.message.content, choice.finish_reason) == ("assistant", LAST_RESORT, "stop")
+    stream = client(stage).chat.completions.create(
+        model="down", messages=ASK, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == LAST_RESORT
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage.total_tokens == 0
+
+
+def test_a_last_resort_of_responses_is_whole(stage):
+    answer = client(stage).responses.create(model="down", input="hello")
+    assert (answer.output_text, answer.status, answer.error) == (LAST_RESORT, "completed", None)
+    with client(stage).responses.stream(model="down", input="hello") as stream:
+        events = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert (events[0], events[-1]) == ("response.created", "response.completed"), events
+    assert (final.output_text, final.status) == (LAST_RESORT, "completed")

@@ -13,6 +13,9 @@ import urllib.request
 from cutting import CuttingProvider
 from held import HeldProvider
 
+# What everybody is told where no provider answers.
+LAST_RESORT = 'We are busy, "please" try again – in a minute.'
+
 FLAGS = """\
 listen: 127.0.0.1:{listen}
 admin: {{ listen: 127.0.0.1:{admin} }}
@@ -21,6 +24,7 @@ providers:
   oldcorp: {{ base_url: "{oldcorp}", auth: none }}
   newcorp: {{ base_url: "{newcorp}", auth: none }}
   illcorp: {{ base_url: "{illcorp}", auth: none }}
+  downcorp: {{ base_url: "{downcorp}", auth: none, breaker: off }}
   held: {{ base_url: "{held}", auth: none }}
   cutcorp:
     base_url: "{cutcorp}"
@@ -37,6 +41,11 @@ rollouts:
     on_regression: hold
   - {{ name: held, stable: held, match: {{ model: held }} }}
   - {{ name: ill, stable: illcorp, match: {{ model: ill }} }}
+  - name: down
+    match: {{ model: down }}
+    stable: downcorp
+    retry: {{ attempts: 1 }}
+    last_resort: {{ text: '{last_resort}' }}
   - name: chat
     stable: oldcorp
     canary: newcorp
@@ -84,10 +93,13 @@ class Stage:
         self.ending.callback(cutting.close)
         urls = {name: self._provider(name) for name in ("oldcorp", "newcorp")}
         urls["cutcorp"] = cutting.base_url
+        urls["downcorp"] = self._provider("downcorp", "--fail", "100%")
         urls["illcorp"] = self._provider("illcorp", "--fail", "100%", "--failure", "error-event")
         listen, admin = free_port(), free_port()
         flags = folder / "flags.yaml"
-        flags.write_text(FLAGS.format(listen=listen, admin=admin, held=self.held.base_url, **urls))
+        flags.write_text(
+            FLAGS.format(listen=listen, admin=admin, held=self.held.base_url, last_resort=LAST_RESORT, **urls)
+        )
         log = open(folder / "serin.log", "w+")
         self.ending.callback(log.close)
         command = [os.environ["SERIN"], "run", "--flags", str(flags), "--state", str(folder / "state")]

@@ -10,6 +10,7 @@ import { h, patch } from "./dom.js";
 import { flags } from "./flags.js";
 import { history } from "./history.js";
 import { incident, incidents } from "./incidents.js";
+import { withoutKey } from "./keys.js";
 import { forbidden, login, notFound, waiting } from "./login.js";
 import { overview } from "./overview.js";
 import { providers } from "./providers.js";
@@ -191,6 +192,12 @@ function changes(before, after) {
     if (old.phase !== rollout.phase) said.push(`${rollout.name}: ${phaseName(rollout.phase)}, `
       + `${share(rollout.percent)}. ${rollout.reason}`);
     else if (old.percent !== rollout.percent) said.push(`${rollout.name}: ${share(rollout.percent)}`);
+  }
+  for (const provider of after.providers) {
+    const [old, without] = [before.providers.find((known) => known.name === provider.name), withoutKey(provider,
+      state.now())];
+    if (without && !(old && withoutKey(old, state.now()))) said.push(`${without.title} `
+      + without.text.replaceAll("`", ""));
   }
   if (before.flags.errors.length === 0
     && after.flags.errors.length > 0) said.push("flags.yaml on disk is not in force");

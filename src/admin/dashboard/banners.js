@@ -1,8 +1,10 @@
-// What an operator must know on every screen: a lost connection, a file that is not in force, a stable that is down.
+// What an operator must know on every screen: a lost connection, a stable that is down, no usable key,
+// a file that is not in force.
 //
 // Pure: the state in, boxes out. Each says what is wrong, since when, and what to do; none can be hidden.
 
 import { h } from "./dom.js";
+import { withoutKey } from "./keys.js";
 import { prose } from "./parts.js";
 import { distance, fault, moment, plural, quoted } from "./words.js";
 
@@ -27,6 +29,11 @@ export function banners(state) {
   for (const rollout of status.rollouts.filter((known) => known.stable_fault)) {
     all.push(box("bad", `stable ${rollout.name}`, `Stable of ${rollout.name} does not serve:`,
       `${rollout.stable_fault}.`));
+  }
+  for (const provider of status.providers) {
+    const without = withoutKey(provider, state.now());
+    if (without) all.push(box(without.tone, `keys ${provider.name}`, without.title, `${without.text} `,
+      h("a", { href: "#/providers" }, "See its keys")));
   }
   const { errors, from_last_good: kept, path } = status.flags;
   if (errors.length > 0) {

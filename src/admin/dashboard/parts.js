@@ -25,6 +25,10 @@ export function table(caption, titles, rows, { hidden = false } = {}) {
       ? h("th", { scope: "row" }, value) : cell(value))))))));
 }
 
+/** A word with the sign that says the same to those who see no colour. */
+export const signed = (sign, tone, text) => h("span", null, h(`span.sign.${tone}`, { "aria-hidden": "true" }, sign),
+  ` ${text}`);
+
 export const facts = (list) => h("dl.facts", null,
   list.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false)
   .map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));

@@ -8,8 +8,9 @@ import { YOUNG, curves, firstSample } from "./curves.js";
 import { h } from "./dom.js";
 import { figure } from "./figure.js";
 import { badge, entry, facts, heading, problem, prose, reason, time } from "./parts.js";
+import { providersOf } from "./providers.js";
 import { causes, comparisons, flight, refusals, traffic } from "./tables.js";
-import { breaker, distance, lately, moment, needs, plural, share, span, waitsFor } from "./words.js";
+import { distance, lately, moment, needs, share, span, waitsFor } from "./words.js";
 
 const RANGES = { "1h": ["1 h", 3600e3], "2h": ["2 h", 2 * 3600e3], "2d": ["2 d", 2 * 86400e3],
   "90d": ["90 d", 90 * 86400e3] };
@@ -171,13 +172,6 @@ function anonymous(known) {
   if (!known.anonymous_ratio && !recent?.requests) return null;
   return h("p", null, `${((known.anonymous_ratio ?? 0) * 100).toFixed(1)}% of requests since the start carry no user `
     + `id. ${known.anonymous_advice ?? ""}`);
-}
-
-function providersOf(names, state) {
-  const known = names.map((name) => state.status.providers.find((one) => one.name === name)).filter(Boolean);
-  return h("section.card", null, h("h2", null, "Breakers"), facts(known.map((one) => [one.name,
-    `${breaker(one, state.now())}${one.failures > 0 ? `, ${plural(one.failures, "failure")} in a row` : ""}`])),
-      h("p", null, h("a", { href: "#/providers" }, "All providers")));
 }
 
 function pictures(known, visit) {

@@ -34,6 +34,9 @@ pub struct ProviderKey {
     pub status: Option<u16>,
     /// Since when it is in use, as far as the state goes back.
     pub first_seen: Timestamp,
+    /// Whether that is longer ago than `keys.warn_after` of its provider: it should be replaced.
+    #[serde(default)]
+    pub is_old: bool,
 }
 
 impl From<&KeyStatus> for ProviderKey {
@@ -54,6 +57,7 @@ impl From<&KeyStatus> for ProviderKey {
             models,
             status,
             first_seen: Timestamp(key.first_seen),
+            is_old: key.is_old,
         }
     }
 }

@@ -48,6 +48,16 @@ pub struct LimitTurned {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientLimit {
     pub name: String,
+    #[serde(default)]
+    pub requests_per_minute: u64,
+    #[serde(default)]
+    pub burst: u64,
+    /// Requests let pass in the last minute.
+    #[serde(default)]
+    pub last_minute: u64,
+    /// Requests that may pass at once now.
+    #[serde(default)]
+    pub requests_left: u64,
     /// Requests refused.
     pub refused: u64,
     /// Requests let pass beyond the limit.
@@ -79,6 +89,14 @@ impl From<&LimitStatus> for ProviderLimit {
 
 impl From<&ClientLimitStatus> for ClientLimit {
     fn from(client: &ClientLimitStatus) -> ClientLimit {
-        ClientLimit { name: client.name.clone(), refused: client.refused, observed: client.observed }
+        ClientLimit {
+            name: client.name.clone(),
+            requests_per_minute: client.requests_per_minute,
+            burst: client.burst,
+            last_minute: client.last_minute,
+            requests_left: client.requests_left,
+            refused: client.refused,
+            observed: client.observed,
+        }
     }
 }

@@ -138,6 +138,23 @@ fn the_file_alone_does_it_when_the_socket_is_dead() {
 }
 
 #[test]
+fn who_ends_requests_waits_for_the_api_and_a_lock_in_force_is_enough_else() {
+    let shown = InForce { revision: 5, rollouts: [("chat".to_owned(), Percent::ZERO)].into() };
+    let by_file = ProcessAnswers {
+        has_state: true,
+        written: Some(Ok(())),
+        shown: Some(Some(shown)),
+        ..ProcessAnswers::default()
+    };
+    assert!(by_file.confirmed());
+    assert_eq!([false, true].map(|hard| by_file.settled(hard)), [true, false]);
+    assert!(!by_file.complete());
+    let reply = serde_json::from_value(reply(true)).unwrap();
+    let both = ProcessAnswers { api: Some(Ok(reply)), ..by_file };
+    assert!(both.settled(true) && both.complete());
+}
+
+#[test]
 fn an_older_revision_is_no_acknowledgement() {
     let shown = |revision, share| InForce {
         revision,

@@ -20,7 +20,7 @@ use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::printable::html as escape;
 use crate::describe::event::reason;
-use crate::describe::page::Page;
+use crate::describe::page::{Page, prose};
 use crate::simulate::example_run::ExampleRun;
 
 const STYLE: &str = include_str!("page.css");
@@ -109,18 +109,8 @@ fn opening(headline: &str, lead: &str) -> String {
     format!(
         "<div class=\"brand\"><i></i>serin <span>simulate</span></div>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
         escape(headline),
-        code(lead)
+        prose(lead)
     )
-}
-
-/// Escaped, with what stands between backticks as code.
-fn code(text: &str) -> String {
-    let mut html = String::new();
-    for (number, part) in escape(text).split('`').enumerate() {
-        let part = if number % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() };
-        html.push_str(&part);
-    }
-    html
 }
 
 fn section(title: &str, sub: &str, html: &str) -> String {

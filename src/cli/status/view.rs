@@ -4,12 +4,11 @@
 //! both and why.
 
 mod keys;
+mod limits;
 
 use std::fmt::Write as _;
 
-use crate::app::api::{
-    Arm, Fallback, Incompatibility, Provider, ProviderLimit, Recent, RecentArm, Rollout, StatusReply,
-};
+use crate::app::api::{Arm, Fallback, Incompatibility, Provider, Recent, RecentArm, Rollout, StatusReply};
 use crate::cli::guard_format::{
     INCIDENT, answers, evidence, failed_as, has_evidence, in_flight, seen_in, silence, waits_for,
 };
@@ -75,10 +74,8 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
         if let Some(sentence) = breaker(provider, now) {
             row(text, "breaker", &style.red(&sentence));
         }
-        if let Some(limit) = &provider.rate_limit {
-            row(text, "limit", &format!("of {}: {}", provider.name, limited(limit)));
-        }
     }
+    limits::rows(text, reply);
     keys::rows(text, &reply.providers, now, style);
 }
 
@@ -96,38 +93,6 @@ fn breaker(provider: &Provider, now: UnixMillis) -> Option<String> {
         _ => return None,
     };
     Some(format!("of {name}: {stands}, after {failures} failures"))
-}
-
-/// `412 of 600 a minute, 3 waiting`.
-fn limited(limit: &ProviderLimit) -> String {
-    let mut parts = Vec::new();
-    if let Some(most) = limit.requests_per_minute {
-        parts.push(format!("{} of {most} a minute", limit.last_minute));
-    }
-    if let (Some(most), Some(left)) = (limit.tokens_per_minute, limit.tokens_left) {
-        parts.push(format!("{left} of {most} tokens left"));
-    }
-    if let Some(most) = limit.most_in_flight {
-        parts.push(format!("{} of {most} in flight", limit.in_flight));
-    }
-    if limit.waiting > 0 {
-        parts.push(format!("{} waiting", limit.waiting));
-    }
-    let of = |then: &str| -> u64 {
-        limit.turned.iter().filter(|turned| turned.then == then).map(|turned| turned.requests).sum()
-    };
-    for (then, words) in [
-        ("other", "sent to another provider"),
-        ("sent_anyway", "sent anyway"),
-        ("refused", "refused"),
-        ("observed", "beyond it"),
-    ] {
-        let requests = of(then);
-        if requests > 0 {
-            parts.push(format!("{requests} {words} since the start"));
-        }
-    }
-    parts.join(", ")
 }
 
 fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, style: Style) {

@@ -12,6 +12,7 @@ use super::digest_schedule::DigestSchedule;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::keys::Keys;
+use super::limits::ClientLimits;
 use super::providers::Providers;
 use super::retirement_watch::RetirementWatch;
 use super::stable_watch::StableWatch;
@@ -115,6 +116,7 @@ impl Engine {
             process: Process { notes, most_connections, draining: false },
             series: SeriesRegistry::new(cores),
             providers: Providers::default(),
+            client_limits: ClientLimits::default(),
             keys: Keys::restored(bootstrap.keys.as_deref(), now),
             sampling: Sampling::default(),
             judged: JudgedRequests::default(),

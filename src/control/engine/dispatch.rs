@@ -14,7 +14,7 @@ use super::effects::{Effects, InputResult};
 use super::entry::Entry;
 use super::input::{Input, Probe, Signal};
 use super::keys::Keys;
-use super::limits;
+use super::limits::ClientLimits;
 use super::providers::{Providers, ReachabilityCheck};
 use super::retirement_watch::RetirementWatch;
 use super::stable_watch::StableWatch;
@@ -57,6 +57,7 @@ pub struct Engine {
     pub(super) process: Process,
     pub(super) series: SeriesRegistry,
     pub(super) providers: Providers,
+    pub(super) client_limits: ClientLimits,
     pub(super) keys: Keys,
     pub(super) sampling: Sampling,
     pub(super) judged: JudgedRequests,
@@ -87,6 +88,7 @@ impl Engine {
         }
         self.refresh_oldest_forecast(now);
         self.complete_incidents(now);
+        self.client_limits.note(&self.policy, &self.shared.sources, now.mono);
         for (action, reason) in self.providers.breaker_events(&self.policy, now) {
             self.emit_process_event(Actor::Breaker, action, reason, now);
         }
@@ -359,7 +361,7 @@ impl Engine {
             flags,
             store: report::store(context),
             providers: self.providers.report(&self.policy, |provider| self.keys.report(provider, now), now),
-            client_limits: limits::clients(&self.policy, &self.shared.sources),
+            client_limits: self.client_limits.report(&self.policy, &self.shared.sources, now),
             series: series.all(),
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),

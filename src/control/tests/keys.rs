@@ -233,8 +233,11 @@ fn a_key_that_is_in_use_for_long_is_told_once_and_warned_of_until_it_is_replaced
     let mut engine = engine(file(&KEYS[..1], old), None);
     let told =
         |engine: &mut Engine| alerts(engine).into_iter().filter(|alert| matches!(alert, Alert::KeyOld { .. })).count();
-    let warned =
-        |engine: &Engine| engine.status.load().flags.warnings.iter().any(|text| text.contains("has been in use"));
+    let warned = |engine: &Engine| {
+        let warned = engine.status.load().flags.warnings.iter().any(|text| text.contains("has been in use"));
+        assert_eq!(status(engine)[0].is_old, warned);
+        warned
+    };
     for (day, alert, warning) in [(89, 0, false), (90, 1, true), (91, 0, true)] {
         engine.tick(at(day * DAY));
         assert_eq!((told(&mut engine), warned(&engine)), (alert, warning), "on day {day}");

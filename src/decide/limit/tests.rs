@@ -127,6 +127,19 @@ proptest! {
         prop_assert!(passed(rate, moments.into_iter()) as u64 <= most);
     }
 
+    /// Neither one more nor one less.
+    #[test]
+    fn what_is_left_is_what_passes(per_minute in 1u32..1_000_000_000, depth in 1u32..1_000_000_000, used in 0.0..1.0) {
+        let rate = Rate::new(per_minute, depth);
+        let whole = rate.time_of(u64::from(depth));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the whole")]
+        let full_at = SECOND + (whole as f64 * used) as u64;
+        let left = rate.left(full_at, SECOND);
+        let passes = |units| matches!(rate.take(full_at, SECOND, SECOND, rate.time_of(units), false), Take::Yes(_));
+        prop_assert!(left == 0 || passes(left));
+        prop_assert!(left == u64::from(depth) || !passes(left + 1));
+    }
+
     #[test]
     fn no_number_makes_it_panic(full_at: u64, now: u64, since: u64, cost: u64, left: u64, per_minute: u32, depth: u32) {
         let rate = Rate::new(per_minute, depth);

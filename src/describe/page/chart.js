@@ -200,7 +200,7 @@ export function chart(given) {
   const { width, height } = spec;
   const axis = vertical(spec, log);
   const labels = axis.ticks.map((tick) => quantity(tick, spec.unit));
-  const wide = Math.ceil(Math.max(...labels.map((label) => label.length)) * LETTER + 12);
+  const wide = Math.ceil(Math.max(...labels.map((label) => label.length)) * LETTER + 15);
   const left = Math.max(wide, finite(spec.margin) ? spec.margin : 0);
   const right = width - 12;
   const legend = legendOf(spec, left, right);

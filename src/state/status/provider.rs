@@ -32,6 +32,8 @@ pub struct KeyStatus {
     pub condition: KeyCondition,
     /// Since when it is in use, as far as the state goes back.
     pub first_seen: UnixMillis,
+    /// Whether that is longer ago than `keys.warn_after` of its provider.
+    pub is_old: bool,
 }
 
 /// Whether a key can be asked.
@@ -90,6 +92,13 @@ pub struct LimitStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimitStatus {
     pub name: String,
+    pub requests_per_minute: u64,
+    /// How many may come at once.
+    pub burst: u64,
+    /// Requests let pass in the last minute.
+    pub last_minute: u64,
+    /// How many may come at once now.
+    pub requests_left: u64,
     /// Requests refused since the start.
     pub refused: u64,
     /// Requests let pass beyond it.

@@ -25,6 +25,7 @@ fn provider(name: &str, state: Option<BreakerPhase>, diverted: u64) -> ProviderS
         account: None,
         condition,
         first_seen: UnixMillis(0),
+        is_old: false,
     };
     let keys = conditions.into_iter().enumerate().map(key).filter(|_| name == "openai").collect();
     ProviderStatus { name: name.to_owned(), breaker, diverted, keys, limit: None }
@@ -87,7 +88,15 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         samples_lost: 5,
         access_log: (0, [0; 3]),
         spans: [0; 4],
-        client_limits: vec![ClientLimitStatus { name: "shop".to_owned(), refused: 4, observed: 0 }],
+        client_limits: vec![ClientLimitStatus {
+            name: "shop".to_owned(),
+            requests_per_minute: 600,
+            burst: 100,
+            last_minute: 412,
+            requests_left: 9,
+            refused: 4,
+            observed: 0,
+        }],
         ambiguous_closes: [0, 0, 7, 0],
         notify: vec![ops],
         draining: false,

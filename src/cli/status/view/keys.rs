@@ -26,17 +26,19 @@ pub(super) fn rows(text: &mut String, providers: &[Provider], now: UnixMillis, s
 /// Nothing where it is usable.
 fn sentence(key: &ProviderKey, now: UnixMillis) -> Option<String> {
     let named = name(&KeyName { position: key.key, tail: key.last_four.clone() });
-    let left = key.until.map_or_else(String::new, |until| span(until.0.since(now)));
+    let left = key.until.filter(|until| until.0 > now).map(|until| span(until.0.since(now)));
+    let rests = left.as_ref().map_or("until the next request".to_owned(), |left| format!("for {left} more"));
     Some(match (key.state.as_str(), key.reason.as_deref()) {
         ("usable", _) => return None,
         ("refused", _) => {
             let status = key.status.map_or_else(String::new, |status| format!(" with status {status}"));
-            format!("{named} is refused{status}, the next try is in {left}")
+            let next = left.map_or("the next request tries it".to_owned(), |left| format!("the next try is in {left}"));
+            format!("{named} is refused{status}, {next}")
         }
-        (_, Some("quota")) => format!("{named} rests for {left} more: its quota is spent"),
+        (_, Some("quota")) => format!("{named} rests {rests}: its quota is spent"),
         (_, _) => match key.models {
-            Some(models @ 2..) => format!("{named} rests for {left} more: asked too often for {models} models"),
-            _ => format!("{named} rests for {left} more: asked too often"),
+            Some(models @ 2..) => format!("{named} rests {rests}: asked too often for {models} models"),
+            _ => format!("{named} rests {rests}: asked too often"),
         },
     })
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::app::api::{
-    Anonymous, ArmInFlight, AspectComparison, Flags, InFlight, Locked, Process, State, Timestamp, WaitingByAge,
+    Anonymous, ArmInFlight, AspectComparison, ClientLimit, Flags, InFlight, LimitTurned, Locked, Process, ProviderKey,
+    ProviderLimit, State, Timestamp, WaitingByAge,
 };
 use crate::cli::fixtures::{NOW, at, rollout};
 use crate::decide::file_error::FileError;
@@ -291,4 +292,73 @@ fn who_waits_is_told_by_age_and_what_it_comes_to() {
     chat.guard.as_mut().unwrap().silence = Some(SilentRun { shared: true, ..silence });
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
     assert!(text.contains("and stable answers nothing either: no user is moved\n"), "{text}");
+}
+
+#[test]
+fn a_key_that_cannot_be_asked_is_told_with_the_time_until_it_can() {
+    let key = |key, state: &str, reason: Option<&str>, until| ProviderKey {
+        key,
+        last_four: "wxyz".into(),
+        account: None,
+        state: state.into(),
+        reason: reason.map(str::to_owned),
+        until,
+        models: None,
+        status: (state == "refused").then_some(401),
+        first_seen: at(3600),
+        is_old: false,
+    };
+    let soon = Some(Timestamp(UnixMillis(NOW + 90_000)));
+    let keys = vec![
+        key(1, "usable", None, None),
+        key(2, "resting", Some("quota"), soon),
+        key(3, "refused", None, soon),
+        key(4, "refused", None, Some(at(1))),
+    ];
+    let mut reply = reply(Vec::new());
+    reply.providers = vec![Provider { keys, ..provider("openai", "closed", None) }];
+    let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
+    let lines = "  keys       openai: 1 of 4 usable
+             key 2 (...wxyz) rests for 1m 30s more: its quota is spent
+             key 3 (...wxyz) is refused with status 401, the next try is in 1m 30s
+             key 4 (...wxyz) is refused with status 401, the next request tries it
+";
+    assert!(text.ends_with(lines), "{text}");
+}
+
+#[test]
+fn each_limit_says_what_is_used_and_what_became_of_requests_that_were_too_many() {
+    let turned = |then: &str, requests| LimitTurned { limit: "requests".into(), then: then.into(), requests };
+    let limit = ProviderLimit {
+        requests_per_minute: Some(600),
+        burst: Some(100),
+        last_minute: 412,
+        requests_left: Some(0),
+        tokens_per_minute: Some(2000),
+        tokens_left: Some(150),
+        most_in_flight: Some(64),
+        in_flight: 7,
+        waiting: 3,
+        turned: vec![turned("other", 5), turned("waited", 9), turned("refused", 2)],
+    };
+    let client = |name: &str, refused, observed| ClientLimit {
+        name: name.into(),
+        requests_per_minute: 1000,
+        burst: 100,
+        last_minute: 40,
+        requests_left: 60,
+        refused,
+        observed,
+    };
+    let mut reply = reply(Vec::new());
+    reply.providers = vec![Provider { rate_limit: Some(limit), ..provider("openai", "closed", None) }];
+    reply.clients = vec![client("shop", 4, 0), client("batch", 0, 6), client("search", 0, 0)];
+    let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
+    let lines = "  limit      of openai: 412 of 600 a minute, 150 of 2000 tokens left, 7 of 64 in flight, 3 waiting, \
+                 5 sent to another provider since the start, 2 refused since the start
+  limit      of client shop: 40 of 1000 a minute, 4 refused since the start
+  limit      of client batch: 40 of 1000 a minute, 6 beyond it since the start
+  limit      of client search: 40 of 1000 a minute
+";
+    assert!(text.ends_with(lines), "{text}");
 }

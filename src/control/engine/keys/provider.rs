@@ -275,12 +275,14 @@ impl ProviderKeys {
             } else {
                 KeyCondition::Usable
             };
+            let first_seen = self.known.get(id).map_or(now.unix, |known| known.first_seen);
             KeyStatus {
                 position: name.position,
                 tail: name.tail.clone(),
                 account: provider.keys.account(index).map(str::to_owned),
                 condition,
-                first_seen: self.known.get(id).map_or(now.unix, |known| known.first_seen),
+                first_seen,
+                is_old: provider.keys.warn_after.is_some_and(|after| now.unix.since(first_seen) >= after),
             }
         })
         .collect()
