@@ -88,6 +88,8 @@
 //! * a tag required: `flags/compile/tags.rs`, which refuses files that could break it; a text of last resort:
 //!   `wire/last_resort.rs`; a model taken away: `decide/retirement.rs`
 //! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
+//! * a question of `check --probe`: `app/probing` asks it, `decide/probe` says what the answer means; a list of models:
+//!   `wire/model_list.rs`; the end of a certificate: `wire/certificate.rs`; a price list: `wire/price_list.rs`
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it
