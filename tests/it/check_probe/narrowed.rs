@@ -1,4 +1,4 @@
-//! Only some providers are asked.
+//! Only some providers: asked, shown, and offered by a shell.
 
 use super::*;
 
@@ -32,4 +32,28 @@ fn an_unknown_provider_is_told_with_the_one_that_is_meant() {
     let shown = Shown::of(&two(&old, &new), &["--provider", "something"]);
     shown.says("it has `oldcorp`, `newcorp`");
     assert!(new.asked().is_empty(), "nobody is asked");
+}
+
+#[test]
+fn a_shell_is_offered_the_providers_of_the_file_and_of_those_who_run() {
+    let (old, new) = (listing(&["a"]), listing(&["b"]));
+    let workspace = Workspace::new(&two(&old, &new));
+    let file = workspace.flags().display().to_string();
+    let offered = |line: &[&str]| spoken(&workspace.run(&[&["__complete", "providers"][..], line].concat()));
+    assert_eq!(offered(&["serin", "check", "--probe", &file, "--provider"]), "newcorp\noldcorp\n");
+    assert_eq!(offered(&["serin", "check", "--probe", "nowhere.yaml", "--provider"]), "");
+    let sidecar = workspace.start();
+    let admin = format!("http://{}", sidecar.admin);
+    assert_eq!(offered(&["serin", "status", "--admin", &admin, "--provider"]), "newcorp\noldcorp\n");
+
+    let status = |name: &str| workspace.run(&["status", "--admin", &admin, "--provider", name, "--json"]);
+    let reply: Value = serde_json::from_slice(&status("newcorp").stdout).unwrap();
+    assert_eq!(reply[0]["providers"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&reply[0]["providers"][0]["name"], &reply[0]["rollouts"][0]["name"]),
+        (&"newcorp".into(), &"chat".into())
+    );
+    let unknown = status("newcrop");
+    assert_eq!(unknown.status.code(), Some(64));
+    assert!(spoken(&unknown).contains("did you mean `newcorp`?"), "{}", spoken(&unknown));
 }
