@@ -21,7 +21,7 @@ mod traces;
 
 pub use self::drain::{Ended, Stopper};
 pub use self::memory::keep_memory_private;
-pub use self::probing::{ComparedEndpoint, ProbeResults, probe_all};
+pub use self::probing::{ComparedEndpoint, ProbeResults, ProbeScope, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
 pub use self::start::{Options, Running, start};

@@ -53,6 +53,13 @@ pub fn rollouts_of(flags: &Path) -> Option<Vec<String>> {
     Some(movable.map(|rollout| rollout.name.clone()).collect())
 }
 
+/// The providers that the file names; `None`: it cannot be read.
+#[must_use]
+pub fn providers_of(flags: &Path) -> Option<Vec<String>> {
+    let policy = flags::read(flags, &Environment::without_secrets()).result.ok()?.policy;
+    Some(policy.providers.iter().map(|provider| provider.name.clone()).collect())
+}
+
 /// Writes a lock and returns when it is on the disk.
 ///
 /// # Errors

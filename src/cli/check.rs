@@ -1,13 +1,14 @@
 //! `serin check`: what a flags.yaml says, and what is wrong with it, without anything running.
 //!
 //! Reads with the same code as a running sidecar, so that a file which is good here is taken there. Writes nothing, and
-//! asks no provider by itself: `--probe` goes through what the caller gives, and this prints what came back.
+//! asks no provider by itself: `--probe` goes through what the caller gives, and [`probe`] says what came back.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::app::ProbeResults;
+use crate::app::{ProbeResults, ProbeScope};
 use crate::clock;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
@@ -16,15 +17,19 @@ use crate::describe::retirement;
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
+use super::progress::Progress;
 use super::schema::print;
 use super::{Exit, Failure, Outcome};
-use endpoints::CheckedEndpoint;
 use forecast::AssumedTraffic;
+use probe::Probed;
 
 mod endpoints;
 mod fits;
 mod forecast;
 mod github;
+mod prices;
+mod probe;
+mod probe_line;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -32,19 +37,28 @@ mod tests;
 /// Arguments of `serin check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples:\n  serin check\n  serin check --no-secrets flags.yaml\n  serin check --probe --rps 50 flags.yaml\n  serin check --no-secrets --format github flags.yaml\n\n\
+    after_long_help = "Examples:\n  serin check\n  serin check --no-secrets flags.yaml\n  serin check --probe --rps 50 flags.yaml\n  serin check --probe --provider holysheep --prices prices.json\n  serin check --no-secrets --format github flags.yaml\n\n\
     An invalid file prints every error and ends with exit code 64. A valid one prints warnings, notes about keys that \
-    look like limits and are none, and how long the guard would take to detect a fault. --probe fails if stable has none \
-    of its endpoints, if a key is refused (a stable that gets the application's own key is not probed with one), or if a \
-    provider redirects or its response is not of its API."
+    look like limits and are none, and how long the guard would take to detect a fault. --probe sends no request that \
+    costs anything. It tries each key by itself, looks for each model that the file names, and shows the certificate, \
+    the time to connect and to answer, and limits and balance where the provider tells them. It fails if stable has none \
+    of its endpoints, if no key of a provider is accepted (a stable that gets the application's own key is not probed \
+    with one), if a provider does not know a model that the file asks it for, or if a provider redirects or its response \
+    is not of its API."
 )]
 pub struct CheckArgs {
     /// The file to check.
     #[arg(default_value = "flags.yaml", env = "SERIN_FLAGS")]
     pub file: PathBuf,
-    /// Send a request to every provider, and test whether every canary has the endpoints of its stable.
+    /// Ask every provider: each key, each model, TLS, latency, limits, and whether canaries have stable's endpoints.
     #[arg(long, conflicts_with = "no_secrets")]
     pub probe: bool,
+    /// Ask only this provider. Can be given several times. A rollout is compared only if both of its arms are asked.
+    #[arg(long, value_name = "NAME", requires = "probe")]
+    pub provider: Vec<String>,
+    /// Compare the models of both arms by this price list, in the form of LiteLLM's.
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    pub prices: Option<PathBuf>,
     /// Do not resolve references to variables and files, for a machine without the secrets.
     #[arg(long)]
     pub no_secrets: bool,
@@ -84,16 +98,28 @@ fn per_second(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "write a number of requests a second from 0.001 to 1000000".to_owned())
 }
 
-/// Checks the file. With `--probe` the providers of a good one are asked through `probe`.
-pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> ProbeResults) -> Outcome {
+/// Checks the file. With `--probe` the providers of a good one are asked through `probe`, which is told of a progress.
+pub fn run(args: &CheckArgs, probe: impl Fn(&Policy, &ProbeScope, &dyn Fn(usize, usize)) -> ProbeResults) -> Outcome {
     let environment = if args.no_secrets { Environment::without_secrets() } else { Environment::process() };
-    let (text, outcome) = examine(args, &environment, probe);
+    let (text, outcome) = examine(args, &environment, |policy, scope| {
+        let bar = OnceCell::new();
+        let shown = |done, all| bar.get_or_init(|| Progress::on_terminal(all, "steps", false)).report(done);
+        let results = probe(policy, scope, &shown);
+        if let Some(bar) = bar.get() {
+            bar.end();
+        }
+        results
+    });
     print(&text)?;
     outcome
 }
 
 /// What to print, and how it ended.
-fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) -> ProbeResults) -> (String, Outcome) {
+fn examine(
+    args: &CheckArgs,
+    environment: &Environment,
+    ask: impl Fn(&Policy, &ProbeScope) -> ProbeResults,
+) -> (String, Outcome) {
     let file = args.file.display().to_string();
     let read = read(&args.file, environment).result.and_then(|compiled| match unserved(&compiled) {
         errors if errors.is_empty() => Ok(compiled),
@@ -103,29 +129,30 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
         Err(errors) => refused(&file, &errors, args.format()),
         Ok(mut compiled) => {
             compiled.warnings.extend(retirement::of_file(&compiled.policy, clock::unix()));
-            let probed = if args.probe { probe(&compiled.policy) } else { ProbeResults::default() };
-            let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
-            let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
-            let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
+            let probed = if args.probe {
+                match Probed::ask(&args.provider, args.prices.as_deref(), (&file, &compiled.policy), ask) {
+                    Ok(probed) => probed,
+                    Err(failure) => return (String::new(), Err(failure)),
+                }
+            } else {
+                Probed::nothing(&compiled.policy)
+            };
+            let exit = if probed.fails() { Exit::Failed } else { Exit::Done };
             let mut notes = notes(&compiled);
             let fitting = fits::of_file(&args.file, &compiled.policy, args.rps);
             notes.extend(fits::lines(&fitting));
             let assumed = AssumedTraffic::new(args.rps, args.stable_errors);
             let text = match args.format() {
                 Format::Json => {
-                    let mut reply = accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed);
+                    let mut reply = accepted_json(&file, &compiled, &notes, &probed, &assumed);
                     reply["fits"] = fits::json(&fitting);
                     line(&reply)
                 }
                 Format::Text => {
                     let seen = forecast::lines(&compiled.policy, &assumed);
-                    accepted_text(&file, &compiled, &notes, [seen, probed_lines(&probed, &judged)], args.no_secrets)
+                    accepted_text(&file, &compiled, &notes, [seen, probed.lines()], args.no_secrets)
                 }
-                Format::Github => {
-                    let fails = |line: &String| line.contains(" FAILS");
-                    let failures: Vec<String> = probed_lines(&probed, &judged).into_iter().filter(fails).collect();
-                    github::accepted(&file, &compiled, &notes, &failures)
-                }
+                Format::Github => github::accepted(&file, &compiled, &notes, [probed.failures(), probed.warnings()]),
             };
             (text, Ok(exit))
         }
@@ -180,14 +207,6 @@ fn notes(compiled: &Compiled) -> Vec<String> {
     notes
 }
 
-fn probed_lines(probed: &ProbeResults, judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
-    let provider = |(provider, answer): &(String, Result<String, String>)| match answer {
-        Ok(answer) => format!("probe: {provider} answers: {answer}"),
-        Err(problem) => format!("probe: {provider} FAILS: {problem}"),
-    };
-    probed.providers.iter().map(provider).chain(endpoints::lines(judged)).collect()
-}
-
 fn accepted_text(
     file: &str,
     compiled: &Compiled,
@@ -238,21 +257,9 @@ fn accepted_json(
     file: &str,
     compiled: &Compiled,
     notes: &[String],
-    probed: &ProbeResults,
-    judged: &[CheckedEndpoint<'_>],
+    probed: &Probed<'_>,
     assumed: &AssumedTraffic,
 ) -> Value {
-    let probed: Vec<Value> = probed
-        .providers
-        .iter()
-        .map(|(provider, answer)| {
-            let (text, answers) = match answer {
-                Ok(text) => (text, true),
-                Err(text) => (text, false),
-            };
-            json!({"provider": provider, "answers": answers, "detail": text})
-        })
-        .collect();
     json!({
         "file": file,
         "good": true,
@@ -261,7 +268,8 @@ fn accepted_json(
         "notes": notes,
         "summary": summary::json(&compiled.policy),
         "detection": forecast::json(&compiled.policy, assumed),
-        "probe": probed,
-        "endpoints": endpoints::json(judged),
+        "probe": probed.providers_json(),
+        "endpoints": probed.endpoints_json(),
+        "prices": probed.prices_json(),
     })
 }

@@ -1,14 +1,15 @@
-//! `serin __complete rollouts WORD...`: the names that a completion script offers.
+//! `serin __complete rollouts WORD...`, and the same with `providers`: the names that a completion script offers.
 //!
 //! Called by the scripts of `serin completions` at each TAB, with the words on the line, whose --admin, --flags and
-//! --state it respects. Asks the running sidecars for a short time, else reads flags.yaml. Prints a name a line, and
-//! nothing at all where something is wrong: an error would land in the user's command line. Not a command of its own,
-//! so that no help and no manual has it.
+//! --state it respects, and for `check` its file. Asks the running sidecars for a short time, else reads flags.yaml.
+//! Prints a name a line, and nothing at all where something is wrong: an error would land in the user's command line.
+//! Not a command of its own, so that no help and no manual has it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::api_call::by_any;
-use super::locate::{LocateArgs, Located};
+use super::locate::{AdminEndpoint, LocateArgs, Located};
 use super::output;
 use crate::app::api::StatusReply;
 use crate::app::offline;
@@ -25,12 +26,16 @@ pub fn answer(arguments: impl IntoIterator<Item = String>) -> bool {
     if words.next().as_deref() != Some(WORD) {
         return false;
     }
-    if words.next().as_deref() == Some("rollouts") {
-        let mut names = rollouts(&reach(&words.collect::<Vec<_>>()));
-        names.sort();
-        names.dedup();
-        output::print(&names.into_iter().map(|name| name + "\n").collect::<String>());
-    }
+    let wanted = words.next();
+    let line: Vec<String> = words.collect();
+    let mut names = match wanted.as_deref() {
+        Some("rollouts") => rollouts(&reach(&line)),
+        Some("providers") => providers(&line),
+        _ => Vec::new(),
+    };
+    names.sort();
+    names.dedup();
+    output::print(&names.into_iter().map(|name| name + "\n").collect::<String>());
     true
 }
 
@@ -51,14 +56,35 @@ fn reach(words: &[String]) -> LocateArgs {
 fn rollouts(reach: &LocateArgs) -> Vec<String> {
     match reach.find() {
         Ok(Located::Running(targets)) => {
-            let asked = targets.iter().map(|target| {
-                by_any::<StatusReply>(&target.vias, &http::Method::GET, "/api/v1/status", None, PATIENCE)
-            });
-            asked.flatten().flat_map(|reply| reply.rollouts).map(|rollout| rollout.name).collect()
+            replies(&targets).into_iter().flat_map(|reply| reply.rollouts).map(|rollout| rollout.name).collect()
         }
         Ok(Located::Nothing { flags, .. }) => offline::rollouts_of(&flags).unwrap_or_default(),
         Err(_) => Vec::new(),
     }
+}
+
+/// `check` reads a file, which stands on its line; the other commands ask who runs.
+fn providers(line: &[String]) -> Vec<String> {
+    let reach = reach(line);
+    if line.iter().any(|word| word == "check") {
+        let named = line.iter().map(Path::new).filter(|path| path.is_file());
+        let usual = reach.flags.as_deref().unwrap_or(Path::new("flags.yaml"));
+        return named.chain([usual]).find_map(offline::providers_of).unwrap_or_default();
+    }
+    match reach.find() {
+        Ok(Located::Running(targets)) => {
+            replies(&targets).into_iter().flat_map(|reply| reply.providers).map(|provider| provider.name).collect()
+        }
+        Ok(Located::Nothing { flags, .. }) => offline::providers_of(&flags).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn replies(targets: &[AdminEndpoint]) -> Vec<StatusReply> {
+    let asked = targets
+        .iter()
+        .map(|target| by_any::<StatusReply>(&target.vias, &http::Method::GET, "/api/v1/status", None, PATIENCE));
+    asked.flatten().collect()
 }
 
 #[cfg(test)]
@@ -87,6 +113,12 @@ mod tests {
             [format!("serin rollback --flags {}", file.display()), format!("serin resume --flags={}", file.display())]
         {
             assert_eq!(rollouts(&reach(&words(&line))), ["chat"]);
+        }
+        for line in [
+            format!("serin check --probe {} --provider", file.display()),
+            format!("serin status --flags {} --provider", file.display()),
+        ] {
+            assert_eq!(providers(&words(&line)), ["a", "b"], "{line}");
         }
         std::fs::write(&file, "rollouts: [").unwrap();
         assert_eq!(rollouts(&reach(&words(&format!("serin --flags {}", file.display())))), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! `serin completions`: a script that teaches a shell the commands, the flags and the names of rollouts.
+//! `serin completions`: a script that teaches a shell the commands, the flags, and the names of rollouts and providers.
 //!
 //! Generated from the command line's own definition, so that it knows exactly what this binary knows; [`names`] adds
 //! the call for the names to it. Prints it and installs nothing: where a shell looks for such scripts is the user's to
@@ -15,8 +15,8 @@ use super::{Exit, Outcome, output};
 #[derive(Args, Clone, Debug)]
 #[command(
     after_long_help = "Examples:\n  serin completions bash > /etc/bash_completion.d/serin\n  serin completions zsh > ~/.zfunc/_serin\n\n\
-    In bash, zsh and fish the names of rollouts are completed too: they come from the running sidecar, else from \
-    flags.yaml."
+    In bash, zsh and fish the names of rollouts and providers are completed too: they come from the running sidecar, \
+    else from flags.yaml."
 )]
 pub struct CompletionsArgs {
     /// The shell.

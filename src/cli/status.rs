@@ -12,10 +12,12 @@ use super::api_call::CallError;
 use super::locate::{LocateArgs, Located};
 use super::output::{self, Style};
 use super::{Exit, Failure, Outcome};
+use crate::app::api::StatusReply;
 use crate::clock;
 
 mod ask;
 mod frame;
+mod narrow;
 mod terminal;
 mod view;
 mod watch;
@@ -28,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Arguments of `serin status`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --watch --json\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
+    after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --watch --json\n  serin status --provider holysheep\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
 )]
 pub struct StatusArgs {
     /// Show a live screen until interrupted; if the output is no terminal, a block of text each second.
@@ -37,6 +39,9 @@ pub struct StatusArgs {
     /// Print JSON: a list with one entry for each process. With --watch: a line for each change of a process.
     #[arg(long)]
     json: bool,
+    /// Show only this provider, and the rollouts that move to it or from it.
+    #[arg(long, value_name = "NAME", conflicts_with = "watch")]
+    provider: Option<String>,
     #[command(flatten)]
     reach: LocateArgs,
 }
@@ -53,22 +58,30 @@ pub fn run(args: &StatusArgs) -> Outcome {
         Located::Running(targets) => targets,
         nothing @ Located::Nothing { .. } => return Err(at_rest(nothing)),
     };
+    let answers = targets.iter().map(|target| get(target, PATIENCE));
     if args.json {
-        let replies =
-            targets.iter().map(|target| get(target, PATIENCE)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut replies = answers.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        args.narrow(&mut replies)?;
         output::print_json(&replies);
         return Ok(Exit::Done);
     }
-    let mut text = String::new();
-    let mut unanswered = Vec::new();
-    for target in &targets {
-        match get(target, PATIENCE) {
-            Ok(reply) => text.push_str(&view::render(&reply, clock::unix(), Style::of_stdout())),
+    let (mut replies, mut unanswered) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(reply) => replies.push(reply),
             Err(error) => unanswered.push(error.to_string()),
         }
     }
-    output::print(&text);
+    args.narrow(&mut replies)?;
+    let shown = replies.iter().map(|reply| view::render(reply, clock::unix(), Style::of_stdout()));
+    output::print(&shown.collect::<String>());
     if unanswered.is_empty() { Ok(Exit::Done) } else { Err(Failure::failed(unanswered.join("\n"))) }
+}
+
+impl StatusArgs {
+    fn narrow(&self, replies: &mut Vec<StatusReply>) -> Result<(), Failure> {
+        self.provider.as_deref().map_or(Ok(()), |provider| narrow::narrow(replies, provider))
+    }
 }
 
 fn failed(error: CallError) -> Failure {

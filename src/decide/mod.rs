@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod pattern;
 pub mod plan;
 pub mod policy;
+pub mod probe;
 pub mod reachability;
 pub mod reload_refusal;
 pub mod retirement;

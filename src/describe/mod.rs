@@ -4,6 +4,7 @@
 //! changes a number. A sentence states a fact, and a remedy where there is one. Texts from outside (a reason, an error
 //! of the system) are inserted unchanged; the caller escapes them for its output.
 
+pub mod abilities;
 pub mod alert;
 pub mod anonymous;
 pub mod cause;
@@ -23,6 +24,7 @@ pub mod notification;
 pub mod numbers;
 pub mod page;
 pub mod plan;
+pub mod probe;
 pub mod promotion;
 pub mod retirement;
 pub mod rollback_ready;

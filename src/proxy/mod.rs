@@ -20,6 +20,6 @@ mod upstream;
 pub use downstream::connection_limit::most_connections;
 pub use server::{Running, Setup, start};
 pub use upstream::{
-    PostClient, Redirect, Reply, WebhookAnswer, connect_directly, connects, post_webhook, probe, probe_endpoint,
-    probe_without_key,
+    MeasuredConnection, PostClient, ProbeAnswer, Question, Redirect, Reply, WebhookAnswer, ask_question,
+    connect_directly, connects, measure_connection, post_webhook, probe, probe_endpoint, probe_without_key,
 };

@@ -5,20 +5,26 @@
 
 pub mod accept;
 pub mod answer;
+pub mod balance;
 pub mod body;
+pub mod certificate;
+pub mod certificate_names;
 pub mod coding;
 pub mod complaint;
 pub mod cookie;
 pub mod credentials;
+mod der;
 pub mod dialect;
 pub mod finish;
 mod json;
 pub mod last_resort;
 pub mod media;
+pub mod model_list;
 pub mod moment;
 pub mod multipart;
 pub mod opening;
 pub mod path;
+pub mod price_list;
 pub mod printable;
 pub mod query;
 pub mod rate_headers;

@@ -23,11 +23,11 @@ unset SERIN_ADMIN SERIN_FLAGS SERIN_STATE
 cat >"$work/flags.yaml" <<END
 state: $work/state
 providers:
-  a: { base_url: http://a.test/v1 }
-  b: { base_url: http://b.test/v1 }
+  alpha: { base_url: http://a.test/v1 }
+  beta: { base_url: http://b.test/v1 }
 rollouts:
-  - { name: chat, stable: a, canary: b, percent: 0, match: { endpoints: [chat/completions] } }
-  - { name: talk, stable: a, canary: b, percent: 0, match: { endpoints: [messages] } }
+  - { name: chat, stable: alpha, canary: beta, percent: 0, match: { endpoints: [chat/completions] } }
+  - { name: talk, stable: alpha, canary: beta, percent: 0, match: { endpoints: [messages] } }
 END
 cd "$work"
 passed=0 failed=0
@@ -57,6 +57,9 @@ for command in rollback resume pause promote why history; do
 done
 check "bash: a word that was begun" "chat" "$(in_bash serin rollback ch)"
 check "bash: --rollout" "chat talk" "$(in_bash serin bucket u1 --rollout "")"
+for command in check status; do
+    check "bash: serin $command --provider" "alpha beta" "$(in_bash serin "$command" --provider "")"
+done
 check "bash: commands stay" "rollback plan" "$(in_bash serin "")"
 check "bash: options stay" "--reason" "$(in_bash serin rollback --)"
 grep -q '\[ROLLOUT\]' <<<"$(in_bash serin rollback "")" && { echo "FAILED bash: offers [ROLLOUT]"; failed=$((failed + 1)); }
@@ -72,7 +75,7 @@ zpty -n -w asked "$2"$'\t'
 all=
 repeat 400; do
     if zpty -r -t asked line; then all+=$line; fi
-    [[ $all == *chat* && $all == *talk* ]] && break
+    [[ $all == *chat* && $all == *talk* || $all == *alpha* && $all == *beta* ]] && break
     sleep 0.05
 done
 print -r -- $all
@@ -82,10 +85,12 @@ END
 }
 check "zsh: serin rollback" "chat talk" "$(in_zsh 'serin rollback ')"
 check "zsh: --rollout" "chat talk" "$(in_zsh 'serin bucket --rollout ')"
+check "zsh: --provider" "alpha beta" "$(in_zsh 'serin check --probe --provider ')"
 
 in_fish() { fish --no-config -c "source $work/serin.fish; complete -C '$1'" 2>/dev/null | cut -f1; }
 for command in rollback resume why; do check "fish: serin $command" "chat talk" "$(in_fish "serin $command ")"; done
 check "fish: --rollout" "chat talk" "$(in_fish 'serin bucket u1 --rollout ')"
+check "fish: --provider" "alpha beta" "$(in_fish 'serin check --probe --provider ')"
 
 # Nothing that is wrong shows itself in a user's line.
 rm "$work/flags.yaml"

@@ -13,6 +13,7 @@ mod attacks;
 mod bodies;
 mod bounds;
 mod cancel;
+mod check_probe;
 mod connections;
 mod demo;
 mod drain;

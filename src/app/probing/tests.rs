@@ -1,5 +1,6 @@
 //! Which questions a file raises, asked of small servers on real sockets.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::flags::Environment;
 use crate::flags::compile::compile;
+use crate::proxy::Reply;
 use crate::proxy::tests::support::{Scripted, json};
 
 /// A provider that has these paths, and keeps what it was asked.
@@ -33,9 +35,11 @@ impl Server {
         Server { address: provider.address, asked }
     }
 
+    /// What it was asked, each question that may be repeated once.
     fn asked(&self) -> Vec<String> {
         let mut asked = self.asked.lock().unwrap().clone();
         asked.sort();
+        asked.dedup_by(|one, other| one == other && one.starts_with("GET "));
         asked
     }
 }
@@ -46,7 +50,12 @@ fn probed(old: &Server, new: &Server, provider: &str, rollouts: &str) -> ProbeRe
          proxy: none\nunmatched: old\nrollouts:\n{rollouts}",
         old.address, new.address
     );
-    probe_all(&compile(&text, &Environment::of(BTreeMap::new())).unwrap().policy)
+    let policy = compile(&text, &Environment::of(BTreeMap::new())).unwrap().policy;
+    let told = RefCell::new(Vec::new());
+    let results = probe_all(&policy, &ProbeScope::default(), &|done, all| told.borrow_mut().push((done, all)));
+    let (told, all) = (told.into_inner(), endpoints::count(&policy, &ProbeScope::default()) + 2 * provider::STEPS);
+    assert!(told.is_sorted() && told.last() == Some(&(all, all)), "{told:?}");
+    results
 }
 
 #[test]

@@ -7,8 +7,10 @@
 
 use serde_json::{Value, json};
 
+use super::probe_line::ProbeLine;
 use crate::app::{ComparedEndpoint, Redirect, Reply};
 use crate::decide::policy::{Policy, Rollout};
+use crate::decide::probe::Severity;
 
 /// How an endpoint stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,12 +127,8 @@ fn why_unknown(reply: &Reply) -> String {
     }
 }
 
-pub(super) fn any_fails(judged: &[CheckedEndpoint<'_>]) -> bool {
-    judged.iter().any(|judged| judged.status == EndpointStatus::Fails)
-}
-
 /// A line for each rollout and reason.
-pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
+pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<ProbeLine> {
     let mut found: Vec<(usize, &str)> = Vec::new();
     let mut lines = Vec::new();
     for one in judged {
@@ -142,7 +140,7 @@ pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
         let same = judged.iter().filter(|other| (other.asked.rollout, other.reason.as_str()) == key);
         let endpoints = same.map(|other| other.asked.endpoint.as_str()).collect::<Vec<_>>().join(", ");
         let CheckedEndpoint { rollout, reason, asked, .. } = one;
-        lines.push(match (one.status, &asked.canary) {
+        let text = match (one.status, &asked.canary) {
             (EndpointStatus::Good, _) => format!("probe: {}: {reason} {endpoints}", rollout.name),
             (EndpointStatus::Note, Reply::Absent(_)) if matches!(asked.stable, Reply::Absent(_)) => {
                 format!("probe: {}: {reason} {endpoints}", rollout.name)
@@ -156,7 +154,9 @@ pub(super) fn lines(judged: &[CheckedEndpoint<'_>]) -> Vec<String> {
                 Some(remedy) => format!("probe: {} FAILS at {endpoints}: {reason}; {remedy}", rollout.name),
                 None => format!("probe: {} FAILS at {endpoints}: {reason}", rollout.name),
             },
-        });
+        };
+        let severity = if one.status == EndpointStatus::Fails { Severity::Failure } else { Severity::Fact };
+        lines.push(ProbeLine { severity, text });
     }
     lines
 }

@@ -20,9 +20,15 @@ fn of_error(file: &str, error: &FlagsError) -> String {
     annotation("error", file, (*line, *column), &format!("{path}{problem}{fix}"))
 }
 
-/// Warnings and notes of a valid file, and what a probe found.
-pub(super) fn accepted(file: &str, compiled: &Compiled, notes: &[String], failures: &[String]) -> String {
-    let all = [("error", failures), ("warning", &compiled.warnings), ("notice", notes)];
+/// Warnings and notes of a valid file, and the failures and warnings of a probe.
+pub(super) fn accepted(
+    file: &str,
+    compiled: &Compiled,
+    notes: &[String],
+    [failures, doubts]: [Vec<String>; 2],
+) -> String {
+    let all =
+        [("error", failures.as_slice()), ("warning", &compiled.warnings), ("warning", &doubts), ("notice", notes)];
     let lines = all.iter().flat_map(|(level, texts)| texts.iter().map(|text| of_text(level, file, text)));
     lines.collect()
 }

@@ -20,7 +20,7 @@ fn args(line: &[&str]) -> CheckArgs {
     Line::try_parse_from(std::iter::once(&"check").chain(line)).unwrap().args
 }
 
-fn nobody(_: &Policy) -> ProbeResults {
+fn nobody(_: &Policy, _: &ProbeScope) -> ProbeResults {
     ProbeResults::default()
 }
 
@@ -72,10 +72,10 @@ note: `percent: auto` (chat) is for one process: several replicas would each run
 #[test]
 fn a_missing_key_is_told_and_a_failing_probe_fails() {
     let environment = Environment::of(BTreeMap::from([("OPENAI_API_KEY".to_owned(), "k".to_owned())]));
-    let probe = |policy: &Policy| {
+    let probe = |policy: &Policy, _: &ProbeScope| {
         let answer = |name: &str| if name == "openai" { Ok("200 in 8 ms".to_owned()) } else { Err("401".to_owned()) };
         let providers = policy.providers.iter().map(|provider| (provider.name.clone(), answer(&provider.name)));
-        ProbeResults { providers: providers.collect(), endpoints: Vec::new() }
+        ProbeResults { providers: providers.collect(), ..ProbeResults::default() }
     };
     let (text, outcome) = examine(&args(&[&shipped(), "--probe"]), &environment, probe);
     assert_eq!(outcome.unwrap(), Exit::Failed);
@@ -88,7 +88,7 @@ fn a_missing_key_is_told_and_a_failing_probe_fails() {
         text.contains("warning: line 15: providers.holysheep.api_keys[0]: the variable HOLYSHEEP_API_KEY is not set")
     );
     assert!(text.ends_with("\nprobe: openai answers: 200 in 8 ms\nprobe: holysheep FAILS: 401\n"), "{text}");
-    let (_, outcome) = examine(&args(&[&shipped()]), &environment, |_| unreachable!("nobody asked"));
+    let (_, outcome) = examine(&args(&[&shipped()]), &environment, |_, _| unreachable!("nobody asked"));
     assert_eq!(outcome.unwrap(), Exit::Done);
 }
 
@@ -260,7 +260,7 @@ fn a_stable_that_cannot_be_asked_is_an_error_of_the_file() {
         fs::write(&path, text).unwrap();
         let path = path.display().to_string();
         let line: Vec<&str> = std::iter::once(path.as_str()).chain(more.iter().copied()).collect();
-        examine(&args(&line), &Environment::of(BTreeMap::new()), |_| unreachable!("nobody is asked"))
+        examine(&args(&line), &Environment::of(BTreeMap::new()), |_, _| unreachable!("nobody is asked"))
     };
     for percent in ["10%", "0", "auto"] {
         let failure = check(percent, &[]).1.unwrap_err();

@@ -3,10 +3,10 @@
 //! Owns the order of these steps, and says which of them failed ([`NoConnection`]). Refuses to retry: the caller
 //! decides. Names are looked up anew for every connection. Invariant: all steps together take no longer than the limit.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
@@ -18,12 +18,51 @@ use crate::clock;
 use crate::decide::cause::{ConnectStep, NoConnection};
 use crate::decide::units::Millis;
 
+/// The step that is under way, and for probes when each began.
+#[derive(Debug)]
+pub(super) struct ConnectProgress {
+    step: Cell<ConnectStep>,
+    began: Option<RefCell<Vec<(ConnectStep, Instant)>>>,
+}
+
+impl ConnectProgress {
+    fn untimed() -> ConnectProgress {
+        ConnectProgress { step: Cell::new(ConnectStep::Lookup), began: None }
+    }
+
+    /// One that reads the clock at each step.
+    pub(super) fn timed() -> ConnectProgress {
+        ConnectProgress { began: Some(RefCell::default()), ..ConnectProgress::untimed() }
+    }
+
+    fn set(&self, step: ConnectStep) {
+        self.step.set(step);
+        if let Some(began) = &self.began {
+            began.borrow_mut().push((step, clock::instant()));
+        }
+    }
+
+    /// When this step began, if it did and was timed.
+    pub(super) fn began(&self, step: ConnectStep) -> Option<Instant> {
+        self.began.as_ref()?.borrow().iter().find(|(known, _)| *known == step).map(|(_, at)| *at)
+    }
+}
+
 /// A new byte stream to the target, ready for HTTP.
 pub(super) async fn open(target: &PoolKey, tls: &TlsCache, limit: Millis) -> Result<ProviderStream, NoConnection> {
-    let doing = Cell::new(ConnectStep::Lookup);
-    match tokio::time::timeout(limit.duration(), steps(target, tls, limit, &doing)).await {
+    open_observed(target, tls, limit, &ConnectProgress::untimed()).await
+}
+
+/// The same, where its steps are looked at.
+pub(super) async fn open_observed(
+    target: &PoolKey,
+    tls: &TlsCache,
+    limit: Millis,
+    doing: &ConnectProgress,
+) -> Result<ProviderStream, NoConnection> {
+    match tokio::time::timeout(limit.duration(), steps(target, tls, limit, doing)).await {
         Ok(result) => result,
-        Err(_) => Err(NoConnection::Timeout { place: target.place(), step: doing.get(), limit }),
+        Err(_) => Err(NoConnection::Timeout { place: target.place(), step: doing.step.get(), limit }),
     }
 }
 
@@ -31,7 +70,7 @@ async fn steps(
     target: &PoolKey,
     tls: &TlsCache,
     limit: Millis,
-    doing: &Cell<ConnectStep>,
+    doing: &ConnectProgress,
 ) -> Result<ProviderStream, NoConnection> {
     let deadline = clock::instant().checked_add(limit.duration());
     let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
@@ -63,7 +102,7 @@ async fn reach(
     host: &str,
     port: u16,
     left: impl Fn() -> Duration,
-    doing: &Cell<ConnectStep>,
+    doing: &ConnectProgress,
 ) -> Result<TcpStream, NoConnection> {
     let place = || if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let addresses = match resolve(host, port).await {

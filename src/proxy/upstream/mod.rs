@@ -40,5 +40,8 @@ mod webhook;
 
 pub use direct::connect_directly;
 pub use post::PostClient;
-pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
+pub use probe::{
+    MeasuredConnection, ProbeAnswer, Question, Redirect, Reply, ask_question, connects, measure_connection, probe,
+    probe_endpoint, probe_without_key,
+};
 pub use webhook::{WebhookAnswer, post_webhook};

@@ -5,7 +5,10 @@
 //! was not refused. A provider is reachable without an answer, and no key is sent for that. Refuses to share a pool
 //! with traffic, so that a probe also shows whether a connection can be made now.
 
+mod connection;
 mod endpoint;
+mod no_connection;
+mod question;
 mod redirect;
 mod request;
 
@@ -16,15 +19,17 @@ use http::{Method, Response};
 
 use super::upstreams::Upstreams;
 use crate::clock;
-use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Provider, Secret};
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::response::body::ProviderBody;
 use crate::wire::media;
 
+use no_connection::unreachable;
 use request::{has_next_key, limits, probe_request, shows_nothing};
 
+pub use connection::{MeasuredConnection, measure_connection};
 pub use endpoint::{Reply, probe_endpoint};
+pub use question::{ProbeAnswer, Question, ask_question};
 pub use redirect::Redirect;
 
 /// `200 in 12 ms` when the provider is alive, else a sentence why not. Runs on any current-thread `LocalSet`.
@@ -79,17 +84,6 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
 pub async fn connects(provider: Arc<Provider>, egress: Option<Secret>) -> Result<(), String> {
     let connected = Upstreams::new(1).connect(&provider, egress.as_ref().map(Secret::reveal)).await.map(drop);
     connected.map_err(|error| error.to_string())
-}
-
-/// Why there is no connection, with what to check where the message does not say it.
-fn unreachable(error: &NoConnection) -> String {
-    match error {
-        NoConnection::Lookup { .. } | NoConnection::Tcp { .. } | NoConnection::Timeout { .. } => {
-            format!("{error}; check its `base_url` (host, port, http or https), DNS and the network")
-        }
-        NoConnection::Tls { .. } => format!("{error}; check its `base_url` (is it https?) and `tls.ca_file`"),
-        _ => error.to_string(),
-    }
 }
 
 /// A doubt about a provider that is alive, appended to its status: it may still have its endpoints.

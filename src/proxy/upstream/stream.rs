@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
+use rustls::ClientConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -104,6 +105,14 @@ impl ProviderStream {
         self.activity.takes_no_more.store(true, Relaxed);
         self.failed = Some(error);
         Poll::Ready(Ok(all))
+    }
+
+    /// The TLS session; `None`: the stream is plain.
+    pub(super) fn session(&self) -> Option<&ClientConnection> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(tls) => Some(tls.get_ref().1),
+        }
     }
 
     /// Whether ALPN settled on HTTP/2.

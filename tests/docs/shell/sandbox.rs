@@ -37,6 +37,9 @@ spec:
           image: shop
 ";
 
+/// A price list.
+const PRICES: &str = r#"{"gpt-4o": {"max_input_tokens": 128000}}"#;
+
 const FOLDERS: [&str; 9] =
     ["run", "state", "bin", "etc/serin/keys", "etc/systemd/system", "home/.zfunc", "log", "usr/local/bin", "man"];
 
@@ -62,6 +65,7 @@ impl Sandbox {
             std::fs::write(dir.path().join(file), format!("{SECRET}\n")).unwrap();
         }
         std::fs::write(dir.path().join("deployment.yaml"), DEPLOYMENT).unwrap();
+        std::fs::write(dir.path().join("prices.json"), PRICES).unwrap();
         let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, dir.path().join(to)).unwrap();
         link(Path::new(env!("CARGO_BIN_EXE_serin")), "bin/serin");
         link(Path::new(env!("CARGO_BIN_EXE_serin")), "serin");

@@ -23,7 +23,7 @@ fn report(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) 
     let path = path.display().to_string();
     let mut line = vec![path.as_str(), "--probe"];
     line.extend(json.then_some("--json"));
-    let probe = |_: &Policy| {
+    let probe = |_: &Policy, _: &ProbeScope| {
         let asked = rollouts.iter().enumerate().flat_map(|(rollout, endpoints)| {
             endpoints.iter().map(move |(endpoint, stable, canary)| ComparedEndpoint {
                 rollout,
@@ -32,7 +32,8 @@ fn report(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) 
                 canary: canary.clone(),
             })
         });
-        ProbeResults { providers: vec![("old".into(), Ok("200 in 8 ms".into()))], endpoints: asked.collect() }
+        let providers = vec![("old".into(), Ok("200 in 8 ms".into()))];
+        ProbeResults { providers, endpoints: asked.collect(), ..ProbeResults::default() }
     };
     let (text, outcome) = examine(&args(&line), &Environment::of(BTreeMap::new()), probe);
     (text, outcome.unwrap())

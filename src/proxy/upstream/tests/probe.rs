@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decide::policy::{PathPart, PathTemplate};
-use crate::proxy::upstream::{Redirect, Reply, probe, probe_endpoint, probe_without_key};
+use crate::proxy::upstream::{Question, Redirect, Reply, ask_question, probe, probe_endpoint, probe_without_key};
 
 /// What the probe says of a provider that answers with this status, and what it asked.
 async fn probed(status: &str, edit: impl FnOnce(&mut Provider)) -> (Result<String, String>, String) {
@@ -300,5 +300,57 @@ fn an_answer_that_never_ends_is_read_up_to_a_bound() {
         let asking = probe_endpoint(Arc::new(provider(address)), None, "responses".into(), None);
         let ((), reply) = tokio::join!(provider_side, asking);
         assert_eq!(reply, Reply::Absent(404));
+    });
+}
+
+fn question(address: SocketAddr, key: Option<usize>) -> Question {
+    let mut provider = provider(address);
+    provider.api_keys = vec![secret("k1"), secret("k2")];
+    Question { provider: Arc::new(provider), below: "/models?a=b".into(), key, of_anthropic: true, most: 100_000 }
+}
+
+#[test]
+fn a_question_shows_the_key_that_it_is_asked_with_or_none() {
+    on_a_core(async {
+        for (key, shown) in [(Some(1), Some("authorization: Bearer k2\r\n")), (None, None)] {
+            let (listener, address) = listener().await;
+            let provider_side = async {
+                let mut peer = Peer::accept(&listener).await;
+                let head = peer.head().await;
+                peer.answer("it was k2").await;
+                peer.closed().await;
+                head
+            };
+            let question = question(address, key);
+            let (head, answer) = tokio::join!(provider_side, ask_question(&question, None));
+            let answer = answer.unwrap();
+            assert!(head.starts_with("GET /v1/models?a=b HTTP/1.1\r\n"), "{head}");
+            assert!(head.contains("anthropic-version: 2023-06-01\r\n"), "{head}");
+            assert_eq!(head.contains("authorization"), shown.is_some(), "{head}");
+            assert!(shown.is_none_or(|shown| head.contains(shown)), "{head}");
+            let body = if key.is_some() { "it was (key)" } else { "it was k2" };
+            assert_eq!((answer.status, answer.body.as_slice(), answer.whole), (200, body.as_bytes(), true));
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_drips_is_left_after_a_time() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        // Time passes by itself where nothing else happens.
+        tokio::time::pause();
+        let dripping = async {
+            let mut peer = Peer::accept(&listener).await;
+            peer.head().await;
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await;
+            while peer.0.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let question = question(address, Some(0));
+        let ((), answer) = tokio::join!(dripping, ask_question(&question, None));
+        let answer = answer.unwrap();
+        assert!(!answer.whole && (2..100).contains(&answer.body.len()), "{answer:?}");
     });
 }
