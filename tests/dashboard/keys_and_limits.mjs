@@ -40,6 +40,7 @@ rollouts:
   - { name: mixed, stable: openai, canary: mixed, percent: 100%, match: { model: mixed } }
   - { name: refused, stable: openai, canary: refused, percent: 100%, match: { model: refused } }
   - { name: tired, stable: openai, canary: tired, percent: 100%, match: { model: tired } }
+  - { name: back, stable: refused, canary: openai, percent: 60%, match: { model: back } }
   - { name: narrow, stable: narrow, match: { model: narrow } }
 `);
   const shop = "key-of-the-shop";
@@ -101,8 +102,15 @@ rollouts:
     await says(card, /Limit: ▲\s*full: in flight; \d of 600 a minute, 1 of 1 in flight, 3 waiting/);
   });
 
+  await test("a stable that could not take everybody back is told, with the reason", async () => {
+    await go(page, "#/rollouts/back", "back");
+    await says(page.locator(".story"),
+      /Stable refused could not take everybody back: .*its only key is refused: replace it/s);
+  });
+
   await test("keys and limits have no violation of axe, in both themes, and fit a phone", async () => {
-    const screens = [["#/providers", "Providers"], ["#/rollouts/mixed", "mixed"], ["#/rollouts/narrow", "narrow"]];
+    const screens = [["#/providers", "Providers"], ["#/rollouts/mixed", "mixed"], ["#/rollouts/narrow", "narrow"],
+      ["#/rollouts/back", "back"]];
     for (const [theme, width] of [["light", 1280], ["dark", 1280], ["light", 360], ["dark", 360]]) {
       const sheet = await open(stage, "#/providers", { theme, width });
       for (const [hash, title] of screens) {

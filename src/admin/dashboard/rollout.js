@@ -107,6 +107,7 @@ function moving(known, visit) {
           h("span.soft", null, `the file has percent: ${known.intent}`)),
         h("div.story", null, reason(known.reason),
           known.stable_fault && h("p.problem", null, `Stable: ${known.stable_fault}`),
+          notReady(known),
           known.incident && h("p", null, h("a", { href: `#/incidents/${encodeURIComponent(known.incident)}` },
             "Read the incident: what failed, when, and for whom")),
           standing(known, now))),
@@ -126,6 +127,13 @@ function moving(known, visit) {
             : h("ol.history", null, data.history.map((event) => entry(event, now, { withRollout: false }))),
       h("p", null, h("a", { href: `#/history?rollout=${encodeURIComponent(known.name)}` }, "The whole history"))),
   ];
+}
+
+/** Why stable could not take everybody back; nothing where it could, or has everybody. */
+function notReady({ rollback_ready: back, stable, percent }) {
+  if (!back || back.ready || percent === 0) return null;
+  const reasons = back.reasons.map(({ sentence }) => sentence).join("; ");
+  return h("p.problem", null, `Stable ${stable} could not take everybody back: ${reasons}.`);
 }
 
 /** Where it stands and what comes next. */
