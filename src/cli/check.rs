@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use crate::app::ProbeResults;
 use crate::clock;
+use crate::decide::certificate::warning;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
 use crate::decide::unusable_stable;
-use crate::describe::retirement;
+use crate::describe::{certificate, retirement};
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
@@ -100,7 +101,10 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
     match read {
         Err(errors) => refused(&file, &errors, args.format()),
         Ok(mut compiled) => {
-            compiled.warnings.extend(retirement::of_file(&compiled.policy, clock::unix()));
+            let now = clock::unix();
+            compiled.warnings.extend(retirement::of_file(&compiled.policy, now));
+            let tls = compiled.policy.listen_tls.as_ref();
+            compiled.warnings.extend(tls.and_then(|tls| warning(tls, now)).as_ref().map(certificate::sentence));
             let probed = if args.probe { probe(&compiled.policy) } else { ProbeResults::default() };
             let judged = endpoints::check_endpoints(&compiled.policy, &probed.endpoints);
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod anonymous;
 pub mod cause;
+pub mod certificate;
 pub mod command;
 pub mod decision;
 pub mod dry_run;

@@ -28,4 +28,5 @@ pub mod snapshot;
 pub mod source_table;
 pub mod spans;
 pub mod status;
+pub mod tls_failures;
 pub mod withdrawal;

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod answer;
 pub mod body;
+pub mod certificate;
 pub mod coding;
 pub mod complaint;
 pub mod cookie;

@@ -40,6 +40,7 @@ mod series;
 mod simulate;
 mod split;
 mod stream;
+mod tls;
 #[cfg(feature = "otlp")]
 mod traces;
 mod unusable_stable;

@@ -123,6 +123,7 @@ impl Engine {
             incidents: Incidents::restored(bootstrap.incidents),
             digest: DigestSchedule::starting(now.unix),
             retirements: RetirementWatch::default(),
+            certificate_notice: None,
             revision: 0,
             recorder: Recorder::default(),
         };
