@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test and ends with their sum, `N passed, N failed`, alone on the last line.
 #
-# On a fresh machine it first installs a C compiler, Python, Node, git, curl, jq, sqlite3 and systemd's tools where they
+# On a fresh machine it first installs a C compiler, Python, Node, git, curl, openssl, jq, sqlite3 and systemd's tools where they
 # are missing, and the examples' tests install wget and unpack Prometheus. The tests use the debug build, which is there
 # in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it, as the README promises, and
 # gives it to the SDKs and the examples. FULL=1 takes the full measure of the long tests, which needs many minutes and as
@@ -32,6 +32,7 @@ command -v npm >/dev/null || missing+=(nodejs npm)
 command -v git >/dev/null || missing+=(git)
 # The commands of README.md and docs/ are run as they stand there.
 command -v curl >/dev/null || missing+=(curl)
+command -v openssl >/dev/null || missing+=(openssl)
 command -v jq >/dev/null || missing+=(jq)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
 # Only its tools: systemd-analyze and systemd-socket-activate need no systemd that runs.

@@ -25,7 +25,7 @@ use crate::decide::file_error::FileError;
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
-use crate::state::status::{FlagsStatus, ProviderStatus, Status};
+use crate::state::status::{FlagsStatus, ProviderStatus, Status, TlsStatus};
 pub use cause::CauseReply;
 pub use dry_run::{DryRunReply, DryRunRollout};
 pub use feedback::{FeedbackReply, FeedbackResult};
@@ -56,6 +56,9 @@ pub struct Process {
     pub started_at: Timestamp,
     /// Where the application connects.
     pub listen: String,
+    /// Where it connects over TLS, if there is such a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_tls: Option<String>,
     /// Where operators connect.
     pub admin: String,
     /// The read-only port, if there is one.
@@ -70,6 +73,9 @@ pub struct StatusReply {
     pub process: Process,
     /// flags.yaml.
     pub flags: Flags,
+    /// The certificate of the proxy port over TLS; absent: there is no such port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
     /// Where state lasts.
     pub state: State,
     /// In the file's order; plain routes too.
@@ -104,6 +110,18 @@ pub struct Flags {
     pub from_last_good: bool,
     /// What is accepted but should be mended.
     pub warnings: Vec<String>,
+}
+
+/// The certificate that the proxy port over TLS shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The first moment at which it is valid.
+    pub not_before: Timestamp,
+    /// The last one.
+    pub expires_at: Timestamp,
+    /// Why it is shown instead of the one in the files; absent: it is the one in the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Where state lasts, and whether it does.
@@ -207,6 +225,7 @@ impl StatusReply {
         StatusReply {
             process,
             flags: Flags::from(&status.flags),
+            certificate: status.tls.as_ref().map(Certificate::from),
             state: State {
                 dir: status.store.dir.clone(),
                 error: status.store.error.clone(),
@@ -217,6 +236,16 @@ impl StatusReply {
             providers: status.providers.iter().map(Provider::from).collect(),
             clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
+        }
+    }
+}
+
+impl From<&TlsStatus> for Certificate {
+    fn from(tls: &TlsStatus) -> Certificate {
+        Certificate {
+            not_before: Timestamp(tls.not_before),
+            expires_at: Timestamp(tls.expires_at),
+            problem: tls.problem.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use super::registry::Registry;
+use super::registry::{Registry, RegistryEntry};
 use super::start_error::StartError;
 
 /// Connections that may wait for being accepted.
@@ -39,6 +39,8 @@ impl InheritedSockets {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestedPorts {
     pub(super) listen: SocketAddr,
+    /// `listen_tls.listen`.
+    pub(super) listen_tls: Option<SocketAddr>,
     /// `admin.listen`.
     pub(super) admin: SocketAddr,
     /// `probe.listen`.
@@ -48,9 +50,10 @@ pub(super) struct RequestedPorts {
 #[derive(Debug)]
 pub(super) struct BoundPorts {
     pub(super) listen: TcpListener,
+    pub(super) listen_tls: Option<TcpListener>,
     pub(super) admin: TcpListener,
     pub(super) probe: Option<TcpListener>,
-    /// Whether whoever started the process holds the proxy's socket too.
+    /// Whether whoever started the process holds the proxy's sockets too, all of them.
     pub(super) handed_over: bool,
 }
 
@@ -62,14 +65,16 @@ pub(super) fn bind(
 ) -> Result<BoundPorts, StartError> {
     let admin = inherited.bound_to(wanted.admin);
     let probe = wanted.probe.and_then(|address| inherited.bound_to(address));
+    let listen_tls = wanted.listen_tls.and_then(|address| inherited.bound_to(address));
     let listen = inherited.bound_to(wanted.listen);
-    let handed_over = listen.is_some();
+    let handed_over = listen.is_some() && listen_tls.is_some() == wanted.listen_tls.is_some();
     let or_bind = |socket: Option<TcpListener>, address, key| match socket {
         Some(socket) => Ok(socket),
         None => open(address).map_err(|error| refused(key, address, error, registry)),
     };
     Ok(BoundPorts {
         listen: or_bind(listen, wanted.listen, "listen")?,
+        listen_tls: wanted.listen_tls.map(|address| or_bind(listen_tls, address, "listen_tls.listen")).transpose()?,
         admin: or_bind(admin, wanted.admin, "admin.listen")?,
         probe: wanted.probe.map(|address| or_bind(probe, address, "probe.listen")).transpose()?,
         handed_over,
@@ -88,15 +93,15 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn refused(key: &'static str, address: SocketAddr, error: io::Error, registry: &Registry) -> StartError {
     let text = address.to_string();
-    let holder = (error.kind() == io::ErrorKind::AddrInUse)
-        .then(|| registry.running().into_iter().find(|entry| entry.listen == text || entry.admin == text))
-        .flatten();
+    let has =
+        |entry: &RegistryEntry| entry.listen == text || entry.admin == text || entry.listen_tls.as_ref() == Some(&text);
+    let holder = (error.kind() == io::ErrorKind::AddrInUse).then(|| registry.running().into_iter().find(has)).flatten();
     StartError::Bind { key, address, pid: holder.map(|entry| entry.pid), error }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::registry::{RegistryEntry, process_identity};
+    use super::super::registry::process_identity;
     use super::*;
 
     fn free() -> SocketAddr {
@@ -104,7 +109,7 @@ mod tests {
     }
 
     fn wanted(listen: SocketAddr) -> RequestedPorts {
-        RequestedPorts { listen, admin: free(), probe: Some(free()) }
+        RequestedPorts { listen, listen_tls: Some(free()), admin: free(), probe: Some(free()) }
     }
 
     #[test]
@@ -112,8 +117,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::at(dir.path().to_owned());
         let bound = bind(wanted(free()), InheritedSockets::default(), &registry).unwrap();
-        let ports =
-            [&bound.listen, &bound.admin, bound.probe.as_ref().unwrap()].map(|l| l.local_addr().unwrap().port());
+        let optional = [bound.listen_tls.as_ref().unwrap(), bound.probe.as_ref().unwrap()];
+        let ports = [&bound.listen, &bound.admin].into_iter().chain(optional);
+        let ports: Vec<u16> = ports.map(|port| port.local_addr().unwrap().port()).collect();
         assert!(ports.iter().all(|port| *port != 0) && !bound.handed_over, "{ports:?}");
     }
 
@@ -131,6 +137,7 @@ mod tests {
                 pid,
                 born,
                 listen: address.to_string(),
+                listen_tls: None,
                 admin: "127.0.0.1:1".into(),
                 sock: None,
                 state: "/s".into(),
@@ -152,9 +159,27 @@ mod tests {
         let registry = Registry::at(dir.path().to_owned());
         let (one, two) = (TcpListener::bind(free()).unwrap(), TcpListener::bind(free()).unwrap());
         let (first, second) = (one.local_addr().unwrap(), two.local_addr().unwrap());
-        let wanted = RequestedPorts { listen: first, admin: second, probe: None };
+        let wanted = RequestedPorts { listen: first, listen_tls: None, admin: second, probe: None };
         let bound = bind(wanted, InheritedSockets(vec![two, one]), &registry).unwrap();
         assert_eq!(bound.admin.local_addr().unwrap(), second);
         assert_eq!((bound.listen.local_addr().unwrap(), bound.handed_over), (first, true));
+    }
+
+    #[test]
+    fn the_proxy_is_handed_over_when_all_its_sockets_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::at(dir.path().to_owned());
+        let bound_with = |inherits_tls: bool| {
+            let (plain, tls) = (TcpListener::bind(free()).unwrap(), TcpListener::bind(free()).unwrap());
+            let (listen, listen_tls) = (plain.local_addr().unwrap(), tls.local_addr().unwrap());
+            let inherited = if inherits_tls { vec![tls, plain] } else { vec![plain] };
+            let listen_tls = if inherits_tls { listen_tls } else { free() };
+            let wanted = RequestedPorts { listen, listen_tls: Some(listen_tls), admin: free(), probe: None };
+            let bound = bind(wanted, InheritedSockets(inherited), &registry).unwrap();
+            assert_eq!(bound.listen.local_addr().unwrap(), listen);
+            (bound.listen_tls.unwrap().local_addr().unwrap() == listen_tls, bound.handed_over)
+        };
+        assert_eq!(bound_with(true), (true, true));
+        assert_eq!(bound_with(false), (false, false));
     }
 }

@@ -27,6 +27,9 @@ pub struct RegistryEntry {
     pub born: String,
     /// Where the application connects.
     pub listen: String,
+    /// Where it connects over TLS, if there is such a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_tls: Option<String>,
     /// Where operators connect.
     pub admin: String,
     /// The socket that needs no token; `None`: it could not be made.
@@ -211,6 +214,7 @@ mod tests {
             pid,
             born,
             listen: listen.into(),
+            listen_tls: None,
             admin: "127.0.0.1:7172".into(),
             sock: Some("/state/admin.sock".into()),
             state: "/state".into(),

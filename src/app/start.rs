@@ -77,6 +77,8 @@ impl Options {
 pub struct Running {
     /// Where the application connects.
     pub proxy: SocketAddr,
+    /// Where it connects over TLS.
+    pub proxy_tls: Option<SocketAddr>,
     /// Where operators connect.
     pub admin: SocketAddr,
     /// The read-only port.
@@ -169,7 +171,8 @@ impl Running {
 /// What is wrong and how to mend it; one that fails before its ports are bound leaves nothing behind.
 pub fn start(options: Options) -> Result<Running, StartError> {
     let inherited = if options.inherit { InheritedSockets::take() } else { InheritedSockets::default() };
-    let sockets = Sockets { listen: options.listen, admin: options.admin, handed_over: inherited.addresses() };
+    let sockets =
+        Sockets { listen: options.listen, listen_tls: None, admin: options.admin, handed_over: inherited.addresses() };
     let environment = Environment::process().with_sockets(sockets.clone());
     let system = |what| move |error| StartError::System { what, error };
     let path = std::path::absolute(&options.flags).unwrap_or_else(|_| options.flags.clone());
@@ -184,18 +187,21 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let last_good = opened.last_good.as_deref();
     let first = initial_flags::choose(&path, flags_read, last_good, &environment, options.strict, unserved);
     let bound = first.and_then(|first| {
-        let BoundAddresses { listen, admin } = sockets.reached(&first.policy.fixed);
-        let wanted = RequestedPorts { listen, admin, probe: first.policy.fixed.probe };
+        let BoundAddresses { listen, listen_tls, admin } = sockets.reached(&first.policy.fixed);
+        let wanted = RequestedPorts { listen, listen_tls, admin, probe: first.policy.fixed.probe };
         bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
     });
     // Here most starts fail that do, and the directory is still ours.
-    let (first, BoundPorts { listen, admin, probe, handed_over }) = bound.inspect_err(|_| created.remove())?;
+    let (first, BoundPorts { listen, listen_tls, admin, probe, handed_over }) =
+        bound.inspect_err(|_| created.remove())?;
     let fixed = first.policy.fixed.clone();
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
+    let listen_tls_at = listen_tls.as_ref().map(local).transpose()?;
     let probe_at = probe.as_ref().map(local).transpose()?;
     // Sockets stay where they are, whatever a later version of the file says.
-    let stay = Sockets { listen: Some(listen_at), admin: Some(admin_at), handed_over: Vec::new() };
+    let stay =
+        Sockets { listen: Some(listen_at), listen_tls: listen_tls_at, admin: Some(admin_at), handed_over: Vec::new() };
     let environment = environment.with_sockets(stay);
 
     let cores = workers(&fixed);
@@ -219,6 +225,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
     let plane = proxy::start(proxy::Setup {
         listener: listen,
+        tls_listener: listen_tls,
         shared: Arc::clone(&started.shared),
         inbox: inbox.clone(),
         cores,
@@ -244,6 +251,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
             pid,
             started_at: Timestamp(clock::unix()),
             listen: listen_at.to_string(),
+            listen_tls: listen_tls_at.map(|address| address.to_string()),
             admin: admin_at.to_string(),
             probe: probe_at.map(|probe| probe.to_string()),
             draining: false,
@@ -269,6 +277,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         pid,
         born,
         listen: listen_at.to_string(),
+        listen_tls: listen_tls_at.map(|address| address.to_string()),
         admin: admin_at.to_string(),
         sock: sock.clone(),
         state: state.clone(),
@@ -284,6 +293,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     };
     Ok(Running {
         proxy: listen_at,
+        proxy_tls: listen_tls_at,
         admin: admin_at,
         probe: probe_at,
         state,

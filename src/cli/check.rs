@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use crate::app::{ProbeResults, ProbeScope};
 use crate::clock;
+use crate::decide::certificate::warning;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
 use crate::decide::unusable_stable;
-use crate::describe::retirement;
+use crate::describe::{certificate, retirement};
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
@@ -128,7 +129,10 @@ fn examine(
     match read {
         Err(errors) => refused(&file, &errors, args.format()),
         Ok(mut compiled) => {
-            compiled.warnings.extend(retirement::of_file(&compiled.policy, clock::unix()));
+            let now = clock::unix();
+            compiled.warnings.extend(retirement::of_file(&compiled.policy, now));
+            let tls = compiled.policy.listen_tls.as_ref();
+            compiled.warnings.extend(tls.and_then(|tls| warning(tls, now)).as_ref().map(certificate::sentence));
             let probed = if args.probe {
                 match Probed::ask(&args.provider, args.prices.as_deref(), (&file, &compiled.policy), ask) {
                     Ok(probed) => probed,

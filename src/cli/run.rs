@@ -94,6 +94,7 @@ fn announce(running: &Running, format: LogFormat) {
     let status = running.status();
     let place = ListenAddresses {
         listen: running.proxy.to_string(),
+        listen_tls: running.proxy_tls.map(|address| address.to_string()),
         admin: running.admin.to_string(),
         probe: running.probe.map(|probe| probe.to_string()),
         state: running.state.display().to_string(),
@@ -105,6 +106,7 @@ fn announce(running: &Running, format: LogFormat) {
                 version = env!("CARGO_PKG_VERSION"),
                 pid = std::process::id(),
                 listen = place.listen,
+                listen_tls = place.listen_tls,
                 admin = place.admin,
                 probe = place.probe,
                 state = place.state,
@@ -125,6 +127,7 @@ fn announce(running: &Running, format: LogFormat) {
 #[derive(Debug)]
 struct ListenAddresses {
     listen: String,
+    listen_tls: Option<String>,
     admin: String,
     probe: Option<String>,
     state: String,
@@ -142,6 +145,9 @@ fn render(place: &ListenAddresses, notes: &[String], status: &Status) -> String 
             place.listen
         ),
     );
+    if let Some(listen_tls) = &place.listen_tls {
+        line("", &format!("https://{listen_tls} (the same over TLS)"));
+    }
     line("admin", &format!("http://{}", place.admin));
     if let Some(probe) = &place.probe {
         line("probe", &format!("http://{probe}"));

@@ -14,6 +14,7 @@ use crate::control::engine::entry::Entry;
 use crate::control::engine::rollout::Rollout;
 use crate::control::evidence::recent_traffic::TrafficCounts;
 use crate::control::persist::outbox::Proposal;
+use crate::decide::certificate::{self, CertificateFault, CertificateWarning};
 use crate::decide::guard::waiting::AGES;
 use crate::decide::policy::{self, Intent, Policy};
 use crate::decide::retirement::Retirement;
@@ -21,6 +22,7 @@ use crate::decide::rollout::context::Observation;
 use crate::decide::rollout::in_force::share_reason;
 use crate::decide::rollout::promotion::next_promotion;
 use crate::decide::rollout::state::OverallPhase;
+use crate::decide::tls_failure::TlsFailure;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
@@ -28,9 +30,10 @@ use crate::describe::alert::sentence;
 use crate::describe::anonymous::no_user_id;
 use crate::describe::in_force::{self, reason};
 use crate::describe::promotion::{waiting_for, written};
-use crate::describe::{retirement, warning};
+use crate::describe::{self, retirement, warning};
 use crate::state::status::{
     ArmRecent, ArmWindow, FallbackStatus, FlagsStatus, NextStage, RecentStatus, RolloutStatus, Status, StoreStatus,
+    TlsStatus,
 };
 
 /// With at least this many requests, and more than this percent of them without a user id, the status has advice.
@@ -51,6 +54,7 @@ pub(super) fn empty() -> Status {
         spans: [0; 4],
         client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
+        tls: None,
         draining: false,
     }
 }
@@ -83,6 +87,25 @@ pub(super) fn flags(
     let fewer = (asked > most).then_some(Warning::FewerConnections { asked, most });
     flags.warnings.extend(stray.chain(fewer).map(|warning| warning::sentence(&warning)));
     flags
+}
+
+/// What is to be said of the certificate of the proxy port over TLS.
+pub(super) fn certificate(policy: &Policy, now: Now) -> Option<CertificateWarning> {
+    policy.fixed.listen_tls?;
+    certificate::warning(policy.listen_tls.as_ref()?, now.unix)
+}
+
+/// The proxy port over TLS.
+pub(super) fn tls(policy: &Policy, failures: [u64; TlsFailure::ALL.len()], now: Now) -> Option<TlsStatus> {
+    policy.fixed.listen_tls?;
+    let tls = policy.listen_tls.as_ref()?;
+    let shown = tls.shown(now.unix)?;
+    let earlier = certificate(policy, now).filter(|warning| {
+        // The others are of the certificate that is shown.
+        matches!(warning.fault, CertificateFault::EarlierShown { .. })
+    });
+    let problem = tls.problem.clone().or_else(|| earlier.as_ref().map(describe::certificate::sentence));
+    Some(TlsStatus { not_before: shown.not_before, expires_at: shown.not_after, problem, failures })
 }
 
 pub(super) fn store(ProcessContext { disk, locks, .. }: &ProcessContext) -> StoreStatus {

@@ -11,6 +11,7 @@ pub mod filter;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate::CertificateWarning;
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
 use super::plan::Plan;
@@ -253,6 +254,8 @@ pub enum KeyChange {
 pub enum Alert {
     /// In a sentence, found at the start.
     Text { text: String },
+    /// The certificate of the proxy port over TLS expires, or is not the one that is shown.
+    Certificate { warning: CertificateWarning },
     /// State cannot be written.
     Unwritable {
         /// Where.

@@ -22,6 +22,8 @@ pub fn is_short(token: &str) -> bool {
 pub struct Sockets {
     /// Where the proxy port is; overrides the file.
     pub listen: Option<SocketAddr>,
+    /// Where the proxy port over TLS is; overrides the file.
+    pub listen_tls: Option<SocketAddr>,
     /// Where the operators' port is; overrides the file.
     pub admin: Option<SocketAddr>,
     /// Those that were handed over, in their order. Each belongs to the port of its address; the first that belongs to
@@ -34,8 +36,18 @@ pub struct Sockets {
 pub struct BoundAddresses {
     /// The proxy port.
     pub listen: SocketAddr,
+    /// The proxy port over TLS.
+    pub listen_tls: Option<SocketAddr>,
     /// The operators' port.
     pub admin: SocketAddr,
+}
+
+impl BoundAddresses {
+    /// The proxy port that can be reached from elsewhere, if one can.
+    #[must_use]
+    pub fn proxy(self) -> SocketAddr {
+        self.listen_tls.filter(|_| is_loopback(self.listen.ip())).unwrap_or(self.listen)
+    }
 }
 
 impl Sockets {
@@ -48,10 +60,11 @@ impl Sockets {
             found.map(|index| left.remove(index)).is_some()
         };
         let (listen, admin) = (self.listen.unwrap_or(fixed.listen), self.admin.unwrap_or(fixed.admin));
+        let listen_tls = self.listen_tls.or(fixed.listen_tls);
         takes(admin);
-        fixed.probe.map(&mut takes);
+        fixed.probe.into_iter().chain(listen_tls).for_each(|address| _ = takes(address));
         let listen = if takes(listen) { listen } else { left.first().copied().unwrap_or(listen) };
-        BoundAddresses { listen, admin }
+        BoundAddresses { listen, listen_tls, admin }
     }
 }
 
@@ -59,6 +72,8 @@ impl Sockets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExposedPort {
     Listen,
+    /// `listen_tls.listen`.
+    ListenTls,
     /// `admin.listen`.
     Admin,
 }
@@ -95,11 +110,15 @@ pub fn exposures(policy: &Policy, reached: BoundAddresses) -> Vec<Exposure> {
     let mut add = |place, reached: SocketAddr, in_file: SocketAddr, danger| {
         found.push(Exposure { place, reached, elsewhere: reached.ip() != in_file.ip(), danger });
     };
-    let BoundAddresses { listen, admin } = reached;
+    let BoundAddresses { listen, listen_tls, admin } = reached;
     let holders = policy.providers.iter().filter(|provider| provider.holds_keys);
     let keys: Vec<String> = holders.map(|provider| provider.name.clone()).collect();
-    if !is_loopback(listen.ip()) && !keys.is_empty() && policy.clients.is_empty() && !policy.open {
-        add(ExposedPort::Listen, listen, policy.fixed.listen, Risk::Spend { keys });
+    let spends = !keys.is_empty() && policy.clients.is_empty() && !policy.open;
+    if spends && !is_loopback(listen.ip()) {
+        add(ExposedPort::Listen, listen, policy.fixed.listen, Risk::Spend { keys: keys.clone() });
+    }
+    if let Some(reached) = listen_tls.filter(|reached| spends && !is_loopback(reached.ip())) {
+        add(ExposedPort::ListenTls, reached, policy.fixed.listen_tls.unwrap_or(reached), Risk::Spend { keys });
     }
     if !is_loopback(admin.ip()) && policy.tokens.is_empty() {
         add(ExposedPort::Admin, admin, policy.fixed.admin, Risk::Move);
@@ -139,9 +158,9 @@ mod tests {
     fn a_socket_that_was_handed_over_belongs_to_the_port_of_its_address_or_to_the_proxy() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let (listen, admin, probe) = (at("127.0.0.1:1"), at("127.0.0.1:2"), at("127.0.0.1:3"));
-        let fixed = Fixed { listen, admin, probe: Some(probe), state: None, workers: None };
+        let fixed = Fixed { listen, listen_tls: None, admin, probe: Some(probe), state: None, workers: None };
         let reached = |sockets: &Sockets| {
-            let BoundAddresses { listen, admin } = sockets.reached(&fixed);
+            let BoundAddresses { listen, admin, .. } = sockets.reached(&fixed);
             (listen, admin)
         };
         let open = at("0.0.0.0:9");
@@ -152,5 +171,13 @@ mod tests {
         assert_eq!(reached(&handed(&[probe, open, listen])), (listen, admin));
         let named = Sockets { listen: Some(open), admin: Some(open), ..Sockets::default() };
         assert_eq!(reached(&named), (open, open));
+        // The port over TLS takes its own, and is as much the proxy's as the other.
+        let tls = at("127.0.0.1:4");
+        let fixed = Fixed { listen_tls: Some(tls), ..fixed };
+        let bound = handed(&[tls]).reached(&fixed);
+        assert_eq!((bound.listen, bound.listen_tls, bound.proxy()), (listen, Some(tls), tls));
+        let bound = Sockets { listen_tls: Some(open), ..Sockets::default() }.reached(&fixed);
+        assert_eq!((bound.listen_tls, bound.proxy()), (Some(open), open));
+        assert_eq!(named.reached(&fixed).proxy(), open);
     }
 }

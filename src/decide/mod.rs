@@ -7,6 +7,7 @@
 pub mod breaker;
 pub mod bucket;
 pub mod cause;
+pub mod certificate;
 pub mod endpoint;
 pub mod ephemeral;
 pub mod event;
@@ -38,6 +39,7 @@ pub mod series;
 pub mod stable_fault;
 pub mod suggest;
 pub mod timestamp;
+pub mod tls_failure;
 pub mod trace;
 pub mod typed_json;
 pub mod units;

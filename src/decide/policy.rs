@@ -9,6 +9,7 @@ mod canary;
 mod flag;
 pub(super) mod guard;
 mod keys;
+mod listen_tls;
 mod notify;
 mod otlp;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use flag::{
 };
 pub use guard::{Answers, Counting, FeedbackRule, Guard, OnExcess, OnRegression, SlowRule};
 pub use keys::{KeyOrder, KeyRules};
+pub use listen_tls::{ListenTls, ServerCertificate};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use otlp::Otlp;
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
@@ -50,6 +52,8 @@ pub use crate::wire::segments::has_dots;
 pub struct Policy {
     /// The proxy port, the admin port and what else is fixed at start.
     pub fixed: Fixed,
+    /// What the proxy port over TLS shows; `None`: there is none.
+    pub listen_tls: Option<ListenTls>,
     /// The path prefix that each provider's `base_url` replaces: `/v1`; empty for everything.
     pub mount: String,
     /// Where a request goes that no rollout matches.
@@ -111,6 +115,8 @@ impl Policy {
 pub struct Fixed {
     /// Where the application connects.
     pub listen: SocketAddr,
+    /// Where it connects over TLS.
+    pub listen_tls: Option<SocketAddr>,
     /// Where operators connect.
     pub admin: SocketAddr,
     /// A read-only port for health checks and scrapers.

@@ -3,13 +3,14 @@
 //! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice
 //! is shown is decided elsewhere.
 
-use super::key;
+use super::{certificate, key};
 use crate::decide::event::Alert;
 
 #[must_use]
 pub fn sentence(notice: &Alert) -> String {
     match notice {
         Alert::Text { text } => text.clone(),
+        Alert::Certificate { warning } => certificate::sentence(warning),
         Alert::Unwritable { dir, error } => {
             format!("state in {dir} cannot be written ({error}): changes made now are lost when this process ends")
         }

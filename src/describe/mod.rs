@@ -8,6 +8,7 @@ pub mod abilities;
 pub mod alert;
 pub mod anonymous;
 pub mod cause;
+pub mod certificate;
 pub mod command;
 pub mod decision;
 pub mod dry_run;

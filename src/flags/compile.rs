@@ -13,6 +13,7 @@ mod flag;
 mod flag_variants;
 mod guard;
 mod key_format;
+mod listen_tls;
 mod names;
 mod notify;
 mod otlp;
@@ -148,12 +149,13 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
     let mount = findings.value(&root.key("mount"), url::mount);
     // What is wrong with the list of names itself is told of it, and not of those who use them.
     findings.names_are_known(Named::Provider, root.key("providers").fits());
-    let rollouts = rollout::all(&root, &names, &mount, reached.listen, findings);
+    let rollouts = rollout::all(&root, &names, &mount, reached.proxy(), findings);
     let named = rollouts.iter().all(|rollout| !rollout.name.is_empty());
     findings.names_are_known(Named::Rollout, named && (root.key("rollouts").fits() || !root.has("rollouts")));
     let unmatched = unmatched(&root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
     let policy = Policy {
         fixed,
+        listen_tls: listen_tls::listen_tls(&root.key("listen_tls"), findings),
         mount,
         unmatched,
         flags: flag::all(&root, &rollouts, findings),
@@ -188,6 +190,7 @@ fn fixed(root: &At, findings: &mut Findings<'_>) -> Fixed {
     let workers = root.key("workers");
     Fixed {
         listen: findings.value(&root.key("listen"), url::address),
+        listen_tls: findings.given(&root.key("listen_tls").key("listen"), url::address),
         admin: findings.value(&root.key("admin").key("listen"), url::address),
         probe: findings.given(&root.key("probe").key("listen"), url::address),
         state: findings.given(&root.key("state"), state),

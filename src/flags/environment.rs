@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject as _;
@@ -229,7 +230,7 @@ impl FileRead {
     /// A file that should hold certificates (or a `key`) as PEM, and why it does not. Its text is never told.
     pub(super) fn pem(path: &Path, key: bool) -> (FileRead, Option<String>) {
         let shown = path.display();
-        let bytes = whole_file(path, LARGEST_PEM, "4 MiB");
+        let (file, bytes) = FileRead::bytes(path);
         let problem = match &bytes {
             Err(problem) => Some(problem.clone()),
             Ok(bytes) if key && PrivateKeyDer::from_pem_slice(bytes).is_ok() => None,
@@ -237,7 +238,19 @@ impl FileRead {
             Ok(bytes) if holds_certificates(bytes) => None,
             Ok(_) => Some(format!("the file {shown} holds no certificates in PEM")),
         };
-        (FileRead { pem: true, ..FileRead::new(path, &bytes) }, problem)
+        (file, problem)
+    }
+
+    /// A file of certificates or keys, and its bytes.
+    pub(super) fn bytes(path: &Path) -> (FileRead, Result<Vec<u8>, String>) {
+        let bytes = whole_file(path, LARGEST_PEM, "4 MiB");
+        (FileRead { pem: true, ..FileRead::new(path, &bytes) }, bytes)
+    }
+
+    /// Its permissions, where every user may read it.
+    pub(super) fn open_to_others(path: &Path) -> Option<u32> {
+        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        (mode & 0o004 != 0).then_some(mode)
     }
 }
 

@@ -33,6 +33,13 @@ pub(super) fn file() -> Schema {
                  the socket, including an inherited one, is bound off loopback and there are keys, \
                  `clients` or `open` is required. A change needs a restart.",
             ),
+            key("listen_tls", listen_tls())
+                .examples(json!([{
+                    "listen": "127.0.0.1:8443",
+                    "cert_file": "/etc/serin/tls/tls.crt",
+                    "key_file": "/etc/serin/tls/tls.key",
+                }]))
+                .says("The same as `listen`, over TLS: HTTP/1.1, and HTTP/2 by ALPN. Without this key there is no such port."),
             key("admin", admin())
                 .examples(json!([{"listen": "127.0.0.1:7172"}]))
                 .says("The admin port: API, metrics, flags for the application."),
@@ -93,6 +100,23 @@ pub(super) fn file() -> Schema {
                 .says("Flags that the application reads over OFREP, by name."),
         ],
     )
+}
+
+fn listen_tls() -> Schema {
+    map([
+        key("listen", text()).required().examples(json!(["127.0.0.1:8443"])).says(
+            "Address that the application connects to with `https://`. The rules of `listen` hold for it as well. A \
+             change needs a restart.",
+        ),
+        key("cert_file", text()).required().examples(json!(["/etc/serin/tls/tls.crt"])).says(
+            "The server's certificate in PEM, and behind it those of its issuers. When the file changes it is read \
+             again, and no connection is closed. A file that cannot be used changes nothing, which `serin status` \
+             shows.",
+        ),
+        key("key_file", text()).required().examples(json!(["/etc/serin/tls/tls.key"])).says(
+            "The private key of the certificate in PEM, without a passphrase. It is read again like `cert_file`.",
+        ),
+    ])
 }
 
 fn admin() -> Schema {

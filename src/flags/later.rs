@@ -6,7 +6,7 @@
 
 /// Keys not read yet, by the place of the map they would stand in.
 const LATER: [(&str, &[&str]); 3] =
-    [("", &["listen_tls", "budgets", "cache", "fleet"]), ("providers.*", &["prices"]), ("rollouts[]", &["holdback"])];
+    [("", &["budgets", "cache", "fleet"]), ("providers.*", &["prices"]), ("rollouts[]", &["holdback"])];
 
 /// Whether this key of the map at `place` (`providers.*`) belongs to a later version.
 pub(super) fn is_later(place: &str, key: &str) -> bool {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::reference::{Part, parts};
-use crate::decide::policy::{Policy, Provider};
+use crate::decide::policy::{Policy, Provider, ServerCertificate};
 
 /// What is kept from one reading to the next.
 #[derive(Clone, Default)]
@@ -41,6 +41,8 @@ struct Values {
     places: BTreeMap<SecretId, Vec<String>>,
     /// Files of certificates that were PEM.
     certificates: BTreeSet<PathBuf>,
+    /// Certificates of a server and their keys, by the files of both.
+    pairs: BTreeMap<(PathBuf, PathBuf), Arc<ServerCertificate>>,
 }
 
 /// A secret of a provider.
@@ -148,6 +150,24 @@ impl Recent {
         }
         self.next.certificates.insert(path.to_owned());
         None
+    }
+
+    /// The pair in these files: the one that was found, else the last one that was in them.
+    pub(super) fn pair(
+        &mut self,
+        cert_file: &Path,
+        key_file: &Path,
+        found: Option<ServerCertificate>,
+    ) -> Option<Arc<ServerCertificate>> {
+        let files = (cert_file.to_owned(), key_file.to_owned());
+        let last = self.last.iter().find_map(|values| values.pairs.get(&files));
+        let pair = match (found, last) {
+            (Some(found), Some(last)) if found == **last => Arc::clone(last),
+            (Some(found), _) => Arc::new(found),
+            (None, last) => Arc::clone(last?),
+        };
+        self.next.pairs.insert(files, Arc::clone(&pair));
+        Some(pair)
     }
 
     /// Why values were kept since this was asked last.

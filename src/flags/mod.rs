@@ -13,6 +13,7 @@ pub mod compile;
 mod environment;
 mod error;
 mod file_in_force;
+mod key_pair;
 mod keys;
 mod later;
 mod loaded_flags;

@@ -6,6 +6,7 @@ mod arbitrary;
 mod flag;
 mod golden;
 mod kept;
+mod listen_tls;
 mod notify;
 mod one_mistake;
 #[cfg(feature = "otlp")]

@@ -31,6 +31,7 @@ use crate::state::request_seal::RequestSeal;
 use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
 use crate::state::source_table::{SourceHandle, SourceTable};
 use crate::state::spans::SpanQueues;
+use crate::state::tls_failures::TlsFailures;
 
 /// The least time between two reports to control.
 const BETWEEN_REPORTS: Millis = Millis(100);
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) spans: Arc<SpanQueues>,
     /// Where clients are counted that cannot be asked whether they have left.
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
+    /// Where connections over TLS are counted that never become one.
+    pub(crate) tls_failures: Arc<TlsFailures>,
     pub(crate) request_ids: RequestIds,
     /// What the ids of split requests are completed with.
     pub(crate) seal: Arc<RequestSeal>,
@@ -103,6 +106,7 @@ impl Core {
             access_log: Arc::clone(&shared.access_log),
             spans: Arc::clone(&shared.spans),
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
+            tls_failures: Arc::clone(&shared.tls_failures),
             request_ids: RequestIds::new(chance.u64(..)),
             seal: Arc::clone(&shared.seal),
             upstreams: Upstreams::new(cores),

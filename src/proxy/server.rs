@@ -1,4 +1,4 @@
-//! The data plane as a whole: started on a bound socket, drained, stopped.
+//! The data plane as a whole: started on bound sockets, drained, stopped.
 //!
 //! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out.
 //! Invariant: a drain accepts connections to its end, so that no client that still reaches this process is refused. If
@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,8 +19,9 @@ use tokio::task::LocalSet;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::downstream::drain_phase::DrainPhase;
-use crate::proxy::downstream::listener::{self, ConnectionSlots, WorkerHandle};
+use crate::proxy::downstream::listener::{self, ConnectionSlots, ProxyListeners, WorkerHandle};
 use crate::proxy::downstream::load::Load;
+use crate::proxy::downstream::tls;
 use crate::proxy::downstream::worker::{ConnectionSource, Worker};
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::SnapshotCell;
@@ -43,6 +45,8 @@ const SETTLED: Millis = Millis(100);
 pub struct Setup {
     /// Bound and listening.
     pub listener: TcpListener,
+    /// The same for TLS.
+    pub tls_listener: Option<TcpListener>,
     /// What is in force; made for `cores` cores.
     pub shared: Arc<SnapshotCell>,
     /// Where refusals of canaries are reported to control.
@@ -67,9 +71,10 @@ pub struct Running {
 /// # Errors
 /// When the socket cannot be used, or a thread or runtime cannot be made.
 pub fn start(setup: Setup) -> io::Result<Running> {
-    let Setup { listener, shared, inbox, cores, most_connections } = setup;
-    listener.set_nonblocking(true)?;
+    let Setup { listener, tls_listener, shared, inbox, cores, most_connections } = setup;
     prepare(&listener)?;
+    tls_listener.as_ref().map(prepare).transpose()?;
+    let tls = tls_listener.as_ref().map(|_| tls::server_config(&shared)).transpose().map_err(io::Error::other)?;
     let address = listener.local_addr()?;
     let cores = cores.max(1);
     let phase = watch::Sender::new(DrainPhase::Running);
@@ -78,12 +83,12 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let loads: Vec<Arc<Load>> = (0..cores).map(|_| Arc::default()).collect();
     let mut running = Running { address, loads: loads.clone(), phase, threads: Vec::with_capacity(cores + 1) };
     let mut workers = Vec::with_capacity(cores);
-    let mut own = Some(listener);
+    let mut own = Some(ProxyListeners { plain: listener, tls: tls_listener });
     for (id, load) in (0..=u16::MAX).zip(&loads) {
         let connections = if cores == 1
-            && let Some(listener) = own.take()
+            && let Some(listeners) = own.take()
         {
-            ConnectionSource::Listener(listener)
+            ConnectionSource::Listeners(listeners)
         } else {
             let (inbox_of_core, dealt) = mpsc::unbounded_channel();
             workers.push(WorkerHandle { load: Arc::clone(load), inbox: inbox_of_core });
@@ -99,13 +104,14 @@ pub fn start(setup: Setup) -> io::Result<Running> {
             slots: Arc::clone(&slots),
             phase: running.phase.subscribe(),
             connections,
+            tls: tls.clone(),
         };
         running.spawn(format!("serin-core-{id}"), move |runtime| worker.run(runtime))?;
     }
-    if let Some(listener) = own {
+    if let Some(listeners) = own {
         let phase = running.phase.subscribe();
         running.spawn("serin-acceptor".to_owned(), move |runtime| {
-            LocalSet::new().block_on(runtime, acceptor(listener, slots, shared, workers, phase));
+            LocalSet::new().block_on(runtime, acceptor(listeners, slots, shared, workers, phase));
         })?;
     }
     Ok(running)
@@ -113,30 +119,23 @@ pub fn start(setup: Setup) -> io::Result<Running> {
 
 /// What accepted connections inherit: a client that has vanished is noticed within two minutes.
 fn prepare(listener: &TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
     let socket = socket2::SockRef::from(listener);
     socket.listen(BACKLOG)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY))
 }
 
 async fn acceptor(
-    listener: TcpListener,
+    listeners: ProxyListeners,
     slots: Arc<ConnectionSlots>,
     shared: Arc<SnapshotCell>,
     workers: Vec<WorkerHandle>,
     mut phase: watch::Receiver<DrainPhase>,
 ) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "the listening socket cannot be used");
-            return;
-        }
-    };
-    let deal = |stream| listener::deal(stream, &workers, &slots);
-    tokio::select! {
-        () = listener::accept(listener, Arc::clone(&slots), shared, phase.clone(), deal) => {}
-        _ = phase.wait_for(|phase| *phase == DrainPhase::Stopped) => {}
-    }
+    let (workers, dealt_slots) = (Rc::new(workers), Arc::clone(&slots));
+    let deal = move |stream, port| listener::deal(stream, port, &workers, &dealt_slots);
+    listener::accept_all(listeners, &slots, &shared, &phase, deal);
+    let _ = phase.wait_for(|phase| *phase == DrainPhase::Stopped).await;
 }
 
 impl Running {

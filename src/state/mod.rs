@@ -28,5 +28,6 @@ pub mod snapshot;
 pub mod source_table;
 pub mod spans;
 pub mod status;
+pub mod tls_failures;
 pub mod told_limits;
 pub mod withdrawal;

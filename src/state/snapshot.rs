@@ -24,6 +24,7 @@ use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
 use super::spans::SpanQueues;
+use super::tls_failures::TlsFailures;
 use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
@@ -118,6 +119,8 @@ pub struct SnapshotCell {
     pub spans: Arc<SpanQueues>,
     /// Clients that closed their side and could not be asked whether they have left.
     pub ambiguous_closes: Arc<AmbiguousCloses>,
+    /// Connections over TLS that never became one.
+    pub tls_failures: Arc<TlsFailures>,
     /// What happens, for those who listen.
     pub history: HistoryFeed,
 }
@@ -136,6 +139,7 @@ impl SnapshotCell {
             access_log: Arc::default(),
             spans: Arc::new(SpanQueues::new(cores)),
             ambiguous_closes: Arc::default(),
+            tls_failures: Arc::default(),
             history: HistoryFeed::default(),
         }
     }

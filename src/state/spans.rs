@@ -25,6 +25,8 @@ pub struct RequestSpans {
     pub context: TraceContext,
     /// The `tracestate` that came with it.
     pub state: Option<String>,
+    /// Whether it came over TLS.
+    pub tls: bool,
     /// When it arrived, since the Unix epoch.
     pub arrived: Duration,
     /// What is asked of a model, in OpenTelemetry's words; `None`: nothing that has a name there.
@@ -168,6 +170,7 @@ mod tests {
         Box::new(RequestSpans {
             context,
             state: None,
+            tls: false,
             arrived: Duration::ZERO,
             operation: None,
             line,

@@ -25,6 +25,7 @@ use crate::decide::policy::NotifyFormat;
 use crate::decide::rollback_ready::NotReady;
 use crate::decide::rollout::state::{Lock, OverallPhase};
 use crate::decide::stable_fault::StableFault;
+use crate::decide::tls_failure::TlsFailure;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
 use super::counters::Series;
@@ -53,10 +54,25 @@ pub struct Status {
     pub spans: [u64; SpanFate::ALL.len()],
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
+    /// The proxy port over TLS; `None`: there is none.
+    pub tls: Option<TlsStatus>,
     /// Targets of notifications, by name; those of earlier files too.
     pub notify: Vec<NotifyTargetStatus>,
     /// Whether the process is stopping.
     pub draining: bool,
+}
+
+/// The proxy port over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsStatus {
+    /// The first moment at which the certificate that is shown is valid.
+    pub not_before: UnixMillis,
+    /// The last one.
+    pub expires_at: UnixMillis,
+    /// Why an earlier certificate is shown instead of the one in the files; `None`: it is not.
+    pub problem: Option<String>,
+    /// Connections that never became one, by why not.
+    pub failures: [u64; TlsFailure::ALL.len()],
 }
 
 /// A target of notifications.

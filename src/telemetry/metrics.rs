@@ -18,12 +18,13 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::OverallPhase;
+use crate::decide::tls_failure::TlsFailure;
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::limit::{LimitKind, Turned};
 use crate::state::spans::SpanFate;
-use crate::state::status::{KeyCondition, LimitStatus, RolloutStatus, Status};
+use crate::state::status::{KeyCondition, LimitStatus, RolloutStatus, Status, TlsStatus};
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
@@ -99,6 +100,12 @@ metrics_list! {
         "Spans of traces: taken by the collector (sent); dropped because a queue was full or traces were switched off (dropped); refused by the collector (refused); not taken in several tries (failed).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
+    TLS_EXPIRY "serin_tls_certificate_expiry_timestamp_seconds" Gauge []
+        "When the certificate that listen_tls shows expires, in seconds since the Unix epoch. Only with listen_tls.";
+    TLS_IN_FORCE "serin_tls_certificate_in_force" Gauge []
+        "1 while the certificate in the files of listen_tls is the one that is shown, 0 while they cannot be used and an earlier one is shown. Only with listen_tls.";
+    TLS_FAILURES "serin_tls_handshake_failures_total" Counter ["reason"]
+        "Connections to listen_tls that failed in the handshake: HTTP without TLS (plain_http), neither of them (not_tls), a client that does not accept the certificate (refused), no version, cipher or protocol in common (nothing_in_common), a client that left half-way (broken_off) or did not finish in time (unfinished).";
     NOTIFICATIONS "serin_notifications_total" Counter ["target" "result"]
         "Notifications by their end: delivered, given_up (refused, or tried for three days), dropped (more than 1,000 waited, or the target left the file); and retried: tries that failed and were followed by others.";
     NOTIFICATIONS_QUEUED "serin_notifications_queued" Gauge ["target"]
@@ -175,6 +182,9 @@ pub fn render(status: &Status, format: Format) -> String {
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
     }
+    if let Some(tls) = &status.tls {
+        of_tls(tls, &mut exposition);
+    }
     for target in &status.notify {
         let counts = [
             ("delivered", target.delivered),
@@ -244,6 +254,14 @@ fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
         *sums.entry(series.labels.rollout.as_str()).or_default() += series.unbuffered();
     }
     sums
+}
+
+fn of_tls(tls: &TlsStatus, exposition: &mut Exposition) {
+    exposition.add(&TLS_EXPIRY, &[], Duration::from_millis(tls.expires_at.0).as_secs_f64());
+    exposition.add(&TLS_IN_FORCE, &[], flag(tls.problem.is_none()));
+    for (why, count) in TlsFailure::ALL.into_iter().zip(tls.failures) {
+        exposition.add(&TLS_FAILURES, &[why.as_str()], count);
+    }
 }
 
 fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {

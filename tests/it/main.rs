@@ -47,6 +47,7 @@ mod simulate;
 mod split;
 mod stream;
 mod tags;
+mod tls;
 #[cfg(feature = "otlp")]
 mod traces;
 mod unusable_stable;

@@ -18,6 +18,7 @@ import readme
 import sdk_anthropic
 import sdk_cuts
 import sdk_openai
+import sdk_tls
 from stage import LAST_RESORT, Stage, users
 
 # Seconds for all of them; cuts at every byte need more.
@@ -61,6 +62,7 @@ def node_tests(name, stage):
     cuts = json.dumps({"text": cutting.TEXT, "faults": cutting.FAULTS, "dialects": dialects})
     environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0], CUTS=cuts)
     environment["LAST_RESORT"] = LAST_RESORT
+    environment |= {"SECURE_ORIGIN": stage.secure, "NODE_EXTRA_CA_CERTS": stage.authority}
     try:
         result = subprocess.run(
             ["node", str(script)], env=environment, capture_output=True, text=True, timeout=PATIENCE / 3
@@ -85,7 +87,8 @@ else:
         python_tests(sdk_openai, stage)
         python_tests(sdk_anthropic, stage)
         python_tests(sdk_cuts, stage)
-        for script in ("sdk_openai.mjs", "sdk_anthropic.mjs", "sdk_cuts.mjs"):
+        python_tests(sdk_tls, stage)
+        for script in ("sdk_openai.mjs", "sdk_anthropic.mjs", "sdk_cuts.mjs", "sdk_tls.mjs"):
             node_tests(script, stage)
         python_tests(readme, stage)
     finally:

@@ -18,6 +18,7 @@ LAST_RESORT = 'We are busy, "please" try again – in a minute.'
 
 FLAGS = """\
 listen: 127.0.0.1:{listen}
+listen_tls: {{ listen: 127.0.0.1:{secure}, cert_file: {folder}/tls.crt, key_file: {folder}/tls.key }}
 admin: {{ listen: 127.0.0.1:{admin} }}
 unmatched: oldcorp
 providers:
@@ -68,6 +69,21 @@ def users(count=2):
     return [(user, "oldcorp") for user in stable[:count]] + [(user, "newcorp") for user in canary[:count]]
 
 
+def issue(folder):
+    """An authority, and a certificate of it for 127.0.0.1 with its key."""
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, stderr=subprocess.DEVNULL)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=an authority of the tests",
+            "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt")
+    openssl("req", "-new", *key, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr")
+    openssl("x509", "-req", "-in", f"{folder}/tls.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key",
+            "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", f"{folder}/tls.crt")
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -95,11 +111,14 @@ class Stage:
         urls["cutcorp"] = cutting.base_url
         urls["downcorp"] = self._provider("downcorp", "--fail", "100%")
         urls["illcorp"] = self._provider("illcorp", "--fail", "100%", "--failure", "error-event")
-        listen, admin = free_port(), free_port()
+        issue(folder)
+        self.authority = f"{folder}/ca.crt"
+        listen, admin, secure = free_port(), free_port(), free_port()
         flags = folder / "flags.yaml"
-        flags.write_text(
-            FLAGS.format(listen=listen, admin=admin, held=self.held.base_url, last_resort=LAST_RESORT, **urls)
-        )
+        flags.write_text(FLAGS.format(
+            listen=listen, admin=admin, secure=secure, folder=folder, held=self.held.base_url,
+            last_resort=LAST_RESORT, **urls
+        ))
         log = open(folder / "serin.log", "w+")
         self.ending.callback(log.close)
         command = [os.environ["SERIN"], "run", "--flags", str(flags), "--state", str(folder / "state")]
@@ -107,6 +126,7 @@ class Stage:
         serin = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.ending.callback(self._end, serin)
         self.origin, self.admin = (f"http://127.0.0.1:{port}" for port in (listen, admin))
+        self.secure = f"https://127.0.0.1:{secure}"
         deadline = time.monotonic() + 30
         while not self._ready(admin):
             if serin.poll() is not None or time.monotonic() > deadline:

@@ -34,6 +34,29 @@ pub(super) const SECTIONS: &[Section] = &[
         example: include_str!("examples/admin.yaml"),
     },
     Section {
+        file: "tls",
+        title: "TLS port",
+        roots: &["listen_tls."],
+        intro: "The proxy port over TLS, beside the port of `listen`: TLS 1.2 and 1.3, HTTP/1.1, and HTTP/2 for clients \
+                that ask for it by ALPN. Everything else holds for both ports: `clients`, `limits`, the access log, \
+                the drain. The handshake has the time of `limits.header_time`, and counts as a connection.\n\n\
+                **Renewal.** The files are looked at every second, also where they are links (a mounted Secret of \
+                Kubernetes). A new pair is shown from the next handshake on, and no connection is closed. A pair that \
+                cannot be used (not PEM, the key of another certificate, expired) changes nothing: the one before goes \
+                on being shown, `serin status` and the log have the reason, and `serin_tls_certificate_in_force` is 0. \
+                Other edits of flags.yaml are taken meanwhile. At the start such a pair is an error of the file. One \
+                that has expired is a warning there, since there is no other.\n\n\
+                **Its end.** `serin check` and `serin status` show until when the certificate is valid, and \
+                `serin_tls_certificate_expiry_timestamp_seconds` has it for an [alert](../alerts.md). From 14 days \
+                before, `serin status` warns; the log and the history have it 14, 7, 3 and 1 days before.\n\n\
+                **Clients** must trust the authority that issued the certificate: `SSL_CERT_FILE=ca.pem` for the \
+                Python SDKs, `NODE_EXTRA_CA_CERTS=ca.pem` for Node, `--cacert ca.pem` for curl. A client that sends \
+                HTTP without TLS gets 400 (`x-serin-error: without_tls`). Failed handshakes are counted in \
+                `serin_tls_handshake_failures_total`, and logged once a minute for each reason. Certificates of \
+                clients are not asked for: `clients` are known by their keys.",
+        example: include_str!("examples/tls.yaml"),
+    },
+    Section {
         file: "clients",
         title: "Clients",
         roots: &["clients[]."],

@@ -147,8 +147,10 @@ function footer() {
   const { status } = state;
   if (!status) return [];
   const { process, flags: file } = status;
-  return h("p", null, `serin ${process.version}, pid ${process.pid}, listen ${process.listen}, admin ${process.admin}, `
-    + `flags ${file.path}, generation ${file.generation}, state ${status.state.dir}. Times are in UTC.`);
+  const tls = process.listen_tls ? `, over TLS ${process.listen_tls}` : "";
+  return h("p", null, `serin ${process.version}, pid ${process.pid}, listen ${process.listen}${tls}, `
+    + `admin ${process.admin}, flags ${file.path}, generation ${file.generation}, state ${status.state.dir}. `
+    + "Times are in UTC.");
 }
 
 function nextTheme() {

@@ -206,6 +206,7 @@ impl Ports {
             pid: 1,
             started_at: Timestamp(UnixMillis(0)),
             listen: "127.0.0.1:7171".into(),
+            listen_tls: None,
             admin: "127.0.0.1:7172".into(),
             probe: None,
             draining: false,

@@ -120,6 +120,7 @@ pub(super) fn status() -> Status {
         spans: [0; 4],
         client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
+        tls: None,
         draining: false,
     }
 }

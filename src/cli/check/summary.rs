@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::policy::{Auth, Canary, Flag, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
+use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Percent;
 use crate::describe;
 
@@ -19,6 +20,9 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
     let fixed = &policy.fixed;
     let mount = if policy.mount.is_empty() { "/" } else { &policy.mount };
     let _ = writeln!(text, "listen     {}, the app's base URL is http://{}{mount}", fixed.listen, fixed.listen);
+    if let Some(listen_tls) = fixed.listen_tls {
+        let _ = writeln!(text, "listen_tls {listen_tls}{}", valid_until(policy));
+    }
     let _ = writeln!(text, "admin      {}", fixed.admin);
     if let Some(probe) = fixed.probe {
         let _ = writeln!(text, "probe      {probe}");
@@ -47,6 +51,13 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
         let _ = writeln!(text, "  {name}: {}", describe::flag::summary(policy, flag));
     }
     text
+}
+
+/// How long the certificate is valid, where it was read.
+fn valid_until(policy: &Policy) -> String {
+    let certificate = policy.listen_tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let date = certificate.map(|certificate| describe::certificate::date(certificate.not_after));
+    date.map(|date| format!(", its certificate is valid until {date}")).unwrap_or_default()
 }
 
 fn listed(tags: &BTreeSet<String>) -> String {
@@ -228,6 +239,14 @@ pub(super) fn json(policy: &Policy) -> Value {
         .collect();
     json!({
         "listen": policy.fixed.listen.to_string(),
+        "listen_tls": policy.fixed.listen_tls.map(|address| json!({
+            "listen": address.to_string(),
+            "certificate_expires_at": policy
+                .listen_tls
+                .as_ref()
+                .and_then(|tls| tls.certificate.as_ref())
+                .map(|certificate| Timestamp(certificate.not_after)),
+        })),
         "admin": policy.fixed.admin.to_string(),
         "probe": policy.fixed.probe.map(|probe| probe.to_string()),
         "mount": policy.mount,

@@ -24,6 +24,7 @@ impl Machine {
             pid,
             born,
             listen: format!("127.0.0.1:{port}"),
+            listen_tls: None,
             admin: format!("0.0.0.0:{}", port + 1),
             sock: Some(state.join("admin.sock")),
             flags: state.join("flags.yaml"),

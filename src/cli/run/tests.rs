@@ -18,6 +18,7 @@ fn status() -> Status {
         spans: [0; 4],
         client_limits: Vec::new(),
         ambiguous_closes: [0; 4],
+        tls: None,
         draining: false,
     }
 }
@@ -25,6 +26,7 @@ fn status() -> Status {
 fn place() -> ListenAddresses {
     ListenAddresses {
         listen: "127.0.0.1:7171".into(),
+        listen_tls: None,
         admin: "127.0.0.1:7172".into(),
         probe: Some("0.0.0.0:7173".into()),
         state: "/var/lib/serin".into(),

@@ -209,6 +209,7 @@ mod tests {
             pid: 7,
             started_at: fixtures::at(600),
             listen: String::new(),
+            listen_tls: None,
             admin: String::new(),
             probe: None,
             draining: false,
@@ -225,6 +226,7 @@ mod tests {
         };
         let state = State { dir: "state".to_owned(), error: None, locks_error: None, ephemeral: None };
         StatusReply {
+            certificate: None,
             process,
             flags,
             state,

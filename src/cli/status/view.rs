@@ -47,7 +47,11 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     let draining = if process.draining { style.yellow(", draining") } else { String::new() };
     let _ = writeln!(text, "{} {}, pid {}, up {up}{draining}", style.bold("serin"), process.version, process.pid);
     let probe = process.probe.as_ref().map(|probe| format!(", probe {probe}")).unwrap_or_default();
-    row(text, "listen", &format!("{}, admin {}{probe}", process.listen, process.admin));
+    let tls = process.listen_tls.as_ref().map(|tls| format!(", over TLS {tls}")).unwrap_or_default();
+    row(text, "listen", &format!("{}{tls}, admin {}{probe}", process.listen, process.admin));
+    if let Some(certificate) = &reply.certificate {
+        row(text, "", &format!("certificate valid until {}", moment(certificate.expires_at)));
+    }
     let changed = flags.modified_at.map(|at| format!(", changed {}", distance(at, now))).unwrap_or_default();
     row(text, "flags", &format!("{}{changed}", flags.path));
     row(text, "", &format!("generation {}, in force since {}", flags.generation, moment(flags.accepted_at)));

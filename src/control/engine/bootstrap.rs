@@ -127,6 +127,7 @@ impl Engine {
             digest: DigestSchedule::starting(now.unix),
             retirements: RetirementWatch::default(),
             stable_watch: StableWatch::default(),
+            certificate_notice: None,
             revision: 0,
             recorder: Recorder::default(),
         };

@@ -32,6 +32,7 @@ use crate::control::series::SeriesRegistry;
 use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Policy, Secret};
 use crate::decide::rollout::state::{Identity, Lock, OverallPhase, RolloutState};
+use crate::describe::certificate;
 use crate::state::access_log::Dropped;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
@@ -69,6 +70,8 @@ pub struct Engine {
     pub(super) digest: DigestSchedule,
     pub(super) retirements: RetirementWatch,
     pub(super) stable_watch: StableWatch,
+    /// The notice of the certificate that was told last: its file, and which one.
+    pub(super) certificate_notice: Option<(String, (u8, u64))>,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
 }
@@ -94,6 +97,7 @@ impl Engine {
         }
         self.watch_retirements(now);
         self.look_at_keys(now);
+        self.watch_certificate(now);
         self.entries.iter_mut().for_each(|entry| entry.update_stable_health(now.mono));
         self.report(now);
         self.record(now);
@@ -356,6 +360,7 @@ impl Engine {
         let lines = &self.shared.access_log;
         let mut flags = report::flags(&self.policy, context, &self.process, self.retirements.near());
         flags.warnings.extend(self.keys.warnings(&self.policy, now));
+        flags.warnings.extend(report::certificate(&self.policy, now).as_ref().map(certificate::sentence));
         let status = Status {
             rollouts: rollouts.collect(),
             flags,
@@ -367,6 +372,7 @@ impl Engine {
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
             spans: self.shared.spans.fates(),
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
+            tls: report::tls(&self.policy, self.shared.tls_failures.counts(), now),
             notify: self.notifier.report(),
             draining: self.process.draining,
         };

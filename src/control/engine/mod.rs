@@ -12,6 +12,7 @@
 mod apply_policy;
 mod availability;
 pub mod bootstrap;
+mod certificate;
 pub(super) mod commands;
 pub(super) mod committed;
 pub(super) mod context;

@@ -39,10 +39,11 @@ impl Engine {
     fn accept(&mut self, policy: Arc<Policy>, text: Arc<str>, shown: Arc<str>, mut warnings: Vec<String>, now: Now) {
         let plan = self.plan(&policy, now);
         warnings.extend(fixed_edits(&self.policy.fixed, &policy.fixed).iter().map(warning::sentence));
-        let policy = if policy.fixed == self.policy.fixed {
+        let listen_tls = self.listen_tls_after(&policy, now);
+        let policy = if policy.fixed == self.policy.fixed && policy.listen_tls == listen_tls {
             policy
         } else {
-            Arc::new(Policy { fixed: self.policy.fixed.clone(), ..Policy::clone(&policy) })
+            Arc::new(Policy { fixed: self.policy.fixed.clone(), listen_tls, ..Policy::clone(&policy) })
         };
         self.context.flags.generation += 1;
         self.context.flags.accepted_at = now.unix;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
 use super::harness::*;
 use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::event::Action;
 use crate::decide::file_error::FileError;
-use crate::decide::policy::{Canary, Intent, Policy, Provider};
+use crate::decide::policy::{Canary, Intent, ListenTls, Policy, Provider, ServerCertificate};
 use crate::decide::rollout::state::{OverallPhase, Phase, RolloutCommand};
 use crate::decide::units::{Millis, Percent, ProviderId, RolloutId, UnixMillis};
 use crate::describe::event::reason;
@@ -304,4 +306,73 @@ fn a_late_answer_of_an_older_epoch_judges_nothing() {
     assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));
     assert_eq!(chat(&engine).percent, percent(25));
     assert!(!matches!(engine.entries[0].rollout.as_ref().unwrap().state().phase, Phase::RolledBack { .. }));
+}
+
+/// A certificate that is valid between these moments, and a policy with the port that shows it.
+fn showing(not_before: u64, not_after: u64) -> Policy {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
+    let (not_before, not_after) = (UnixMillis(not_before), UnixMillis(not_after));
+    let certificate = Some(Arc::new(ServerCertificate { chain: Vec::new(), key, not_before, not_after }));
+    let tls = ListenTls { cert_file: "/c".into(), key_file: "/k".into(), certificate, earlier: None, problem: None };
+    let mut policy = Policy { listen_tls: Some(tls), ..one(pinned(30)) };
+    policy.fixed.listen_tls = Some("127.0.0.1:8443".parse().unwrap());
+    policy
+}
+
+fn tls(engine: &Engine) -> (u64, Option<String>) {
+    let status = engine.status.load().tls.clone().unwrap();
+    (status.expires_at.0, status.problem)
+}
+
+fn notices(engine: &Engine) -> Vec<String> {
+    let events = engine.outbox.events.iter().filter(|event| event.action == Action::Notice);
+    events.map(reason).collect()
+}
+
+#[test]
+fn a_certificate_that_has_expired_does_not_replace_one_that_is_valid() {
+    const YEAR: u64 = 365 * 86_400_000;
+    let mut engine = engine(showing(0, YEAR));
+    assert_eq!((tls(&engine), notices(&engine).len()), ((YEAR, None), 0));
+    engine.flags_read(read(showing(0, 500)), at(20));
+    let said = "listen_tls: the certificate in /c has expired: the one before it is shown, which is valid until \
+                1971-01-01 and lost at a restart; write a certificate that is valid now";
+    assert_eq!(tls(&engine), (YEAR, Some(said.to_owned())));
+    assert_eq!(engine.status.load().flags.warnings, [said]);
+    // It is told once, and an edit of the file does not wait for it.
+    (30..40).for_each(|millis| engine.tick(at(millis)));
+    engine.flags_read(read(Policy { drain: Millis(1), ..showing(0, 500) }), at(50));
+    engine.tick(at(60));
+    assert_eq!((tls(&engine).0, notices(&engine)), (YEAR, vec![said.to_owned()]));
+    engine.flags_read(read(showing(0, 2 * YEAR)), at(70));
+    assert_eq!((tls(&engine), engine.status.load().flags.warnings.len()), ((2 * YEAR, None), 0));
+}
+
+#[test]
+fn the_end_of_a_certificate_is_a_warning_from_fourteen_days_before() {
+    const DAY: u64 = 86_400_000;
+    let mut engine = engine(showing(0, 1_000_000 + 20 * DAY));
+    engine.tick(at(DAY));
+    assert!(engine.status.load().flags.warnings.is_empty());
+    engine.tick(at(6 * DAY));
+    let said = engine.status.load().flags.warnings.clone();
+    assert!(said[0].contains("expires on 1970-01-21, in 14 days;"), "{said:?}");
+    (6 * DAY + 1..=12 * DAY).step_by(10_000_000).for_each(|millis| engine.tick(at(millis)));
+    assert_eq!(notices(&engine).len(), 1);
+    engine.tick(at(21 * DAY));
+    assert!(notices(&engine)[1].contains("expired on 1970-01-21, and clients refuse it;"), "{:?}", notices(&engine));
+}
+
+#[test]
+fn a_port_that_is_bound_keeps_its_certificate_although_the_file_has_it_no_more() {
+    let mut engine = engine(showing(0, u64::MAX));
+    engine.flags_read(read(one(pinned(30))), at(20));
+    assert!(engine.shared.load().policy.listen_tls.is_some());
+    let said = "`listen_tls.listen` was changed from 127.0.0.1:8443 to the default, which needs a restart: \
+                127.0.0.1:8443 stays in force";
+    assert_eq!(engine.status.load().flags.warnings, [said]);
+    // One that was never bound has none to show.
+    let mut engine = self::engine(one(pinned(30)));
+    engine.flags_read(read(showing(0, 1)), at(20));
+    assert_eq!(engine.status.load().tls, None);
 }

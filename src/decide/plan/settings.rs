@@ -104,9 +104,11 @@ pub(super) fn other_edits(old: &Policy, new: &Policy) -> Vec<String> {
         };
         policy.tokens.iter().map(token).collect()
     };
+    let tls = |policy: &Policy| policy.listen_tls.as_ref().map(|tls| (tls.cert_file.clone(), tls.key_file.clone()));
     let unmatched = |policy: &Policy| policy.unmatched.provider().map(|id| policy.provider(id).base_url.to_string());
     let mut edited = flag_edits(old, new);
     edited.extend(edits([
+        ("listen_tls", tls(old) != tls(new)),
         ("mount", old.mount != new.mount),
         ("unmatched", unmatched(old) != unmatched(new)),
         ("clients", clients(old) != clients(new) || old.open != new.open),
@@ -138,6 +140,7 @@ pub fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<Warning> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let edits = [
         ("listen", Some(old.listen.to_string()), Some(new.listen.to_string())),
+        ("listen_tls.listen", old.listen_tls.map(|at| at.to_string()), new.listen_tls.map(|at| at.to_string())),
         ("admin.listen", Some(old.admin.to_string()), Some(new.admin.to_string())),
         ("probe.listen", old.probe.map(|at| at.to_string()), new.probe.map(|at| at.to_string())),
         ("state", path(&old.state), path(&new.state)),

@@ -111,7 +111,8 @@ pub(crate) fn rollout(name: &str) -> Rollout {
 pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Policy {
-        fixed: Fixed { listen: free, admin: free, probe: None, state: None, workers: None },
+        fixed: Fixed { listen: free, listen_tls: None, admin: free, probe: None, state: None, workers: None },
+        listen_tls: None,
         mount: "/v1".to_owned(),
         unmatched: Unmatched::Reject,
         providers: providers.into_iter().map(Arc::new).collect(),

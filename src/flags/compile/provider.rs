@@ -338,16 +338,18 @@ fn forward_headers(at: &At, findings: &mut Findings<'_>) -> BTreeSet<String> {
     at.items().iter().filter_map(|at| findings.given(at, url::forwarded)).collect()
 }
 
+/// The path of a file of certificates, or of a key.
+pub(super) fn pem_path(text: &str) -> Result<PathBuf, Wrong> {
+    if text.trim().is_empty() {
+        return wrong("is not a file's path", "write the path of a PEM file");
+    }
+    Ok(PathBuf::from(text))
+}
+
 fn tls(at: &At, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Tls {
     let mut file = |key: &str| {
         let at = at.key(key);
-        let path = findings.given(&at, |text| {
-            if text.trim().is_empty() {
-                wrong("is not a file's path", "write the path of a PEM file")
-            } else {
-                Ok(PathBuf::from(text))
-            }
-        })?;
+        let path = findings.given(&at, pem_path)?;
         if findings.resolves()
             && let Some(reason) = findings.certificates(&at, &path, key == "key_file")
         {

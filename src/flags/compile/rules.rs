@@ -60,6 +60,9 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
         ("listen", policy.fixed.listen, root.key("listen")),
         ("admin.listen", policy.fixed.admin, root.key("admin").key("listen")),
     ];
+    if let Some(listen_tls) = policy.fixed.listen_tls {
+        listeners.push(("listen_tls.listen", listen_tls, root.key("listen_tls").key("listen")));
+    }
     if let Some(probe) = policy.fixed.probe {
         listeners.push(("probe.listen", probe, root.key("probe").key("listen")));
     }
@@ -82,12 +85,13 @@ fn exposure(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut 
     }
     let at = |place: ExposedPort| match place {
         ExposedPort::Listen => root.key("listen"),
+        ExposedPort::ListenTls => root.key("listen_tls").key("listen"),
         ExposedPort::Admin => root.key("admin").key("listen"),
     };
     let now = exposures(policy, reached);
     for exposure in &now {
         let asked = match exposure.place {
-            ExposedPort::Listen => root.has("clients"),
+            ExposedPort::Listen | ExposedPort::ListenTls => root.has("clients"),
             ExposedPort::Admin => root.key("admin").has("tokens"),
         };
         // What is wrong with them is told of them.
@@ -95,7 +99,8 @@ fn exposure(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut 
             findings.error(&at(exposure.place), problem(exposure), remedy(exposure));
         }
     }
-    let in_file = BoundAddresses { listen: policy.fixed.listen, admin: policy.fixed.admin };
+    let in_file =
+        BoundAddresses { listen: policy.fixed.listen, listen_tls: policy.fixed.listen_tls, admin: policy.fixed.admin };
     for exposure in exposures(policy, in_file) {
         if now.iter().all(|now| now.place != exposure.place) {
             let problem = problem(&exposure);

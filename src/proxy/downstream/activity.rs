@@ -36,6 +36,8 @@ pub(crate) struct Activity {
     upgraded: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
+    /// Whether the parser is done with it, well or not.
+    over: AtomicBool,
 }
 
 impl Activity {
@@ -60,6 +62,22 @@ impl Activity {
 
     pub(super) fn first_bytes_came(&self) {
         self.has_bytes.store(true, Relaxed);
+    }
+
+    /// It speaks TLS from now on, and no byte within it came yet. Its first head has a time of its own.
+    pub(super) fn handshake_ends(&self) {
+        self.has_bytes.store(false, Relaxed);
+        self.beat_once();
+    }
+
+    /// The parser is done with it.
+    pub(super) fn is_over(&self) {
+        self.over.store(true, Relaxed);
+    }
+
+    /// Whether it is closed from outside of the parser, between requests.
+    pub(super) fn is_closed_while_idle(&self) -> bool {
+        !self.over.load(Relaxed) && !self.is_serving()
     }
 
     /// Whether the connection is to make room, and may: nothing is under way on it.

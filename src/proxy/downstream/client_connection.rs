@@ -10,7 +10,7 @@ use std::task::Context;
 
 use super::activity::Activity;
 use super::lifetime::Lifetime;
-use super::listener::ConnectionSlot;
+use super::listener::{ConnectionSlot, ProxyPort};
 use super::wake_filter::WakeFilter;
 use crate::decide::units::Millis;
 use crate::proxy::core::Core;
@@ -22,6 +22,8 @@ pub(crate) struct ClientConnection {
     pub(crate) core: Rc<Core>,
     /// What happens on it.
     pub(crate) activity: Arc<Activity>,
+    /// Which port it came to.
+    pub(crate) port: ProxyPort,
     /// The source of its requests.
     pub(crate) source: Arc<SourceHandle>,
     /// How its task is woken by hyper.
@@ -38,6 +40,7 @@ impl ClientConnection {
     pub(crate) fn open(
         core: &Rc<Core>,
         number: u64,
+        port: ProxyPort,
         source: Arc<SourceHandle>,
         slot: ConnectionSlot,
         now: Millis,
@@ -48,6 +51,7 @@ impl ClientConnection {
         core.connections.add(number, &lifetime);
         Rc::new(ClientConnection {
             core: Rc::clone(core),
+            port,
             source,
             wake_filter: Arc::default(),
             lifetime,

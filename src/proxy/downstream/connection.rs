@@ -1,6 +1,6 @@
 //! One client connection: which protocol it speaks, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show; over TLS they have to show what ALPN agreed on. A panic in a request ends that request.
 //! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
 
 use std::future::{Future, poll_fn};
@@ -18,12 +18,15 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead as _, ReadBuf};
+use rustls::ServerConfig;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::client_connection::{ClientConnection, OpenRequest};
+use super::client_stream::ClientStream;
 use super::socket::{Socket, has_unread};
+use super::{handshake, tls};
 use crate::decide::policy::Limits;
 use crate::proxy::core::Core;
 use crate::proxy::request::pipeline;
@@ -48,8 +51,37 @@ pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits:
     .await;
 }
 
+/// The same over TLS.
+pub(crate) async fn serve_tls(
+    stream: TcpStream,
+    conn: Rc<ClientConnection>,
+    limits: Limits,
+    config: Arc<ServerConfig>,
+) {
+    let talk = async {
+        let Some(mut stream) = handshake::secure(stream, &conn, config).await else { return };
+        let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
+        // A client that says one thing and does another is not to be guessed at.
+        if stream.protocol().is_none_or(|protocol| (protocol == tls::H2) == http2) {
+            serve_http(stream, first, http2, &conn, limits).await;
+        }
+    };
+    let mut talk = pin!(Arc::clone(&conn.wake_filter).drive(talk));
+    poll_fn(|context| if conn.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }).await;
+}
+
 async fn serve_connection(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
     let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
+    serve_http(stream, first, http2, conn, limits).await;
+}
+
+async fn serve_http<S: ClientStream>(
+    stream: S,
+    first: Bytes,
+    http2: bool,
+    conn: &Rc<ClientConnection>,
+    limits: Limits,
+) {
     let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
     let service = {
         let conn = Rc::clone(conn);
@@ -71,8 +103,10 @@ async fn serve_connection(mut stream: TcpStream, conn: &Rc<ClientConnection>, li
             .header_read_timeout(None)
             .serve_connection(socket, service)
             .with_upgrades();
+        let mut connection = pin!(connection);
         // How it ended is in the accounts of its requests.
-        let _ = connection.await;
+        let _ = connection.as_mut().await;
+        conn.activity.is_over();
         return;
     }
     conn.activity.set_http2();
@@ -96,10 +130,11 @@ async fn serve_connection(mut stream: TcpStream, conn: &Rc<ClientConnection>, li
         connection.as_mut().poll(context)
     })
     .await;
+    conn.activity.is_over();
 }
 
 /// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes, or its place is wanted before.
-async fn first_bytes(stream: &mut TcpStream, activity: &Activity) -> Option<(Bytes, bool)> {
+async fn first_bytes<S: ClientStream>(stream: &mut S, activity: &Activity) -> Option<(Bytes, bool)> {
     let mut first = BytesMut::with_capacity(PREFACE.len());
     loop {
         let missing = PREFACE.len() - first.len();
@@ -107,7 +142,7 @@ async fn first_bytes(stream: &mut TcpStream, activity: &Activity) -> Option<(Byt
         let mut piece = ReadBuf::new(&mut piece[..missing]);
         poll_fn(|context| {
             let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
-            if read.is_pending() && activity.leaves() && !has_unread(stream) {
+            if read.is_pending() && activity.leaves() && !has_unread(stream.tcp()) {
                 return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
             }
             read

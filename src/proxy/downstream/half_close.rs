@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::client_stream::ClientStream;
 use crate::clock;
 
 /// An interim answer. The parser writes the same to a client that waits for it with its body.
@@ -34,17 +34,17 @@ pub(super) struct HalfClose {
 }
 
 impl HalfClose {
-    /// Asks the client; `None`: it has left.
-    pub(crate) fn ask(stream: &TcpStream) -> Option<HalfClose> {
-        let asked = is_sent(stream);
+    /// Asks the client; `None`: it has left. Nothing was written for this request, so that there is room.
+    pub(super) fn ask(stream: &mut impl ClientStream, context: &mut Context<'_>) -> Option<HalfClose> {
+        let asked = stream.is_sent(INTERIM, context);
         asked.then(|| HalfClose { next_look: Box::pin(sleep(SHORTEST)), pause: SHORTEST, pauses: 0 })
     }
 
     /// Whether it has left. Wakes the task when it is to be asked again. `awaits`: nothing of its answer has gone out.
-    pub(super) fn has_left(&mut self, stream: &TcpStream, awaits: bool, context: &mut Context<'_>) -> bool {
+    pub(super) fn has_left(&mut self, stream: &mut impl ClientStream, awaits: bool, context: &mut Context<'_>) -> bool {
         loop {
             // A reset shows here, and is no news to the runtime once the FIN was read.
-            if !matches!(SockRef::from(stream).take_error(), Ok(None)) {
+            if !matches!(SockRef::from(stream.tcp()).take_error(), Ok(None)) {
                 return true;
             }
             if self.next_look.as_mut().poll(context) == Poll::Pending {
@@ -54,16 +54,11 @@ impl HalfClose {
             self.pauses += u32::from(self.pause == LONGEST);
             if self.pauses >= PAUSES {
                 self.pauses = 0;
-                if awaits && !is_sent(stream) {
+                if awaits && !stream.is_sent(INTERIM, context) {
                     return true;
                 }
             }
             self.next_look.as_mut().reset((clock::instant() + self.pause).into());
         }
     }
-}
-
-/// Sends an interim answer. Nothing else was written for this request, so that there is room.
-fn is_sent(stream: &TcpStream) -> bool {
-    stream.try_write(INTERIM).is_ok_and(|written| written == INTERIM.len())
 }

@@ -1,4 +1,4 @@
-//! Takes connections from the one listening socket and deals them out.
+//! Takes connections from the listening sockets and deals them out.
 //!
 //! To the core with the fewest open requests, then the fewest connections: long-lived connections with unequal work are
 //! what application pools are made of. Beyond the limit, or out of file descriptors, the backlog waits, nothing is
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::spawn_local;
 
 use super::drain_phase::DrainPhase;
 use super::load::Load;
@@ -89,22 +90,65 @@ impl Drop for ConnectionSlot {
     }
 }
 
+/// Which of the proxy's ports a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyPort {
+    Plain,
+    Tls,
+}
+
+/// The proxy's listening sockets.
+#[derive(Debug)]
+pub(crate) struct ProxyListeners {
+    pub(crate) plain: std::net::TcpListener,
+    pub(crate) tls: Option<std::net::TcpListener>,
+}
+
+/// A connection on its way to a core.
+#[derive(Debug)]
+pub(crate) struct DealtConnection {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) port: ProxyPort,
+    pub(crate) slot: ConnectionSlot,
+}
+
 /// A core, as the acceptor knows it.
 #[derive(Debug)]
 pub(crate) struct WorkerHandle {
     /// How busy it is.
     pub(crate) load: Arc<Load>,
     /// Where its connections are put.
-    pub(crate) inbox: mpsc::UnboundedSender<(std::net::TcpStream, ConnectionSlot)>,
+    pub(crate) inbox: mpsc::UnboundedSender<DealtConnection>,
+}
+
+/// Accepts on all sockets until the process ends, and has `receive` take each connection. Needs a `LocalSet`.
+pub(crate) fn accept_all(
+    listeners: ProxyListeners,
+    slots: &Arc<ConnectionSlots>,
+    shared: &Arc<SnapshotCell>,
+    phase: &watch::Receiver<DrainPhase>,
+    receive: impl Fn(TcpStream, ProxyPort) + Clone + 'static,
+) {
+    let ports = [(Some(listeners.plain), ProxyPort::Plain), (listeners.tls, ProxyPort::Tls)];
+    for (listener, port) in ports.into_iter().filter_map(|(listener, port)| Some((listener?, port))) {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let (slots, shared, phase) = (Arc::clone(slots), Arc::clone(shared), phase.clone());
+                let receive = receive.clone();
+                spawn_local(accept(listener, slots, shared, phase, move |stream| receive(stream, port)));
+            }
+            Err(error) => tracing::error!(%error, "the listening socket cannot be used"),
+        }
+    }
 }
 
 /// Accepts until the process ends, and has `receive` take each connection.
-pub(crate) async fn accept(
+async fn accept(
     listener: TcpListener,
     slots: Arc<ConnectionSlots>,
     shared: Arc<SnapshotCell>,
     mut phase: watch::Receiver<DrainPhase>,
-    mut receive: impl FnMut(TcpStream),
+    receive: impl Fn(TcpStream),
 ) {
     let mut short_of = false;
     loop {
@@ -146,14 +190,14 @@ async fn may_accept(phase: &mut watch::Receiver<DrainPhase>) -> bool {
 }
 
 /// Hands a connection to the core that has the least to do.
-pub(crate) fn deal(stream: TcpStream, workers: &[WorkerHandle], slots: &Arc<ConnectionSlots>) {
+pub(crate) fn deal(stream: TcpStream, port: ProxyPort, workers: &[WorkerHandle], slots: &Arc<ConnectionSlots>) {
     let Some(worker) = workers.iter().min_by_key(|worker| (worker.load.open(), worker.load.connections())) else {
         return;
     };
     let slot = ConnectionSlot::take(slots, &worker.load);
     // It leaves this thread's runtime and enters the core's. A core that has ended takes no more.
     if let Ok(stream) = stream.into_std() {
-        let _ = worker.inbox.send((stream, slot));
+        let _ = worker.inbox.send(DealtConnection { stream, port, slot });
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::client_connection::ClientConnection;
+use super::client_stream::ClientStream;
 use super::half_close::{HalfClose, INTERIM};
 use super::http2_frames::Frames;
 use crate::proxy::response::problem;
@@ -33,8 +34,8 @@ pub(super) fn has_unread(stream: &TcpStream) -> bool {
 
 /// A client's socket, with what was read of it to learn the protocol put back before the rest.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    inner: TcpStream,
+pub(super) struct Socket<S: ClientStream> {
+    inner: S,
     first: Bytes,
     activity: Arc<Activity>,
     ambiguous_closes: Arc<AmbiguousCloses>,
@@ -50,9 +51,9 @@ pub(crate) struct Socket {
     ended: bool,
 }
 
-impl Socket {
+impl<S: ClientStream> Socket<S> {
     /// `first` was read before.
-    pub(crate) fn new(inner: TcpStream, first: Bytes, connection: &ClientConnection, http2: bool) -> Socket {
+    pub(super) fn new(inner: S, first: Bytes, connection: &ClientConnection, http2: bool) -> Socket<S> {
         Socket {
             inner,
             first,
@@ -70,7 +71,7 @@ impl Socket {
     #[cold]
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.activity.is_awaiting_answer()
-            && let Some(half_close) = HalfClose::ask(&self.inner)
+            && let Some(half_close) = HalfClose::ask(&mut self.inner, cx)
         {
             self.half_close = Some(half_close);
             return self.poll_half_closed(cx);
@@ -94,7 +95,8 @@ impl Socket {
     fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let open = self.activity.is_serving();
         let awaits = self.activity.is_awaiting_answer();
-        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, awaits, cx));
+        let inner = &mut self.inner;
+        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(inner, awaits, cx));
         if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
@@ -109,7 +111,16 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: ClientStream> Drop for Socket<S> {
+    fn drop(&mut self) {
+        // An answer that broke off must not look like one that is whole.
+        if S::HOLDS_WRITES && self.activity.is_closed_while_idle() {
+            self.inner.announce_end();
+        }
+    }
+}
+
+impl<S: ClientStream> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.first.is_empty() {
             let take = self.first.len().min(buf.remaining());
@@ -131,8 +142,11 @@ impl AsyncRead for Socket {
                     me.activity.note_frames(completed, frames.is_half_way());
                 }
             }
+        } else if read.is_pending() && me.frames.is_none() && me.inner.holds_part() {
+            // The beginning of a head, or more of a body.
+            me.activity.note_read();
         } else if read.is_pending() && me.frames.is_none() && me.activity.leaves() {
-            if !has_unread(&me.inner) {
+            if !has_unread(me.inner.tcp()) {
                 // When the client seems to have ended, the parser closes an idle connection, and no other.
                 return Poll::Ready(Ok(()));
             }
@@ -144,7 +158,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: ClientStream> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.error.is_empty() {
             let Some(error) = self.parse_error(buf) else {
@@ -166,7 +180,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        if S::HOLDS_WRITES {
+            self.activity.note_write(false, flushed.is_pending());
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

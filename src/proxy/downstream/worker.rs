@@ -4,18 +4,20 @@
 //! until what was dispatched before has reached its sockets, and says so. Invariant: what a core acknowledged, it
 //! dispatches by.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::client_connection::ClientConnection;
 use super::connection;
 use super::drain_phase::DrainPhase;
-use super::listener::{self, ConnectionSlot, ConnectionSlots};
+use super::listener::{self, ConnectionSlot, ConnectionSlots, DealtConnection, ProxyListeners, ProxyPort};
 use super::load::Load;
 use crate::clock;
 use crate::proxy::core::Core;
@@ -29,9 +31,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Where a core's connections come from.
 pub(crate) enum ConnectionSource {
     /// The core accepts them itself.
-    Listener(std::net::TcpListener),
+    Listeners(ProxyListeners),
     /// The acceptor hands them over.
-    Acceptor(mpsc::UnboundedReceiver<(std::net::TcpStream, ConnectionSlot)>),
+    Acceptor(mpsc::UnboundedReceiver<DealtConnection>),
 }
 
 /// What a core is made of.
@@ -46,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) slots: Arc<ConnectionSlots>,
     pub(crate) phase: watch::Receiver<DrainPhase>,
     pub(crate) connections: ConnectionSource,
+    /// `None`: there is no port over TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 impl Worker {
@@ -57,7 +61,7 @@ impl Worker {
     }
 
     async fn serve(self) {
-        let Worker { id, cores, shared, inbox, load, budget, slots, mut phase, connections } = self;
+        let Worker { id, cores, shared, inbox, load, budget, slots, mut phase, connections, tls } = self;
         let core = Core::new(id, cores, &shared, inbox, Arc::clone(&load), budget);
         spawn_local(fence(Rc::clone(&core), Arc::clone(&shared)));
         spawn_local(sweep(Rc::clone(&core)));
@@ -65,34 +69,34 @@ impl Worker {
             let (core, slots) = (Rc::clone(&core), Arc::clone(&slots));
             spawn_local(async move { slots.make_room(&core).await });
         }
-        let mut number = 0_u64;
-        let mut open = {
-            let core = Rc::clone(&core);
-            move |stream: TcpStream, slot: ConnectionSlot| {
-                number += 1;
+        let open = {
+            let (core, number) = (Rc::clone(&core), Rc::new(Cell::new(0_u64)));
+            move |stream: TcpStream, port: ProxyPort, slot: ConnectionSlot| {
+                number.set(number.get() + 1);
                 let now = clock::now();
-                let conn = ClientConnection::open(&core, number, core.source_of(&stream, now), slot, now);
+                let conn = ClientConnection::open(&core, number.get(), port, core.source_of(&stream, now), slot, now);
                 let limits = core.in_use().snapshot.policy.limits;
-                spawn_local(connection::serve(stream, conn, limits));
+                match &tls {
+                    Some(config) if port == ProxyPort::Tls => {
+                        spawn_local(connection::serve_tls(stream, conn, limits, Arc::clone(config)));
+                    }
+                    _ => _ = spawn_local(connection::serve(stream, conn, limits)),
+                }
             }
         };
         match connections {
-            ConnectionSource::Listener(socket) => match TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    let phase = phase.clone();
-                    let receive = {
-                        let slots = Arc::clone(&slots);
-                        move |stream| open(stream, ConnectionSlot::take(&slots, &load))
-                    };
-                    spawn_local(listener::accept(socket, slots, shared, phase, receive));
-                }
-                Err(error) => tracing::error!(%error, "the listening socket cannot be used"),
-            },
+            ConnectionSource::Listeners(listeners) => {
+                let receive = {
+                    let slots = Arc::clone(&slots);
+                    move |stream, port| open(stream, port, ConnectionSlot::take(&slots, &load))
+                };
+                listener::accept_all(listeners, &slots, &shared, &phase, receive);
+            }
             ConnectionSource::Acceptor(mut dealt) => {
                 spawn_local(async move {
-                    while let Some((stream, slot)) = dealt.recv().await {
+                    while let Some(DealtConnection { stream, port, slot }) = dealt.recv().await {
                         if let Ok(stream) = TcpStream::from_std(stream) {
-                            open(stream, slot);
+                            open(stream, port, slot);
                         }
                     }
                 });

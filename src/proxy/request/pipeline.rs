@@ -27,7 +27,7 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
     let core = &connection.core;
     let open_request = OpenRequest::new(&connection); // 1. accept
     let in_use = core.in_use(); // 2. take the snapshot
-    let progress = Progress::begin(core, &in_use, &request);
+    let progress = Progress::begin(&connection, &in_use, &request);
     let answer = core
         .unless_cut(pin!(async {
             let (parts, body) = request.into_parts(); // 3. read the facts

@@ -21,6 +21,7 @@ use crate::decide::route::Plan;
 use crate::proxy::attempt::earlier_plans::EarlierPlans;
 use crate::proxy::attempt::sinks;
 use crate::proxy::core::{Core, InUse};
+use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::access::Unplanned;
 use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::problem::{self, ErrorShape};
@@ -49,9 +50,10 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// A request that was accepted: it has an id and a time from here on.
-    pub(super) fn begin(core: &'a Rc<Core>, in_use: &InUse, request: &Request<Incoming>) -> Progress<'a> {
+    pub(super) fn begin(connection: &'a ClientConnection, in_use: &InUse, request: &Request<Incoming>) -> Progress<'a> {
+        let core = &connection.core;
         let (id, arrived) = (core.request_ids.next(), clock::instant());
-        let trace = Trace::begin(core, in_use, request.headers());
+        let trace = Trace::begin(connection, in_use, request.headers());
         let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
         Progress {
             id: Cell::new(id),

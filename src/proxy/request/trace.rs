@@ -15,6 +15,8 @@ use crate::decide::policy::Otlp;
 use crate::decide::trace::{SpanId, TraceContext, TraceParent, state};
 use crate::proxy::attempt::record::BegunSpan;
 use crate::proxy::core::{Core, InUse};
+use crate::proxy::downstream::client_connection::ClientConnection;
+use crate::proxy::downstream::listener::ProxyPort;
 use crate::state::exemplars::Exemplar;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -26,18 +28,21 @@ pub(crate) struct Trace {
     pub(crate) context: TraceContext,
     /// Its `tracestate`, where it is to be recorded.
     pub(crate) state: Option<String>,
+    /// Whether it came over TLS.
+    pub(crate) tls: bool,
     /// When the request arrived, since the Unix epoch.
     pub(crate) arrived: Duration,
 }
 
 impl Trace {
-    /// Of a request that came with these headers; `None`: the file asks for no traces.
-    pub(super) fn begin(core: &Core, in_use: &InUse, headers: &HeaderMap) -> Option<Rc<Trace>> {
-        in_use.snapshot.policy.otlp.as_ref().map(|otlp| Trace::read(core, otlp, headers))
+    /// Of a request that came with these headers by this connection; `None`: the file asks for no traces.
+    pub(super) fn begin(connection: &ClientConnection, in_use: &InUse, headers: &HeaderMap) -> Option<Rc<Trace>> {
+        in_use.snapshot.policy.otlp.as_ref().map(|otlp| Trace::read(connection, otlp, headers))
     }
 
     #[cold]
-    fn read(core: &Core, otlp: &Otlp, headers: &HeaderMap) -> Rc<Trace> {
+    fn read(connection: &ClientConnection, otlp: &Otlp, headers: &HeaderMap) -> Rc<Trace> {
+        let core = &connection.core;
         let mut parents = headers.get_all(TRACEPARENT).iter();
         // Two of them are as good as none.
         let came = match (parents.next(), parents.next()) {
@@ -47,7 +52,8 @@ impl Trace {
         let context = TraceContext::of(came, (core.new_trace(), core.new_span()), otlp.sample, core.draw());
         let states = || headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes);
         let state = if context.is_sampled() && context.parent.is_some() { state(states()) } else { None };
-        Rc::new(Trace { context, state, arrived: clock::wall() })
+        let tls = connection.port == ProxyPort::Tls;
+        Rc::new(Trace { context, state, tls, arrived: clock::wall() })
     }
 
     /// An attempt begins; `None`: it is not recorded.

@@ -162,6 +162,12 @@ fn grpc_code(status: StatusCode) -> u16 {
     }
 }
 
+/// The answer to HTTP without TLS on the port for TLS.
+pub(crate) fn without_tls() -> Bytes {
+    const MESSAGE: &str = "this port speaks TLS: use a base URL with https://, or the port of `listen` with http:// (the port of `listen_tls` was asked)";
+    bare("400 Bad Request", "without_tls", MESSAGE)
+}
+
 /// What replaces a bare error that the HTTP/1 parser wrote by itself, `None` for a status it does not write.
 pub(crate) fn unparsable(status: &[u8]) -> Option<Bytes> {
     let (line, label, message) = match status {
@@ -182,6 +188,11 @@ pub(crate) fn unparsable(status: &[u8]) -> Option<Bytes> {
         ),
         _ => return None,
     };
+    Some(bare(line, label, message))
+}
+
+/// An answer outside of the parser, after which the connection closes.
+fn bare(line: &str, label: &str, message: &str) -> Bytes {
     let body = json!({"error": {
         "message": format!("{message} (from Serin)"),
         "type": "invalid_request_error",
@@ -189,10 +200,10 @@ pub(crate) fn unparsable(status: &[u8]) -> Option<Bytes> {
         "code": label,
     }})
     .to_string();
-    Some(Bytes::from(format!(
+    Bytes::from(format!(
         "HTTP/1.1 {line}\r\ncontent-type: application/json\r\nx-serin-error: {label}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    )))
+    ))
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ pub(super) fn offer(
     attempts: Vec<AttemptSpan>,
 ) {
     let line = RequestLine { attempts: Vec::new(), bucket: None, ..line.clone() };
-    let Trace { context, state, arrived } = trace;
-    let spans = RequestSpans { context: *context, state: state.clone(), arrived: *arrived, operation, line, attempts };
+    let Trace { context, state, tls, arrived } = trace;
+    let (context, state) = (*context, state.clone());
+    let spans = RequestSpans { context, state, tls: *tls, arrived: *arrived, operation, line, attempts };
     core.spans.offer(core.id, Box::new(spans));
 }

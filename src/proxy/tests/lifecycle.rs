@@ -14,7 +14,7 @@ use crate::proxy::attempt::account::Account;
 use crate::proxy::core::Core;
 use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
 use crate::proxy::downstream::connection::UnwindGuard;
-use crate::proxy::downstream::listener::{ConnectionSlot, ConnectionSlots};
+use crate::proxy::downstream::listener::{ConnectionSlot, ConnectionSlots, ProxyPort};
 use crate::proxy::downstream::load::Load;
 use crate::proxy::response::access::Unplanned;
 use crate::state::snapshot::SnapshotCell;
@@ -246,6 +246,7 @@ fn core_and_connection(shared: &SnapshotCell) -> (Rc<Core>, Rc<ClientConnection>
     let conn = ClientConnection::open(
         &core,
         1,
+        ProxyPort::Plain,
         shared.sources.unknown(),
         ConnectionSlot::take(&Arc::new(ConnectionSlots::new(1)), &load),
         Millis(0),

@@ -32,6 +32,7 @@ mod retries;
 mod silent_clients;
 mod smuggling;
 pub(crate) mod support;
+mod tls;
 mod tunnels;
 mod websocket;
 mod withdrawn;

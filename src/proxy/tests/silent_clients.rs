@@ -262,8 +262,14 @@ fn a_process_with_few_files_takes_fewer_connections_than_the_file_says() {
         1,
     ));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let setup =
-        crate::proxy::Setup { listener, shared, inbox: crate::state::inbox::inbox().0, cores: 1, most_connections: 2 };
+    let setup = crate::proxy::Setup {
+        listener,
+        tls_listener: None,
+        shared,
+        inbox: crate::state::inbox::inbox().0,
+        cores: 1,
+        most_connections: 2,
+    };
     let running = crate::proxy::start(setup).unwrap();
     let mut clients: Vec<Client> = (0..6).map(|_| Client::connect(running.local_addr())).collect();
     for client in &mut clients {

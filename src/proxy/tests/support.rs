@@ -7,6 +7,7 @@
 mod answers;
 mod client;
 mod scripted;
+mod secure;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use crate::state::snapshot::{self, Snapshot, SnapshotCell};
 pub(crate) use answers::*;
 pub(crate) use client::{Client, Message, Reply};
 pub(crate) use scripted::*;
+pub(crate) use secure::*;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -81,6 +83,8 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
 /// A running data plane.
 pub(super) struct Sidecar {
     pub(super) running: Running,
+    /// Where its port over TLS is.
+    pub(super) tls: Option<SocketAddr>,
     pub(super) shared: Arc<SnapshotCell>,
     wishes: Mutex<tokio::sync::mpsc::Receiver<Input>>,
 }
@@ -91,12 +95,21 @@ impl Sidecar {
     }
 
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let tls_listener = policy.listen_tls.is_some().then(listen);
+        let tls = tls_listener.as_ref().map(|listener| listener.local_addr().unwrap());
         let shared = Arc::new(SnapshotCell::new(snapshot(1, policy, percent, cores), cores));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (inbox, wishes) = inbox();
-        let running =
-            start(Setup { listener, shared: Arc::clone(&shared), inbox, cores, most_connections: u32::MAX }).unwrap();
-        Sidecar { running, shared, wishes: Mutex::new(wishes) }
+        let running = start(Setup {
+            listener: listen(),
+            tls_listener,
+            shared: Arc::clone(&shared),
+            inbox,
+            cores,
+            most_connections: u32::MAX,
+        })
+        .unwrap();
+        Sidecar { running, tls, shared, wishes: Mutex::new(wishes) }
     }
 
     /// Puts another share in force and waits until every core has seen it.

@@ -7,7 +7,7 @@ use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
 use crate::state::status::{
     BreakerStatus, ClientLimitStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus,
-    ProviderStatus, StoreStatus,
+    ProviderStatus, StoreStatus, TlsStatus,
 };
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
@@ -98,6 +98,12 @@ fn status(series: Vec<Arc<Series>>) -> Status {
             observed: 0,
         }],
         ambiguous_closes: [0, 0, 7, 0],
+        tls: Some(TlsStatus {
+            not_before: UnixMillis(0),
+            expires_at: UnixMillis(1_900_000_000_500),
+            problem: Some("the files cannot be used".to_owned()),
+            failures: [6, 0, 2, 0, 0, 0],
+        }),
         notify: vec![ops],
         draining: false,
     }
@@ -160,6 +166,10 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_client_limited_requests_total{client="shop",then="refused"} 4"#,
         r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
         r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
+        "serin_tls_certificate_expiry_timestamp_seconds 1900000000.5",
+        "serin_tls_certificate_in_force 0",
+        r#"serin_tls_handshake_failures_total{reason="plain_http"} 6"#,
+        r#"serin_tls_handshake_failures_total{reason="refused"} 2"#,
         r#"serin_notifications_total{target="ops",result="delivered"} 9"#,
         r#"serin_notifications_queued{target="ops"} 2"#,
         "serin_flags_generation 3",

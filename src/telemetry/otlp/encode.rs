@@ -28,7 +28,7 @@ fn server_span(request: &RequestSpans) -> Span {
     let line = &request.line;
     let mut attributes = Attributes::default();
     attributes.text("http.request.method", method(&line.method).unwrap_or("_OTHER"));
-    attributes.text("url.scheme", "http");
+    attributes.text("url.scheme", if request.tls { "https" } else { "http" });
     attributes.text("url.path", &*line.path);
     attributes.whole("http.response.status_code", line.status.map(u64::from));
     attributes.whole("http.response.body.size", (line.bytes > 0).then_some(line.bytes));

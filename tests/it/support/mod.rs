@@ -11,4 +11,5 @@ pub(crate) mod faults;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod scripted;
+pub(crate) mod secure;
 pub(crate) mod sidecar;

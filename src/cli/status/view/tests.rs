@@ -11,11 +11,13 @@ use crate::decide::guard::silent::SilentRun;
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     StatusReply {
+        certificate: None,
         process: Process {
             version: "0.1.0".into(),
             pid: 42,
             started_at: at(7200),
             listen: "127.0.0.1:7171".into(),
+            listen_tls: None,
             admin: "127.0.0.1:7172".into(),
             probe: None,
             draining: false,

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use super::PATIENCE;
 
 /// A client's end of a connection, or a provider's.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     read: Vec<u8>,
 }
 
@@ -20,6 +20,12 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Client::over(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Client<S> {
         Client { stream, read: Vec::new() }
     }
 
@@ -34,7 +40,8 @@ impl Client {
                 self.read.extend_from_slice(&piece[..read]);
                 read
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            // Over TLS, an end that was not announced.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => 0,
             Err(error) => panic!("nothing came ({error}) after {:?}", String::from_utf8_lossy(&self.read)),
         }
     }
