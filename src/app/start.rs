@@ -333,6 +333,9 @@ fn workers(fixed: &Fixed) -> usize {
 fn prober() -> control::Prober {
     control::Prober {
         answers: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
+        answers_as_stable: Box::new(|provider, egress| {
+            Box::pin(async move { proxy::probe_without_key(provider, egress).await.map(drop) })
+        }),
         connects: Box::new(|provider, egress| Box::pin(proxy::connects(provider, egress))),
     }
 }

@@ -174,7 +174,7 @@ impl EventLoop {
         }
         for check in self.engine.due_stable_checks(now) {
             let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
-            let answer = (prober.answers)(Arc::clone(&check.provider), self.engine.egress());
+            let answer = (prober.answers_as_stable)(Arc::clone(&check.provider), self.engine.egress());
             spawn_local(async move {
                 let _ = results.send(TaskResult::StableChecked(check, in_time(answer).await));
             });

@@ -23,6 +23,8 @@ pub type Ask = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<O
 pub struct Prober {
     /// Whether it answers a request.
     pub answers: Ask,
+    /// The same of a stable: one that is sent the application's own key need not let Serin in without one.
+    pub answers_as_stable: Ask,
     /// Whether a connection to it can be made.
     pub connects: Ask,
 }

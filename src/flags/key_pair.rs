@@ -66,7 +66,7 @@ fn check(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -> Res
     let Ok(signing) = provider.key_provider.load_private_key(key.clone_key()) else {
         let problem = "the private key in the file cannot be used".to_owned();
         let remedy =
-            "use an RSA key of 2048 to 8192 bits, an ECDSA key of P-256 or P-384, or an Ed25519 key".to_owned();
+            "use an RSA key of 2048 to 4096 bits, an ECDSA key of P-256 or P-384, or an Ed25519 key".to_owned();
         return Err(PairFault::Key(Wrong { problem, remedy }));
     };
     match CertifiedKey::new(chain.to_vec(), signing).keys_match() {

@@ -18,6 +18,7 @@ pub(crate) mod tests;
 mod upstream;
 
 pub use downstream::connection_limit::most_connections;
+pub use request::uri::encoded;
 pub use server::{Running, Setup, start};
 pub use upstream::{
     MeasuredConnection, PostClient, ProbeAnswer, Question, Redirect, Reply, WebhookAnswer, ask_question,

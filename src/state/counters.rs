@@ -51,7 +51,7 @@ struct SeriesCell {
     fallbacks: Count,
     last_resorts: Count,
     answers: [Count; FinishKind::ALL.len()],
-    tokens: [Count; 2],
+    tokens: [Count; 3],
     duration: LatencyCell,
     first_output: LatencyCell,
 }
@@ -116,18 +116,28 @@ impl Series {
         self.cores.iter().map(|cell| cell.answers[finished as usize].get()).sum()
     }
 
-    /// An answer said what it was made of.
-    pub fn count_tokens(&self, core: Core, input: u64, output: u64) {
-        let [read, written] = &self.cores[usize::from(core.0)].tokens;
+    /// An answer said what it was made of. `cached`: the part of the input that came from the provider's cache.
+    pub fn count_tokens(&self, core: Core, input: u64, output: u64, cached: u64) {
+        let [read, written, from_cache] = &self.cores[usize::from(core.0)].tokens;
         read.add(input);
         written.add(output);
+        from_cache.add(cached);
     }
 
     /// Tokens read and written, as far as answers said so.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
-        let sum = |kind: usize| self.cores.iter().map(|cell| cell.tokens[kind].get()).sum();
-        (sum(0), sum(1))
+        (self.sum_of_tokens(0), self.sum_of_tokens(1))
+    }
+
+    /// The part of the tokens read that came from the provider's cache.
+    #[must_use]
+    pub fn cached_tokens(&self) -> u64 {
+        self.sum_of_tokens(2)
+    }
+
+    fn sum_of_tokens(&self, kind: usize) -> u64 {
+        self.cores.iter().map(|cell| cell.tokens[kind].get()).sum()
     }
 
     /// The request that was just begun has no user id.

@@ -63,6 +63,8 @@ pub struct KeyChoice {
     pub index: usize,
     /// Whether it may be at rest still, so that a success is news.
     pub trial: bool,
+    /// Whether it was taken to be tested: no other request tests it meanwhile.
+    pub taken: bool,
 }
 
 /// Why a key is not asked.
@@ -115,16 +117,31 @@ impl KeyRing {
         (0..self.0.len()).any(|index| !tried.contains(&index) && self.0[index].look(model, now).is_ok())
     }
 
-    /// The first usable key from `home` on that was not tried. A refused key whose rest is over comes first: no request
-    /// would come to it otherwise while another is usable.
+    /// The first usable key from `home` on that was not tried.
     #[must_use]
     pub fn choose(&self, home: usize, model: u64, tried: &[usize], now: Millis) -> Option<KeyChoice> {
+        self.first_of(self.from(home), model, tried, now)
+    }
+
+    /// A refused key that was not tried and whose rest is over. No request would come to it by itself while another key
+    /// is usable.
+    #[must_use]
+    pub fn choose_refused(&self, home: usize, model: u64, tried: &[usize], now: Millis) -> Option<KeyChoice> {
         let is_due = |key: &RingKey| matches!(key.key.refused().admits_refused(now), KeyAdmission::Trial(_));
-        let due = self.from(home).filter(|index| is_due(&self.0[*index]));
-        due.chain(self.from(home)).filter(|index| !tried.contains(index)).find_map(|index| {
+        self.first_of(self.from(home).filter(|index| is_due(&self.0[*index])), model, tried, now)
+    }
+
+    fn first_of(
+        &self,
+        mut keys: impl Iterator<Item = usize>,
+        model: u64,
+        tried: &[usize],
+        now: Millis,
+    ) -> Option<KeyChoice> {
+        keys.find_map(|index| {
             let key = &self.0[index];
-            let trial = key.look(model, now).ok()?;
-            (!trial || key.take(model, now)).then_some(KeyChoice { index, trial })
+            let trial = key.look(model, now).ok().filter(|_| !tried.contains(&index))?;
+            (!trial || key.take(model, now)).then_some(KeyChoice { index, trial, taken: trial })
         })
     }
 
@@ -135,7 +152,7 @@ impl KeyRing {
             let obstacle = self.0[*index].look(model, now).err();
             obstacle.map(|(obstacle, until)| (obstacle == Obstacle::Refused, until))
         };
-        KeyChoice { index: self.from(home).min_by_key(when).unwrap_or_default(), trial: true }
+        KeyChoice { index: self.from(home).min_by_key(when).unwrap_or_default(), trial: true, taken: false }
     }
 
     fn from(&self, home: usize) -> impl Iterator<Item = usize> + use<> {

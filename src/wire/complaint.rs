@@ -126,6 +126,12 @@ impl Complaint {
         words::is_content_filter(self)
     }
 
+    /// Whether its code says that there is no such model.
+    #[must_use]
+    pub fn names_model(&self) -> bool {
+        about::names_model(self)
+    }
+
     /// What of the request it complains of, as far as it says so; asked of a 400, 404, 413 or 422.
     #[must_use]
     pub fn about(&self) -> Option<About> {

@@ -44,8 +44,9 @@ pub(super) const SECTIONS: &[Section] = &[
                 Kubernetes). A new pair is shown from the next handshake on, and no connection is closed. A pair that \
                 cannot be used (not PEM, the key of another certificate, expired) changes nothing: the one before goes \
                 on being shown, `serin status` and the log have the reason, and `serin_tls_certificate_in_force` is 0. \
-                Other edits of flags.yaml are taken meanwhile. At the start such a pair is an error of the file. One \
-                that has expired is a warning there, since there is no other.\n\n\
+                Other edits of flags.yaml are taken meanwhile. A pair is read with the file: while flags.yaml itself is \
+                in error, a new pair waits too. At the start such a pair is an error of the file. One that has expired \
+                is a warning there, since there is no other.\n\n\
                 **Its end.** `serin check` and `serin status` show until when the certificate is valid, and \
                 `serin_tls_certificate_expiry_timestamp_seconds` has it for an [alert](../alerts.md). From 14 days \
                 before, `serin status` warns; the log and the history have it 14, 7, 3 and 1 days before.\n\n\

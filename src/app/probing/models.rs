@@ -13,7 +13,7 @@ use crate::decide::endpoint;
 use crate::decide::policy::PathPart;
 use crate::decide::probe::list::{ListKind, ListReport, judge_list};
 use crate::decide::probe::model::{ByName, Listed, ModelReport, presence};
-use crate::proxy::{ProbeAnswer, Question};
+use crate::proxy::{self, ProbeAnswer, Question};
 use crate::wire::complaint::{About, read_complaint};
 use crate::wire::model_list::{ListOrigin, MOST, ModelPage, read_model_name, read_model_page};
 
@@ -161,7 +161,7 @@ impl AskedProvider {
         let path = self.list_path();
         let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
         let question = |name: &str| {
-            let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+            let name = proxy::encoded(name);
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
             let below = format!("{}/{name}{query}", path.trim_end_matches('/'));
             self.question(&below, Some(key.index))
@@ -178,10 +178,12 @@ fn ends_in_version(path: &str) -> bool {
 }
 
 fn judged(answer: &ProbeAnswer) -> ByName {
-    let about_model = || read_complaint(&answer.body).about() == Some(About::Model);
+    let complaint = || read_complaint(&answer.body);
     match answer.status {
         200..=299 if read_model_name(&answer.body).is_some() => ByName::Known,
-        400 | 404 if about_model() => ByName::Unknown,
+        // A server that has no such path may repeat it, and `models` is in it: there the code has to say it.
+        404 if complaint().names_model() => ByName::Unknown,
+        400 if complaint().about() == Some(About::Model) => ByName::Unknown,
         404 => ByName::NotFound,
         _ => ByName::NotTold,
     }

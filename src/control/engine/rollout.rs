@@ -43,6 +43,9 @@ use crate::state::pause_masks::Attribution;
 use crate::state::series_table::SeriesTable;
 use crate::state::status::IncompatibilityStatus;
 
+/// Between two lines of the log that say whether stable could take everybody back.
+const READINESS_INTERVAL: Millis = Millis(600_000);
+
 /// What the file configures for a rollout with a canary, and the series that count its requests.
 #[derive(Debug)]
 pub(in crate::control) struct RolloutConfig {
@@ -72,6 +75,8 @@ pub(in crate::control) struct Rollout {
     trace_buffer: TraceBuffer,
     // Why stable could not take everybody back.
     not_ready: Arc<[NotReady]>,
+    // When the log was told last whether it could, and what.
+    readiness_told: Option<(Millis, bool)>,
 }
 
 impl Rollout {
@@ -99,6 +104,7 @@ impl Rollout {
             forecast: ForecastCache::default(),
             trace_buffer: TraceBuffer::default(),
             not_ready: Arc::default(),
+            readiness_told: None,
         }
     }
 
@@ -152,15 +158,19 @@ impl Rollout {
         &self.not_ready
     }
 
-    /// The same, as it was found just now.
-    pub(super) fn set_not_ready(&mut self, found: Vec<NotReady>) {
-        let (name, stable) = (&self.config.spec.name, &self.config.stable.name);
-        match (self.not_ready.is_empty(), found.is_empty()) {
-            (true, false) if self.state().in_force > Percent::ZERO => {
+    /// The same, as it was found just now. Logged when it changes, at most once in ten minutes.
+    pub(super) fn set_not_ready(&mut self, found: Vec<NotReady>, now: Millis) {
+        let is_ready = found.is_empty();
+        let is_rested = self.readiness_told.is_none_or(|(at, _)| now.since(at) >= READINESS_INTERVAL);
+        let told = self.readiness_told.is_none_or(|(_, told)| told);
+        if is_ready != told && is_rested && (is_ready || self.state().in_force > Percent::ZERO) {
+            self.readiness_told = Some((now, is_ready));
+            let (name, stable) = (&self.config.spec.name, &self.config.stable.name);
+            if is_ready {
+                tracing::info!(rollout = name, "stable {stable} could take everybody back");
+            } else {
                 tracing::warn!(rollout = name, "stable {stable} could not take everybody back: {}", reasons(&found));
             }
-            (false, true) => tracing::info!(rollout = name, "stable {stable} could take everybody back"),
-            _ => {}
         }
         if *self.not_ready != *found {
             self.not_ready = found.into();

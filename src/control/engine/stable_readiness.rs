@@ -41,7 +41,7 @@ impl Engine {
             if self.entries[index].rollout.is_some() {
                 let found = obstacles(&self.readiness(&self.entries[index], now));
                 if let Some(rollout) = &mut self.entries[index].rollout {
-                    rollout.set_not_ready(found);
+                    rollout.set_not_ready(found, now.mono);
                 }
             }
         }
@@ -123,7 +123,7 @@ impl Engine {
     pub(in crate::control) fn stable_checked(&mut self, check: &StableCheck, result: &Result<(), String>, now: Now) {
         self.stable_watch.end_check(&identity(&check.provider), result.is_ok(), now.mono);
         if let Err(why) = result {
-            tracing::warn!(provider = check.provider.name, "stable does not answer a probe: {why}");
+            tracing::debug!(provider = check.provider.name, "stable does not answer a probe: {why}");
         }
     }
 }

@@ -30,7 +30,8 @@ pub(in crate::control) struct TrafficCounts {
     pub(in crate::control) elsewhere: u64,
     pub(in crate::control) dispatched: u64,
     pub(in crate::control) anonymous: u64,
-    /// Read and written, as far as responses tell of them.
+    /// Read and written, as far as responses tell of them. What came from a provider's cache is left out, since not every
+    /// provider counts it against a limit.
     pub(in crate::control) tokens: u64,
 }
 
@@ -52,7 +53,7 @@ impl TrafficCounts {
             }
             all.elsewhere += series.fallbacks();
             let (input, output) = series.tokens();
-            all.tokens += input + output;
+            all.tokens += (input + output).saturating_sub(series.cached_tokens());
             let (dispatched, anonymous) = series.dispatched();
             (all.dispatched, all.anonymous) = (all.dispatched + dispatched, all.anonymous + anonymous);
         }

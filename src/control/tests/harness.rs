@@ -241,7 +241,7 @@ impl Harness {
                 Box::pin(async move { answer })
             })
         };
-        let prober = prober::Prober { answers: answer(), connects: answer() };
+        let prober = prober::Prober { answers: answer(), answers_as_stable: answer(), connects: answer() };
         let (posts, post_answers) = (Rc::default(), Rc::<RefCell<BTreeMap<String, _>>>::default());
         let (seen, answers): (Rc<RefCell<Vec<_>>>, _) = (Rc::clone(&posts), Rc::clone(&post_answers));
         let deliver: Deliver = Box::new(move |post, _| {

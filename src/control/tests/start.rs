@@ -22,6 +22,7 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
         most_connections: u32::MAX,
         prober: Box::new(|| Prober {
             answers: Box::new(|_, _| Box::pin(async { Ok(()) })),
+            answers_as_stable: Box::new(|_, _| Box::pin(async { Ok(()) })),
             connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
         }),
         deliver: Box::new(|| Box::new(|_, _| Box::pin(async { Err("nobody is told".to_owned()) }))),

@@ -24,12 +24,14 @@ pub(crate) struct Candidate {
     pub(crate) key: usize,
     /// The model it is asked for, where the key may be at rest still: a success is news.
     pub(crate) trial: Option<NonZeroU64>,
+    /// Whether it is the one request that tests the key.
+    pub(crate) tests_key: bool,
 }
 
 impl Candidate {
     /// A provider without a key of Serin's.
     pub(crate) const fn keyless(id: ProviderId) -> Candidate {
-        Candidate { id, key: 0, trial: None }
+        Candidate { id, key: 0, trial: None, tests_key: false }
     }
 }
 

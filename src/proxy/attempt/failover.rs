@@ -234,6 +234,7 @@ impl<'a> Failover<'a> {
                 Err(AttemptError::Cut) => return Err(self.stop()),
                 Err(AttemptError::Unfit(problem)) => {
                     self.account.unfit();
+                    self.give_up_trial(candidate);
                     self.remember(Outcome::SerinError, candidate, || FailureResponse::Error(problem));
                     if self.account.scope().is_chosen_stable(candidate.id) {
                         self.exclude_canary();

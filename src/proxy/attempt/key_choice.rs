@@ -57,20 +57,28 @@ impl<'a> KeysInUse<'a> {
         }
         let home = if prepared.begins_with_first { 0 } else { self.home(prepared, user()) };
         if !prepared.has_api_keys || !self.in_use.snapshot.provider(id).has_key_trouble() {
-            return Candidate { id, key: home + 1, trial: None };
+            return Candidate { key: home + 1, ..Candidate::keyless(id) };
         }
         let (keys, model, now) = (self.in_use.snapshot.keys(id), self.model(id), clock::now());
-        let choice = keys.choose(home, model, &[], now).unwrap_or_else(|| keys.soonest(home, model, now));
-        candidate(id, choice, model)
+        let choice = self.choose(id, home, &[]);
+        candidate(id, choice.unwrap_or_else(|| keys.soonest(home, model, now)), model)
     }
 
     /// The next usable key after one that failed, if there is one.
     pub(crate) fn next(self, failed: Candidate, tried: &[usize]) -> Option<Candidate> {
-        let (id, keys, model) = (failed.id, self.in_use.snapshot.keys(failed.id), self.model(failed.id));
+        let (id, model) = (failed.id, self.model(failed.id));
         if !self.prepared(id).has_api_keys {
             return None;
         }
-        keys.choose(failed.key, model, tried, clock::now()).map(|choice| candidate(id, choice, model))
+        self.choose(id, failed.key, tried).map(|choice| candidate(id, choice, model))
+    }
+
+    /// A refused key is tested only by a request that another key can answer.
+    fn choose(self, id: ProviderId, home: usize, tried: &[usize]) -> Option<KeyChoice> {
+        let (keys, model, now) = (self.in_use.snapshot.keys(id), self.model(id), clock::now());
+        let tests = self.client_request.can_be_sent_again();
+        let refused = if tests { keys.choose_refused(home, model, tried, now) } else { None };
+        refused.or_else(|| keys.choose(home, model, tried, now))
     }
 
     /// Writes down what an answer says of the key at this index.
@@ -87,8 +95,8 @@ impl<'a> KeysInUse<'a> {
     }
 }
 
-fn candidate(id: ProviderId, KeyChoice { index, trial }: KeyChoice, model: u64) -> Candidate {
-    Candidate { id, key: index + 1, trial: NonZeroU64::new(model).filter(|_| trial) }
+fn candidate(id: ProviderId, KeyChoice { index, trial, taken }: KeyChoice, model: u64) -> Candidate {
+    Candidate { id, key: index + 1, trial: NonZeroU64::new(model).filter(|_| trial), tests_key: taken }
 }
 
 /// A key that may have been at rest was let in.

@@ -103,7 +103,7 @@ fn count_attempt(scope: &Scope, record: &AttemptRecord) {
         series.count_answer(core, finished);
     }
     if let Some(usage) = record.usage {
-        series.count_tokens(core, usage.input, usage.output);
+        series.count_tokens(core, usage.input, usage.output, usage.cached);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One client connection: which protocol it speaks, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show; over TLS they have to show what ALPN agreed on. A panic in a request ends that request.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show; over TLS they have to show what ALPN agreed on.
+//! A panic in a request ends that request.
 //! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
 
 use std::future::{Future, poll_fn};
@@ -142,6 +143,9 @@ async fn first_bytes<S: ClientStream>(stream: &mut S, activity: &Activity) -> Op
         let mut piece = ReadBuf::new(&mut piece[..missing]);
         poll_fn(|context| {
             let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
+            if stream.holds_part() {
+                activity.first_bytes_came();
+            }
             if read.is_pending() && activity.leaves() && !has_unread(stream.tcp()) {
                 return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
             }

@@ -257,10 +257,13 @@ fn connections_over_tls_count_as_others_do_and_idle_ones_make_room() {
         assert_eq!(client.reply().status, 200);
     }
     assert_eq!(sidecar.running.connections(), 2);
-    // The one that has been idle for longest leaves in good order for it.
+    // An idle one leaves in good order for it. Which one depends on the cores that they are on.
     assert_eq!(sidecar.ask(MODELS).status, 200);
+    idle.iter().for_each(|client| client.stream.sock.set_nonblocking(true).unwrap());
     let mut end = [0];
-    assert!(matches!(std::io::Read::read(&mut idle[0].stream, &mut end), Ok(0)), "its end is announced");
+    until("the end of one is announced", || {
+        idle.iter_mut().any(|client| matches!(std::io::Read::read(&mut client.stream, &mut end), Ok(0)))
+    });
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn later(millis: u64) -> Millis {
 }
 
 fn chosen(ring: &KeyRing, home: usize, tried: &[usize], now: Millis) -> Option<(usize, bool)> {
-    ring.choose(home, MODEL, tried, now).map(|KeyChoice { index, trial }| (index, trial))
+    ring.choose(home, MODEL, tried, now).map(|KeyChoice { index, trial, .. }| (index, trial))
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn the_next_usable_key_is_chosen_from_home_on() {
     assert!(ring.has_usable(MODEL, &[], AT) && !ring.has_usable(MODEL, &[2], AT));
     ring.record(2, MODEL, KeySignal::Spent(Millis(60_000)), AT);
     assert_eq!(chosen(&ring, 0, &[], AT), None);
-    assert_eq!(ring.soonest(0, MODEL, AT), KeyChoice { index: 1, trial: true }, "what lasts least");
+    assert_eq!(ring.soonest(0, MODEL, AT), KeyChoice { index: 1, trial: true, taken: false }, "what lasts least");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn more_models_than_there_is_room_for_cost_a_request_and_no_memory() {
 fn a_ring_without_keys_has_none() {
     let ring = KeyRing::default();
     assert_eq!((chosen(&ring, 0, &[], AT), ring.has_usable(MODEL, &[], AT)), (None, false));
-    assert_eq!(ring.soonest(3, MODEL, AT), KeyChoice { index: 0, trial: true });
+    assert_eq!(ring.soonest(3, MODEL, AT), KeyChoice { index: 0, trial: true, taken: false });
     ring.record(0, MODEL, KeySignal::Refused(401), AT);
     ring.accepted(0, MODEL);
 }
@@ -137,13 +137,15 @@ fn of_all_who_ask_at_once_one_tests_a_key() {
 #[test]
 fn a_refused_key_is_tested_though_another_is_usable_and_one_that_was_not_asked_is_tested_by_the_next() {
     let keys = ring([0, 1]);
-    keys.record(1, 1, KeySignal::Refused(401), later(0));
+    keys.record(1, MODEL, KeySignal::Refused(401), later(0));
     assert_eq!(chosen(&keys, 0, &[], later(1)), Some((0, false)));
     let due = later(600_000);
-    assert_eq!(chosen(&keys, 0, &[], due), Some((1, true)));
-    assert_eq!(chosen(&keys, 0, &[], due), Some((0, false)), "one request tests it");
-    keys.give_up_trial(1, 1, due);
-    assert_eq!(chosen(&keys, 0, &[], due), Some((1, true)));
+    let tested = || keys.choose_refused(0, MODEL, &[], due).map(|choice| (choice.index, choice.taken));
+    assert_eq!((tested(), tested()), (Some((1, true)), None), "one request tests it");
+    assert_eq!(chosen(&keys, 0, &[], due), Some((0, false)));
+    keys.give_up_trial(1, MODEL, due);
+    assert_eq!(tested(), Some((1, true)));
+    assert_eq!(keys.choose_refused(0, MODEL, &[1], later(1_200_000)), None, "it was tried");
 }
 
 #[test]

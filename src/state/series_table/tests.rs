@@ -58,8 +58,8 @@ fn a_request_is_in_flight_where_it_is() {
     assert_eq!((at(OLD), at(NEW)), (2, 0));
     second.end(Core(0), crate::decide::outcome::Outcome::Ok);
     second.count_fallback(Core(0));
-    second.count_tokens(Core(0), 70, 3);
-    second.count_tokens(Core(0), 0, 4);
+    second.count_tokens(Core(0), 70, 3, 60);
+    second.count_tokens(Core(0), 0, 4, 0);
     assert_eq!((at(OLD), at(NEW)), (1, 0));
     assert_eq!((second.fallbacks(), second.tokens(), second.dispatched()), (1, (70, 7), (0, 0)));
     assert_eq!(first.dispatched(), (1, 0), "it was dispatched once");

@@ -123,7 +123,7 @@ fn counts_gauges_and_latencies_are_shown() {
     canary.end(Core(0), Outcome::Timeout);
     canary.took(Core(0), Duration::from_millis(300));
     canary.count_fallback(Core(0));
-    canary.count_tokens(Core(0), 1200, 34);
+    canary.count_tokens(Core(0), 1200, 34, 0);
     let text = render(&status(vec![canary]), Format::Prometheus);
     let lines = lines(&text);
     for expected in [

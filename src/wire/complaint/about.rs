@@ -69,6 +69,11 @@ const AFTER: [&str; 7] = [
     ": field required",
 ];
 
+pub(super) fn names_model(complaint: &Complaint) -> bool {
+    let anthropic = complaint.kind.as_deref() == Some("not_found_error") && complaint.message.starts_with("model:");
+    complaint.is_named(&MODEL_NAMES) || anthropic
+}
+
 pub(super) fn about(complaint: &Complaint) -> Option<About> {
     let message = complaint.message.to_ascii_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));

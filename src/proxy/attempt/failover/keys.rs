@@ -47,12 +47,14 @@ impl<'a> Failover<'a> {
     /// The same key again: if it is let in, that is news.
     pub(super) fn on_trial(&self, again: Candidate) -> Candidate {
         let of_ring = again.key > 0 && self.keys().prepared(again.id).has_api_keys;
-        Candidate { trial: NonZeroU64::new(self.keys().model(again.id)).filter(|_| of_ring), ..again }
+        Candidate { trial: NonZeroU64::new(self.keys().model(again.id)).filter(|_| of_ring), tests_key: false, ..again }
     }
 
     /// The key was not asked after all: another request may be the one that tests it.
     pub(super) fn give_up_trial(&self, candidate: Candidate) {
-        if let (Some(model), Some(index)) = (candidate.trial, candidate.key.checked_sub(1)) {
+        if let (Some(model), Some(index)) =
+            (candidate.trial.filter(|_| candidate.tests_key), candidate.key.checked_sub(1))
+        {
             self.in_use.snapshot.keys(candidate.id).give_up_trial(index, model.get(), clock::now());
         }
     }

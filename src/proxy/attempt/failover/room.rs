@@ -12,7 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 
 use super::Failover;
 use crate::clock;
@@ -28,6 +29,7 @@ use crate::proxy::response::error::ProxyError;
 use crate::state::keys::model_hash;
 use crate::state::limit::{Ask, Full, LimitKind, LimitState, Turned};
 use crate::state::told_limits::{ToldLimits, ToldSample};
+use crate::wire::credentials::suggests_secret;
 use crate::wire::dialect::Dialect;
 use crate::wire::rate_headers::{Measure, Pause, read_rate_report};
 
@@ -54,7 +56,7 @@ impl<'a> Failover<'a> {
     pub(super) fn take_room(&mut self, limit: &RateLimit, id: ProviderId) -> Result<(), Full> {
         let now = clock::nanos();
         let (state, reserved) = (self.limit_of(id), self.reserved(limit, id));
-        let yields = state.is_low(limit, now) && self.yields();
+        let yields = (state.is_low(limit, now) || state.queue.waiting() > 0) && self.yields();
         state.take(limit, Ask { now, since: now, tokens: reserved.tokens, yields })?;
         self.hold(id, reserved);
         Ok(())
@@ -271,11 +273,19 @@ pub(super) fn note_limits(
     let report = read_rate_report(headers, clock::unix().0);
     let model = client_request.model();
     let known_as = model.and_then(|model| to.provider.models.get(model)).map(String::as_str);
-    let credentials = client_request.request.parts.headers.get(AUTHORIZATION);
-    let client = credentials.filter(|_| !to.own_key && to.provider.auth != Auth::None);
+    let brings_own = !to.own_key && to.provider.auth != Auth::None;
     told.note(ToldSample {
         model: model_hash(known_as.or(model)),
-        client: client.map_or(0, |client| model_hash(Some(&String::from_utf8_lossy(client.as_bytes())))),
+        client: if brings_own { credentials(&client_request.request.parts) } else { 0 },
         per_minute: [Measure::Requests, Measure::Tokens].map(|measure| report.per_minute(measure)),
     });
+}
+
+/// A hash of all credentials that a client may have brought.
+fn credentials(parts: &Parts) -> u64 {
+    let headers = parts.headers.iter().filter(|(name, _)| suggests_secret(name.as_str()));
+    let mut text: String = headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let query = parts.uri.query().unwrap_or_default().split('&');
+    text.extend(query.filter(|pair| suggests_secret(&pair.to_ascii_lowercase())));
+    model_hash(Some(&text))
 }
