@@ -1,17 +1,14 @@
 //! From when to when an X.509 certificate is valid, read from its DER.
 //!
 //! Reads as far as the field `validity` and no further: signatures, names and extensions are the business of those who
-//! verify. Lengths are definite, as DER has them. Invariant: whatever the bytes are, reading ends, and what is not a
+//! verify. Invariant: whatever the bytes are, reading ends, and what is not a
 //! certificate has no validity.
 
+use super::der::{SEQUENCE, expect, from_issuer};
 use super::moment::rfc3339;
 
-const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-/// `[0]`, which holds the version where it is not the first.
-const VERSION: u8 = 0xa0;
 
 /// From when to when a certificate is valid, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,48 +20,24 @@ pub struct Validity {
 /// The validity of a certificate; `None`: the bytes are not one.
 #[must_use]
 pub fn validity(der: &[u8]) -> Option<Validity> {
-    let (certificate, _) = element(der, SEQUENCE)?;
-    let (body, _) = element(certificate, SEQUENCE)?;
-    let body = element(body, VERSION).map_or(body, |(_, rest)| rest);
-    let (_serial, body) = element(body, INTEGER)?;
-    let (_signature, body) = element(body, SEQUENCE)?;
-    let (_issuer, body) = element(body, SEQUENCE)?;
-    let (validity, _) = element(body, SEQUENCE)?;
+    let (_issuer, rest) = expect(from_issuer(der)?, SEQUENCE)?;
+    let (validity, _) = expect(rest, SEQUENCE)?;
     let (not_before, rest) = time(validity)?;
     let (not_after, _) = time(rest)?;
     Some(Validity { not_before, not_after })
 }
 
-/// The contents of the first element, which has to have this tag, and what follows it.
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    if found != tag {
-        return None;
-    }
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        // Four bytes are enough for 4 GiB; 0x80 is a length that is not definite.
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
 /// The moment of the first element, and what follows it. One before 1970 is told as 1970.
 fn time(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let text = |digits, rest| Some((std::str::from_utf8(digits).ok()?, rest));
-    let (century, text, rest) = match element(bytes, UTC_TIME) {
+    let (century, text, rest) = match expect(bytes, UTC_TIME) {
         Some((digits, rest)) => {
             let (text, rest) = text(digits, rest)?;
             // RFC 5280, 4.1.2.5.1.
             (if text >= "5" { "19" } else { "20" }, text, rest)
         }
         None => {
-            let (digits, rest) = element(bytes, GENERALIZED_TIME)?;
+            let (digits, rest) = expect(bytes, GENERALIZED_TIME)?;
             let (text, rest) = text(digits, rest)?;
             (text.get(..2)?, text.get(2..)?, rest)
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::asked_provider::{AskedProvider, LIST};
 use crate::clock;
 use crate::decide::event::KeyName;
-use crate::decide::policy::{Auth, Provider, Secret};
+use crate::decide::policy::{Provider, Secret};
 use crate::decide::probe::key::{BalanceReport, KeyReport, KeyState, Money, judge_key, limits_of};
 use crate::proxy::{ProbeAnswer, Question};
 use crate::wire::balance::{Amount, BalanceForm, BalancePath, BalanceReading};
@@ -67,7 +67,7 @@ impl AskedProvider {
             Ok(answer) => {
                 let limits = read_rate_report(&answer.headers, clock::unix().0);
                 let state = match answer.status {
-                    status @ (401 | 403) if key.is_none() && self.key_passes && shows_nothing(&self.provider) => {
+                    status @ (401 | 403) if key.is_none() && self.key_passes && self.provider.shows_nothing() => {
                         KeyState::OfApplication { status }
                     }
                     status => judge_key(status, &read_complaint(&answer.body), &limits),
@@ -107,11 +107,6 @@ pub(super) fn at(provider: &Provider, path: &str) -> Provider {
     let mut other = provider.clone();
     other.base_url.path = path.to_owned();
     other
-}
-
-/// Whether there is nothing by which the provider could know who asks.
-fn shows_nothing(provider: &Provider) -> bool {
-    (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
 }
 
 fn report(reading: BalanceReading) -> BalanceReport {

@@ -70,6 +70,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether a request of Serin's own has nothing by which it could know who asks.
+    #[must_use]
+    pub fn shows_nothing(&self) -> bool {
+        (self.api_keys.is_empty() || self.auth == Auth::None) && !self.holds_keys
+    }
+
     /// Whether its `api_keys` are what it is asked with: `auth` may send none, and `set_headers` may send something else
     /// in their place.
     #[must_use]

@@ -65,6 +65,8 @@ pub(crate) async fn serve_tls(
         // A client that says one thing and does another is not to be guessed at.
         if stream.protocol().is_none_or(|protocol| (protocol == tls::H2) == http2) {
             serve_http(stream, first, http2, &conn, limits).await;
+        } else {
+            handshake::contradicts(&stream, &conn);
         }
     };
     let mut talk = pin!(Arc::clone(&conn.wake_filter).drive(talk));

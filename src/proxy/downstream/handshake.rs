@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::client_connection::ClientConnection;
-use super::client_stream::{BeneathTls, SecureStream};
+use super::client_stream::{BeneathTls, ClientStream as _, SecureStream};
 use super::socket::has_unread;
 use crate::clock;
 use crate::decide::tls_failure::TlsFailure;
@@ -61,6 +61,12 @@ pub(super) async fn secure(
             None
         }
     }
+}
+
+/// The client speaks another protocol than was agreed on: that is counted like a handshake that failed.
+pub(super) fn contradicts(stream: &SecureStream, conn: &ClientConnection) {
+    let peer = stream.tcp().peer_addr().ok();
+    drop(Attempt { failures: &conn.core.tls_failures, peer, failed: Some(TlsFailure::NothingInCommon) });
 }
 
 /// The first byte that comes, which stays unread; `None`: nothing comes, or its place is wanted before.

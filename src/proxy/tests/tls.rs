@@ -74,6 +74,15 @@ fn http1_is_served_with_alpn_and_without_it() {
 }
 
 #[test]
+fn a_client_that_speaks_another_protocol_than_it_agreed_on_is_counted() {
+    let (old, _seen) = Scripted::answering(OK);
+    let (sidecar, address, config) = before(&old, &["h2"], |_| {});
+    let mut client = SecureClient::secure(address, &config);
+    client.send(MODELS);
+    until("it is counted", || failures(&sidecar) == [(TlsFailure::NothingInCommon, 1)]);
+}
+
+#[test]
 fn http2_is_served_to_clients_that_agree_on_it() {
     let (old, seen) = Scripted::answering(OK);
     let (sidecar, address, config) = before(&old, &["h2", "http/1.1"], |_| {});

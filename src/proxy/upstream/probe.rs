@@ -5,6 +5,7 @@
 //! was not refused. A provider is reachable without an answer, and no key is sent for that. Refuses to share a pool
 //! with traffic, so that a probe also shows whether a connection can be made now.
 
+mod answer_body;
 mod connection;
 mod endpoint;
 mod no_connection;
@@ -25,7 +26,7 @@ use crate::proxy::response::body::ProviderBody;
 use crate::wire::media;
 
 use no_connection::unreachable;
-use request::{has_next_key, limits, probe_request, shows_nothing};
+use request::{has_next_key, limits, probe_request};
 
 pub use connection::{MeasuredConnection, measure_connection};
 pub use endpoint::{Reply, probe_endpoint};
@@ -65,10 +66,10 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();
     match response.status().as_u16() {
-        status @ (401 | 403) if key_comes && shows_nothing(&provider) => {
+        status @ (401 | 403) if key_comes && provider.shows_nothing() => {
             Ok(format!("{status} in {took} ms; not probed with a key: the application's own passes through"))
         }
-        status @ (401 | 403) if shows_nothing(&provider) => {
+        status @ (401 | 403) if provider.shows_nothing() => {
             Err(format!("{status} for {asked}: it requires a key, and without `api_keys` a probe has none"))
         }
         status @ (401 | 403) => {

@@ -8,13 +8,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Response};
-use http_body_util::BodyExt as _;
 use serde_json::Value;
 
+use super::answer_body::{beginning, decoded};
 use super::redirect::Redirect;
-use super::request::{PATIENCE, has_next_key, limits, probe_request, shows_nothing};
+use super::request::{PATIENCE, has_next_key, limits, probe_request};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::attempt::cause;
 use crate::proxy::request::body::RequestBody;
@@ -22,7 +22,6 @@ use crate::proxy::request::uri::encoded;
 use crate::proxy::response::body::ProviderBody;
 use crate::proxy::upstream::upstreams::Upstreams;
 use crate::wire::answer::read_answer;
-use crate::wire::coding::Decoder;
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::{Opening, Shape, opening};
 
@@ -114,14 +113,14 @@ async fn ask_with(
         upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
     let response = connection.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
     Ok(match response.status().as_u16() {
-        status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
+        status @ (401 | 403) if !provider.shows_nothing() => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {
             Reply::Refused(status, "it requires a key, and has no `api_keys`")
         }
         status @ (401 | 403) => Reply::Unclear(format!("{status}: it wants the application's own credentials")),
         status @ (404 | 405 | 410 | 501) => {
             let (head, body) = response.into_parts();
-            if names_a_model(&decoded(&head.headers, beginning(body).await)) {
+            if names_a_model(&decoded(&head.headers, beginning(body, LARGEST).await.0, LARGEST)) {
                 Reply::Speaks(status)
             } else {
                 Reply::Absent(status)
@@ -139,7 +138,7 @@ async fn ask_with(
 /// A success must be an answer of the API, and a refusal must not be a page.
 async fn answered(status: u16, endpoint: &str, response: Response<ProviderBody>) -> Reply {
     let (head, body) = response.into_parts();
-    let body = decoded(&head.headers, beginning(body).await);
+    let body = decoded(&head.headers, beginning(body, LARGEST).await.0, LARGEST);
     let shape = if status < 300 {
         read_answer(Dialect::of(&format!("/{endpoint}")), &body, false).malformed
     } else {
@@ -171,28 +170,6 @@ fn below(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<Str
         }
     }
     Some(path)
-}
-
-async fn beginning(mut body: ProviderBody) -> Vec<u8> {
-    let mut read = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Some(data) = frame.data_ref() {
-            read.extend(data.iter().take(LARGEST - read.len()));
-        }
-        if read.len() >= LARGEST {
-            break;
-        }
-    }
-    read
-}
-
-/// A body without its content coding, which was not asked for; one that is not known is left on.
-fn decoded(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
-    let coding = headers.get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
-    let Some(mut decoder) = coding.and_then(Decoder::for_coding) else { return body };
-    let mut plain = Vec::new();
-    decoder.feed(&body, &mut plain);
-    plain
 }
 
 /// Whether this is an error about a model: then the endpoint is there, and the model is not.

@@ -26,11 +26,6 @@ pub(super) fn limits(provider: &Provider) -> SendLimits {
     }
 }
 
-/// Whether a probe has nothing by which the provider could know it.
-pub(super) fn shows_nothing(provider: &Provider) -> bool {
-    (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
-}
-
 /// How many keys a probe tries before it says that they are refused.
 const MOST_KEYS: usize = 8;
 
