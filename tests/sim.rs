@@ -172,6 +172,11 @@ impl World {
             let result = if self.probes_answer && !dead { Ok(()) } else { Err("HTTP 503".to_owned()) };
             self.engine.probe_finished(&probe, result, self.now());
         }
+        for check in self.engine.due_stable_checks(self.now()) {
+            let dead = self.failing[Arm::Stable as usize] == 100;
+            let result = if self.probes_answer && !dead { Ok(()) } else { Err("HTTP 503".to_owned()) };
+            self.engine.stable_checked(&check, &result);
+        }
         self.engine.tick(self.now());
         self.save();
     }

@@ -225,7 +225,7 @@ impl EventLoop {
                 check.finish(result.is_ok(), now);
                 self.engine.tick(now);
             }
-            TaskResult::StableChecked(check, result) => self.engine.stable_checked(&check, &result, now),
+            TaskResult::StableChecked(check, result) => self.engine.stable_checked(&check, &result),
             TaskResult::SeriesWritten(result) => {
                 if let Err(why) = &result {
                     tracing::debug!("the series cannot be written, and are tried again: {why}");

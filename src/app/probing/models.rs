@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::asked_provider::{AskedProvider, LIST};
 use super::keys::{TriedKey, at};
 use crate::decide::endpoint;
@@ -78,7 +76,7 @@ impl AskedProvider {
         for _ in 1..MOST_PAGES {
             let Some(after) = page.next_after.as_ref().filter(|_| page.ids.len() < MOST) else { return };
             let mark = if path.contains('?') { '&' } else { '?' };
-            let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
+            let after = proxy::encoded(after);
             let below = format!("{path}{mark}limit=1000&after_id={after}");
             let Ok(answer) = self.answer(&self.list_question(&below, key)).await else { return };
             let Ok(next) = read_model_page(&answer.body, answer.whole) else { return };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::dispatch::Engine;
 use super::entry::Entry;
 use super::providers::identity;
+use super::stable_watch::WatchedStable;
 use crate::control::now::Now;
 use crate::decide::plan::fits::{Fit, fits};
 use crate::decide::policy::{Policy, Provider};
@@ -21,14 +22,14 @@ const LEAST_TIME: Millis = Millis(10_000);
 
 /// A probe of a stable that no request reaches.
 #[derive(Debug)]
-pub(in crate::control) struct StableCheck {
-    pub(in crate::control) provider: Arc<Provider>,
+pub struct StableCheck {
+    pub provider: Arc<Provider>,
 }
 
 impl Engine {
     /// Looks at every stable, if it is time.
     pub(super) fn watch_stables(&mut self, now: Now) {
-        let Some(wants_headers) = self.stable_watch.look(now.mono) else { return };
+        let Some((passed, wants_headers)) = self.stable_watch.look(now.mono) else { return };
         if wants_headers {
             self.want_headers();
         }
@@ -36,7 +37,8 @@ impl Engine {
             entry.by_name.stable_times.update(entry.series.own(Arm::Stable), now.mono);
         }
         let needed = self.entries.iter().filter(|entry| has_users_on_canary(entry));
-        self.stable_watch.retain(needed.map(|entry| identity(&entry.stable)), now.mono);
+        let needed: Vec<_> = needed.map(|entry| (identity(&entry.stable), self.served(&entry.stable))).collect();
+        self.stable_watch.retain(needed.into_iter(), passed);
         for index in 0..self.entries.len() {
             if self.entries[index].rollout.is_some() {
                 let found = obstacles(&self.readiness(&self.entries[index], now));
@@ -60,20 +62,16 @@ impl Engine {
         let stable = &entry.stable;
         let same = || self.entries.iter().filter(|other| identity(&other.stable) == identity(stable));
         let keys = self.keys.report(stable, now);
-        let served = self.served(stable);
         let watched = self.stable_watch.of(&identity(stable));
         let fault = same().any(|other| other.by_name.stable_health.fault().is_some());
         let (_, shut) = self.providers.bypassed(stable, now.mono);
         StableReadiness {
-            down: shut
-                || fault
-                || watched.is_some_and(|watched| watched.failed_since(served))
-                || stable.unusable.is_some(),
+            down: shut || fault || watched.is_some_and(WatchedStable::failed) || stable.unusable.is_some(),
             keys: counts(&keys),
             throttled: same().map(throttled).fold((0, 0), |sum, other| (sum.0 + other.0, sum.1 + other.1)),
             demand: same().fold(Demand::default(), |sum, other| sum.plus(demand(other))),
             allowed: self.allowed(stable, &keys),
-            silent: watched.map(|watched| watched.silent_for(served, now.mono)),
+            silent: watched.map(WatchedStable::silent),
             first_outputs: entry.by_name.stable_times.first_outputs(),
         }
     }
@@ -107,12 +105,11 @@ impl Engine {
     }
 
     /// The probes of stables to start now. Each counts as started.
-    pub(in crate::control) fn due_stable_checks(&mut self, now: Now) -> Vec<StableCheck> {
+    pub fn due_stable_checks(&mut self, now: Now) -> Vec<StableCheck> {
         let mut due = Vec::new();
         for index in 0..self.entries.len() {
             let stable = Arc::clone(&self.entries[index].stable);
-            let served = self.served(&stable);
-            if self.stable_watch.begin_check(&identity(&stable), served, now.mono) {
+            if self.stable_watch.begin_check(&identity(&stable), now.mono) {
                 due.push(StableCheck { provider: stable });
             }
         }
@@ -120,8 +117,8 @@ impl Engine {
     }
 
     /// A probe of a stable has ended.
-    pub(in crate::control) fn stable_checked(&mut self, check: &StableCheck, result: &Result<(), String>, now: Now) {
-        self.stable_watch.end_check(&identity(&check.provider), result.is_ok(), now.mono);
+    pub fn stable_checked(&mut self, check: &StableCheck, result: &Result<(), String>) {
+        self.stable_watch.end_check(&identity(&check.provider), result.is_ok());
         if let Err(why) = result {
             tracing::debug!(provider = check.provider.name, "stable does not answer a probe: {why}");
         }

@@ -10,6 +10,8 @@ use crate::decide::units::Millis;
 
 /// Between two looks.
 const LOOK_INTERVAL: Millis = Millis(1000);
+/// The longest time between two looks that counts.
+const MOST_AT_ONCE: Millis = Millis(5_000);
 /// Between two readings of a provider's headers.
 const HEADERS_INTERVAL: Millis = Millis(2_000);
 /// A stable is asked when nothing has come from it for so long.
@@ -26,38 +28,45 @@ pub(super) struct StableWatch {
 
 #[derive(Debug, Default)]
 pub(super) struct WatchedStable {
-    /// Since when users would have to return to it.
-    since: Millis,
+    /// For how long it has answered nothing, by the time in which it was watched.
+    silent: Millis,
+    /// When it was seen to answer a request last.
+    served: Option<Millis>,
     asked: Option<Millis>,
     asking: bool,
-    /// When it answered a probe.
-    answered: Option<Millis>,
     /// Whether it did not answer the last one.
     failed: bool,
 }
 
 impl StableWatch {
-    /// Begins a look, if it is time, and says whether headers are to be read again.
-    pub(super) fn look(&mut self, now: Millis) -> Option<bool> {
+    /// Begins a look, if it is time: the time since the last one, and whether headers are to be read again.
+    pub(super) fn look(&mut self, now: Millis) -> Option<(Millis, bool)> {
         if !is_due(self.looked, LOOK_INTERVAL, now) {
             return None;
         }
-        self.looked = Some(now);
+        let passed = self.looked.replace(now).map_or(Millis(0), |before| now.since(before));
         let wants = is_due(self.headers_wanted, HEADERS_INTERVAL, now);
         if wants {
             self.headers_wanted = Some(now);
         }
-        Some(wants)
+        Some((passed, wants))
     }
 
-    /// Watches these stables and no others.
-    pub(super) fn retain(&mut self, needed: impl Iterator<Item = Identity>, now: Millis) {
+    /// Watches these stables and no others; each has answered a request last at that time. A suspended machine watches
+    /// nothing: what is longer than a few looks is no silence.
+    pub(super) fn retain(&mut self, needed: impl Iterator<Item = (Identity, Option<Millis>)>, passed: Millis) {
+        let passed = passed.min(MOST_AT_ONCE);
         let mut before = std::mem::take(&mut self.stables);
-        for identity in needed {
+        for (identity, served) in needed {
             let known = before.remove(&identity);
-            self.stables
-                .entry(identity)
-                .or_insert_with(|| known.unwrap_or_else(|| WatchedStable { since: now, ..WatchedStable::default() }));
+            let stable = self.stables.entry(identity).or_insert_with(|| match known {
+                Some(known) => WatchedStable { silent: known.silent.plus(passed), ..known },
+                None => WatchedStable { served, ..WatchedStable::default() },
+            });
+            if served > stable.served {
+                stable.served = served;
+                stable.silent = Millis(0);
+            }
         }
     }
 
@@ -66,11 +75,11 @@ impl StableWatch {
         self.stables.get(stable)
     }
 
-    /// Whether a probe of this stable is due, which has answered a request at `served`. Then it counts as begun.
-    pub(super) fn begin_check(&mut self, stable: &Identity, served: Option<Millis>, now: Millis) -> bool {
+    /// Whether a probe of this stable is due. Then it counts as begun.
+    pub(super) fn begin_check(&mut self, stable: &Identity, now: Millis) -> bool {
         let Some(stable) = self.stables.get_mut(stable) else { return false };
         let interval = if stable.failed { ASK_AGAIN } else { ASK_AFTER };
-        let due = !stable.asking && stable.silent_for(served, now) >= ASK_AFTER && is_due(stable.asked, interval, now);
+        let due = !stable.asking && stable.silent >= ASK_AFTER && is_due(stable.asked, interval, now);
         if due {
             (stable.asking, stable.asked) = (true, Some(now));
         }
@@ -78,25 +87,25 @@ impl StableWatch {
     }
 
     /// A probe of this stable has ended.
-    pub(super) fn end_check(&mut self, stable: &Identity, answered: bool, now: Millis) {
+    pub(super) fn end_check(&mut self, stable: &Identity, answered: bool) {
         if let Some(stable) = self.stables.get_mut(stable) {
             (stable.asking, stable.failed) = (false, !answered);
             if answered {
-                stable.answered = Some(now);
+                stable.silent = Millis(0);
             }
         }
     }
 }
 
 impl WatchedStable {
-    /// For how long it has answered neither a request (the last one at `served`) nor a probe.
-    pub(super) fn silent_for(&self, served: Option<Millis>, now: Millis) -> Millis {
-        now.since(served.max(self.answered).unwrap_or_default().max(self.since))
+    /// For how long it has answered neither a request nor a probe.
+    pub(super) const fn silent(&self) -> Millis {
+        self.silent
     }
 
     /// Whether it did not answer the last probe, and no request since.
-    pub(super) fn failed_since(&self, served: Option<Millis>) -> bool {
-        self.failed && self.asked > served
+    pub(super) fn failed(&self) -> bool {
+        self.failed && self.asked > self.served
     }
 }
 

@@ -42,7 +42,7 @@ fn listing(ids: &'static [&'static str]) -> Scripted {
 fn by_path(seen: &Seen, ids: &[&str]) -> Vec<Step> {
     match seen.path.strip_prefix("/v1/models") {
         Some("") => answer(200, &list(ids)),
-        Some(name) if ids.contains(&name.trim_start_matches('/').replace("%2D", "-").as_str()) => {
+        Some(name) if ids.contains(&name.trim_start_matches('/')) => {
             answer(200, &format!(r#"{{"id":"{name}","object":"model"}}"#))
         }
         Some(_) => answer(404, r#"{"error":{"code":"model_not_found","message":"The model does not exist"}}"#),

@@ -105,8 +105,8 @@ fn anthropic_s_pages_are_read_and_an_alias_is_asked_for_by_name() {
         }
         match seen.path.as_str() {
             "/v1/models" => answer(200, &page(&["claude-a"], true)),
-            "/v1/models?limit=1000&after_id=claude%2Da" => answer(200, &page(&["claude-b", "claude-c"], false)),
-            "/v1/models/claude%2Dlatest" => answer(200, r#"{"type":"model","id":"claude-c"}"#),
+            "/v1/models?limit=1000&after_id=claude-a" => answer(200, &page(&["claude-b", "claude-c"], false)),
+            "/v1/models/claude-latest" => answer(200, r#"{"type":"model","id":"claude-c"}"#),
             _ => answer(404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: gone"}}"#),
         }
     });
