@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::{RateLimit, WhenFull};
 use super::series::histogram::Histogram;
-use super::units::{Millis, Percent, UnixMillis};
+use super::units::{Millis, Percent};
 
 /// Promotions to larger shares than this wait until stable could take everybody back.
 pub const FREE_UP_TO: Percent = match Percent::from_hundredths(5000) {
@@ -48,8 +48,6 @@ pub struct KeyCounts {
     pub usable: usize,
     pub resting: usize,
     pub refused: usize,
-    /// When the first one that rests can be used again.
-    pub next: Option<UnixMillis>,
 }
 
 /// What is sent, by the traffic of the last minutes.
@@ -271,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_obstacle_is_found_and_all_of_them_at_once() {
-        let keys = KeyCounts { usable: 0, resting: 1, refused: 1, next: Some(UnixMillis(5)) };
+        let keys = KeyCounts { usable: 0, resting: 1, refused: 1 };
         let worst = StableReadiness {
             down: true,
             keys,

@@ -87,7 +87,7 @@ mod tests {
     fn every_reason_says_what_is_known_and_what_is_sent() {
         let file = Limit { most: 600, source: LimitSource::File };
         let told = Limit { most: 40_000, source: LimitSource::Headers };
-        let keys = |resting, refused| NotReady::Keys(KeyCounts { usable: 0, resting, refused, next: None });
+        let keys = |resting, refused| NotReady::Keys(KeyCounts { usable: 0, resting, refused });
         let cases = [
             (NotReady::Down, "it answers no requests now"),
             (keys(0, 1), "its only key is refused: replace it"),

@@ -154,13 +154,12 @@ const fn is_usable(key: &KeyStatus) -> bool {
 }
 
 fn counts(keys: &[KeyStatus]) -> KeyCounts {
-    let spent = |key: &KeyStatus| if let KeyCondition::Spent { until } = key.condition { Some(until) } else { None };
+    let spent = |key: &&KeyStatus| matches!(key.condition, KeyCondition::Spent { .. });
     let refused = |key: &&KeyStatus| matches!(key.condition, KeyCondition::Refused { .. });
     KeyCounts {
         usable: keys.iter().filter(|key| is_usable(key)).count(),
-        resting: keys.iter().filter_map(spent).count(),
+        resting: keys.iter().filter(spent).count(),
         refused: keys.iter().filter(refused).count(),
-        next: keys.iter().filter_map(spent).min(),
     }
 }
 
