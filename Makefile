@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test chart-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist profile dist-twice image dist-test
+.PHONY: help demo test examples-test chart-test websocket-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist profile dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -17,6 +17,9 @@ test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 
 
 examples-test: ## Run examples/: FastAPI, Express, LangChain, the Vercel AI SDK, curl and compose.yaml, through Serin
 	@tests/examples/run.sh
+
+websocket-test: ## WebSocket through a sidecar: Python's websockets and Node's ws at both ends, HTTP/2, a thousand sessions
+	@tests/websocket/run.sh
 
 telemetry-test: ## Traces, both formats of metrics, alerts and the dashboard: OpenTelemetry's classes, promtool, Prometheus
 	@tests/telemetry/run.sh

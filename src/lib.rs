@@ -89,6 +89,8 @@
 //!   `wire/last_resort.rs`; a model taken away: `decide/retirement.rs`
 //! * whether stable could take everybody back: `decide/rollback_ready.rs`, looked at by
 //!   `control/engine/stable_readiness.rs`
+//! * a WebSocket carried: `proxy/response/upgrade.rs`; its handshake: `proxy/request/handshake.rs`; what its close code
+//!   means: `decide/websocket.rs`; its frames: `wire/websocket`
 //! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
 //! * a question of `check --probe`: `app/probing` asks it, `decide/probe` says what the answer means; a list of models:
 //!   `wire/model_list.rs`; the end of a certificate: `wire/certificate.rs`; a price list: `wire/price_list.rs`

@@ -132,6 +132,7 @@ fi
 suite "official SDKs" sdk SDKs
 suite OpenFeature ofrep OFREP
 suite examples examples examples
+suite WebSocket websocket websocket
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
 suite telemetry telemetry telemetry

@@ -204,7 +204,7 @@ fn scrape(view: &ApiContext, head: &Parts) -> Reply {
 fn status(view: &ApiContext) -> StatusReply {
     let status = view.status.load();
     let draining = status.draining || view.draining.load(Ordering::Relaxed);
-    StatusReply::new(Process { draining, ..view.process.clone() }, &status)
+    StatusReply::new(Process { draining, ..view.process.clone() }, &status, clock::now())
 }
 
 /// Feeds the event streams for as long as it is polled.
@@ -321,7 +321,9 @@ async fn make(
 /// Ends what is under way, once the rollback is in force. What fails of that takes nothing back.
 async fn end_on_canary(view: &ApiContext, wish: EndOnCanary, reply: &mut ChangeReply) {
     match tokio::time::timeout(PATIENCE, view.inbox.end_on_canary(wish)).await {
-        Ok(Ok(ended)) => (reply.ended_on_canary, reply.open_on_canary) = (ended, 0),
+        Ok(Ok(ended)) => {
+            (reply.ended_on_canary, reply.open_on_canary, reply.websockets_on_canary) = (ended, 0, 0);
+        }
         Ok(Err(error)) => reply.notes.push(format!("the requests on the canary were not ended: {error}")),
         Err(_) => reply.notes.push("the requests on the canary were not ended in time".to_owned()),
     }

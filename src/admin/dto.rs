@@ -18,12 +18,13 @@ mod recent;
 mod rollback_ready;
 mod rollout;
 mod series;
+mod websocket;
 
 use serde::{Deserialize, Serialize};
 
 use crate::decide::file_error::FileError;
 use crate::decide::timestamp::Timestamp;
-use crate::decide::units::Percent;
+use crate::decide::units::{Millis, Percent};
 use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status, TlsStatus};
 pub use cause::CauseReply;
@@ -44,6 +45,7 @@ pub use plan::{
 pub use recent::{Anonymous, Recent, RecentArm};
 pub use rollout::{Arm, ArmInFlight, Fallback, InFlight, Incompatibility, Locked, Next, Rollout, WaitingByAge, Window};
 pub use series::{ArmSeries, SeriesReply};
+pub use websocket::WebSocketSessions;
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +91,9 @@ pub struct StatusReply {
     /// Targets of notifications, by name; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyTarget>,
+    /// Open WebSocket sessions; absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub websockets: Vec<WebSocketSessions>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -187,6 +192,9 @@ pub struct ChangeReply {
     pub durability_error: Option<String>,
     /// Requests of these rollouts still open on a canary.
     pub open_on_canary: u64,
+    /// WebSocket sessions among them.
+    #[serde(default)]
+    pub websockets_on_canary: u64,
     /// Requests on a canary that were ended, since the rollback was a hard one.
     #[serde(default)]
     pub ended_on_canary: u64,
@@ -221,7 +229,7 @@ pub struct ErrorBody {
 impl StatusReply {
     /// From the report in force.
     #[must_use]
-    pub fn new(process: Process, status: &Status) -> StatusReply {
+    pub fn new(process: Process, status: &Status, now: Millis) -> StatusReply {
         StatusReply {
             process,
             flags: Flags::from(&status.flags),
@@ -236,6 +244,7 @@ impl StatusReply {
             providers: status.providers.iter().map(Provider::from).collect(),
             clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
+            websockets: WebSocketSessions::all(&status.series, now),
         }
     }
 }
@@ -290,6 +299,7 @@ impl From<Receipt> for ChangeReply {
             durable: receipt.durable.is_ok(),
             durability_error: receipt.durable.err(),
             open_on_canary: receipt.open_on_canary,
+            websockets_on_canary: receipt.websockets_on_canary,
             ended_on_canary: 0,
             notes: receipt.notes,
         }

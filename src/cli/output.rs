@@ -112,6 +112,12 @@ pub(super) fn distance(at: Timestamp, now: UnixMillis) -> String {
     if at.0 > now { format!("in {}", span(at.0.since(now))) } else { format!("{} ago", span(now.since(at.0))) }
 }
 
+/// A length of time of the API.
+pub(super) fn millis(seconds: f64) -> Millis {
+    let length = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    Millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,8 @@ pub(super) struct RollbackReport {
     pub(super) rollouts: Vec<Changed>,
     /// Requests still open on a canary.
     pub(super) open_on_canary: u64,
+    /// WebSocket sessions among them.
+    pub(super) websockets_on_canary: u64,
     /// Requests on a canary that were ended.
     pub(super) ended_on_canary: u64,
     /// What else the operator should know.
@@ -281,6 +283,7 @@ fn add_to_report(args: &RollbackArgs, target: &AdminEndpoint, answers: ProcessAn
             }
             report.rollouts.extend(reply.rollouts);
             report.open_on_canary += reply.open_on_canary;
+            report.websockets_on_canary += reply.websockets_on_canary;
             report.ended_on_canary += reply.ended_on_canary;
             report.notes.extend(reply.notes);
         }
@@ -348,6 +351,13 @@ pub(super) fn render(report: &RollbackReport, args: &RollbackArgs, style: Style)
         text.push_str(&format!(
             "{} earlier {requests} {are} still open on the canary, and finish there\n",
             report.open_on_canary
+        ));
+    }
+    if report.websockets_on_canary > 0 {
+        let sessions = if report.websockets_on_canary == 1 { "session" } else { "sessions" };
+        text.push_str(&format!(
+            "{} of them WebSocket {sessions}, which may stay for long; `serin rollback --hard` closes them\n",
+            report.websockets_on_canary
         ));
     }
     if args.hard && report.ended_on_canary > 0 {

@@ -30,9 +30,10 @@ pub(super) async fn send(
     let cores = acknowledged_by_all(&shared, revision);
     let (seen_by_all_cores, durable) = tokio::join!(cores, timeout(disk_timeout, durable));
     let durable = durable.unwrap_or_else(|_| late());
-    let CommandResult { rollouts, open_on_canary, notes, .. } = result;
+    let CommandResult { rollouts, open_on_canary, websockets_on_canary, notes, .. } = result;
     // The sender may be gone.
-    let _ = reply.send(Ok(Receipt { rollouts, durable, seen_by_all_cores, open_on_canary, notes }));
+    let _ =
+        reply.send(Ok(Receipt { rollouts, durable, seen_by_all_cores, open_on_canary, websockets_on_canary, notes }));
 }
 
 async fn acknowledged_by_all(shared: &SnapshotCell, revision: u64) -> bool {

@@ -95,6 +95,27 @@ pub enum Cause {
     },
     /// A whole answer without output.
     Empty,
+    /// The provider closed the WebSocket.
+    Closed {
+        /// `None`: the close frame has none.
+        code: Option<u16>,
+        /// In the provider's words.
+        reason: Option<String>,
+    },
+    /// The WebSocket ended without a close frame.
+    NotClosed,
+    /// The answer to a WebSocket's handshake is none.
+    Handshake(HandshakeFault),
+}
+
+/// What is wrong with the answer to a WebSocket's handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandshakeFault {
+    /// It switches to another protocol, or to none.
+    OtherProtocol,
+    /// Its `Sec-WebSocket-Accept` does not answer the key.
+    WrongAccept,
 }
 
 /// Why there is no connection.

@@ -47,6 +47,7 @@ pub mod unusable_stable;
 pub mod user;
 pub mod verdict;
 pub mod warning;
+pub mod websocket;
 pub mod window;
 
 // How foreign text is shown, for those who may not look at the wire.

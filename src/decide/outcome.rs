@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::policy::guard::Counting;
+use super::websocket::CloseMeaning;
 use crate::wire::shape::Shape;
 
 /// What became of one attempt.
@@ -186,6 +187,12 @@ impl Ending {
         matches!(self, Ending::Answered { body: BodyEnd::Early | BodyEnd::NoOutput | BodyEnd::Silent, .. })
     }
 
+    /// Whether a WebSocket was asked for, and an answer came that begins none.
+    #[must_use]
+    pub const fn is_no_upgrade(self) -> bool {
+        matches!(self, Ending::Answered { body: BodyEnd::Malformed(Shape::NoUpgrade), .. })
+    }
+
     /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to
     /// choose.
     #[must_use]
@@ -228,6 +235,8 @@ pub enum BodyEnd {
     NoOutput,
     /// It fell silent later.
     Silent,
+    /// It was a WebSocket, and the provider closed it first.
+    Closed(CloseMeaning),
 }
 
 /// The one definition of what an ending means. `own_key` tells whether the refused key was Serin's: a refused key of
@@ -259,6 +268,14 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,
+                BodyEnd::Closed(meaning) => match meaning {
+                    CloseMeaning::Done => Outcome::Ok,
+                    CloseMeaning::Fault => Outcome::StreamError,
+                    CloseMeaning::Busy => Outcome::Throttled,
+                    CloseMeaning::Key if own_key => Outcome::Auth,
+                    CloseMeaning::Quota if own_key => Outcome::Quota,
+                    CloseMeaning::Key | CloseMeaning::Quota | CloseMeaning::Request => Outcome::ClientError,
+                },
             },
         },
     }

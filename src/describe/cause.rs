@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::decide::cause::{Cause, CauseCount, ConnectStep, NoConnection, TlsFault};
+use crate::decide::cause::{Cause, CauseCount, ConnectStep, HandshakeFault, NoConnection, TlsFault};
 use crate::decide::units::{Millis, UnixMillis};
 
 impl fmt::Display for Cause {
@@ -41,7 +41,38 @@ impl fmt::Display for Cause {
             Cause::Redirect { host: Some(host) } => write!(f, "redirects to {host}"),
             Cause::Redirect { host: None } => f.write_str("redirects to another path on the same host"),
             Cause::Empty => f.write_str("a complete response without output"),
+            Cause::Closed { code, reason } => {
+                f.write_str("the WebSocket was closed ")?;
+                match code {
+                    Some(code) => write!(f, "with {code}{}", meaning(*code))?,
+                    None => f.write_str("without a code")?,
+                }
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
+            Cause::NotClosed => f.write_str("the WebSocket ended without a close frame"),
+            Cause::Handshake(HandshakeFault::OtherProtocol) => {
+                f.write_str("the response to the WebSocket handshake does not switch to websocket")
+            }
+            Cause::Handshake(HandshakeFault::WrongAccept) => {
+                f.write_str("the response to the WebSocket handshake has a wrong sec-websocket-accept")
+            }
         }
+    }
+}
+
+/// What a close code of the standard stands for.
+const fn meaning(code: u16) -> &'static str {
+    match code {
+        1002 => " (protocol error)",
+        1003 => " (unsupported data)",
+        1007 => " (invalid payload)",
+        1008 => " (policy violation)",
+        1009 => " (message too big)",
+        1011 => " (internal error)",
+        1012 => " (service restart)",
+        1013 => " (try again later)",
+        1014 => " (bad gateway)",
+        _ => "",
     }
 }
 
@@ -215,6 +246,11 @@ mod tests {
             (Cause::Malformed { shape: Shape::Html, media: some("text/html") }, "text/html, `<!doctype html>`"),
             (Cause::Redirect { host: some("sso.example") }, "redirects to sso.example"),
             (Cause::NoHead { limit: Millis(60_000) }, "no response within 1m"),
+            (
+                Cause::Closed { code: Some(1011), reason: some("boom") },
+                "the WebSocket was closed with 1011 (internal error): boom",
+            ),
+            (Cause::Closed { code: Some(4503), reason: None }, "the WebSocket was closed with 4503"),
         ] {
             assert_eq!(cause.to_string(), sentence);
         }

@@ -97,6 +97,19 @@ pub(super) fn some_length_or_never(text: &str) -> Result<Option<Millis>, Wrong> 
     if text == "never" { Ok(None) } else { some_length(text).map(Some) }
 }
 
+/// The shortest pause between two pings, in milliseconds.
+const SHORTEST_PING: u64 = 1000;
+
+/// A length of time that is at least a second; `None`: `never`.
+pub(super) fn ping_every(text: &str) -> Result<Option<Millis>, Wrong> {
+    match some_length_or_never(text)? {
+        Some(Millis(..SHORTEST_PING)) => {
+            wrong("is shorter than a second", "write `1s` or more, such as `25s`, or `never`")
+        }
+        every => Ok(every),
+    }
+}
+
 /// What to write for a length with its unit in other words: `7 days`, `10min`, `1.5h`, `2w`.
 fn suggest_length(text: &str) -> Option<String> {
     let (number, unit) = number_and_word(text)?;

@@ -17,3 +17,4 @@ mod schema;
 mod second_reader;
 mod sent_files;
 mod shipped;
+mod websocket;

@@ -82,6 +82,10 @@ pub(crate) struct Core {
     ends_requests: Cell<bool>,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
+    /// Open WebSocket sessions.
+    pub(crate) sessions: Cell<usize>,
+    /// What tunnels read into, one at a time.
+    pub(crate) scratch: RefCell<Vec<u8>>,
     reader: RefCell<SnapshotReader>,
     in_use: RefCell<Rc<InUse>>,
     chance: RefCell<fastrand::Rng>,
@@ -122,6 +126,8 @@ impl Core {
             withdrawals: RefCell::default(),
             ends_requests: Cell::new(false),
             unanswered: Cell::new(0),
+            sessions: Cell::new(0),
+            scratch: RefCell::default(),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
             chance: RefCell::new(chance),
@@ -192,6 +198,7 @@ impl Core {
         self.cutting.set(true);
         self.ends_requests.set(true);
         self.wake_connections();
+        self.published();
     }
 
     /// Until [`Core::wake_connections`], for tasks that are no connection's.
@@ -199,7 +206,7 @@ impl Core {
         self.streams.notified()
     }
 
-    /// Until [`Core::published`].
+    /// Until [`Core::published`], or the core is cut.
     pub(crate) fn until_published(&self) -> Notified<'_> {
         self.pauses.notified()
     }
@@ -263,6 +270,13 @@ impl Core {
     /// A random number for requests without a user: 0..=9999.
     pub(crate) fn draw(&self) -> u16 {
         self.chance.borrow_mut().u16(0..10_000)
+    }
+
+    /// Bytes by chance, which nobody has to be unable to guess.
+    pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.chance.borrow_mut().fill(&mut bytes);
+        bytes
     }
 
     /// The id of a new trace.

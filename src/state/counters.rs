@@ -4,11 +4,13 @@
 //! [`evidence`](super::evidence). A core writes only its own cells, hence plain relaxed loads and stores; readers take
 //! sums and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::count::Count;
 use super::exemplars::{Exemplar, ExemplarCell, Exemplars};
 use super::latency::{Latency, LatencyCell};
+use super::websocket_sessions::WebSocketSessions;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::outcome::Outcome;
 
@@ -34,6 +36,7 @@ pub struct Series {
     cores: Box<[SeriesCell]>,
     durations: ExemplarCell,
     first_outputs: ExemplarCell,
+    websockets: Arc<WebSocketSessions>,
 }
 
 // A cell to a cache line, so that cores do not slow each other.
@@ -65,7 +68,14 @@ impl Series {
             cores: (0..cores).map(|_| SeriesCell::default()).collect(),
             durations: ExemplarCell::default(),
             first_outputs: ExemplarCell::default(),
+            websockets: Arc::default(),
         }
+    }
+
+    /// Its WebSocket sessions.
+    #[must_use]
+    pub fn websockets(&self) -> &Arc<WebSocketSessions> {
+        &self.websockets
     }
 
     /// A request was dispatched.

@@ -178,6 +178,8 @@ pub struct Receipt {
     pub seen_by_all_cores: bool,
     /// Requests of these rollouts still open on a canary.
     pub open_on_canary: u64,
+    /// WebSocket sessions among them.
+    pub websockets_on_canary: u64,
     /// Requests still open on a canary, and what else the operator should know. One sentence each.
     pub notes: Vec<String>,
 }

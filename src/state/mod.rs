@@ -30,4 +30,5 @@ pub mod spans;
 pub mod status;
 pub mod tls_failures;
 pub mod told_limits;
+pub mod websocket_sessions;
 pub mod withdrawal;

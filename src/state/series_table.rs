@@ -74,6 +74,13 @@ impl SeriesTable {
         let there = self.0.iter().filter(|entry| entry.provider == provider);
         there.map(|entry| entry.series.in_flight()).sum()
     }
+
+    /// WebSocket sessions that are open at this provider.
+    #[must_use]
+    pub fn websockets_at(&self, provider: ProviderId) -> u64 {
+        let there = self.0.iter().filter(|entry| entry.provider == provider);
+        there.map(|entry| entry.series.websockets().open().0 as u64).sum()
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::OverallPhase;
 use crate::decide::tls_failure::TlsFailure;
+use crate::decide::websocket::{CODES, ClosedBy};
 use crate::state::access_log::Dropped;
 use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
@@ -44,6 +45,10 @@ metrics_list! {
         "Requests that are at a provider now: dispatched, not ended, and not moved to another provider.";
     WAITING "serin_requests_waiting" Gauge ["rollout" "arm" "age"]
         "Requests that a bucket sent to an arm and that have had no output yet, by their age: less than 5s, 30s, 2m, 10m, or longer.";
+    WEBSOCKETS "serin_websocket_sessions" Gauge ["rollout" "arm" "provider"]
+        "WebSocket sessions that are open now. Only where there was one.";
+    WEBSOCKET_CLOSES "serin_websocket_closes_total" Counter ["provider" "by" "code"]
+        "WebSocket sessions that ended, by the side that closed first (client, provider, serin) and by its close code: 1000 to 1003, 1007 to 1014, none (a close frame without a code), cut (no close frame), 3xxx, 4xxx, other.";
     DURATION "serin_request_duration_seconds" Histogram ["rollout" "arm" "provider"]
         "Time from the arrival of a request to the end of its response.";
     FIRST_OUTPUT "serin_first_output_seconds" Histogram ["rollout" "arm" "provider"]
@@ -164,6 +169,9 @@ pub fn render(status: &Status, format: Format) -> String {
             exposition.add(&CLIENT_LIMITED, &[&client.name, then], count);
         }
     }
+    for ((provider, by, cell), count) in websocket_closes(&status.series) {
+        exposition.add(&WEBSOCKET_CLOSES, &[provider, ClosedBy::ALL[by].as_str(), CODES[cell]], count);
+    }
     for (rollout, unheld) in unheld(&status.series) {
         exposition.add(&UNHELD, &[rollout], unheld);
     }
@@ -224,6 +232,9 @@ fn of_series(series: &Series, exposition: &mut Exposition) {
     for (kind, tokens) in [("input", input), ("output", output)] {
         exposition.add(&TOKENS, &and(kind), tokens);
     }
+    if series.websockets().is_used() {
+        exposition.add(&WEBSOCKETS, &labels, series.websockets().open().0 as u64);
+    }
     exposition.add(&FALLBACKS, &labels, series.fallbacks());
     exposition.add(&LAST_RESORTS, &labels, series.last_resorts());
     let [durations, first_outputs] = series.exemplars();
@@ -245,6 +256,20 @@ fn of_limit(provider: &str, limit: &LimitStatus, exposition: &mut Exposition) {
         }
     }
     exposition.add(&LIMIT_WAITING, &[provider], limit.waiting);
+}
+
+/// Sessions that ended, by provider, side and code.
+fn websocket_closes(series: &[Arc<Series>]) -> BTreeMap<(&str, usize, usize), u64> {
+    let mut sums = BTreeMap::new();
+    for series in series.iter().filter(|series| series.websockets().is_used()) {
+        for (by, side) in ClosedBy::ALL.into_iter().enumerate() {
+            let counts = series.websockets().closed(side).into_iter().enumerate().filter(|(_, count)| *count > 0);
+            for (cell, count) in counts {
+                *sums.entry((series.labels.provider.as_str(), by, cell)).or_default() += count;
+            }
+        }
+    }
+    sums
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.

@@ -49,6 +49,8 @@ pub enum Shape {
     /// A good stream, where one whole answer was asked for.
     Stream,
     Redirect,
+    /// An answer by which a WebSocket does not begin.
+    NoUpgrade,
 }
 
 impl Shape {
@@ -75,6 +77,7 @@ impl Shape {
             Shape::Whole => "one complete response instead of a stream",
             Shape::Stream => "a stream instead of one complete response",
             Shape::Redirect => "a redirect",
+            Shape::NoUpgrade => "a response that begins no WebSocket",
         }
     }
 }

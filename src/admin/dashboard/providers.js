@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { keyLists, keySentences, usableKeys } from "./keys.js";
 import { clientLimits, limitSentence, providerLimits, room } from "./limits.js";
 import { facts, heading, signed, table } from "./parts.js";
-import { breaker, count, plural } from "./words.js";
+import { breaker, count, plural, span } from "./words.js";
 
 const SIGNS = { closed: ["✓", "good"], half_open: ["◐", "work"], open: ["✕", "bad"], off: ["○", "soft"] };
 
@@ -15,7 +15,7 @@ const stands = (one, now) => signed(...SIGNS[one.breaker] ?? ["•", "soft"], br
 export const providers = {
   title: () => "Providers",
   view({ state }) {
-    const { providers: all, clients, rollouts } = state.status;
+    const { providers: all, clients, rollouts, websockets = [] } = state.status;
     const now = state.now();
     const users = (name) => rollouts.filter((known) => known.stable === name
       || known.canary === name).map((known, index) => [index > 0 && ", ",
@@ -30,9 +30,14 @@ export const providers = {
           all.map((one) => [one.name, stands(one, now), ["n", count(one.failures)], ["n", count(one.diverted)],
           usableKeys(one) ?? h("span.soft", null, "none of its own"), h("span", null, users(one.name))]),
           { hidden: true })),
-      keyLists(all, now), providerLimits(all), clientLimits(clients)];
+      webSockets(websockets), keyLists(all, now), providerLimits(all), clientLimits(clients)];
   },
 };
+
+/** Open WebSocket sessions; nothing where none is. */
+const webSockets = (all) => all.length > 0 && h("section.card", null, table("Open WebSocket sessions",
+  ["Provider", "Rollout", "Arm", "Open", "Oldest"], all.map((one) => [one.provider,
+    one.arm === "none" ? "none" : one.rollout, one.arm, ["n", count(one.open)], ["n", span(one.oldest_seconds)]])));
 
 /** The providers of a rollout, briefly: what is impaired of each. */
 export function providersOf(names, state) {

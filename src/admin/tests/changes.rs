@@ -21,6 +21,7 @@ fn a_rollback_is_asked_for_and_its_receipt_told() {
             "durable": true,
             "durability_error": null,
             "open_on_canary": 2,
+            "websockets_on_canary": 1,
             "ended_on_canary": 0,
             "notes": ["take care"],
         })

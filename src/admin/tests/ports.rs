@@ -168,6 +168,7 @@ fn receipt(at_once: bool) -> Receipt {
         durable: if at_once { Ok(()) } else { Err("disk full".into()) },
         seen_by_all_cores: at_once,
         open_on_canary: 2,
+        websockets_on_canary: 1,
         notes: vec!["take care".into()],
     }
 }

@@ -93,6 +93,7 @@ fn reply(durable: bool) -> serde_json::Value {
         "durable": durable,
         "durability_error": if durable { None } else { Some("no space left on device") },
         "open_on_canary": 3,
+        "websockets_on_canary": 2,
         "notes": [],
     })
 }
@@ -111,7 +112,8 @@ fn the_api_acknowledges_and_the_sentence_says_so() {
         render(&report, &args(Some("chat")), Style::PLAIN),
         "in force in 1 of 1 processes, 8 ms\n\
          chat: 0% of users on the canary, locked until `serin resume chat`\n\
-         3 earlier requests are still open on the canary, and finish there\n"
+         3 earlier requests are still open on the canary, and finish there\n\
+         2 of them WebSocket sessions, which may stay for long; `serin rollback --hard` closes them\n"
     );
 }
 

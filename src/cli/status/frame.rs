@@ -234,6 +234,7 @@ mod tests {
             providers: Vec::new(),
             clients: Vec::new(),
             notify: Vec::new(),
+            websockets: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod keys;
 mod limits;
+mod websockets;
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use crate::app::api::{Arm, Fallback, Incompatibility, Provider, Recent, RecentAr
 use crate::cli::guard_format::{
     INCIDENT, answers, evidence, failed_as, has_evidence, in_flight, seen_in, silence, waits_for,
 };
-use crate::cli::output::{Style, distance, moment, one_line, row, span};
+use crate::cli::output::{Style, distance, millis, moment, one_line, row, span};
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::describe::ephemeral;
@@ -81,6 +82,7 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     }
     limits::rows(text, reply);
     keys::rows(text, &reply.providers, now, style);
+    websockets::rows(text, &reply.websockets);
 }
 
 /// Nothing where it is closed, as it should be.
@@ -275,11 +277,6 @@ fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style)
     if let Some(more) = rollout.findings.len().checked_sub(LISTED).filter(|more| *more > 0) {
         row(text, "", &format!("and {more} more; `serin status --json` has them all"));
     }
-}
-
-fn millis(seconds: f64) -> Millis {
-    let length = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    Millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

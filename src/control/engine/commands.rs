@@ -24,10 +24,20 @@ pub struct CommandResult {
     pub locks: Vec<(String, Lock)>,
     /// Requests of these rollouts that are in flight at a canary.
     pub open_on_canary: u64,
+    /// WebSocket sessions among them.
+    pub websockets_on_canary: u64,
     /// Remarks for the sender.
     pub notes: Vec<String>,
     /// Whether it waits for the disk before it comes into force.
     pub proposed: bool,
+}
+
+impl CommandResult {
+    /// Counts what is in flight at the canary of this rollout.
+    fn count_open(&mut self, entry: &Entry) {
+        self.open_on_canary += entry.open_on_canary();
+        self.websockets_on_canary += entry.websockets_on_canary();
+    }
 }
 
 /// The locks that matter to a resume.
@@ -58,7 +68,7 @@ impl Engine {
             if matches!(command.verb, RolloutCommand::Rollback { .. }) {
                 result.locks.extend(rollout.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
-            result.open_on_canary += entry.open_on_canary();
+            result.count_open(entry);
         }
         if !result.locks.is_empty()
             && let Some(kind) = self.context.disk.ephemeral()
@@ -152,7 +162,7 @@ impl Engine {
         let mut result = CommandResult { notes, ..CommandResult::default() };
         for entry in self.entries.iter().filter(|entry| entry.spec.name == name) {
             result.rollouts.extend(entry.rollout.as_ref().map(|rollout| (name.to_owned(), rollout.state().in_force)));
-            result.open_on_canary += entry.open_on_canary();
+            result.count_open(entry);
         }
         result
     }

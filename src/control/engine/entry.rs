@@ -53,6 +53,10 @@ impl Entry {
         self.spec.canary.as_ref().map_or(0, |canary| self.series.in_flight_at(canary.provider))
     }
 
+    pub(super) fn websockets_on_canary(&self) -> u64 {
+        self.spec.canary.as_ref().map_or(0, |canary| self.series.websockets_at(canary.provider))
+    }
+
     /// What the data plane applies. `unused`: evidence of plain routes, which is never read.
     pub(super) fn in_force(&self, context: &ProcessContext, unused: &Arc<Evidence>) -> RolloutInForce {
         let rollout = self.rollout.as_ref();

@@ -122,10 +122,26 @@ fn every_answer_is_in_its_row() {
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,
+                BodyEnd::Closed(_) => unreachable!("it has rows of its own"),
             },
         };
         let outcome = answered(status, grounds, body, own_key);
         assert_eq!(outcome, row, "{status} {grounds:?} {body:?} own_key={own_key}");
+    }
+}
+
+#[test]
+fn a_websocket_that_its_provider_closed() {
+    for (meaning, with_own_key, with_the_clients) in [
+        (CloseMeaning::Done, Outcome::Ok, Outcome::Ok),
+        (CloseMeaning::Fault, Outcome::StreamError, Outcome::StreamError),
+        (CloseMeaning::Busy, Outcome::Throttled, Outcome::Throttled),
+        (CloseMeaning::Key, Outcome::Auth, Outcome::ClientError),
+        (CloseMeaning::Quota, Outcome::Quota, Outcome::ClientError),
+        (CloseMeaning::Request, Outcome::ClientError, Outcome::ClientError),
+    ] {
+        let outcomes = [true, false].map(|own_key| answered(101, ErrorClass::Other, BodyEnd::Closed(meaning), own_key));
+        assert_eq!(outcomes, [with_own_key, with_the_clients], "{meaning:?}");
     }
 }
 

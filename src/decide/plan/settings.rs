@@ -86,6 +86,7 @@ fn keys_of_provider(old: &Provider, new: &Provider) -> Vec<String> {
         ("tls", old.tls != new.tls),
         ("max_connections", old.max_connections != new.max_connections),
         ("max_connection_age", old.max_connection_age != new.max_connection_age),
+        ("websocket", old.ping_every != new.ping_every),
         ("probe_path", old.probe_path != new.probe_path),
         ("retires", old.retires != new.retires),
         ("tags", old.tags != new.tags),

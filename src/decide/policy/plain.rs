@@ -49,6 +49,7 @@ pub(crate) fn provider(name: &str) -> Provider {
         tls: Tls::default(),
         max_connections: 100,
         max_connection_age: None,
+        ping_every: None,
         probe_path: Secret::new("/models".to_owned()),
         retires: BTreeMap::new(),
         tags: BTreeSet::new(),

@@ -61,6 +61,8 @@ pub struct Provider {
     pub probe_path: Secret,
     /// Models that it takes away, by its own names, and the first moment without them.
     pub retires: BTreeMap<String, UnixMillis>,
+    /// After which silence of a WebSocket it is pinged; `None`: never.
+    pub ping_every: Option<Millis>,
     /// What the file says of it: where it is, what it promises.
     pub tags: BTreeSet<String>,
     /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.

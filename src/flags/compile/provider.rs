@@ -15,7 +15,7 @@ use crate::decide::units::UnixMillis;
 
 use super::super::memory::SecretId;
 use super::super::place::At;
-use super::super::scalar::{Wrong, date, name, some_length, some_length_or_never, wrong};
+use super::super::scalar::{Wrong, date, name, ping_every, some_length, some_length_or_never, wrong};
 use super::super::{mask, url};
 use super::findings::{Findings, usual};
 use super::secrets::{Resolved, one_line};
@@ -115,6 +115,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         tls,
         max_connections: findings.whole(&at.key("max_connections")),
         max_connection_age: findings.value(&at.key("max_connection_age"), some_length_or_never),
+        ping_every: findings.value(&at.key("websocket").key("ping_every"), ping_every),
         probe_path: Secret::new(probe_path),
         retires: retires(at, findings),
         tags: tags::tags(&at.key("tags"), findings),

@@ -95,6 +95,7 @@ pub(super) fn provider() -> Schema {
                  connection looks the name up again. If `max_connections` leaves no room for another, a \
                  busy HTTP/2 connection stays in use. `never`: no limit.",
             ),
+            key("websocket", websocket()).says("WebSocket sessions with this provider."),
             key("retires", entries(text())).examples(json!([{"gpt-4o": "2027-01-14"}])).says(
                 "Models that this provider takes away: its own name for the model -> the first day without it, in \
                  UTC. `serin check`, `serin plan`, `serin status` and notifications warn 90, 30 and 7 days before \
@@ -140,6 +141,13 @@ fn keys() -> Schema {
              warning.",
         ),
     ])
+}
+
+fn websocket() -> Schema {
+    map([key("ping_every", text()).default("never").examples(json!(["25s", "never"])).says(
+        "Pings this provider in a session in which it has sent nothing for this long, 1s at least. If nothing comes for \
+         as long again, the session ends as `stalled`, and its client gets a close frame with 1011. `never`: no pings.",
+    )])
 }
 
 fn breaker() -> Schema {

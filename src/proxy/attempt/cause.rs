@@ -13,11 +13,14 @@ use crate::proxy::response::body::BodyError;
 use crate::wire::complaint::Complaint;
 use crate::wire::printable::printable_start;
 use crate::wire::shape::Shape;
+use crate::wire::websocket::Close;
 
 /// The most characters of a media type.
 const LONGEST_TYPE: usize = 40;
 /// The most characters of a host's name.
 const LONGEST_HOST: usize = 64;
+/// The most characters of a close frame's reason.
+const LONGEST_REASON: usize = 80;
 /// The most characters of an error's type or code, and of the provider's id of a request.
 const LONGEST_NAME: usize = 64;
 
@@ -60,7 +63,14 @@ pub(crate) fn of_answer(
         (BodyEnd::NoOutput, _) => Some(Cause::NoOutput { limit: None }),
         (BodyEnd::Silent, Some(BodyError::Silent(limit))) => Some(Cause::Silent { limit: Some(*limit) }),
         (BodyEnd::Silent, _) => Some(Cause::Silent { limit: None }),
+        (BodyEnd::Closed(_), _) => Some(Cause::Closed { code: None, reason: None }),
     }
+}
+
+/// Of a WebSocket that its provider closed.
+pub(crate) fn of_close(close: &Close) -> Cause {
+    let reason = printable_start(&close.reason, LONGEST_REASON);
+    Cause::Closed { code: close.code, reason: (!reason.is_empty()).then_some(reason) }
 }
 
 /// Whether an outcome has a cause that is counted: the provider failed, or would if the file says so.

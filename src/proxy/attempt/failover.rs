@@ -184,8 +184,8 @@ impl<'a> Failover<'a> {
     fn is_good(&self, buffered_response: &BufferedResponse) -> bool {
         buffered_response.ending.is_none_or(|ending| match self.account.attempt().outcome_of(ending) {
             Outcome::Ok | Outcome::Empty => true,
-            // Stable answered so before there was a canary: no client is moved by it.
-            Outcome::Malformed => !self.account.scope().is_strict(self.candidate().id),
+            // Stable answered so before there was a canary: no client is moved by it, unless it gets no WebSocket.
+            Outcome::Malformed => !ending.is_no_upgrade() && !self.account.scope().is_strict(self.candidate().id),
             _ => false,
         })
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 
 use super::deadline::Deadline;
-use crate::decide::cause::{Cause, NoConnection};
+use crate::decide::cause::{Cause, HandshakeFault, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 use crate::proxy::request::body::RequestBody;
@@ -54,6 +54,8 @@ pub(crate) enum Fault {
     Connect(NoConnection),
     /// There was no answer.
     Send(SendError),
+    /// What answered a WebSocket's handshake did not accept it.
+    Handshake(HandshakeFault),
     /// The request's body was gone.
     Spent,
     /// The guard found the canary down.
@@ -69,6 +71,7 @@ impl Fault {
             Fault::Connect(error) => Some(Cause::NoConnection(error.clone())),
             Fault::Send(error) => error.cause(),
             Fault::Withdrawn => Some(Cause::Withdrawn),
+            Fault::Handshake(fault) => Some(Cause::Handshake(fault.clone())),
             Fault::Spent | Fault::RolledBack => None,
         }
     }
@@ -95,6 +98,7 @@ impl fmt::Display for Fault {
             Fault::Connect(error) => error.fmt(f),
             Fault::Send(error) => error.fmt(f),
             Fault::Withdrawn => Cause::Withdrawn.fmt(f),
+            Fault::Handshake(fault) => Cause::Handshake(fault.clone()).fmt(f),
             Fault::RolledBack => f.write_str("an operator rolled the canary back and ended its requests"),
             Fault::Spent => f.write_str("the request's body was given away already"),
         }

@@ -122,6 +122,7 @@ async fn serve_http<S: ClientStream>(
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(256 * 1024)
+        .enable_connect_protocol()
         .serve_connection(socket, service);
     let mut connection = pin!(connection);
     let mut said_goodbye = false;

@@ -117,10 +117,11 @@ impl Worker {
     }
 }
 
-/// Gives requests that have no answer yet the time to be answered with an error.
+/// Gives requests that have no answer yet the time to be answered with an error, and WebSocket sessions the time to be
+/// closed.
 async fn write_last_answers(core: &Core) {
     let turns = async {
-        while core.unanswered() > 0 {
+        while core.unanswered() > 0 || core.sessions.get() > 0 {
             tokio::task::yield_now().await;
         }
         // A turn of the loop writes some dozens of connections; HTTP/2 takes a second one.

@@ -12,6 +12,7 @@ pub(crate) mod body;
 mod client_limit;
 pub(crate) mod client_request;
 mod credentials;
+pub(crate) mod handshake;
 pub(crate) mod headers;
 pub(crate) mod memory;
 mod name_filter;

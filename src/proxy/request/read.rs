@@ -11,8 +11,8 @@ use std::cell::{Cell, RefCell};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{Method, Version, request};
 use hyper::body::{Body as _, Incoming};
-use hyper::upgrade::OnUpgrade;
 
+use super::handshake::{self, ClientSide};
 use super::headers::{self, RareHeaders};
 use super::memory::{self, HeldBody, WholeBody};
 use super::request_id::RequestId;
@@ -35,6 +35,8 @@ pub(crate) struct ReadRequest {
     below_at: usize,
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
+    /// Whether that is for a WebSocket.
+    pub(crate) websocket: bool,
     /// Whether there is a `Connection` header.
     pub(super) connection: bool,
     pub(crate) grpc: bool,
@@ -46,7 +48,7 @@ pub(crate) struct ReadRequest {
     pub(crate) dialect: Dialect,
     pub(super) held: HeldBody,
     /// The client's side of the connection, where it asks to leave HTTP.
-    client_side: RefCell<Option<OnUpgrade>>,
+    client_side: RefCell<Option<ClientSide>>,
 }
 
 impl ReadRequest {
@@ -59,8 +61,12 @@ impl ReadRequest {
         (id, bodiless): (RequestId, bool),
     ) -> Result<ReadRequest, ProxyError> {
         let policy = &in_use.snapshot.policy;
-        if parts.method == Method::CONNECT {
-            return Err(ProxyError::Connect);
+        let over_http2 = parts.method == Method::CONNECT;
+        if over_http2 {
+            if !handshake::is_over_http2(&parts) {
+                return Err(ProxyError::Connect);
+            }
+            handshake::make_http1(&mut parts, connection.core.random_bytes());
         }
         if parts.method == Method::TRACE {
             return Err(ProxyError::Trace);
@@ -82,7 +88,7 @@ impl ReadRequest {
         {
             return Err(ProxyError::TransferEncoding(coding));
         }
-        let upgrade = rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers);
+        let upgrade = over_http2 || (rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers));
         let generates = parts.method == Method::POST || upgrade;
         let dialect = if generates { Dialect::of(below) } else { Dialect::Plain };
         let (mut source, mut unauthenticated) = (&connection.source, false);
@@ -104,15 +110,21 @@ impl ReadRequest {
             id: Cell::new(id),
             below_at,
             upgrade,
+            websocket: upgrade && handshake::asks_for_websocket(&parts.headers),
             connection: rare_headers.connection,
             grpc: rare_headers.grpc,
             unauthenticated,
             source: source.group,
             dialect,
             held: HeldBody::default(),
-            client_side: RefCell::new(if upgrade { parts.extensions.remove() } else { None }),
+            client_side: RefCell::new(if upgrade { handshake::client_side(&mut parts, over_http2) } else { None }),
             parts,
         })
+    }
+
+    /// Whether it asks for a protocol of which Serin does not know when it has begun.
+    pub(crate) fn leaves_http(&self) -> bool {
+        self.upgrade && !self.websocket
     }
 
     /// The path below the mount.
@@ -183,7 +195,7 @@ impl ReadRequest {
     }
 
     /// Takes the client's side of the connection.
-    pub(super) fn take_upgrade(&self) -> Option<OnUpgrade> {
+    pub(super) fn take_upgrade(&self) -> Option<ClientSide> {
         self.client_side.take()
     }
 }

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Body as _;
 
 use super::buffered_response::BufferedResponse;
@@ -38,6 +39,11 @@ pub(crate) async fn buffer(
 ) -> Box<BufferedResponse> {
     let head = &buffered_response.head;
     let (read_as, status) = (rules.read_as, head.status);
+    let refused = status.is_client_error() || status.is_server_error();
+    if rules.websocket && status != StatusCode::SWITCHING_PROTOCOLS && !refused {
+        buffered_response.ending = Some(malformed(status, Shape::NoUpgrade));
+        return buffered_response;
+    }
     let kind = DeclaredKind::of(&head.headers);
     let announced = buffered_response.rest.as_ref().map_or(0, |body| body.size_hint().lower());
     let encoded = declared::coding(&head.headers);

@@ -16,12 +16,13 @@ use super::buffered_response::BufferedResponse;
 use super::error::ProxyError;
 use super::relay::{MOST_UNFINISHED, Pace, Relay};
 use super::reply::ReplyBody;
-use super::upgrade;
+use super::upgrade::{self, Carried};
 use crate::decide::cause::Cause;
 use crate::decide::outcome::Ending;
 use crate::proxy::attempt::account::Account;
 use crate::proxy::attempt::cause;
 use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
+use crate::proxy::request::handshake::{self, ClientSide, asks_for_websocket};
 use crate::proxy::request::headers;
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
@@ -42,7 +43,7 @@ pub(crate) struct ProviderResponse {
 pub(crate) fn relay(
     conn: &Rc<ClientConnection>,
     answer: ProviderResponse,
-    upgrade: Option<OnUpgrade>,
+    upgrade: Option<ClientSide>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let ProviderResponse { buffered_response, account } = answer;
     let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *buffered_response;
@@ -59,9 +60,14 @@ pub(crate) fn relay(
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
                 return Err(unasked_upgrade(account));
             };
-            let websocket =
-                head.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-            upgrade::carry(client, provider, body, account, OpenRequest::new(conn), websocket);
+            let websocket = asks_for_websocket(&head.headers);
+            if client.over_http2 {
+                handshake::accept_over_http2(&mut head);
+            } else {
+                conn.activity.is_upgraded();
+            }
+            let (client, open_request) = (client.on_upgrade, OpenRequest::new(conn));
+            upgrade::carry(Carried { client, provider, place: body, account, open_request, websocket });
             ReplyBody::Own(Bytes::new())
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),

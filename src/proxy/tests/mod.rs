@@ -35,4 +35,7 @@ pub(crate) mod support;
 mod tls;
 mod tunnels;
 mod websocket;
+mod websocket_fallback;
+mod websocket_http2;
+mod websocket_sessions;
 mod withdrawn;

@@ -7,7 +7,9 @@ use crate::decide::outcome::Outcome;
 use crate::decide::units::Percent;
 
 const HANDSHAKE: &str = "GET /v1/realtime?model=x HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: \
-                         websocket\r\nsec-websocket-key: k\r\nsec-websocket-protocol: a, b\r\n\r\n";
+                         websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: a, b\r\n\r\n";
+
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 #[test]
 fn bytes_pass_both_ways_and_each_side_may_end_first() {
@@ -17,7 +19,7 @@ fn bytes_pass_both_ways_and_each_side_may_end_first() {
         // The first bytes of the new protocol come in one piece with the answer.
         client.send(
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: \
-             a\r\n\r\nwelcome;",
+             s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nwelcome;",
         );
         let said = client.read_to(";");
         client.send(said);
@@ -30,7 +32,7 @@ fn bytes_pass_both_ways_and_each_side_may_end_first() {
     client.send(format!("{HANDSHAKE}early;"));
     let reply = client.reply();
     assert_eq!(reply.status, 101);
-    for (name, value) in [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", "a")] {
+    for (name, value) in [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", ACCEPT)] {
         assert_eq!(reply.header(name).as_deref(), Some(value));
     }
     let request = got(&seen);
@@ -89,7 +91,10 @@ fn a_client_that_vanishes_from_a_tunnel_ends_it() {
     let (sender, ended) = std::sync::mpsc::channel();
     let old = Scripted::new(move |mut client| {
         client.message();
-        client.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+        client.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: \
+             {ACCEPT}\r\n\r\n"
+        ));
         client.read_to_end();
         sender.send(()).unwrap();
     });

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
@@ -14,17 +15,17 @@ use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::Percent;
 
-type Client = WebSocketStream<TcpStream>;
+pub(super) type Client = WebSocketStream<TcpStream>;
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
 }
 
-/// A provider that serves one socket after another with this, each to its end.
-fn provider<F, S>(serve: S) -> SocketAddr
+/// A provider that serves each socket with this.
+pub(super) fn provider<F, S>(serve: S) -> SocketAddr
 where
-    F: Future<Output = ()>,
+    F: Future<Output = ()> + 'static,
     S: Fn(WebSocketStream<TcpStream>) -> F + Send + 'static,
 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -32,11 +33,11 @@ where
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        tokio::task::LocalSet::new().block_on(&runtime, async {
             let listener = TcpListener::from_std(listener).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                serve(tokio_tungstenite::accept_async(stream).await.unwrap()).await;
+                tokio::task::spawn_local(serve(tokio_tungstenite::accept_async(stream).await.unwrap()));
             }
         });
     });
@@ -47,18 +48,19 @@ fn sidecar(old: SocketAddr) -> Sidecar {
     Sidecar::start(policy(old, refusing_address()), Percent::ZERO)
 }
 
-async fn try_to_connect(sidecar: &Sidecar) -> Result<Client, Error> {
+pub(super) async fn try_to_connect(sidecar: &Sidecar) -> Result<Client, Error> {
     let address = sidecar.running.local_addr();
     let stream = TcpStream::connect(address).await.unwrap();
-    let url = format!("ws://{address}/v1/realtime?model=m");
-    tokio_tungstenite::client_async(url, stream).await.map(|(client, _)| client)
+    let mut request = format!("ws://{address}/v1/realtime?model=m").into_client_request().unwrap();
+    request.headers_mut().insert("x-user-id", "u".parse().unwrap());
+    tokio_tungstenite::client_async(request, stream).await.map(|(client, _)| client)
 }
 
-async fn connect(sidecar: &Sidecar) -> Client {
+pub(super) async fn connect(sidecar: &Sidecar) -> Client {
     try_to_connect(sidecar).await.unwrap()
 }
 
-fn close(code: CloseCode, reason: &'static str) -> Message {
+pub(super) fn close(code: CloseCode, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
@@ -121,7 +123,8 @@ fn close_codes_pass_both_ways() {
     });
     assert_eq!(got(&received), close(CloseCode::Again, "busy"), "the client's echo");
     assert_eq!(got(&received), close(CloseCode::Library(4001), "done here"));
-    until("both are accounted for", || sidecar.unsplit_ended(Outcome::Ok) == 2);
+    until("its client closed one", || sidecar.unsplit_ended(Outcome::Ok) == 1);
+    until("the provider had no room for the other", || sidecar.unsplit_ended(Outcome::Throttled) == 1);
     until("nothing is open", || sidecar.running.connections() == 0);
 }
 

@@ -141,6 +141,7 @@ fn target(url: &NotifyUrl) -> Provider {
         tls: Tls::default(),
         max_connections: 1,
         max_connection_age: None,
+        ping_every: None,
         probe_path: Secret::new(String::new()),
         holds_keys: true,
         unusable: None,

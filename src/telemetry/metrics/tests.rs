@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::decide::trace::{SpanId, TraceId};
-use crate::decide::units::{Percent, UnixMillis};
+use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::websocket::CloseCode;
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
 use crate::state::status::{
     BreakerStatus, ClientLimitStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus,
     ProviderStatus, StoreStatus, TlsStatus,
 };
+use crate::state::websocket_sessions::OpenWebSocket;
 
 fn labels(arm: &'static str, provider: &str) -> SeriesLabels {
     SeriesLabels { rollout: "chat".into(), arm, provider: provider.into() }
@@ -190,6 +192,7 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
     let series = Arc::new(Series::new(labels("stable", "openai"), 1));
     series.took(Core(0), Duration::from_secs(1));
     series.had_output(Core(0), Duration::from_secs(1));
+    OpenWebSocket::begin(series.websockets(), Millis(1)).closed(ClosedBy::Client, CloseCode::Cut);
     let text = render(&status(vec![series]), Format::Prometheus);
     for metric in ALL {
         let kind = metric.kind.as_str();
@@ -310,4 +313,26 @@ fn openmetrics_has_units_exemplars_and_an_end() {
     let classic = render(&status(vec![series]), Format::Prometheus);
     assert_eq!(samples(&classic), samples(&text), "the same samples in both formats");
     assert!(!classic.contains("trace_id"), "{classic}");
+}
+
+#[test]
+fn sessions_are_shown_where_there_was_one_and_their_ends_by_side_and_code() {
+    let series = ["stable", "canary"].map(|arm| Arc::new(Series::new(labels(arm, "openai"), 1)));
+    let report = status(series.to_vec());
+    assert!(!render(&report, Format::Prometheus).lines().any(|line| line.starts_with("serin_websocket")));
+    let open = series.each_ref().map(|series| OpenWebSocket::begin(series.websockets(), Millis(1)));
+    open[0].closed(ClosedBy::Provider, CloseCode::Frame(Some(1011)));
+    open[1].closed(ClosedBy::Provider, CloseCode::Frame(Some(1011)));
+    open[1].closed(ClosedBy::Client, CloseCode::Cut);
+    let [_open, closed] = open;
+    drop(closed);
+    let text = render(&report, Format::Prometheus);
+    for line in [
+        r#"serin_websocket_sessions{rollout="chat",arm="stable",provider="openai"} 1"#,
+        r#"serin_websocket_sessions{rollout="chat",arm="canary",provider="openai"} 0"#,
+        r#"serin_websocket_closes_total{provider="openai",by="provider",code="1011"} 2"#,
+        r#"serin_websocket_closes_total{provider="openai",by="client",code="cut"} 1"#,
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line}\n{text}");
+    }
 }

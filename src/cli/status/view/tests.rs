@@ -36,6 +36,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
         rollouts,
         clients: Vec::new(),
         notify: Vec::new(),
+        websockets: Vec::new(),
         providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
 }

@@ -18,6 +18,7 @@ use crate::proxy::attempt::key_choice::accepted;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::attempt::withdrawal::{CanaryCut, Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
+use crate::proxy::request::handshake;
 use crate::proxy::request::outbound::build;
 use crate::proxy::request::prepared::PreparedProvider;
 use crate::proxy::response::body::BodyClocks;
@@ -103,7 +104,7 @@ impl<'a> Failover<'a> {
             thorough: strict && buffered && recoverable,
         };
         let has_output = Cell::new(false);
-        let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.upgrade);
+        let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.leaves_http());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let cut = self.plan().rollout.and_then(|rollout| CanaryCut::of(in_use, rollout, candidate.id));
         let account = &mut self.account;
@@ -121,6 +122,14 @@ impl<'a> Failover<'a> {
                 }
                 Err(error) => return Err(error),
             };
+            if client_request.request.websocket
+                && let Some(fault) = handshake::fault(&client_request.request.parts.headers, &response)
+            {
+                return Err(AttemptError::Failed(Failure {
+                    ending: Ending::NoHead,
+                    fault: send::Fault::Handshake(fault),
+                }));
+            }
             account.head_came(response.status().as_u16());
             if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
                 accepted(in_use, candidate, model);
@@ -134,6 +143,7 @@ impl<'a> Failover<'a> {
             }
             let rules = BufferRules {
                 read_as,
+                websocket: client_request.request.websocket,
                 recoverable,
                 buffered,
                 hold,

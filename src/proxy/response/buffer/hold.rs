@@ -23,6 +23,8 @@ pub(super) const MOST_JSON: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct BufferRules {
     pub(crate) read_as: ReadAs,
+    /// Whether it answers a WebSocket's handshake.
+    pub(crate) websocket: bool,
     /// Whether another candidate could still answer.
     pub(crate) recoverable: bool,
     /// Whether a stream is assembled before it goes out.
