@@ -89,7 +89,8 @@ async fn serve_http<S: ClientStream>(
 ) {
     let socket = Socket::new(stream, first, conn, http2);
     if http2 {
-        serve_http2(socket, conn, &limits).await;
+        // Boxed, as the parser of HTTP/1 is: most connections are of that kind, and a task has room for the largest.
+        Box::pin(serve_http2(socket, conn, &limits)).await;
     } else {
         serve_http1(socket, conn, &limits).await;
     }
