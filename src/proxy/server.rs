@@ -157,6 +157,12 @@ impl Running {
         self.loads.iter().map(|load| u64::from(load.connections())).sum()
     }
 
+    /// Client connections without a parser.
+    #[cfg(test)]
+    pub(super) fn parked(&self) -> u32 {
+        self.loads.iter().map(|load| load.parked()).sum()
+    }
+
     /// Open client connections of each core.
     #[cfg(test)]
     pub(super) fn loads(&self) -> impl Iterator<Item = u32> {

@@ -97,6 +97,11 @@ impl Activity {
         !busy && !in_head && !self.in_block.load(Relaxed)
     }
 
+    /// HTTP/1: whether a request was answered, all of the answer was taken, and nothing of the next one came.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.is_used() && !self.in_head.load(Relaxed) && self.is_spare()
+    }
+
     /// A request waits for its whole body, or does no longer.
     pub(crate) fn awaits_body(&self, waits: bool) {
         self.awaits_body.store(waits, Relaxed);

@@ -67,6 +67,17 @@ impl ClientConnection {
         self.lifetime.is_overdue(context)
     }
 
+    /// Whether it can do without its parser. Its task asks at every poll that finds nothing to do.
+    pub(super) fn may_park(&self) -> bool {
+        self.lifetime.may_park()
+    }
+
+    /// It does without its parser from now on, or has one again.
+    pub(super) fn parks(&self, parked: bool) {
+        self.lifetime.parks(parked);
+        self.core.load.connection_parks(parked);
+    }
+
     /// Whether an HTTP/2 client is to be sent a GOAWAY. One that came during the drain gets its first request served.
     pub(super) fn should_go_away(&self) -> bool {
         self.activity.leaves() || (self.core.is_draining() && (!self.late || self.activity.is_used()))

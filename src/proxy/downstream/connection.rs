@@ -4,6 +4,7 @@
 //! A panic in a request ends that request.
 //! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -16,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
@@ -26,6 +27,7 @@ use tokio::net::TcpStream;
 use super::activity::Activity;
 use super::client_connection::{ClientConnection, OpenRequest};
 use super::client_stream::ClientStream;
+use super::parking::{self, Stopped};
 use super::socket::{Socket, has_unread};
 use super::{handshake, tls};
 use crate::decide::policy::Limits;
@@ -85,33 +87,42 @@ async fn serve_http<S: ClientStream>(
     conn: &Rc<ClientConnection>,
     limits: Limits,
 ) {
-    let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
-    let service = {
-        let conn = Rc::clone(conn);
-        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It
-        // is made where it stays, since it is large.
-        service_fn(move |request: Request<Incoming>| {
-            let place = Box::new_uninit();
-            let answer = Box::write(place, pipeline::serve(Rc::clone(&conn), request));
-            UnwindGuard::of(&conn, Box::into_pin(answer))
-        })
-    };
-    let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
-    if !http2 {
-        let connection = http1::Builder::new()
-            .auto_date_header(false)
-            .writev(false)
-            .max_header_size(header_bytes)
-            .max_buf_size(header_bytes.max(LEAST_BUFFER))
-            .header_read_timeout(None)
-            .serve_connection(socket, service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        // How it ended is in the accounts of its requests.
-        let _ = connection.as_mut().await;
-        conn.activity.is_over();
-        return;
+    let socket = Socket::new(stream, first, conn, http2);
+    if http2 {
+        // Boxed, as the parser of HTTP/1 is: most connections are of that kind, and a task has room for the largest.
+        Box::pin(serve_http2(socket, conn, &limits)).await;
+    } else {
+        serve_http1(socket, conn, &limits).await;
     }
+}
+
+async fn serve_http1<S: ClientStream>(mut socket: Socket<S>, conn: &Rc<ClientConnection>, limits: &Limits) {
+    let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+    let mut parser = http1::Builder::new();
+    parser
+        .auto_date_header(false)
+        .writev(false)
+        .max_header_size(header_bytes)
+        .max_buf_size(header_bytes.max(LEAST_BUFFER))
+        .header_read_timeout(None);
+    loop {
+        let mut connection =
+            Box::new(parser.serve_connection(TokioIo::new(socket), requests(Rc::clone(conn))).with_upgrades());
+        // How it ended is in the accounts of its requests.
+        if parking::until_idle(&mut connection, conn).await == Stopped::Ended {
+            break;
+        }
+        let Some(parts) = connection.into_parts() else { break };
+        socket = parts.io.into_inner();
+        socket.put_back(parts.read_buf);
+        if !parking::is_wanted(&socket, conn).await {
+            return;
+        }
+    }
+    conn.activity.is_over();
+}
+
+async fn serve_http2<S: ClientStream>(socket: Socket<S>, conn: &Rc<ClientConnection>, limits: &Limits) {
     conn.activity.set_http2();
     let connection = http2::Builder::new(LocalExecutor(Rc::clone(&conn.core)))
         .timer(TokioTimer::new())
@@ -123,7 +134,7 @@ async fn serve_http<S: ClientStream>(
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(256 * 1024)
         .enable_connect_protocol()
-        .serve_connection(socket, service);
+        .serve_connection(TokioIo::new(socket), requests(Rc::clone(conn)));
     let mut connection = pin!(connection);
     let mut said_goodbye = false;
     let _ = poll_fn(|context| {
@@ -135,6 +146,24 @@ async fn serve_http<S: ClientStream>(
     })
     .await;
     conn.activity.is_over();
+}
+
+/// Answers each request of a connection.
+fn requests(
+    conn: Rc<ClientConnection>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Reply>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Reply>, Infallible>>,
+> {
+    // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is
+    // made where it stays, since it is large.
+    service_fn(move |request: Request<Incoming>| {
+        let place = Box::new_uninit();
+        let answer = Box::write(place, pipeline::serve(Rc::clone(&conn), request));
+        UnwindGuard::of(&conn, Box::into_pin(answer))
+    })
 }
 
 /// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes, or its place is wanted before.
@@ -207,7 +236,7 @@ impl<F: Future<Output = Response<Reply>>> UnwindGuard<F> {
 }
 
 impl<F: Future<Output = Response<Reply>>> Future for UnwindGuard<F> {
-    type Output = Result<Response<Reply>, std::convert::Infallible>;
+    type Output = Result<Response<Reply>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let me = self.project();

@@ -26,14 +26,31 @@ pub(crate) struct Lifetime {
     overdue: Cell<bool>,
     /// When it was asked to make room.
     asked: Cell<Option<Millis>>,
+    parking: Cell<Parking>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// Whether the connection has a parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parking {
+    HasParser,
+    /// It is asked to do without.
+    Asked,
+    Parked,
 }
 
 impl Lifetime {
     /// Begins now.
     pub(super) fn new(activity: Arc<Activity>, now: Millis) -> Lifetime {
         let last = Cell::new((activity.beat(), now));
-        Lifetime { activity, last, overdue: Cell::new(false), asked: Cell::new(None), waker: RefCell::new(None) }
+        Lifetime {
+            activity,
+            last,
+            overdue: Cell::new(false),
+            asked: Cell::new(None),
+            parking: Cell::new(Parking::HasParser),
+            waker: RefCell::new(None),
+        }
     }
 
     /// Whether the connection's time is over. Its task asks at every poll, and is woken when that changes.
@@ -45,6 +62,18 @@ impl Lifetime {
         }
         // Something may have come since the sweep.
         self.overdue.get() && self.last.get().0 == self.activity.beat()
+    }
+
+    /// Whether it was asked to do without its parser, and nothing has happened since.
+    pub(super) fn may_park(&self) -> bool {
+        self.parking.get() == Parking::Asked
+            && self.activity.is_between_requests()
+            && self.last.get().0 == self.activity.beat()
+    }
+
+    /// It does without its parser from now on, or has one again.
+    pub(super) fn parks(&self, parked: bool) {
+        self.parking.set(if parked { Parking::Parked } else { Parking::HasParser });
     }
 
     /// Since when it is idle, or silent, and could make room for others.
@@ -79,6 +108,10 @@ impl Lifetime {
             self.last.set((beat, now));
             self.overdue.set(false);
             return;
+        }
+        if self.parking.get() == Parking::HasParser && self.activity.is_between_requests() {
+            self.parking.set(Parking::Asked);
+            self.wake();
         }
         // A provider may take its time, and so may a client with its answer; but a body that is held holds memory.
         let busy = self.activity.is_serving();

@@ -11,6 +11,7 @@ pub(crate) struct Load {
     open: AtomicU32,
     begun: AtomicU64,
     connections: AtomicU32,
+    parked: AtomicU32,
 }
 
 impl Load {
@@ -27,6 +28,18 @@ impl Load {
     /// Open client connections, those on their way to the core included.
     pub(crate) fn connections(&self) -> u32 {
         self.connections.load(Relaxed)
+    }
+
+    /// Client connections without a parser.
+    #[cfg(test)]
+    pub(crate) fn parked(&self) -> u32 {
+        self.parked.load(Relaxed)
+    }
+
+    /// A connection does without its parser from now on, or has one again.
+    pub(super) fn connection_parks(&self, parked: bool) {
+        let change = if parked { 1 } else { u32::MAX };
+        self.parked.store(self.parked.load(Relaxed).wrapping_add(change), Relaxed);
     }
 
     /// A connection is handed to the core.

@@ -67,6 +67,21 @@ impl<S: ClientStream> Socket<S> {
         }
     }
 
+    /// The connection that carries it.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        self.inner.tcp()
+    }
+
+    /// Puts back what a parser has read and not used.
+    pub(super) fn put_back(&mut self, unused: Bytes) {
+        self.first = unused;
+    }
+
+    /// Whether there is something to read that was read from the connection before.
+    pub(super) fn holds_unread(&self) -> bool {
+        !self.first.is_empty()
+    }
+
     // The client has closed its side. It is asked whether it still reads, where that is possible.
     #[cold]
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -158,11 +158,11 @@ async fn fence(core: Rc<Core>, shared: Arc<SnapshotCell>) {
     }
 }
 
-/// Closes connections whose time is over.
+/// Closes connections whose time is over, and parks those that are idle.
 async fn sweep(core: Rc<Core>) {
     loop {
         let limits = core.in_use().snapshot.policy.limits;
-        let pause = (limits.header_time.0.min(limits.idle.0) / 4).clamp(20, 1000);
+        let pause = (limits.header_time.0.min(limits.idle.0) / 4).clamp(20, 250);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let now = clock::now();
         core.connections.sweep(now, &limits);

@@ -22,6 +22,7 @@ mod limits;
 mod lines;
 mod methods;
 mod outcomes;
+mod parked;
 mod passing;
 mod reach;
 mod records;
