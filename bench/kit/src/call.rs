@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use crate::accounting;
 use crate::message::{PROVIDER, find, header, number, whole};
 
-/// How an event begins that says when it was made, and the digits of that.
+/// How an event begins that says when it was made, and the digits of that, until the year 2286.
 const MADE: &[u8] = b"{\"t\":";
-const DIGITS: usize = 20;
+const DIGITS: usize = 19;
 
 /// A connection to a proxy or a provider.
 pub struct Caller {

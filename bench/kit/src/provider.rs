@@ -92,7 +92,7 @@ async fn send_stream(stream: &mut TcpStream, port: &str, pace: Duration, events:
         }
         let finish = if at + 1 == events { "\"stop\"" } else { "null" };
         let mut event = format!(
-            "data: {{\"t\":{:020},\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":\
+            "data: {{\"t\":{},\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":\
              [{{\"index\":0,\"delta\":{{\"content\":\"token\"}},\"finish_reason\":{finish}}}]}}\n\n",
             accounting::now()
         );
