@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test examples-test chart-test websocket-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence dist profile dist-twice image dist-test
+.PHONY: help demo test examples-test chart-test websocket-test telemetry-test dashboard-test screenshots check deny workflows schema reference docs bench-guard pictures fence bench dist profile dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -56,6 +56,12 @@ docs: ## Build the book in target/book and check every link and anchor, also tho
 bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.md; RUNS=40 for a quick run
 	@mkdir -p docs
 	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
+
+bench: ## Measure what ships beside nginx, HAProxy, Envoy, LiteLLM and Portkey, in turns; installs them; half an hour
+	@bench/install.sh
+	@cargo build --quiet --release --locked --manifest-path bench/kit/Cargo.toml --target-dir target/bench
+	@ls target/shipped/serin-*/serin >/dev/null 2>&1 || [ -n "$$SERIN" ] || deploy/dist/build.sh
+	@bench/run.py $(ARGS)
 
 dist: ## What ships, in target/shipped: a static binary of at most 14 MB, completions, man pages, SBOM, licences, checksums
 	@deploy/dist/build.sh
