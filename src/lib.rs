@@ -90,6 +90,8 @@
 //! * whether stable could take everybody back: `decide/rollback_ready.rs`, looked at by
 //!   `control/engine/stable_readiness.rs`
 //! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
+//! * a request copied to the canary: `proxy/copies` keeps and sends it, `decide/comparison` says what is compared and
+//!   what blocks the first step, `control/engine/rollout/copies.rs` begins and ends rounds
 //! * a question of `check --probe`: `app/probing` asks it, `decide/probe` says what the answer means; a list of models:
 //!   `wire/model_list.rs`; the end of a certificate: `wire/certificate.rs`; a price list: `wire/price_list.rs`
 //! * a metric named: `telemetry/metrics.rs`

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::keys::KeyRules;
+use super::prices::Prices;
 use super::rate_limit::RateLimit;
 use super::secret::Secret;
 use crate::decide::units::{Millis, UnixMillis};
@@ -61,6 +62,8 @@ pub struct Provider {
     pub probe_path: Secret,
     /// Models that it takes away, by its own names, and the first moment without them.
     pub retires: BTreeMap<String, UnixMillis>,
+    /// What its tokens cost, by its own names for models.
+    pub prices: Prices,
     /// What the file says of it: where it is, what it promises.
     pub tags: BTreeSet<String>,
     /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.
