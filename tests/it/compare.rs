@@ -192,5 +192,5 @@ fn a_copy_under_way_holds_up_neither_a_rollback_nor_the_end_of_the_process() {
     assert_eq!(sidecar.change("resume").status, 200);
     hang(&sidecar, 3);
     sidecar.terminate();
-    assert_eq!(eventually("it ends", SOON, || sidecar.has_ended()), true);
+    assert!(eventually("it ends", SOON, || sidecar.has_ended()));
 }

@@ -42,8 +42,8 @@ pub fn read(body: &[u8]) -> Result<CopiedRequest, Skip> {
         return Err(Skip::Background);
     }
     // A prompt of completions is a text, or several; one that is an object is a template that the provider keeps.
-    let names_state = |name: &&str| is_set(name) && (*name != "prompt" || value["prompt"].is_object());
-    if value["store"] == true || STATE.iter().any(|name| names_state(&name)) {
+    let names_state = |name: &str| is_set(name) && (name != "prompt" || value["prompt"].is_object());
+    if value["store"] == true || STATE.iter().any(|name| names_state(name)) {
         return Err(Skip::State);
     }
     let is_list_used = |name: &str| value[name].as_array().is_some_and(|list| !list.is_empty());

@@ -123,7 +123,7 @@ impl PendingSample {
     }
 
     /// The request ended.
-    pub(crate) fn ended(mut self: Box<Self>, record: &RequestRecord<'_>) {
+    pub(crate) fn ended(mut self, record: &RequestRecord<'_>) {
         let times = match record.attempts {
             [only] if record.outcome == Outcome::Ok && record.by == record.plan.provider => times(&only.times),
             _ => None,
