@@ -92,6 +92,8 @@
 //! * a WebSocket carried: `proxy/response/upgrade.rs`; its handshake: `proxy/request/handshake.rs`; what its close code
 //!   means: `decide/websocket.rs`; its frames: `wire/websocket`
 //! * what is under way ended: `control/engine/hard.rs`, seen by `proxy/attempt/withdrawal.rs`
+//! * a request copied to the canary: `proxy/copies` keeps and sends it, `decide/comparison` says what is compared and
+//!   what blocks the first step, `control/engine/rollout/copies.rs` begins and ends rounds
 //! * a question of `check --probe`: `app/probing` asks it, `decide/probe` says what the answer means; a list of models:
 //!   `wire/model_list.rs`; the end of a certificate: `wire/certificate.rs`; a price list: `wire/price_list.rs`
 //! * a metric named: `telemetry/metrics.rs`

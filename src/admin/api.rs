@@ -16,7 +16,8 @@ use http::request::Parts;
 use super::auth::{AdminCaller, AdminListener, identify, may_change_from};
 use super::change::ChangeRequest;
 use super::dto::{
-    ChangeReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process, SeriesReply, StatusReply,
+    ChangeReply, ComparisonReply, ConfigReply, DryRunReply, FeedbackReply, FlagsReply, HistoryReply, Process,
+    SeriesReply, StatusReply,
 };
 use super::events::LiveEvents;
 use super::history_query::{self, HistoryQuery};
@@ -147,6 +148,7 @@ async fn respond(view: &ApiContext, listener: &AdminListener, head: &Parts, body
         Route::Series(rollout) => {
             json(StatusCode::OK, &series(view, rollout, head.uri.query().unwrap_or_default()).await?)
         }
+        Route::Comparison(rollout) => json(StatusCode::OK, &comparison(view, rollout)?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Plan => plan::answer(&view.plans, &view.status, &view.inbox, head, body).await?,
         Route::Config => json(StatusCode::OK, &config(view)),
@@ -265,6 +267,16 @@ async fn series(view: &ApiContext, rollout: String, query: &str) -> Result<Serie
     let bound = known.and_then(|known| known.guard.as_ref()).map(|guard| guard.bound);
     let events = events.into_iter().filter(|event| (from..to).contains(&event.at)).map(Into::into).collect();
     Ok(series::reply(rollout, range, &points, bound, events))
+}
+
+/// What copies have shown.
+fn comparison(view: &ApiContext, rollout: String) -> Result<ComparisonReply, ApiError> {
+    let status = view.status.load();
+    let Some(known) = status.rollouts.iter().find(|known| known.name == rollout) else {
+        let known: Vec<&str> = status.rollouts.iter().map(|known| known.name.as_str()).collect();
+        return Err(CommandError::Unknown { name: rollout, known: known.join(", ") }.into());
+    };
+    ComparisonReply::new(known, clock::unix()).ok_or(ApiError::NoCopies(rollout))
 }
 
 /// A line of JSON for each, oldest first.

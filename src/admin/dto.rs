@@ -4,6 +4,7 @@
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
 mod cause;
+mod comparison;
 mod dry_run;
 mod feedback;
 mod flag;
@@ -28,6 +29,10 @@ use crate::decide::units::{Millis, Percent};
 use crate::state::inbox::Receipt;
 use crate::state::status::{FlagsStatus, ProviderStatus, Status, TlsStatus};
 pub use cause::CauseReply;
+pub use comparison::{
+    BlockingReply, Both, ComparisonReply, Counts as ComparisonCounts, DefectReply, Funnel, Pairs as ComparedPairs,
+    RehearsalReply,
+};
 pub use dry_run::{DryRunReply, DryRunRollout};
 pub use feedback::{FeedbackReply, FeedbackResult};
 pub use flag::{FlagReply, FlagsReply};

@@ -58,6 +58,9 @@ pub enum ApiError {
     /// No such report.
     #[error("there is no incident report `{0}`; `serin incident` lists them")]
     NoIncident(String),
+    /// The file asks for no copies.
+    #[error("no request of `{0}` is copied to a canary: give it `rehearse` or `compare` in flags.yaml")]
+    NoCopies(String),
     /// The store failed.
     #[error("the history cannot be read: {0}")]
     Store(String),
@@ -83,6 +86,7 @@ impl ApiError {
             ApiError::Streams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
             ApiError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             ApiError::NoIncident(_) => (StatusCode::NOT_FOUND, "unknown_incident"),
+            ApiError::NoCopies(_) => (StatusCode::NOT_FOUND, "no_copies"),
             ApiError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         }
     }

@@ -28,6 +28,8 @@ pub enum Route {
     Feedback,
     /// What a rollout was, step by step.
     Series(String),
+    /// What copies of a rollout's requests have shown.
+    Comparison(String),
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
     /// Sends a test to targets of notifications.
@@ -94,6 +96,7 @@ const OPERATORS: &[&str] = &[
     "GET /api/v1/incidents[/{id}]",
     "GET /api/v1/rollouts/{name}/trace",
     "GET /api/v1/rollouts/{name}/series",
+    "GET /api/v1/rollouts/{name}/comparison",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
@@ -152,6 +155,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
         ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
         ["api", "v1", "rollouts", name, "series"] if !name.is_empty() => Route::Series(name.to_owned()),
+        ["api", "v1", "rollouts", name, "comparison"] if !name.is_empty() => Route::Comparison(name.to_owned()),
         ["api", "v1", "rollouts", name, change] if !name.is_empty() => {
             let change = match change {
                 "rollback" => Change::Rollback,

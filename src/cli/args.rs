@@ -6,8 +6,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    Outcome, bucket, change, check, completions, demo, flag, healthcheck, history, incident, inject, notify, plan,
-    rollback, run, schema, selftest, simulate, sleep, status, version, why,
+    Outcome, bucket, change, check, compare, completions, demo, flag, healthcheck, history, incident, inject, notify,
+    plan, rollback, run, schema, selftest, simulate, sleep, status, version, why,
 };
 use crate::app;
 
@@ -37,6 +37,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Show why a rollout has its share: who decided it, the numbers, and what it waits for.
     Why(why::WhyArgs),
+    /// Show what copies of stable's requests have shown of the canary: rehearsal and comparison.
+    Compare(compare::CompareArgs),
     /// Roll back a rollout, or all of them: when the command returns, users are on stable.
     Rollback(rollback::RollbackArgs),
     /// Lift a rollback or a pause. After a rollback the ramp starts again at its first stage; after a pause it
@@ -88,6 +90,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Status(args) => status::run(args),
             Command::Why(args) => why::run(args),
+            Command::Compare(args) => compare::run(args),
             Command::Rollback(args) => rollback::run(args),
             Command::Resume(args) => change::resume(args),
             Command::Pause(args) => change::pause(args),

@@ -49,6 +49,7 @@ pub(super) fn rollout() -> Rollout {
         anonymous_advice: None,
         last_resorts: 0,
         require: Vec::new(),
+        copies: None,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod args;
 pub mod bucket;
 pub mod change;
 pub mod check;
+pub mod compare;
 pub mod complete;
 pub mod completions;
 pub mod demo;

@@ -119,7 +119,7 @@ pub(super) fn store(ProcessContext { disk, locks, .. }: &ProcessContext) -> Stor
 
 pub(super) fn rollout(entry: &mut Entry, series: &SeriesRegistry, context: &ProcessContext, now: Now) -> RolloutStatus {
     entry.by_name.recent.update(&entry.spec.name, series, now.mono);
-    let observation = entry.rollout.as_mut().map(|rollout| rollout.observation(now));
+    let observation = entry.rollout.as_mut().map(|rollout| rollout.observation(context, now));
     let plain = plain_route(entry, series);
     match (&entry.rollout, observation) {
         (Some(rollout), Some(observation)) => with_canary(entry, rollout, &observation, plain, context, now),
@@ -171,6 +171,7 @@ fn with_canary(
         causes: rollout.causes(now),
         stable_fault: entry.stable_fault(effective.percent),
         not_ready: Arc::clone(rollout.not_ready()),
+        comparison: rollout.comparison(),
         ..plain
     }
 }
@@ -230,6 +231,7 @@ fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
         anonymous_advice: anonymous_advice(&entry.spec, &recent),
         last_resorts: entry.series.last_resorts(),
         require: entry.spec.require.iter().cloned().collect(),
+        comparison: None,
     }
 }
 

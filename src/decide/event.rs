@@ -12,6 +12,7 @@ pub mod filter;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateWarning;
+use super::comparison::rehearsal::Blocking;
 use super::file_error::FileError;
 use super::incompatibility::Incompatibility;
 use super::plan::Plan;
@@ -163,6 +164,17 @@ pub enum Reason {
     },
     /// A provider takes a model away.
     Retires { retirement: Retirement },
+    /// A round of a rehearsal ended.
+    Rehearsed {
+        /// The canary's name.
+        canary: String,
+        /// Stable's.
+        stable: String,
+        /// Copies that were compared.
+        compared: u64,
+        /// What blocks the first step; empty: it was passed.
+        blocking: Vec<Blocking>,
+    },
     /// Something is not as it should be, or is so again.
     Noticed(Alert),
     /// A notification was delivered, or given up.

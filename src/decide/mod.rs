@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod bucket;
 pub mod cause;
 pub mod certificate;
+pub mod comparison;
 pub mod endpoint;
 pub mod ephemeral;
 pub mod event;

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod canary;
+mod copies;
 mod flag;
 pub(super) mod guard;
 mod keys;
@@ -14,6 +15,7 @@ mod notify;
 mod otlp;
 #[cfg(test)]
 pub(crate) mod plain;
+mod prices;
 mod provider;
 mod rate_limit;
 mod retry;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use super::units::{Millis, ProviderId};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use canary::{Canary, Hours, Intent, Ramp};
+pub use copies::{Compare, CopyLimits, Rehearse};
 pub use flag::{
     Attributes, Comparison, Condition, Flag, FlagRule, FlagType, FlagValue, Scalar, Serve, Variant, VariantId,
 };
@@ -36,6 +39,7 @@ pub use keys::{KeyOrder, KeyRules};
 pub use listen_tls::{ListenTls, ServerCertificate};
 pub use notify::{MOST_NOTIFY_TARGETS, NotifyEvent, NotifyFormat, NotifyTarget, NotifyUrl};
 pub use otlp::Otlp;
+pub use prices::{Price, Prices};
 pub use provider::{Auth, BaseUrl, BreakerRule, Http2, PathPart, PathTemplate, Provider, Timeouts, Tls, Unmapped};
 pub use rate_limit::{ClientLimit, RateLimit, WhenFull};
 pub use retry::{Backoff, First, Retry};

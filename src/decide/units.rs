@@ -295,6 +295,10 @@ impl Arm {
     }
 }
 
+/// An amount of money in pico-USD (10^-12 USD).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PicoUsd(pub u64);
+
 #[cfg(test)]
 mod tests {
     use super::*;

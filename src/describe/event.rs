@@ -4,7 +4,7 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{alert, in_force, incompatibility, key, plan, retirement};
+use super::{alert, comparison, in_force, incompatibility, key, plan, retirement};
 use crate::decide::event::{BreakerChange, Event, Reason};
 use crate::decide::policy::NotifyEvent;
 
@@ -66,6 +66,9 @@ pub fn reason(event: &Event) -> String {
             )
         }
         Reason::Retires { retirement } => retirement::sentence(retirement),
+        Reason::Rehearsed { canary, stable, compared, blocking } => {
+            comparison::verdict((canary, stable), name, *compared, blocking)
+        }
         Reason::Noticed(noticed) => alert::sentence(noticed),
         Reason::Notification { target, on, id, tries, error } => {
             let of = on.map_or("the end of a problem", NotifyEvent::as_str);

@@ -25,6 +25,19 @@ pub fn sentence(finding: &Incompatibility, canary: &str, stable: &str) -> String
     }
 }
 
+/// The same in a few words, without the names of the providers.
+#[must_use]
+pub fn refused(finding: &Incompatibility) -> String {
+    match finding {
+        Incompatibility::Parameter(name) => format!("`{name}` is refused"),
+        Incompatibility::Model(name) => format!("the model `{name}` is not known"),
+        Incompatibility::ContextLength => "a request is refused as too long".to_owned(),
+        Incompatibility::Endpoint(path) => format!("there is no `{path}`"),
+        Incompatibility::Other { status, code } if code.is_empty() => format!("a request is refused with {status}"),
+        Incompatibility::Other { status, code } => format!("a request is refused with {status} `{code}`"),
+    }
+}
+
 /// The rule for flags.yaml: the path of the key, and its value; `None`: no rule fixes it.
 #[must_use]
 pub fn rule(finding: &Incompatibility, provider: &str, rollout: &str) -> Option<String> {

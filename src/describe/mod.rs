@@ -10,6 +10,7 @@ pub mod anonymous;
 pub mod cause;
 pub mod certificate;
 pub mod command;
+pub mod comparison;
 pub mod decision;
 pub mod dry_run;
 pub mod ephemeral;

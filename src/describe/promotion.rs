@@ -4,7 +4,7 @@
 //! have the same form as in the guard's decisions.
 
 use super::format::{count, number, percent, time};
-use super::{rollback_ready, silent};
+use super::{comparison, rollback_ready, silent};
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::first_output::MedianWait;
@@ -40,6 +40,7 @@ fn one(name: &str, hold: &PromotionCondition) -> String {
         }
         PromotionCondition::Probe(None) => "the canary's response to a probe".to_owned(),
         PromotionCondition::Probe(Some(why)) => format!("the canary's response to a probe ({why})"),
+        PromotionCondition::Rehearsal(wait) => comparison::waits_for(name, wait),
         PromotionCondition::StableProbe => "stable's response to a probe".to_owned(),
         PromotionCondition::ConfirmationEnds { seconds } => {
             format!("the confirmation to end ({} left)", time(*seconds))

@@ -7,6 +7,7 @@
 mod access_log;
 mod api_keys;
 mod condition;
+mod copies;
 mod fields;
 mod findings;
 mod flag;
@@ -17,6 +18,7 @@ mod listen_tls;
 mod names;
 mod notify;
 mod otlp;
+mod prices;
 mod provider;
 mod ramp;
 mod rate_limit;

@@ -12,6 +12,7 @@ use super::bounds::{MOST_ENTRIES, MOST_ORIGINS};
 use crate::decide::policy::MOST_NOTIFY_TARGETS;
 use kinds::{described, entries, key, length, list, map, share, size, some_length, switch, text, texts, whole, word};
 
+mod copies;
 mod flag;
 mod guard;
 mod kinds;

@@ -18,6 +18,12 @@ pub(super) const SIZE: &str = "(0|[1-9][0-9]*) *(B|kB|MB|GB|KiB|MiB|GiB)";
 pub(super) const WHOLE: &str = "0|[1-9][0-9]*";
 pub(super) const NUMBER: &str = r"(0|[1-9][0-9]*)(\.[0-9]+)?";
 
+/// An amount of USD below a million with at most six decimals, with or without its sign.
+pub(super) const USD: &str = r"\$?(0|[1-9][0-9]{0,5})(\.[0-9]{1,6}0*)?";
+
+/// The same above zero.
+pub(super) const SOME_USD: &str = r"\$?([1-9][0-9]{0,5}(\.[0-9]{1,6}0*)?|0\.[0-9]{0,5}[1-9]0*)";
+
 /// Two decimals, and zeros behind them.
 const DECIMALS: &str = r"(\.[0-9]{1,2}0*)?";
 

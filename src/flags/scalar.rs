@@ -183,6 +183,28 @@ pub(super) fn show_number(number: f64) -> serde_json::Value {
     serde_json::from_slice(number.to_string().as_bytes()).unwrap_or_default()
 }
 
+/// An amount of USD in millionths: `$5`, `0.28`. Read digit by digit, and exact.
+pub(super) fn micro_usd(text: &str) -> Result<u64, Wrong> {
+    const EXAMPLE: &str = "write an amount of USD, such as `$5` or `0.28`";
+    let amount = text.strip_prefix('$').unwrap_or(text);
+    let (whole, decimals) = amount.split_once('.').unwrap_or((amount, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !are_digits(whole) || !are_digits(decimals) || amount.ends_with('.') {
+        return wrong("is not an amount of USD", EXAMPLE);
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return wrong("has leading zeros", "write it without them");
+    }
+    let decimals = decimals.trim_end_matches('0');
+    if decimals.len() > 6 {
+        return wrong("has more than six decimals", "write at most six: a millionth of a dollar is the smallest step");
+    }
+    match (whole.parse::<u64>(), format!("{decimals:0<6}").parse::<u64>()) {
+        (Ok(whole), Ok(micro)) if whole < 1_000_000 => Ok(whole * 1_000_000 + micro),
+        _ => wrong("is a million dollars or more", EXAMPLE),
+    }
+}
+
 /// A whole number within bounds.
 pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
     let remedy = format!("write a whole number from {least} to {most}");

@@ -25,6 +25,7 @@ use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
 use crate::state::access_log::AccessLogQueue;
 use crate::state::ambiguous_closes::AmbiguousCloses;
+use crate::state::copies::CopyQueue;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Rejection};
 use crate::state::request_seal::RequestSeal;
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     /// Where connections over TLS are counted that never become one.
     pub(crate) tls_failures: Arc<TlsFailures>,
     pub(crate) request_ids: RequestIds,
+    /// Where requests go that are to be copied.
+    pub(crate) copies: Arc<CopyQueue>,
     /// What the ids of split requests are completed with.
     pub(crate) seal: Arc<RequestSeal>,
     pub(crate) upstreams: Rc<Upstreams>,
@@ -112,6 +115,7 @@ impl Core {
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             tls_failures: Arc::clone(&shared.tls_failures),
             request_ids: RequestIds::new(chance.u64(..)),
+            copies: Arc::clone(&shared.copies),
             seal: Arc::clone(&shared.seal),
             upstreams: Upstreams::new(cores),
             load,

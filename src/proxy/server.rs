@@ -18,6 +18,7 @@ use tokio::task::LocalSet;
 
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::proxy::copies::sender;
 use crate::proxy::downstream::drain_phase::DrainPhase;
 use crate::proxy::downstream::listener::{self, ConnectionSlots, ProxyListeners, WorkerHandle};
 use crate::proxy::downstream::load::Load;
@@ -108,6 +109,10 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         };
         running.spawn(format!("serin-core-{id}"), move |runtime| worker.run(runtime))?;
     }
+    let (copies, copies_phase) = (Arc::clone(&shared), running.phase.subscribe());
+    running.spawn("serin-copies".to_owned(), move |runtime| {
+        LocalSet::new().block_on(runtime, sender::run(copies, copies_phase));
+    })?;
     if let Some(listeners) = own {
         let phase = running.phase.subscribe();
         running.spawn("serin-acceptor".to_owned(), move |runtime| {

@@ -191,6 +191,8 @@ pub fn default_canary(schedule: &Schedule) -> Canary {
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
+        rehearse: None,
+        compare: None,
     }
 }
 

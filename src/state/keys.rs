@@ -123,6 +123,12 @@ impl KeyRing {
         self.first_of(self.from(home), model, tried, now)
     }
 
+    /// The first usable key from `home` on that need not be tested, for what must take no trial from a request.
+    #[must_use]
+    pub fn at_ease(&self, home: usize, model: u64, now: Millis) -> Option<usize> {
+        self.from(home).find(|index| self.0[*index].look(model, now) == Ok(false))
+    }
+
     /// A refused key that was not tried and whose rest is over. No request would come to it by itself while another key
     /// is usable.
     #[must_use]

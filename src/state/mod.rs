@@ -8,6 +8,7 @@
 pub mod access_log;
 pub mod ambiguous_closes;
 pub mod causes;
+pub mod copies;
 pub mod count;
 pub mod counters;
 pub mod evidence;

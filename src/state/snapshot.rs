@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 
 use super::access_log::AccessLogQueue;
 use super::ambiguous_closes::AmbiguousCloses;
+use super::copies::{CopyQueue, Copying};
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::history_feed::HistoryFeed;
@@ -93,6 +94,8 @@ pub struct RolloutInForce {
     pub cuts: u32,
     /// What may still be spent on repeats.
     pub retry: Arc<RetryBudget>,
+    /// By what stable's requests are copied to the canary; `None`: none is.
+    pub copies: Option<Box<Copying>>,
 }
 
 impl RolloutInForce {
@@ -123,6 +126,8 @@ pub struct SnapshotCell {
     pub tls_failures: Arc<TlsFailures>,
     /// What happens, for those who listen.
     pub history: HistoryFeed,
+    /// Requests on their way to be copied.
+    pub copies: Arc<CopyQueue>,
 }
 
 impl SnapshotCell {
@@ -141,6 +146,7 @@ impl SnapshotCell {
             ambiguous_closes: Arc::default(),
             tls_failures: Arc::default(),
             history: HistoryFeed::default(),
+            copies: Arc::default(),
         }
     }
 

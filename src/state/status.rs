@@ -3,6 +3,7 @@
 //! The surfaces (API, metrics, command line) read this and never look into control. Plain data; its wire form is
 //! the admin API's own business.
 
+mod comparison;
 mod provider;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::decide::tls_failure::TlsFailure;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
 use super::counters::Series;
+pub use comparison::ComparisonStatus;
 pub use provider::{BreakerStatus, ClientLimitStatus, KeyCondition, KeyStatus, LimitStatus, ProviderStatus};
 
 /// Everything that the surfaces show.
@@ -199,6 +201,8 @@ pub struct RolloutStatus {
     pub last_resorts: u64,
     /// Tags that every provider of it has.
     pub require: Vec<String>,
+    /// What is known of copies to the canary; `None`: the file asks for none.
+    pub comparison: Option<Arc<ComparisonStatus>>,
 }
 
 #[cfg(test)]
@@ -239,6 +243,7 @@ impl RolloutStatus {
             anonymous_advice: None,
             last_resorts: 0,
             require: Vec::new(),
+            comparison: None,
         }
     }
 }

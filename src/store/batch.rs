@@ -31,6 +31,8 @@ pub struct Batch {
     pub last_good: Option<Arc<str>>,
     /// What is known of the providers' keys, as control writes it.
     pub keys: Option<Arc<str>>,
+    /// What is known of copies to canaries, as control writes it.
+    pub copies: Option<Arc<str>>,
 }
 
 /// An answer that is there already.

@@ -31,6 +31,8 @@ pub struct OpenedStore {
     pub last_good: Option<String>,
     /// What was known of the providers' keys, as control wrote it.
     pub keys: Option<String>,
+    /// What was known of copies to canaries, as control wrote it.
+    pub copies: Option<String>,
     /// Why nothing can be written; `None`: it can.
     pub error: Option<String>,
     /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
@@ -54,6 +56,7 @@ impl OpenedStore {
             incidents: Vec::new(),
             last_good: None,
             keys: None,
+            copies: None,
             error,
             state_lost: false,
             ephemeral: None,

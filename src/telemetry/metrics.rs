@@ -13,6 +13,8 @@ use super::exposition::{Exposition, Format};
 use super::metric::{Metric, MetricKind};
 use crate::clock;
 use crate::decide::breaker::BreakerPhase;
+use crate::decide::comparison::defect::Defect;
+use crate::decide::comparison::tally::Tally;
 use crate::decide::finish_kind::FinishKind;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
@@ -25,7 +27,7 @@ use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::limit::{LimitKind, Turned};
 use crate::state::spans::SpanFate;
-use crate::state::status::{KeyCondition, LimitStatus, RolloutStatus, Status, TlsStatus};
+use crate::state::status::{ComparisonStatus, KeyCondition, LimitStatus, RolloutStatus, Status, TlsStatus};
 
 macro_rules! metrics_list {
     ($($id:ident $name:literal $kind:ident [$($label:literal)*] $help:literal;)*) => {
@@ -95,6 +97,18 @@ metrics_list! {
         "Evidence that the canary has more bad verdicts than stable tolerates: a likelihood ratio, compared with serin_guard_bound. Only with guard.feedback.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
         "Evidence, in nats, that the canary accepts requests and never answers while stable answers. The guard acts at 23, once the first request has waited long enough.";
+    COMPARE_REQUESTS "serin_compare_requests_total" Counter ["rollout" "purpose" "stage"]
+        "Requests of stable on their way to be compared with a copy at the canary, by purpose (rehearsal, comparison) and by how far they came: seen, sampled, sent, answered, compared.";
+    COMPARE_SKIPPED "serin_compare_skipped_total" Counter ["rollout" "purpose" "reason"]
+        "Sampled requests that were not compared, by reason. `serin compare` shows the same.";
+    COMPARE_DEFECTS "serin_compare_defects_total" Counter ["rollout" "purpose" "defect"]
+        "Copies that the canary failed although stable had answered the request: key, quota, parameter, model, context_length, endpoint, refused, malformed, server, unreachable, timed_out, broken_off.";
+    COMPARE_PAIRS "serin_compare_pairs_total" Counter ["rollout" "purpose" "aspect" "alike"]
+        "Pairs of responses by aspect (status, finish, json, schema, tools, arguments, script, length), and whether they are alike (true, false).";
+    COMPARE_COST "serin_compare_cost_usd_total" Counter ["rollout" "purpose"]
+        "What copies cost in USD, by the canary's prices, as far as it is known.";
+    COMPARE_REHEARSED "serin_compare_rehearsal_passed" Gauge ["rollout"]
+        "1 while the rehearsal is passed, 0 while it is not. Only with rehearse.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
         "Requests, failures, refusals and response times that the guard did not receive, since they came faster than it reads them. It then drops its list of waiting requests.";
     ACCESS_LINES "serin_access_log_lines_total" Counter []
@@ -328,6 +342,48 @@ fn of_rollout(rollout: &RolloutStatus, exposition: &mut Exposition) {
     if let Some(ratio) = rollout.anonymous_ratio {
         exposition.add(&ANONYMOUS, &[name], ratio);
     }
+    if let Some(copies) = &rollout.comparison {
+        of_comparison(name, copies, exposition);
+    }
+}
+
+/// Of a rollout whose file asks for copies. Those of a rehearsal begin anew with each round.
+fn of_comparison(rollout: &str, status: &ComparisonStatus, exposition: &mut Exposition) {
+    if status.rehearse.is_some() {
+        exposition.add(&COMPARE_REHEARSED, &[rollout], flag(status.record.rehearsal.is_passed()));
+        of_tally([rollout, "rehearsal"], &status.record.rehearsal.tally, exposition);
+    }
+    if status.compare.is_some() {
+        of_tally([rollout, "comparison"], &status.record.comparison, exposition);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for charts")]
+fn of_tally([rollout, purpose]: [&str; 2], tally: &Tally, exposition: &mut Exposition) {
+    let funnel = &tally.funnel;
+    let stages = [
+        ("seen", funnel.seen),
+        ("sampled", funnel.sampled),
+        ("sent", funnel.sent),
+        ("answered", funnel.answered),
+        ("compared", funnel.compared),
+    ];
+    for (stage, count) in stages {
+        exposition.add(&COMPARE_REQUESTS, &[rollout, purpose, stage], count);
+    }
+    for (why, count) in &funnel.skipped {
+        exposition.add(&COMPARE_SKIPPED, &[rollout, purpose, why.as_str()], *count);
+    }
+    for word in Defect::WORDS {
+        let of_kind = tally.defects.iter().filter(|(defect, _)| defect.as_str() == word);
+        let count: u64 = of_kind.map(|(_, count)| count).sum();
+        exposition.add(&COMPARE_DEFECTS, &[rollout, purpose, word], count);
+    }
+    for (aspect, [alike, different]) in &tally.aspects {
+        exposition.add(&COMPARE_PAIRS, &[rollout, purpose, aspect.as_str(), "true"], *alike);
+        exposition.add(&COMPARE_PAIRS, &[rollout, purpose, aspect.as_str(), "false"], *different);
+    }
+    exposition.add(&COMPARE_COST, &[rollout, purpose], tally.spent as f64 / 1e12);
 }
 
 fn breaker_state(state: BreakerPhase) -> u8 {

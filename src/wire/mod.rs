@@ -32,6 +32,7 @@ pub mod segments;
 pub mod shape;
 pub mod sse;
 pub mod stream;
+pub mod structure;
 pub mod trace_context;
 pub mod usage;
 pub mod websocket;

@@ -137,8 +137,8 @@ pub(super) const SECTIONS: &[Section] = &[
         title: "Rollouts",
         roots: &["rollouts[]."],
         intro: "A rollout is a named move from one provider to another. With `stable` alone it is a plain route. \
-                [Concepts](../concepts.md) describes the split, and \
-                [Roll back](../operations/rollback.md) what lifts a rollback.\n\n\
+                [Concepts](../concepts.md) describes the split, [Rehearsal and comparison](../rehearsal.md) copies \
+                of requests, and [Roll back](../operations/rollback.md) what lifts a rollback.\n\n\
                 The percent in force is 0 if the rollout is locked or blocked. Otherwise it is `rollback_to` if the \
                 guard rolled this attempt back, else the pinned percent, else half while the canary is \
                 [confirmed](../how-the-guard-decides.md#above-50), else the ramp's percent. It is never above \

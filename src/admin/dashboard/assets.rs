@@ -30,7 +30,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page first.
-pub(super) static ASSETS: [Asset; 26] = assets![
+pub(super) static ASSETS: [Asset; 27] = assets![
     "index.html": HTML,
     "icon.svg": "image/svg+xml",
     "app.css": STYLE,
@@ -40,6 +40,7 @@ pub(super) static ASSETS: [Asset; 26] = assets![
     "app.js": SCRIPT,
     "banners.js": SCRIPT,
     "chart.js": SCRIPT,
+    "comparison.js": SCRIPT,
     "config.js": SCRIPT,
     "curves.js": SCRIPT,
     "dom.js": SCRIPT,

@@ -4,6 +4,7 @@
 
 import { ApiError, get } from "./api.js";
 import { askAll, buttons } from "./actions.js";
+import { copies, loadComparison } from "./comparison.js";
 import { YOUNG, curves, firstSample } from "./curves.js";
 import { h } from "./dom.js";
 import { figure } from "./figure.js";
@@ -42,6 +43,7 @@ async function load(visit) {
     if (!(error instanceof ApiError)) throw error;
     data.seriesProblem = error;
   }
+  if (find(visit)?.copies) await loadComparison(visit);
   visit.refresh();
 }
 
@@ -120,6 +122,7 @@ function moving(known, visit) {
         providersOf([known.stable, known.canary], state))),
     h("section.card", null, h("h2", null, "What the guard compares"), comparisons(known)),
     refusals(known, now),
+    copies(known, data),
     h("section.card", null, h("h2", null, "History"),
       data.historyProblem ? problem(data.historyProblem)
         : !data.history ? h("p.soft", null, "Loading.")

@@ -87,6 +87,9 @@ pub struct Rollout {
     /// Tags that every provider which may see its requests has; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,
+    /// Whether requests are copied to the canary: the `mode` of `/comparison`; absent: the file asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<String>,
 }
 
 /// Requests of an arm that another provider than its own answered.
@@ -246,6 +249,7 @@ impl From<&RolloutStatus> for Rollout {
             anonymous_advice: rollout.anonymous_advice.clone(),
             last_resorts: rollout.last_resorts,
             require: rollout.require.clone(),
+            copies: rollout.comparison.as_ref().map(|copies| copies.mode.as_str().to_owned()),
         }
     }
 }

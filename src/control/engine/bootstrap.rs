@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::comparisons::Comparisons;
 use super::context::ProcessContext;
 use super::digest_schedule::DigestSchedule;
 use super::dispatch::Engine;
@@ -60,6 +61,8 @@ pub struct Bootstrap {
     pub incidents: Vec<(String, String)>,
     /// What was known of the providers' keys.
     pub keys: Option<String>,
+    /// What was known of copies to canaries.
+    pub copies: Option<String>,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -103,6 +106,7 @@ impl Engine {
             disk: Disk::new(dir, store_error, ephemeral),
             locks: Locks::new(bootstrap.locks),
             blocks,
+            comparisons: Comparisons::restored(bootstrap.copies.as_deref()),
             rollouts: 0,
         };
         let mut engine = Engine {

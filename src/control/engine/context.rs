@@ -3,6 +3,7 @@
 //! The engine owns it and changes it. A rollout borrows it for one input and changes nothing in it, except that
 //! creating an evidence block raises the count of blocks.
 
+use super::comparisons::Comparisons;
 use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
@@ -15,6 +16,8 @@ pub(in crate::control) struct ProcessContext {
     pub(in crate::control) disk: Disk,
     pub(in crate::control) locks: Locks,
     pub(in crate::control) blocks: EvidenceBlocks,
+    /// What is known of copies, by rollout.
+    pub(super) comparisons: Comparisons,
     /// The number of rollouts and plain routes in the file.
     pub(super) rollouts: usize,
 }

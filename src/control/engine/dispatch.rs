@@ -110,6 +110,13 @@ impl Engine {
         }
         self.emit_alerts(news.alerts, now);
         self.keep_keys(false, now);
+        self.keep_copies(false, now);
+    }
+
+    fn keep_copies(&mut self, last: bool, now: Now) {
+        if let Some(text) = self.context.comparisons.take_due(now, last) {
+            self.outbox.copies = Some(text);
+        }
     }
 
     fn keep_keys(&mut self, last: bool, now: Now) {
@@ -266,6 +273,7 @@ impl Engine {
     pub(in crate::control) fn drain(&mut self, now: Now) {
         self.process.draining = true;
         self.keep_keys(true, now);
+        self.keep_copies(true, now);
         (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Drain, now)));
         self.publish();
         self.report(now);

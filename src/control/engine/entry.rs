@@ -70,6 +70,7 @@ impl Entry {
             series: self.series.clone(),
             cuts: rollout.map_or(0, |rollout| rollout.collector().evidence().withdrawal.cuts()),
             retry: Arc::clone(&self.by_name.retry),
+            copies: rollout.and_then(|rollout| rollout.copying(context)).map(Box::new),
         }
     }
 

@@ -7,6 +7,7 @@
 //! reads no clock and does no I/O. Invariant: the state changes by steps of the state machine only, and each step is
 //! decided once.
 
+mod copies;
 mod tick;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use super::availability::AvailabilityAlerts;
 use super::committed::Committed;
 use super::context::ProcessContext;
+use super::copies_seen::CopiesSeen;
 use super::effects::{Denied, Effects, InputResult};
 use super::forecast::ForecastCache;
 use super::input::{Input, Signal};
@@ -77,6 +79,7 @@ pub(in crate::control) struct Rollout {
     not_ready: Arc<[NotReady]>,
     // When the log was told last whether it could, and what.
     readiness_told: Option<(Millis, bool)>,
+    copies: CopiesSeen,
 }
 
 impl Rollout {
@@ -90,6 +93,7 @@ impl Rollout {
     ) -> Rollout {
         let collector = EvidenceCollector::new(&state, &context.blocks, &config.canary.guard, now.mono);
         let rejections = CanaryRejections::new(&config.provider, &config.spec);
+        let copies = CopiesSeen::new(context.comparisons.gate(&identity));
         Rollout {
             identity,
             config,
@@ -105,6 +109,7 @@ impl Rollout {
             trace_buffer: TraceBuffer::default(),
             not_ready: Arc::default(),
             readiness_told: None,
+            copies,
         }
     }
 
@@ -149,8 +154,10 @@ impl Rollout {
     }
 
     /// What is observed up to now. Drops what has left the guard's window.
-    pub(in crate::control) fn observation(&mut self, now: Now) -> Observation {
-        Observation { not_ready: Arc::clone(&self.not_ready), ..self.collector.observation(now.mono) }
+    pub(in crate::control) fn observation(&mut self, context: &ProcessContext, now: Now) -> Observation {
+        self.refresh_copies_report(context);
+        let (not_ready, rehearsal) = (Arc::clone(&self.not_ready), self.rehearsal_wait(context, now.unix));
+        Observation { not_ready, rehearsal, ..self.collector.observation(now.mono) }
     }
 
     /// Why stable could not take everybody back; empty: it could.
@@ -245,7 +252,10 @@ impl Rollout {
             Input::Command(command) => self.run_command(command, context, now),
             Input::PolicyChanged { fresh } => {
                 self.update_blocked(context);
-                self.step(&StepInput::PolicyChanged { fresh }, context, now)
+                let mut effects = self.step(&StepInput::PolicyChanged { fresh }, context, now);
+                // Whoever put the file in force publishes as well.
+                effects.events.extend(self.look_at_copies(context, now).1);
+                effects
             }
             Input::LockFound(lock) => self.step(&StepInput::LockFound(lock), context, now),
             Input::Rejected(rejection) => self.add_rejection(rejection, context, now),

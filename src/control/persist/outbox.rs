@@ -37,6 +37,8 @@ pub struct Outbox {
     pub last_good: Option<Arc<str>>,
     /// What is known of the providers' keys.
     pub keys: Option<Arc<str>>,
+    /// What is known of copies to canaries.
+    pub copies: Option<Arc<str>>,
 }
 
 impl Outbox {
@@ -54,5 +56,6 @@ impl Outbox {
             && self.incidents.is_empty()
             && self.last_good.is_none()
             && self.keys.is_none()
+            && self.copies.is_none()
     }
 }

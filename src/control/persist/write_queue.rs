@@ -46,6 +46,7 @@ pub(in crate::control) struct WriteQueue {
     incidents: BTreeMap<String, (u64, Arc<Incident>)>,
     last_good: Option<(u64, Arc<str>)>,
     keys: Option<(u64, Arc<str>)>,
+    copies: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
     tried: u64,
@@ -69,6 +70,7 @@ impl WriteQueue {
             incidents: BTreeMap::new(),
             last_good: None,
             keys: None,
+            copies: None,
             newest: 0,
             in_flight: false,
             tried: 0,
@@ -103,6 +105,9 @@ impl WriteQueue {
         if let Some(text) = outbox.keys.take() {
             self.keys = Some((number, text));
         }
+        if let Some(text) = outbox.copies.take() {
+            self.copies = Some((number, text));
+        }
         let beyond = self.events.len().saturating_sub(MAX_EVENTS);
         if beyond > 0 {
             tracing::warn!(events = beyond, "the history cannot be written; its oldest events are lost");
@@ -119,7 +124,8 @@ impl WriteQueue {
             || !self.notifications.is_empty()
             || !self.incidents.is_empty()
             || self.last_good.is_some()
-            || self.keys.is_some();
+            || self.keys.is_some()
+            || self.copies.is_some();
         let has_news = self.newest > self.tried;
         if self.in_flight || !pending || (!has_news && now < self.not_before) {
             return None;
@@ -137,6 +143,7 @@ impl WriteQueue {
             incidents: self.incidents.values().map(|(_, incident)| Arc::clone(incident)).collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
             keys: self.keys.as_ref().map(|(_, text)| Arc::clone(text)),
+            copies: self.copies.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
     }
@@ -158,6 +165,7 @@ impl WriteQueue {
                 self.incidents.retain(|_, (number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
                 self.keys.take_if(|(number, _)| *number <= upto);
+                self.copies.take_if(|(number, _)| *number <= upto);
                 for withdrawal in &results.withdrawn {
                     self.events.push_front((self.newest, withdrawal.clone()));
                 }

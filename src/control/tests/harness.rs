@@ -86,6 +86,7 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         notifications: Vec::new(),
         incidents: Vec::new(),
         keys: None,
+        copies: None,
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),

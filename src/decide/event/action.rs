@@ -69,13 +69,17 @@ pub enum Action {
     Notified,
     /// A target could not be notified.
     NotNotified,
+    /// The canary passed its rehearsal.
+    Rehearsed,
+    /// It did not.
+    RehearsalFailed,
     /// What another version called by this word.
     Other(String),
 }
 
 impl Action {
     /// All that this version does.
-    pub const ALL: [Action; 30] = [
+    pub const ALL: [Action; 32] = [
         Action::Start,
         Action::Promote,
         Action::Complete,
@@ -106,6 +110,8 @@ impl Action {
         Action::Withdraw,
         Action::Notified,
         Action::NotNotified,
+        Action::Rehearsed,
+        Action::RehearsalFailed,
     ];
 
     /// The word in history and JSON.
@@ -142,6 +148,8 @@ impl Action {
             Action::Withdraw => "withdraw",
             Action::Notified => "notified",
             Action::NotNotified => "not_notified",
+            Action::Rehearsed => "rehearsed",
+            Action::RehearsalFailed => "rehearsal_failed",
             Action::Other(word) => word,
         }
     }
@@ -163,6 +171,7 @@ impl Action {
                 | Action::Notice
                 | Action::Retires
                 | Action::NotNotified
+                | Action::RehearsalFailed
         )
     }
 
@@ -175,7 +184,16 @@ impl Action {
     /// Whether it does not explain the rollout's share.
     #[must_use]
     pub const fn decides_nothing(&self) -> bool {
-        matches!(self, Action::Advise | Action::End | Action::Withdraw | Action::Notified | Action::NotNotified)
+        matches!(
+            self,
+            Action::Advise
+                | Action::End
+                | Action::Withdraw
+                | Action::Notified
+                | Action::NotNotified
+                | Action::Rehearsed
+                | Action::RehearsalFailed
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::copies::{Compare, Rehearse};
 use super::guard::{Guard, OnRegression};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 
@@ -27,6 +28,10 @@ pub struct Canary {
     pub try_again_after: Option<Millis>,
     /// A number higher than the one rolled back begins a new try.
     pub attempt: u32,
+    /// What is copied to it before its first user; `None`: nothing.
+    pub rehearse: Option<Rehearse>,
+    /// What is copied to it after that; `None`: nothing.
+    pub compare: Option<Compare>,
 }
 
 /// `percent:` as the file has it.

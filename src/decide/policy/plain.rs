@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serin::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Fallback, FieldRules, Fixed, Flag, FlagType, FlagValue, Guard, Http2, Intent,
-    KeyRules, Limits, Match, OnRegression, Policy, Provider, Ramp, Retry, Rollout, Secret, Serve, StreamMode, Timeouts,
-    Tls, Unmapped, Unmatched, Variant, VariantId,
+    KeyRules, Limits, Match, OnRegression, Policy, Prices, Provider, Ramp, Retry, Rollout, Secret, Serve, StreamMode,
+    Timeouts, Tls, Unmapped, Unmatched, Variant, VariantId,
 };
 use serin::decide::units::{Millis, Percent, ProviderId, RolloutId};
 use serin::wire::dialect::DoneMarker;
@@ -52,6 +52,7 @@ pub(crate) fn provider(name: &str) -> Provider {
         ping_every: None,
         probe_path: Secret::new("/models".to_owned()),
         retires: BTreeMap::new(),
+        prices: Prices::default(),
         tags: BTreeSet::new(),
         holds_keys: false,
         unusable: None,
@@ -81,6 +82,8 @@ pub(crate) fn canary() -> Canary {
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
+        rehearse: None,
+        compare: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::keys::KeyRules;
+use super::prices::Prices;
 use super::rate_limit::RateLimit;
 use super::secret::Secret;
 use crate::decide::units::{Millis, UnixMillis};
@@ -63,6 +64,8 @@ pub struct Provider {
     pub retires: BTreeMap<String, UnixMillis>,
     /// After which silence of a WebSocket it is pinged; `None`: never.
     pub ping_every: Option<Millis>,
+    /// What its tokens cost, by its own names for models.
+    pub prices: Prices,
     /// What the file says of it: where it is, what it promises.
     pub tags: BTreeSet<String>,
     /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.

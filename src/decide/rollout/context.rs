@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::decide::cause::CauseCount;
+use crate::decide::comparison::rehearsal::RehearsalWait;
 use crate::decide::guard::Arms;
 use crate::decide::guard::first_output::FirstOutputs;
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
@@ -69,6 +70,8 @@ pub struct Observation {
     pub first_outputs: FirstOutputs,
     /// Why stable could not take everybody back; empty: it could.
     pub not_ready: Arc<[NotReady]>,
+    /// What the rehearsal lacks; `None`: there is none, or it was passed.
+    pub rehearsal: Option<Arc<RehearsalWait>>,
     /// What the canary refuses most.
     pub most_rejected: Option<Arc<str>>,
     /// Why the canary's requests failed at this share, the commonest cause first.

@@ -12,6 +12,7 @@ use super::in_force::in_force;
 use super::ramp;
 use super::retry_after_rollback::{pause_before_retry, waits_before_retry};
 use super::state::{Phase, RolloutState};
+use crate::decide::comparison::rehearsal::RehearsalWait;
 use crate::decide::guard::analysis::{Analysis, fraction};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::first_output::MedianWait;
@@ -55,6 +56,8 @@ pub enum PromotionCondition {
     Unanswered(f64),
     /// The canary answers a probe, as it did not for this reason.
     Probe(Option<String>),
+    /// The rehearsal is passed.
+    Rehearsal(Arc<RehearsalWait>),
     /// Stable answers a probe.
     StableProbe,
     /// A confirmation has had its time.
@@ -218,6 +221,11 @@ fn ahead(
         holds.push(PromotionCondition::Unanswered(silence.unanswered));
     }
     holds.extend(evidence);
+    if state.phase == Phase::Probing
+        && let Some(rehearsal) = &seen.rehearsal
+    {
+        holds.push(PromotionCondition::Rehearsal(Arc::clone(rehearsal)));
+    }
     if view.canary.guard.rollback_ready && stage.is_some_and(|stage| stage > FREE_UP_TO) && !seen.not_ready.is_empty() {
         holds.push(PromotionCondition::RollbackReady(Arc::clone(&seen.not_ready)));
     }

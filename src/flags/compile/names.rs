@@ -29,7 +29,7 @@ pub(super) fn there_are(what: &str, written: &str, known: &[&str]) -> String {
 }
 
 /// Keys that say how users get to the canary.
-pub(super) const NEED_CANARY: [&str; 12] = [
+pub(super) const NEED_CANARY: [&str; 14] = [
     "percent",
     "ramp",
     "guard",
@@ -42,6 +42,8 @@ pub(super) const NEED_CANARY: [&str; 12] = [
     "exclude",
     "fallback_4xx",
     "give_up_after",
+    "rehearse",
+    "compare",
 ];
 
 /// Whether a rollout without a canary was to have one: what it lacks is told of it.

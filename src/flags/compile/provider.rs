@@ -19,7 +19,7 @@ use super::super::scalar::{Wrong, date, name, ping_every, some_length, some_leng
 use super::super::{mask, url};
 use super::findings::{Findings, usual};
 use super::secrets::{Resolved, one_line};
-use super::{api_keys, fields, rate_limit, recovery, tags};
+use super::{api_keys, fields, prices, rate_limit, recovery, tags};
 
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
@@ -118,6 +118,7 @@ fn provider(provider: &str, at: &At, findings: &mut Findings<'_>) -> Provider {
         ping_every: findings.value(&at.key("websocket").key("ping_every"), ping_every),
         probe_path: Secret::new(probe_path),
         retires: retires(at, findings),
+        prices: prices::prices(&at.key("prices"), findings),
         tags: tags::tags(&at.key("tags"), findings),
         base_url,
         unusable,

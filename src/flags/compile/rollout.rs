@@ -16,7 +16,7 @@ use super::super::{keys, mask, url};
 use super::findings::{Findings, Named};
 use super::names::{NEED_CANARY, provider_named};
 use super::recovery::{self, Recovery};
-use super::{guard, ramp, tags};
+use super::{copies, guard, ramp, tags};
 
 /// All rollouts, in the file's order.
 pub(super) fn all(
@@ -151,6 +151,8 @@ fn canary(provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary 
         rollback_to,
         try_again_after,
         attempt: findings.whole(&at.key("attempt")),
+        rehearse: copies::rehearse(&at.key("rehearse"), findings),
+        compare: copies::compare(&at.key("compare"), findings),
     }
 }
 

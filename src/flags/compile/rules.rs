@@ -14,7 +14,7 @@ use crate::describe::exposure::{problem, remedy};
 use super::super::keys;
 use super::super::place::At;
 use super::findings::Findings;
-use super::rollout;
+use super::{copies, rollout};
 
 /// Looks at the whole.
 pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, findings: &mut Findings<'_>) {
@@ -27,6 +27,7 @@ pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, finding
     fallbacks_of_an_index(policy, root, findings);
     unmatched(policy, root, findings);
     hidden_ids(policy, root, findings);
+    copies::unpriced(policy, root, findings);
 }
 
 /// Verdicts name requests by the ids in response headers.

@@ -177,6 +177,22 @@ pub(super) fn number() -> Schema {
     number
 }
 
+/// An amount of USD, with or without its sign: `$5`, `0.28`.
+pub(super) fn usd() -> Schema {
+    let mut usd = quoted(["number", "string"], pattern::USD);
+    usd.insert("minimum".to_owned(), 0.into());
+    usd.insert("exclusiveMaximum".to_owned(), 1_000_000.into());
+    usd
+}
+
+/// The same above zero.
+pub(super) fn some_usd() -> Schema {
+    let mut usd = quoted(["number", "string"], pattern::SOME_USD);
+    usd.insert("exclusiveMinimum".to_owned(), 0.into());
+    usd.insert("exclusiveMaximum".to_owned(), 1_000_000.into());
+    usd
+}
+
 /// A number within bounds.
 pub(super) fn number_within(least: impl Into<Value>, most: impl Into<Value>) -> Schema {
     let mut number = number();

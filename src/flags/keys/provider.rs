@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::kinds::{
     Schema, anything, described, entries, key, map, number, or_off, some_length, some_length_or_never, text, texts,
-    texts_or, whole, word,
+    texts_or, usd, whole, word,
 };
 use super::rate_limit;
 
@@ -100,6 +100,13 @@ pub(super) fn provider() -> Schema {
                 "Models that this provider takes away: its own name for the model -> the first day without it, in \
                  UTC. `serin check`, `serin plan`, `serin status` and notifications warn 90, 30 and 7 days before \
                  of those that the file maps to or matches by name, or that were requested.",
+            ),
+            key("prices", entries(price())).examples(json!([
+                {"deepseek-*": {"input": 0.28, "cached_input": 0.028, "output": 0.42}, "*": {"input": 1, "output": 4}},
+            ])).says(
+                "What a million tokens cost, in USD: this provider's own name for a model -> `input`, `output` and, \
+                 where it is another, `cached_input`. `*` matches any characters; of several patterns the longest one \
+                 that matches counts. A model without a price costs an unknown amount, never nothing.",
             ),
             key("tags", texts()).examples(json!([["eu", "zero-retention"]])).says(
                 "What is true of this provider, in words of one's own, for `require` of a rollout: letters, digits, \
@@ -199,5 +206,15 @@ fn tls() -> Schema {
         key("key_file", text())
             .examples(json!(["/etc/serin/client.key"]))
             .says("The private key of the client certificate."),
+    ])
+}
+
+fn price() -> Schema {
+    map([
+        key("input", usd()).required().examples(json!([0.28])).says("For a million tokens that are read."),
+        key("cached_input", usd())
+            .examples(json!([0.028]))
+            .says("For a million that are read from the provider's cache. Default: as `input`."),
+        key("output", usd()).required().examples(json!([0.42])).says("For a million tokens that are written."),
     ])
 }

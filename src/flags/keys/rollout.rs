@@ -8,6 +8,7 @@
 use serde_json::json;
 
 use super::super::bounds::{MOST_ENTRIES, MOST_IDS};
+use super::copies;
 use super::guard::guard;
 use super::kinds::{
     Schema, described, entries, fallback, id, key, length, list, map, pins, share, share_or, some_length,
@@ -112,6 +113,15 @@ pub(super) fn rollout() -> Schema {
             key("attempt", whole(1, 1_000_000))
                 .default(1)
                 .says("A number higher than the one that was rolled back begins a new attempt."),
+            key("rehearse", copies::rehearse()).examples(json!([{"requests": 50, "per_minute": 30}])).says(
+                "Before the canary's first user, copies of stable's requests are sent to it, and their responses are \
+                 thrown away. The ramp begins when so many were compared and none of the canary's defects blocks it. \
+                 Default: no rehearsal.",
+            ),
+            key("compare", copies::compare()).examples(json!([{"share": "1%", "per_minute": 30}])).says(
+                "After that, copies of a share of stable's requests are sent to the canary, and its responses are \
+                 compared with stable's and thrown away. Default: no comparison.",
+            ),
         ],
     )
 }

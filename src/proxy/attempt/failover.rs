@@ -34,6 +34,7 @@ use crate::decide::policy::Rollout;
 use crate::decide::retry::{NextAction, next_action};
 use crate::decide::route::{Plan, RouteShare};
 use crate::decide::units::Millis;
+use crate::proxy::copies::sample::PendingSample;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::trace::Trace;
@@ -134,7 +135,8 @@ impl<'a> Failover<'a> {
         if is_replan {
             failover.account.continue_from(earlier);
         }
-        failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref()));
+        let sample = PendingSample::of(core, in_use, failover.plan(), client_request);
+        failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref(), sample));
         if !is_replan {
             failover.earn_retries();
         }
@@ -198,11 +200,13 @@ impl<'a> Failover<'a> {
     }
 
     /// The answer that goes out.
-    fn deliver(mut self, buffered_response: Box<BufferedResponse>) -> ProviderResponse {
+    fn deliver(mut self, mut buffered_response: Box<BufferedResponse>) -> ProviderResponse {
         self.account.stable_answered(Some(true));
         self.account.note_summary(buffered_response.summary);
         if let Some(entry) = self.account.entry() {
             entry.answered(buffered_response.head.status);
+            let BufferedResponse { head, pieces, .. } = &mut *buffered_response;
+            entry.keep_held(&head.headers, pieces);
         }
         match buffered_response.ending {
             None => {}

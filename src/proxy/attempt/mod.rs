@@ -19,7 +19,7 @@ pub(crate) mod guard_report;
 mod key_choice;
 mod open;
 mod pause;
-mod permit;
+pub(crate) mod permit;
 pub(crate) mod record;
 pub(crate) mod refusal;
 pub(crate) mod request_record;

@@ -37,12 +37,12 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// For what was taken just now.
-    pub(super) fn new(in_use: &Rc<InUse>, id: ProviderId, reserved: Reserved) -> Permit {
+    pub(crate) fn new(in_use: &Rc<InUse>, id: ProviderId, reserved: Reserved) -> Permit {
         Permit { in_use: Rc::clone(in_use), id, reserved, sent: false, took: None }
     }
 
     /// The request goes out.
-    pub(super) fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         self.sent = true;
     }
 

@@ -202,7 +202,12 @@ fn no_connection(error: NoConnection) -> AttemptError {
 }
 
 fn failed(error: SendError) -> AttemptError {
-    let ending = match &error {
+    AttemptError::Failed(Failure { ending: ending_of(&error), fault: Fault::Send(error) })
+}
+
+/// How an attempt ended that has no response.
+pub(crate) fn ending_of(error: &SendError) -> Ending {
+    match error {
         SendError::HeadTimeout(_) => Ending::HeadTimeout,
         SendError::ClientBroke | SendError::ClientPaused(_) => Ending::ClientLeft,
         SendError::Unsent(..)
@@ -212,6 +217,5 @@ fn failed(error: SendError) -> AttemptError {
         | SendError::Reset(_)
         | SendError::Protocol(_)
         | SendError::Framing(_) => Ending::NoHead,
-    };
-    AttemptError::Failed(Failure { ending, fault: Fault::Send(error) })
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) struct ClientRequest<'a> {
 }
 
 impl<'a> ClientRequest<'a> {
-    pub(super) fn of(request: &'a ReadRequest, peek: Option<&'a Peek<'a>>) -> ClientRequest<'a> {
+    pub(crate) fn of(request: &'a ReadRequest, peek: Option<&'a Peek<'a>>) -> ClientRequest<'a> {
         let accepts_stream = |accept: &http::HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
         let streaming = match peek {
             Some(peek) => peek.stream(),

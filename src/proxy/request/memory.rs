@@ -134,6 +134,12 @@ pub(crate) struct WholeBody {
 }
 
 impl HeldBody {
+    /// The whole body of a request that is copied, whose memory is accounted for elsewhere.
+    pub(super) fn of_copy(bytes: Bytes) -> HeldBody {
+        let body = RefCell::new(Some(RequestBody::Whole(bytes.clone())));
+        HeldBody { body, whole: Some(WholeBody { bytes, boundary: None }), unheld: false, _reservation: None }
+    }
+
     /// A body that goes on as it comes.
     pub(crate) fn passing(body: Incoming) -> HeldBody {
         let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::streaming(body) };

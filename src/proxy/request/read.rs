@@ -8,7 +8,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, ORIGIN};
 use http::{Method, Version, request};
 use hyper::body::{Body as _, Incoming};
 
@@ -127,6 +128,29 @@ impl ReadRequest {
         self.upgrade && !self.websocket
     }
 
+    /// A copy of a request that passed, with its whole body.
+    pub(crate) fn of_copy(parts: request::Parts, below_at: usize, dialect: Dialect, body: Bytes) -> ReadRequest {
+        ReadRequest {
+            id: Cell::new(RequestId::NONE),
+            below_at,
+            upgrade: false,
+            websocket: false,
+            connection: parts.headers.contains_key(CONNECTION),
+            grpc: false,
+            unauthenticated: false,
+            source: SourceGroup::default(),
+            dialect,
+            held: HeldBody::of_copy(body),
+            client_side: RefCell::default(),
+            parts,
+        }
+    }
+
+    /// Where the path below the mount begins.
+    pub(crate) const fn below_at(&self) -> usize {
+        self.below_at
+    }
+
     /// The path below the mount.
     pub(crate) fn below(&self) -> &str {
         self.parts.uri.path().get(self.below_at..).unwrap_or_default()
@@ -159,7 +183,7 @@ impl ReadRequest {
 
     /// The fields of its body that this version of the file needs. A body that cannot be read has none, and the
     /// provider may refuse it.
-    pub(super) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, ProxyError> {
+    pub(crate) fn peek<'a>(&'a self, in_use: &'a InUse) -> Result<Option<Peek<'a>>, ProxyError> {
         let Some(WholeBody { bytes, boundary }) = &self.held.whole else { return Ok(None) };
         let wanted = &in_use.prepared.wanted;
         let peek = match boundary {
@@ -173,17 +197,22 @@ impl ReadRequest {
         }
     }
 
-    /// Where it goes by what is in force now.
-    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
-        let snapshot = &in_use.snapshot;
-        let facts = Facts {
+    /// What it is planned by.
+    pub(crate) fn facts<'a>(&'a self, peek: Option<&'a Peek<'a>>) -> Facts<'a> {
+        Facts {
             purpose: Purpose::of(&self.parts.method, self.upgrade),
             path: self.below(),
             query: self.parts.uri.query(),
             headers: &self.parts.headers,
             body: peek,
             bytes: self.held.whole.as_ref().map(|whole| &*whole.bytes),
-        };
+        }
+    }
+
+    /// Where it goes by what is in force now.
+    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
+        let snapshot = &in_use.snapshot;
+        let facts = self.facts(peek);
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
             RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }

@@ -30,6 +30,9 @@ pub(crate) struct RequestId {
 }
 
 impl RequestId {
+    /// Of a request that no client sent.
+    pub(super) const NONE: RequestId = RequestId::of(0);
+
     const fn of(number: u64) -> RequestId {
         RequestId { number, sealed: None }
     }

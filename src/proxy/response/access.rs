@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use http::{Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::attempt_lines::{attempt_line, attempt_lines, in_ms, tokens};
 use super::error::ProxyError;
+use super::pieces::Pieces;
 use super::{problem, spans};
 use crate::clock;
 use crate::decide::outcome::Outcome;
@@ -25,6 +26,7 @@ use crate::decide::timestamp::Timestamp;
 use crate::decide::units::Percent;
 use crate::proxy::attempt::earlier_plans::{EarlierPlan, EarlierPlans};
 use crate::proxy::attempt::request_record::RequestRecord;
+use crate::proxy::copies::sample::PendingSample;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
@@ -47,20 +49,23 @@ pub(crate) struct PendingEntry {
     trace: Option<Rc<Trace>>,
     dialect: Dialect,
     grpc: bool,
+    /// The request, if it is to be copied.
+    sample: Option<Box<PendingSample>>,
     line: RequestLine,
 }
 
 impl PendingEntry {
-    /// For a request that is planned, if it is to have a line or spans.
+    /// For a request that is planned, if it is to have a line or spans, or is to be copied.
     pub(crate) fn of(
         core: &Core,
         policy: &Arc<Policy>,
         client_request: &ClientRequest<'_>,
         trace: Option<&Rc<Trace>>,
+        sample: Option<Box<PendingSample>>,
     ) -> Option<Box<PendingEntry>> {
         let logged = policy.access_log.as_ref().is_some_and(|asked| is_chosen(asked, core));
         let trace = recorded(trace);
-        if !logged && trace.is_none() {
+        if !logged && trace.is_none() && sample.is_none() {
             return None;
         }
         let request = client_request.request;
@@ -70,7 +75,7 @@ impl PendingEntry {
             ..begun(request.id.get(), &request.parts.method, &request.parts.uri)
         };
         let (policy, dialect, grpc) = (Arc::clone(policy), request.dialect, request.grpc);
-        Some(Box::new(PendingEntry { policy, logged, trace, dialect, grpc, line }))
+        Some(Box::new(PendingEntry { policy, logged, trace, dialect, grpc, sample, line }))
     }
 
     /// Its trace, if that is recorded.
@@ -87,6 +92,21 @@ impl PendingEntry {
     /// The client gets an answer with this status.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.line.status = Some(status.as_u16());
+    }
+
+    /// An answer goes out, and this of it was held.
+    pub(crate) fn keep_held(&mut self, headers: &HeaderMap, held: &mut Pieces) {
+        if let Some(sample) = &mut self.sample {
+            sample.answered(headers, held.whole());
+        }
+    }
+
+    /// A piece of the answer came and goes out.
+    pub(crate) fn add_piece(&mut self, piece: &[u8]) {
+        self.add_bytes(piece.len());
+        if let Some(sample) = &mut self.sample {
+            sample.add(piece);
+        }
     }
 
     /// The request ends by a defect; where nothing has gone out, its client gets an error.
@@ -132,7 +152,10 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
 
 /// A request ended that has an entry.
 pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEntry) {
-    let PendingEntry { policy, logged, trace, dialect, mut line, .. } = entry;
+    let PendingEntry { policy, logged, trace, dialect, sample, mut line, .. } = entry;
+    if let Some(sample) = sample {
+        sample.ended(record);
+    }
     let asked = policy.access_log.as_ref().filter(|_| logged);
     let asked = asked.filter(|asked| asked.only.takes(record.outcome, record.attempt_count()));
     if asked.is_none() && trace.is_none() {

@@ -15,7 +15,7 @@ pub(crate) mod body;
 mod body_end;
 pub(crate) mod buffer;
 pub(crate) mod buffered_response;
-mod declared;
+pub(crate) mod declared;
 pub(crate) mod error;
 pub(crate) mod observe;
 mod pieces;

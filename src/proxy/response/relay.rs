@@ -183,7 +183,9 @@ impl Relay {
     /// A piece came; returns what of it goes out now.
     fn passed(&mut self, data: Bytes) -> Option<Bytes> {
         let length = data.len();
-        self.note_bytes(&data);
+        if let Some(entry) = self.account.entry() {
+            entry.add_piece(&data);
+        }
         self.pace.came();
         let (whole, part) = match &mut self.observer {
             Some(observer) => {

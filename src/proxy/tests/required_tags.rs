@@ -4,6 +4,7 @@
 //! leave the tags, and then none does, in the plan and over sockets.
 
 mod cases;
+mod copies;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -136,6 +136,7 @@ fn target(url: &NotifyUrl) -> Provider {
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         retires: BTreeMap::new(),
+        prices: crate::decide::policy::Prices::default(),
         tags: BTreeSet::new(),
         http2: Http2::Never,
         tls: Tls::default(),

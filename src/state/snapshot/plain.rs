@@ -38,6 +38,7 @@ pub(crate) fn snapshot(
         }),
         cuts: 0,
         retry: Arc::new(RetryBudget::full(cores)),
+        copies: None,
     });
     let unknown = |name: &String| Arc::new(ProviderState::new(name.clone()));
     Snapshot {

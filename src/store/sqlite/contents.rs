@@ -27,6 +27,7 @@ pub(in crate::store) struct Contents {
     pub(super) incidents: Vec<(String, String)>,
     pub(super) last_good: Option<String>,
     pub(super) keys: Option<String>,
+    pub(super) copies: Option<String>,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
 }
@@ -64,10 +65,10 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
     let kept = |name: &str| {
         connection.query_row("SELECT value FROM kept WHERE name = ?1", [name], |row| row.get(0)).optional()
     };
-    let (last_good, keys) = (kept("last_good")?, kept("keys")?);
+    let (last_good, keys, copies) = (kept("last_good")?, kept("keys")?, kept("copies")?);
     let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
     let incidents = if version < VERSION { Vec::new() } else { super::incidents::newest(connection)? };
-    Ok(Contents { version, states, notifications, incidents, last_good, keys, notes })
+    Ok(Contents { version, states, notifications, incidents, last_good, keys, copies, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
@@ -156,6 +157,9 @@ pub(super) fn save(connection: &mut Connection, batch: &Batch) -> Result<(), Str
         }
         if let Some(text) = &batch.keys {
             writing.prepare("INSERT OR REPLACE INTO kept VALUES ('keys', ?1)")?.execute(params![text.as_ref()])?;
+        }
+        if let Some(text) = &batch.copies {
+            writing.prepare("INSERT OR REPLACE INTO kept VALUES ('copies', ?1)")?.execute(params![text.as_ref()])?;
         }
         writing.commit()
     };

@@ -1,9 +1,13 @@
 //! The exposition, as a scraper reads it.
 
 use super::*;
+use crate::decide::comparison::funnel::Skip;
+use crate::decide::comparison::mode::CopyMode;
+use crate::decide::policy::{CopyLimits, Rehearse};
 use crate::decide::trace::{SpanId, TraceId};
-use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::units::{Millis, Percent, PicoUsd, UnixMillis};
 use crate::decide::websocket::CloseCode;
+use crate::state::copies::gate::CopyRecord;
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
 use crate::state::status::{
@@ -62,6 +66,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         intent: Percent::from_hundredths(750),
         anonymous_ratio: Some(0.25),
         guard: Some(guard),
+        comparison: Some(Arc::new(copies())),
         ..RolloutStatus::sample()
     };
     let ops = NotifyTargetStatus {
@@ -108,6 +113,37 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         }),
         notify: vec![ops],
         draining: false,
+    }
+}
+
+/// A rehearsal in which a copy was refused and another was skipped.
+fn copies() -> ComparisonStatus {
+    let limits = CopyLimits { per_minute: 30, max_cost: PicoUsd(5_000_000_000_000) };
+    let mut record = CopyRecord::default();
+    record.rehearsal.tally.add_defect(Defect::Key { status: 401 });
+    record.rehearsal.tally.funnel.skip(Skip::Cost);
+    record.rehearsal.tally.spent = 250_000_000_000;
+    ComparisonStatus {
+        mode: CopyMode::Rehearsing,
+        rehearse: Some(Rehearse { requests: 50, limits }),
+        compare: None,
+        is_priced: true,
+        record,
+    }
+}
+
+#[test]
+fn copies_are_counted_by_words_of_fixed_lists() {
+    let text = render(&status(Vec::new()), Format::Prometheus);
+    for expected in [
+        r#"serin_compare_requests_total{rollout="chat",purpose="rehearsal",stage="compared"} 1"#,
+        r#"serin_compare_skipped_total{rollout="chat",purpose="rehearsal",reason="cost"} 1"#,
+        r#"serin_compare_defects_total{rollout="chat",purpose="rehearsal",defect="key"} 1"#,
+        r#"serin_compare_pairs_total{rollout="chat",purpose="rehearsal",aspect="status",alike="false"} 1"#,
+        r#"serin_compare_cost_usd_total{rollout="chat",purpose="rehearsal"} 0.25"#,
+        r#"serin_compare_rehearsal_passed{rollout="chat"} 0"#,
+    ] {
+        assert!(lines(&text).contains(&expected), "{expected}\n{text}");
     }
 }
 

@@ -29,6 +29,8 @@ impl Rollout {
         let several_now = self.collector.has_several_sources();
         observation.most_rejected = self.most_common_rejection();
         observation.not_ready = Arc::clone(self.not_ready());
+        let (copies_changed, rehearsed) = self.look_at_copies(context, now);
+        observation.rehearsal = self.rehearsal_wait(context, now.unix);
         let canary_changed = self.availability.set_canary_dead(observation.canary_dead);
         let stable_changed = self.availability.set_stable_silent(self.collector.stable_waits().is_some());
         if let Some(tick) = &observation.tick {
@@ -39,7 +41,8 @@ impl Rollout {
             self.trace_buffer.push(now.unix, self.committed.state().in_force, tick, context.rollouts);
         }
         let mut effects = self.step(&StepInput::Tick(observation), context, now);
-        effects.result.publish |= canary_changed || several != several_now;
+        effects.result.publish |= canary_changed || several != several_now || copies_changed;
+        effects.events.extend(rehearsed);
         let RolloutConfig { spec, stable, provider, .. } = &self.config;
         let names = Names { rollout: &spec.name, canary: &provider.name, stable: &stable.name };
         if canary_changed {
