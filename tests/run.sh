@@ -131,6 +131,7 @@ fi
 
 suite "official SDKs" sdk SDKs
 suite OpenFeature ofrep OFREP
+suite grpcio grpc gRPC
 suite examples examples examples
 suite Kubernetes kubernetes kubernetes
 suite notifications notify notify
