@@ -1,6 +1,10 @@
 """The four kinds of calls pass unchanged, on the arm that the split chose."""
 
 import hashlib
+import http.client
+import http.server
+import ssl
+import threading
 
 import grpc
 
@@ -74,3 +78,35 @@ def test_statuses_and_details_of_a_provider_pass():
             assert dict(error.trailing_metadata())["grpc-status-details-bin"] == b"\x08\x09"
         line = stage.lines(1)[0]
         assert (line["status"], line["grpc_status"], line["outcome"]) == (200, 9, "client_error"), line
+
+
+def test_tls_on_both_sides_is_negotiated():
+    with Stage("percent: 50%", tls=True) as stage:
+        for user in [f"user-{n}" for n in range(4)]:
+            by = b"new" if bucket(user) < 5000 else b"old"
+            assert list(stage.call("Bidi")(iter([b"a"]), metadata=(("x-user-id", user),))) == [by + b":a"]
+
+
+def test_a_canary_that_negotiates_http_1_is_named_and_recovered():
+    def speaks_http1(folder):
+        server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_address[1]
+
+    with Stage(tls=True, new_port=speaks_http1) as stage:
+        assert stage.call("Unary")(b"hi") == b"old:hi"
+        attempt = stage.lines(1)[0]["attempts"][0]
+        assert attempt["outcome"] == "connect" and "supports HTTP/1.1 only" in attempt["failed"], attempt
+
+
+def test_a_call_over_http_1_is_refused():
+    with Stage() as stage:
+        client = http.client.HTTPConnection(stage.addresses["listen"])
+        client.request("POST", "/pkg.Echo/Unary", b"\0\0\0\0\0", {"content-type": "application/grpc"})
+        answer = client.getresponse()
+        got = (answer.status, answer.headers["grpc-status"], answer.headers["x-serin-error"])
+        assert got == (200, "13", "grpc_version"), got
+        assert not stage.canary.calls

@@ -121,3 +121,32 @@ def test_health_checks_of_a_load_balancer_pass():
         # The provider's own word: it serves no health.
         assert error.code() == grpc.StatusCode.UNIMPLEMENTED, error
         assert "x-serin-error" not in dict(error.trailing_metadata())
+
+
+def test_a_goaway_lets_a_call_finish_and_new_ones_go_elsewhere():
+    with Stage() as stage:
+        messages = Messages()
+        stream = stage.call("Bidi")(messages)
+        messages.send(b"one")
+        assert next(stream) == b"new:one"
+        stage.canary.server.stop(30)
+        messages.send(b"two")
+        assert next(stream) == b"new:two"
+        assert stage.call("Unary")(b"hi") == b"old:hi"
+        messages.close()
+        assert list(stream) == []
+        assert {line["outcome"] for line in stage.lines(2)} == {"ok"}
+
+
+def test_the_end_of_a_drain_is_a_status():
+    with Stage(top="drain: 1s") as stage:
+        messages = Messages()
+        stream = stage.call("Bidi")(messages)
+        messages.send(b"one")
+        assert next(stream) == b"new:one"
+        stage.process.terminate()
+        messages.send(b"two")
+        assert next(stream) == b"new:two", "it is given the time of a drain"
+        error = error_of(lambda: next(stream))
+        assert error.code() == grpc.StatusCode.UNAVAILABLE and "stopped" in error.details(), error
+        messages.close()

@@ -33,10 +33,27 @@ def until(what, holds, patience=15):
     raise AssertionError(f"not within {patience} s: {what}")
 
 
-class Provider:
-    """A server whose methods may be replaced: `provider.methods["Unary"] = function(request, context)`."""
+def issue(folder):
+    """An authority, and a certificate of it for 127.0.0.1 with its key."""
 
-    def __init__(self, name):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, stderr=subprocess.DEVNULL)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=an authority of the tests",
+            "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt")
+    openssl("req", "-new", *key, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr")
+    openssl("x509", "-req", "-in", f"{folder}/tls.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key",
+            "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", f"{folder}/tls.crt")
+    os.chmod(f"{folder}/tls.key", 0o600)
+
+
+class Provider:
+    """A server whose methods may be replaced: `provider.methods["Unary"] = function(request, context)`. `pair`: key and
+    certificate of a server over TLS."""
+
+    def __init__(self, name, pair=None):
         self.name, self.calls = name.encode(), []
         self.methods = {
             "Unary": lambda request, context: self.said(request),
@@ -49,7 +66,10 @@ class Provider:
         for method, kind in KINDS.items():
             handlers[method] = getattr(grpc, f"{kind}_rpc_method_handler")(self._handler(method))
         self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        if pair:
+            self.port = self.server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        else:
+            self.port = self.server.add_insecure_port("127.0.0.1:0")
         self.server.start()
 
     def said(self, message):
@@ -67,12 +87,20 @@ class Provider:
 
 
 class Stage:
-    """Ended together. `keys`: further keys of the rollout."""
+    """Ended together. `keys`: further keys of the rollout. `tls`: on both sides. `new_port`: of a canary of the test's."""
 
-    def __init__(self, keys="percent: 100%", top="", provider_keys=""):
+    def __init__(self, keys="percent: 100%", top="", provider_keys="", tls=False, new_port=None):
         self.home = tempfile.TemporaryDirectory(prefix="serin-grpc-")
         folder = pathlib.Path(self.home.name)
-        self.stable, self.canary = Provider("old"), Provider("new")
+        pair, scheme, http2 = None, "http", "prior_knowledge"
+        if tls:
+            issue(folder)
+            pair = ((folder / "tls.key").read_bytes(), (folder / "tls.crt").read_bytes())
+            scheme, http2 = "https", "auto"
+            provider_keys += f", tls: {{ ca_file: {folder}/ca.crt }}"
+            top += f"\nlisten_tls: {{ listen: 127.0.0.1:0, cert_file: {folder}/tls.crt, key_file: {folder}/tls.key }}"
+        self.stable, self.canary = Provider("old", pair), Provider("new", pair)
+        new_port = new_port(folder) if new_port else self.canary.port
         (folder / "flags.yaml").write_text(
             f"""listen: 127.0.0.1:0
 admin: {{ listen: 127.0.0.1:0 }}
@@ -80,8 +108,8 @@ mount: /
 access_log: {{ to: {folder}/access.log }}
 {top}
 providers:
-  old: {{ base_url: "http://127.0.0.1:{self.stable.port}", http2: prior_knowledge, auth: none, breaker: off{provider_keys} }}
-  new: {{ base_url: "http://127.0.0.1:{self.canary.port}", http2: prior_knowledge, auth: none, breaker: off{provider_keys} }}
+  old: {{ base_url: "{scheme}://127.0.0.1:{self.stable.port}", http2: {http2}, auth: none, breaker: off{provider_keys} }}
+  new: {{ base_url: "{scheme}://127.0.0.1:{new_port}", http2: {http2}, auth: none, breaker: off{provider_keys} }}
 rollouts:
   - name: echo
     match: {{ path: "/{SERVICE}/*" }}
@@ -104,7 +132,11 @@ rollouts:
         except BaseException:
             self.__exit__()
             raise
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.addresses['listen'].rsplit(':', 1)[1]}")
+        if tls:
+            authority = grpc.ssl_channel_credentials((folder / "ca.crt").read_bytes())
+            self.channel = grpc.secure_channel(self.addresses["listen_tls"], authority)
+        else:
+            self.channel = grpc.insecure_channel(self.addresses["listen"])
 
     def __enter__(self):
         return self
