@@ -127,7 +127,6 @@ pub(crate) async fn hold(
                 whole: None,
                 unheld: !unread,
                 _reservation: Some(reservation),
-                ..HeldBody::default()
             });
         }
         gathered.add(data);
