@@ -96,6 +96,8 @@
 //!   what blocks the first step, `control/engine/rollout/copies.rs` begins and ends rounds
 //! * a question of `check --probe`: `app/probing` asks it, `decide/probe` says what the answer means; a list of models:
 //!   `wire/model_list.rs`; the end of a certificate: `wire/certificate.rs`; a price list: `wire/price_list.rs`
+//! * a call of gRPC: `proxy/response/grpc` holds, relays and ends it; `proxy/request/recording.rs` keeps what its client
+//!   sends; `wire/grpc` reads its status, `decide/outcome.rs` says what that means
 //! * a metric named: `telemetry/metrics.rs`
 //! * a key of flags.yaml: `flags/keys.rs` describes it, `flags/compile.rs` gives it its meaning
 //! * a reference page of the book (`docs/configuration`, commands, metrics): `examples/reference_pages` writes it

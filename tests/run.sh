@@ -14,7 +14,7 @@ export CARGO_NET_RETRY="${CARGO_NET_RETRY:-10}"
 patience=1200
 if [ -n "${FULL:-}" ]; then
     ulimit -n "$(ulimit -Hn)"
-    export SERIN_REQUESTS=10000 SERIN_STREAMS=2000 SERIN_CUT_STEP=1 SERIN_GUARD_SECONDS=600 SDK_PATIENCE=3600
+    export SERIN_REQUESTS=10000 SERIN_STREAMS=2000 SERIN_CUT_STEP=1 SERIN_GUARD_SECONDS=600 SERIN_GRPC_MESSAGES=10000 SDK_PATIENCE=3600
     patience=3600
 fi
 
@@ -131,6 +131,7 @@ fi
 
 suite "official SDKs" sdk SDKs
 suite OpenFeature ofrep OFREP
+suite grpcio grpc gRPC
 suite examples examples examples
 suite WebSocket websocket websocket
 suite Kubernetes kubernetes kubernetes

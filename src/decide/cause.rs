@@ -63,6 +63,14 @@ pub enum Cause {
         /// The error's `code`.
         code: Option<String>,
     },
+    /// The status that ended a gRPC call.
+    GrpcStatus {
+        code: u16,
+        /// Its message; empty: none.
+        message: String,
+    },
+    /// The client's own time limit for a call was over.
+    Expired,
     /// An error within a success, with its names.
     ErrorEvent {
         /// The error's `type`.
@@ -166,6 +174,11 @@ pub enum NoConnection {
         /// Which, and why.
         problem: String,
     },
+    /// It speaks HTTP/1.1 only, which gRPC cannot use.
+    NoHttp2 {
+        /// `host:port`.
+        place: String,
+    },
     /// The HTTP/2 preface failed.
     Preface {
         /// `host:port`.
@@ -265,7 +278,10 @@ impl NoConnection {
             | NoConnection::Egress { .. }
             | NoConnection::Preface { .. }
             | NoConnection::TooLate { .. } => true,
-            NoConnection::TlsFile { .. } | NoConnection::NoCapacity { .. } | NoConnection::NoSocket { .. } => false,
+            NoConnection::NoHttp2 { .. }
+            | NoConnection::TlsFile { .. }
+            | NoConnection::NoCapacity { .. }
+            | NoConnection::NoSocket { .. } => false,
         }
     }
 

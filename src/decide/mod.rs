@@ -17,6 +17,7 @@ pub mod fallback;
 pub mod file_error;
 pub mod finish_kind;
 pub mod flag;
+pub mod grpc;
 pub mod guard;
 pub mod incident;
 pub mod incompatibility;

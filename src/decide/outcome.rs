@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grpc::{GrpcAbout, GrpcEnd};
 use super::policy::guard::Counting;
 use super::websocket::CloseMeaning;
 use crate::wire::shape::Shape;
@@ -178,6 +179,8 @@ pub enum Ending {
     ClientLeft,
     /// Serin ended it.
     CutBySerin,
+    /// The client's own time limit for a call was over before a message had come.
+    Expired,
 }
 
 impl Ending {
@@ -191,6 +194,15 @@ impl Ending {
     #[must_use]
     pub const fn is_no_upgrade(self) -> bool {
         matches!(self, Ending::Answered { body: BodyEnd::Malformed(Shape::NoUpgrade), .. })
+    }
+
+    /// How a gRPC call ended by what its provider said; `None`: it said nothing, or it is no such call.
+    #[must_use]
+    pub const fn grpc(self) -> Option<GrpcEnd> {
+        match self {
+            Ending::Answered { body: BodyEnd::Grpc(end), .. } => Some(end),
+            _ => None,
+        }
     }
 
     /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to
@@ -237,6 +249,8 @@ pub enum BodyEnd {
     Silent,
     /// It was a WebSocket, and the provider closed it first.
     Closed(CloseMeaning),
+    /// With the status of a gRPC call, or with what stands for one.
+    Grpc(GrpcEnd),
 }
 
 /// The one definition of what an ending means. `own_key` tells whether the refused key was Serin's: a refused key of
@@ -246,9 +260,10 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     match ending {
         Ending::NoConnection => Outcome::Connect,
         Ending::NoHead => Outcome::Reset,
-        Ending::HeadTimeout => Outcome::Timeout,
+        Ending::HeadTimeout | Ending::Expired => Outcome::Timeout,
         Ending::ClientLeft => Outcome::ClientGone,
         Ending::CutBySerin => Outcome::SerinError,
+        Ending::Answered { body: BodyEnd::Grpc(end), .. } => classify_call(end, own_key),
         Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. } => Outcome::ClientError,
         Ending::Answered { status: 400..=499, grounds: ErrorClass::Quota, .. } if own_key => Outcome::Quota,
         Ending::Answered { status: 400 | 401 | 403, grounds: ErrorClass::Key, .. } if own_key => Outcome::Auth,
@@ -276,8 +291,29 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
                     CloseMeaning::Quota if own_key => Outcome::Quota,
                     CloseMeaning::Key | CloseMeaning::Quota | CloseMeaning::Request => Outcome::ClientError,
                 },
+                BodyEnd::Grpc(end) => classify_call(end, own_key),
             },
         },
+    }
+}
+
+/// What the end of a call means: before the first message a failure is one of the server, as a 5xx is; after it, it is
+/// one within an answer. A code that nobody knows counts against the provider.
+#[must_use]
+pub const fn classify_call(end: GrpcEnd, own_key: bool) -> Outcome {
+    let failed = if end.begun { Outcome::StreamError } else { Outcome::ServerError };
+    match (end.code.0, end.about) {
+        (0, _) => Outcome::Ok,
+        (_, GrpcAbout::Rate) => Outcome::Throttled,
+        (4, _) => Outcome::Timeout,
+        (8, GrpcAbout::Quota) if own_key => Outcome::Quota,
+        (8, _) => Outcome::Throttled,
+        (7 | 16, _) if own_key => Outcome::Auth,
+        // INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE,
+        // UNIMPLEMENTED, UNAUTHENTICATED.
+        (3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16, _) => Outcome::ClientError,
+        // CANCELLED, which the client did not ask for; UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS; and all others.
+        _ => failed,
     }
 }
 
@@ -287,5 +323,7 @@ pub const fn is_about_the_request(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401..=403 | 407..=409 | 423 | 425 | 429)
 }
 
+#[cfg(test)]
+mod call_tests;
 #[cfg(test)]
 mod tests;

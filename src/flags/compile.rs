@@ -12,6 +12,7 @@ mod fields;
 mod findings;
 mod flag;
 mod flag_variants;
+mod grpc;
 mod guard;
 mod key_format;
 mod listen_tls;
@@ -178,6 +179,7 @@ fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
     };
     rules::check(&policy, reached, &root, findings);
     tags::check(&policy, &root, findings);
+    grpc::check(&policy, &root, findings);
     findings.deduplicate_unknown_names();
     (!policy.providers.is_empty()).then_some(policy)
 }

@@ -5,6 +5,7 @@ mod api_keys;
 mod arbitrary;
 mod flag;
 mod golden;
+mod grpc;
 mod kept;
 mod listen_tls;
 mod notify;

@@ -71,6 +71,9 @@ pub struct RequestLine {
     /// The status that the client got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The `grpc-status` that the client of a call got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u16>,
     /// The `x-serin-error` of an answer of Serin's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
@@ -132,6 +135,9 @@ pub struct AttemptLine {
     /// The status of its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The `grpc-status` that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u16>,
     /// What it came to.
     pub outcome: Outcome,
     /// Why it failed, in words.

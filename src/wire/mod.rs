@@ -16,6 +16,7 @@ pub mod credentials;
 mod der;
 pub mod dialect;
 pub mod finish;
+pub mod grpc;
 mod json;
 pub mod last_resort;
 pub mod media;

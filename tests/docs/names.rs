@@ -32,7 +32,7 @@ fn every_route_is_described() {
 
 #[test]
 fn every_response_header_is_described() {
-    let sources = ["request/pipeline", "response/problem", "response/respond"]
+    let sources = ["request/pipeline", "response/error", "response/problem", "response/respond"]
         .map(|file| package(&format!("src/proxy/{file}.rs")))
         .concat();
     let sent: BTreeSet<String> = sources

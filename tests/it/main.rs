@@ -23,6 +23,7 @@ mod feedback;
 mod file_owners;
 mod first_start;
 mod flags;
+mod grpc;
 mod guard;
 mod hard_rollback;
 mod health;

@@ -1,6 +1,7 @@
 //! The table of outcomes, once more as data, and what must hold for every ending there is.
 
 use super::*;
+use crate::wire::grpc::GrpcCode;
 use Judged::{Failure, NotCounted, Success};
 
 const SETTINGS: [Counting; 4] = [
@@ -94,11 +95,27 @@ fn endings_without_an_answer() {
             (Ending::NoConnection, Outcome::Connect),
             (Ending::NoHead, Outcome::Reset),
             (Ending::HeadTimeout, Outcome::Timeout),
+            (Ending::Expired, Outcome::Timeout),
             (Ending::ClientLeft, Outcome::ClientGone),
             (Ending::CutBySerin, Outcome::SerinError),
         ] {
             assert_eq!(classify(ending, own_key), outcome);
         }
+    }
+}
+
+#[test]
+fn a_call_is_judged_by_its_own_status_whatever_http_says() {
+    for (status, code, outcome) in [
+        (200, 0, Outcome::Ok),
+        (200, 14, Outcome::ServerError),
+        (200, 16, Outcome::Auth),
+        (400, 13, Outcome::ServerError),
+        (404, 12, Outcome::ClientError),
+        (503, 0, Outcome::Ok),
+    ] {
+        let end = GrpcEnd { code: GrpcCode(code), about: GrpcAbout::Nothing, begun: false };
+        assert_eq!(answered(status, ErrorClass::Other, BodyEnd::Grpc(end), true), outcome, "{status} {code}");
     }
 }
 
@@ -123,6 +140,7 @@ fn every_answer_is_in_its_row() {
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,
                 BodyEnd::Closed(_) => unreachable!("it has rows of its own"),
+                BodyEnd::Grpc(end) => classify_call(end, own_key),
             },
         };
         let outcome = answered(status, grounds, body, own_key);

@@ -75,6 +75,16 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether HTTP/2 may come about, as far as the file says.
+    #[must_use]
+    pub const fn may_use_http2(&self) -> bool {
+        match self.http2 {
+            Http2::Never => false,
+            Http2::Auto => self.base_url.https,
+            Http2::PriorKnowledge => true,
+        }
+    }
+
     /// Whether a request of Serin's own has nothing by which it could know who asks.
     #[must_use]
     pub fn shows_nothing(&self) -> bool {

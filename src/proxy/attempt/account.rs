@@ -26,6 +26,7 @@ use crate::decide::outcome::BodyEnd;
 use crate::decide::route::{Plan, RouteReason};
 use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::core::{Core, InUse};
+use crate::proxy::request::call::Expiry;
 use crate::proxy::request::scope::Scope;
 use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::observe::Summary;
@@ -55,6 +56,8 @@ pub(crate) struct Account {
     diverted: Vec<(ProviderId, BreakerKind)>,
     /// Why the provider that the split chose failed it so far.
     met: RequestCauses,
+    /// When the client of a call of gRPC stops waiting.
+    expiry: Option<Expiry>,
     /// Its entry for the access log and its trace, if it has one.
     entry: Option<Box<PendingEntry>>,
 }
@@ -92,6 +95,7 @@ impl Account {
             earlier_plans: EarlierPlans::default(),
             diverted: Vec::new(),
             met: RequestCauses::default(),
+            expiry: None,
             entry: None,
         };
         Box::write(Box::new_uninit(), account)
@@ -101,6 +105,11 @@ impl Account {
     pub(super) fn continue_from(&mut self, mut earlier: EarlierPlans) {
         (self.met, self.guard) = earlier.resume(&self.scope);
         self.earlier_plans = earlier;
+    }
+
+    /// Its client stops waiting then.
+    pub(super) fn set_expiry(&mut self, expiry: Option<Expiry>) {
+        self.expiry = expiry;
     }
 
     /// Gives it an entry for the access log and its trace.

@@ -27,6 +27,7 @@ use super::key_choice::KeysInUse;
 use super::pause::{Paused, pause};
 use super::send::AttemptError;
 use super::withdrawal::Withdrawable;
+use crate::clock;
 use crate::decide::fallback::fallback_candidates;
 use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
@@ -131,6 +132,7 @@ impl<'a> Failover<'a> {
             let diverts = in_use.snapshot.in_force(id).diverts;
             failover.candidates.between_arms(rollout.stable, canary.provider, diverts);
         }
+        failover.account.set_expiry(client_request.request.grpc.and_then(|call| call.expiry));
         let is_replan = earlier.is_replan();
         if is_replan {
             failover.account.continue_from(earlier);
@@ -169,6 +171,12 @@ impl<'a> Failover<'a> {
         }
     }
 
+    /// Whether the client of a call stops waiting now.
+    fn is_expired(&self) -> bool {
+        let expiry = self.client_request.request.grpc.and_then(|call| call.expiry);
+        expiry.is_some_and(|expiry| expiry.is_over(clock::instant()))
+    }
+
     fn plan(&self) -> &Plan {
         &self.account.scope().plan
     }
@@ -202,6 +210,9 @@ impl<'a> Failover<'a> {
     /// The answer that goes out.
     fn deliver(mut self, mut buffered_response: Box<BufferedResponse>) -> ProviderResponse {
         self.account.stable_answered(Some(true));
+        if let Some(call) = &mut buffered_response.call {
+            call.recorder = self.client_request.request.recorder.take();
+        }
         self.account.note_summary(buffered_response.summary);
         if let Some(entry) = self.account.entry() {
             entry.answered(buffered_response.head.status);

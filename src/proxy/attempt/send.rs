@@ -62,6 +62,8 @@ pub(crate) enum Fault {
     Withdrawn,
     /// An operator ended what was under way on the canary.
     RolledBack,
+    /// The client stopped waiting.
+    Expired,
 }
 
 impl Fault {
@@ -72,6 +74,7 @@ impl Fault {
             Fault::Send(error) => error.cause(),
             Fault::Withdrawn => Some(Cause::Withdrawn),
             Fault::Handshake(fault) => Some(Cause::Handshake(fault.clone())),
+            Fault::Expired => Some(Cause::Expired),
             Fault::Spent | Fault::RolledBack => None,
         }
     }
@@ -99,6 +102,7 @@ impl fmt::Display for Fault {
             Fault::Send(error) => error.fmt(f),
             Fault::Withdrawn => Cause::Withdrawn.fmt(f),
             Fault::Handshake(fault) => Cause::Handshake(fault.clone()).fmt(f),
+            Fault::Expired => Cause::Expired.fmt(f),
             Fault::RolledBack => f.write_str("an operator rolled the canary back and ended its requests"),
             Fault::Spent => f.write_str("the request's body was given away already"),
         }
@@ -114,6 +118,8 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) egress: Option<&'a str>,
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
+    /// Whether HTTP/1.1 will not do.
+    pub(crate) needs_http2: bool,
     /// Its deadline holds for the connection as well, the queue included.
     pub(crate) limits: SendLimits,
 }
@@ -121,11 +127,21 @@ pub(crate) struct Dispatch<'a> {
 impl Dispatch<'_> {
     async fn connection(&self, fresh: bool) -> Result<ResponseSource, AttemptError> {
         let at = self.limits.deadline.and_then(Deadline::at);
-        let Some(at) = at else { return self.connect(fresh).await.map_err(no_connection) };
+        let Some(at) = at else {
+            return self.connect(fresh).await.and_then(|source| self.fit(source)).map_err(no_connection);
+        };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connect(fresh))).await {
-            Ok(connection) => connection.map_err(no_connection),
+            Ok(connection) => connection.and_then(|source| self.fit(source)).map_err(no_connection),
             Err(_) => Err(no_connection(self.upstreams.timed_out(self.provider, self.egress))),
         }
+    }
+
+    /// The connection, unless it is of the wrong version of HTTP.
+    fn fit(&self, source: ResponseSource) -> Result<ResponseSource, NoConnection> {
+        if self.needs_http2 && !matches!(source, ResponseSource::Http2(_)) {
+            return Err(NoConnection::NoHttp2 { place: self.provider.base_url.authority() });
+        }
+        Ok(source)
     }
 
     // What is rare is boxed, so that the place of a request's future stays small.

@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 
 use crate::decide::units::{ProviderId, RolloutId};
 use crate::proxy::core::{Core, InUse};
+use crate::proxy::request::call::Expiry;
 use crate::state::withdrawal::Withdrawal;
 
 /// An answer that is on its way comes within this time.
@@ -76,20 +77,28 @@ impl<'a> CanaryCut<'a> {
 }
 
 /// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn. `cut`: what ends
-/// it at once.
+/// it at once. `expiry`: when the client stops waiting.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
     request: Option<Withdrawable<'_>>,
     cut: Option<CanaryCut<'_>>,
+    expiry: Option<Expiry>,
     mut attempt: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     let mut leaves: Option<Pin<Box<Sleep>>> = None;
+    let mut expires: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|context| {
         if let Poll::Ready(done) = attempt.as_mut().poll(context) {
             return Poll::Ready(Some(done));
         }
         if core.ends_requests() && (core.is_cut() || cut.is_some_and(CanaryCut::is_cut)) {
             return Poll::Ready(None);
+        }
+        if let Some(at) = expiry.and_then(Expiry::at) {
+            let timer = expires.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
+            if timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
         }
         match request {
             Some(request) if request.is_withdrawn() => {

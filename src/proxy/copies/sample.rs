@@ -62,7 +62,7 @@ impl PendingSample {
         let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
         let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound && !in_use.snapshot.draining;
         let generates = request.dialect.generates() && request.parts.method == Method::POST;
-        if !is_apt || !generates || request.upgrade || request.grpc {
+        if !is_apt || !generates || request.upgrade || request.grpc.is_some() {
             return None;
         }
         let gate = &copying.gate;

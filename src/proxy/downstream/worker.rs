@@ -21,7 +21,7 @@ use super::listener::{self, ConnectionSlot, ConnectionSlots, DealtConnection, Pr
 use super::load::Load;
 use crate::clock;
 use crate::proxy::core::Core;
-use crate::proxy::request::memory::BodyMemory;
+use crate::proxy::request::reservation::BodyMemory;
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::SnapshotCell;
 

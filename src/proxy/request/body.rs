@@ -1,13 +1,12 @@
 //! The body of a request on its way to a provider.
 //!
-//! [`RequestBody`] is what an attempt sends, and what hyper polls. [`Upload`] says for which side a body that streams
-//! waits at present, so that the time limits of a provider do not count while its client is slow. Invariant: a body
-//! that streams is sent once; one that is held can be sent as often as it is needed.
+//! [`RequestBody`] is what an attempt sends, and what hyper polls. Reads no byte of it. For which side a body that
+//! streams waits at present, its [`Upload`] says. Invariant: a body that streams is sent once; one that is held, or
+//! recorded, can be sent as often as it is needed.
 
-use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,8 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::headers;
-use crate::clock;
-use crate::decide::units::Millis;
+use super::recording::RecordedBody;
+use super::upload::{Upload, UploadError};
 
 /// The largest piece of a held body that is handed to a connection at one time.
 pub(crate) const PIECE: usize = 64 * 1024;
@@ -33,6 +32,8 @@ pub(crate) enum RequestBody {
     Prefixed(Bytes, Incoming, Rc<Upload>),
     /// All of it, in memory, with its trailers.
     Trailed(Bytes, Box<HeaderMap>),
+    /// As it comes from the client of a call, and kept.
+    Recorded(RecordedBody),
 }
 
 impl RequestBody {
@@ -51,6 +52,7 @@ impl RequestBody {
         match self {
             RequestBody::Empty | RequestBody::Whole(_) | RequestBody::Trailed(..) => None,
             RequestBody::Streaming(_, upload) | RequestBody::Prefixed(_, _, upload) => Some(upload),
+            RequestBody::Recorded(body) => Some(body.upload()),
         }
     }
 
@@ -73,51 +75,7 @@ impl RequestBody {
             RequestBody::Empty => Some(RequestBody::Empty),
             RequestBody::Whole(bytes) => Some(RequestBody::Whole(bytes.clone())),
             RequestBody::Trailed(bytes, trailers) => Some(RequestBody::Trailed(bytes.clone(), trailers.clone())),
-            RequestBody::Streaming(..) | RequestBody::Prefixed(..) => None,
-        }
-    }
-}
-
-/// For which side a body that streams waits. Shared with the wait for the head, on the same core.
-#[derive(Debug, Default)]
-pub(crate) struct Upload {
-    starved: Cell<bool>,
-    broken: Cell<bool>,
-    moved: Cell<Millis>,
-    waiting: RefCell<Option<Waker>>,
-}
-
-impl Upload {
-    /// Whether the provider has taken all there is, and the client has to send more.
-    pub(crate) fn is_starved(&self) -> bool {
-        self.starved.get()
-    }
-
-    /// Whether the client broke the body off.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.get()
-    }
-
-    /// When the provider last took a piece.
-    pub(crate) fn moved(&self) -> Millis {
-        self.moved.get()
-    }
-
-    /// Wakes this task when there is something for the provider again.
-    pub(crate) fn register_waker(&self, cx: &Context<'_>) {
-        *self.waiting.borrow_mut() = Some(cx.waker().clone());
-    }
-
-    fn note(&self, starved: bool) {
-        if starved {
-            self.starved.set(true);
-        } else {
-            self.moved.set(clock::now());
-            if self.starved.replace(false)
-                && let Some(waker) = self.waiting.borrow_mut().take()
-            {
-                waker.wake();
-            }
+            RequestBody::Streaming(..) | RequestBody::Prefixed(..) | RequestBody::Recorded(_) => None,
         }
     }
 }
@@ -128,9 +86,9 @@ fn next_piece(bytes: &mut Bytes) -> Bytes {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let body = &mut *self;
         match body {
             RequestBody::Empty => Poll::Ready(None),
@@ -157,11 +115,12 @@ impl Body for RequestBody {
                 upload.note(polled.is_pending());
                 match &mut polled {
                     Poll::Ready(Some(Ok(frame))) => headers::strip_frame(frame, true),
-                    Poll::Ready(Some(Err(_))) => upload.broken.set(true),
+                    Poll::Ready(Some(Err(_))) => upload.note_broken(),
                     Poll::Ready(None) | Poll::Pending => {}
                 }
-                polled
+                polled.map(|frame| frame.map(|frame| frame.map_err(UploadError::Client)))
             }
+            RequestBody::Recorded(body) => body.poll(cx),
         }
     }
 
@@ -172,6 +131,7 @@ impl Body for RequestBody {
             RequestBody::Streaming(incoming, _) => incoming.is_end_stream(),
             RequestBody::Prefixed(first, rest, _) => first.is_empty() && rest.is_end_stream(),
             RequestBody::Trailed(..) => false,
+            RequestBody::Recorded(body) => body.is_end_stream(),
         }
     }
 
@@ -185,7 +145,7 @@ impl Body for RequestBody {
                 rest.size_hint().exact().map_or_else(SizeHint::new, known)
             }
             // Trailers need chunks, so no length is announced.
-            RequestBody::Trailed(..) => SizeHint::new(),
+            RequestBody::Trailed(..) | RequestBody::Recorded(_) => SizeHint::new(),
         }
     }
 }

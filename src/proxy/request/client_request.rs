@@ -38,19 +38,31 @@ impl<'a> ClientRequest<'a> {
 
     /// Whether it can be sent to another candidate after this one.
     pub(crate) fn can_be_sent_again(&self) -> bool {
+        if let Some(recorder) = &*self.request.recorder.borrow() {
+            return recorder.is_complete();
+        }
         self.request.held.body.borrow().as_ref().is_some_and(RequestBody::is_held)
     }
 
     pub(crate) fn can_be_sent(&self) -> bool {
+        if let Some(recorder) = &*self.request.recorder.borrow() {
+            return recorder.is_complete();
+        }
         self.request.held.body.borrow().is_some()
     }
 
     /// Takes a body back of which nothing was sent.
     pub(crate) fn give_back(&self, body: RequestBody) {
-        self.request.held.body.borrow_mut().get_or_insert(body);
+        // A recording is there in any case.
+        if !matches!(body, RequestBody::Recorded(_)) {
+            self.request.held.body.borrow_mut().get_or_insert(body);
+        }
     }
 
     pub(super) fn take_body(&self) -> Option<RequestBody> {
+        if let Some(recorder) = &*self.request.recorder.borrow() {
+            return recorder.is_complete().then(|| RequestBody::Recorded(recorder.read()));
+        }
         let mut body = self.request.held.body.borrow_mut();
         match body.as_ref()?.replay() {
             Some(copy) => Some(copy),

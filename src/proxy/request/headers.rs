@@ -14,6 +14,7 @@ use super::name_filter::NameFilter;
 use super::prepared::PreparedProvider;
 use super::presentation::{self, Key};
 use crate::wire::credentials::{Credential, CredentialLocation, TABLE, is_named, suggests_secret};
+use crate::wire::grpc;
 
 const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
@@ -64,7 +65,7 @@ impl RareHeaders {
     pub(crate) fn of(headers: &HeaderMap) -> RareHeaders {
         let mut rare_headers = RareHeaders::default();
         for (name, value) in headers {
-            rare_headers.grpc |= name == header::CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
+            rare_headers.grpc |= name == header::CONTENT_TYPE && grpc::is_grpc(value.as_bytes());
             rare_headers.hosts += usize::from(name == header::HOST);
             rare_headers.coded |= name == header::TRANSFER_ENCODING;
             rare_headers.upgrades |= name == header::UPGRADE;

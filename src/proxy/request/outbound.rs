@@ -12,6 +12,7 @@ use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
 use super::trace::Trace;
+use crate::clock;
 use crate::decide::trace::SpanId;
 use crate::proxy::response::error::ProxyError;
 use crate::wire::body::rewrite;
@@ -61,6 +62,9 @@ pub(crate) fn build(
     *outbound.uri_mut() = uri;
     *outbound.version_mut() = parts.version;
     *outbound.headers_mut() = headers::outbound(&parts.headers, rules);
+    if let Some(call) = request.grpc {
+        call.shorten(outbound.headers_mut(), clock::instant());
+    }
     if let Some((trace, attempt)) = trace {
         trace.write(attempt, outbound.headers_mut());
     }

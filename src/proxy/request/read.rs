@@ -13,11 +13,15 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, ORIGIN};
 use http::{Method, Version, request};
 use hyper::body::{Body as _, Incoming};
 
+use super::call::Call;
 use super::handshake::{self, ClientSide};
 use super::headers::{self, RareHeaders};
 use super::memory::{self, HeldBody, WholeBody};
+use super::recording::Recorder;
 use super::request_id::RequestId;
+use super::reservation::Reservation;
 use super::uri;
+use crate::clock;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
 use crate::proxy::core::{Core, InUse};
@@ -40,7 +44,8 @@ pub(crate) struct ReadRequest {
     pub(crate) websocket: bool,
     /// Whether there is a `Connection` header.
     pub(super) connection: bool,
-    pub(crate) grpc: bool,
+    /// `None`: it is no call of gRPC.
+    pub(crate) grpc: Option<Call>,
     /// Whether it has no key of `clients`, so that nothing of Serin's goes with it: no key, no header, no query.
     pub(crate) unauthenticated: bool,
     /// Its source for the guard: a client by its key, else the address of the connection.
@@ -48,6 +53,8 @@ pub(crate) struct ReadRequest {
     /// The API that it uses.
     pub(crate) dialect: Dialect,
     pub(super) held: HeldBody,
+    /// What a call sends, which is kept while it is forwarded; then no other body is held.
+    pub(crate) recorder: RefCell<Option<Recorder>>,
     /// The client's side of the connection, where it asks to leave HTTP.
     client_side: RefCell<Option<ClientSide>>,
 }
@@ -91,7 +98,7 @@ impl ReadRequest {
         }
         let upgrade = over_http2 || (rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers));
         let generates = parts.method == Method::POST || upgrade;
-        let dialect = if generates { Dialect::of(below) } else { Dialect::Plain };
+        let dialect = if generates && !rare_headers.grpc { Dialect::of(below) } else { Dialect::Plain };
         let (mut source, mut unauthenticated) = (&connection.source, false);
         if !policy.clients.is_empty() {
             match in_use.prepared.key_places.take(&policy.clients, &mut parts) {
@@ -107,17 +114,24 @@ impl ReadRequest {
         if unauthenticated && (upgrade || !bodiless || !is_preflight(&parts)) {
             return Err(ProxyError::Unauthorized);
         }
+        let grpc = match rare_headers.grpc {
+            false => None,
+            // Its status would have no place in the answer.
+            true if parts.version != Version::HTTP_2 => return Err(ProxyError::GrpcVersion),
+            true => Some(Call::of(&parts.headers, clock::instant())?),
+        };
         Ok(ReadRequest {
             id: Cell::new(id),
             below_at,
             upgrade,
             websocket: upgrade && handshake::asks_for_websocket(&parts.headers),
             connection: rare_headers.connection,
-            grpc: rare_headers.grpc,
+            grpc,
             unauthenticated,
             source: source.group,
             dialect,
             held: HeldBody::default(),
+            recorder: RefCell::default(),
             client_side: RefCell::new(if upgrade { handshake::client_side(&mut parts, over_http2) } else { None }),
             parts,
         })
@@ -136,11 +150,12 @@ impl ReadRequest {
             upgrade: false,
             websocket: false,
             connection: parts.headers.contains_key(CONNECTION),
-            grpc: false,
+            grpc: None,
             unauthenticated: false,
             source: SourceGroup::default(),
             dialect,
             held: HeldBody::of_copy(body),
+            recorder: RefCell::default(),
             client_side: RefCell::default(),
             parts,
         }
@@ -167,6 +182,10 @@ impl ReadRequest {
         let bodiless = body.is_end_stream();
         if self.upgrade || !in_use.prepared.reads_body(self.below()) {
             self.held = HeldBody::passing(body);
+        } else if self.grpc.is_some() && !bodiless {
+            let (memory, limits) = (Reservation::of(&connection.core.replay), &in_use.snapshot.policy.limits);
+            let recorder = Recorder::of(body, memory, (limits.replay_body, limits.replay_memory));
+            self.recorder.replace(Some(recorder));
         } else {
             let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
             connection.activity.awaits_body(true);

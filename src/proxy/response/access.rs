@@ -17,6 +17,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::attempt_lines::{attempt_line, attempt_lines, in_ms, tokens};
 use super::error::ProxyError;
+use super::grpc::own_status;
 use super::pieces::Pieces;
 use super::{problem, spans};
 use crate::clock;
@@ -34,6 +35,7 @@ use crate::proxy::request::scope::Scope;
 use crate::proxy::request::trace::Trace;
 use crate::state::access_log::{LimitLine, LogLine, RequestLine};
 use crate::wire::dialect::Dialect;
+use crate::wire::grpc::GrpcCode;
 use crate::wire::printable::printable_start;
 
 /// The most characters of a path or a model that are written.
@@ -74,7 +76,7 @@ impl PendingEntry {
             stream: client_request.streaming,
             ..begun(request.id.get(), &request.parts.method, &request.parts.uri)
         };
-        let (policy, dialect, grpc) = (Arc::clone(policy), request.dialect, request.grpc);
+        let (policy, dialect, grpc) = (Arc::clone(policy), request.dialect, request.grpc.is_some());
         Some(Box::new(PendingEntry { policy, logged, trace, dialect, grpc, sample, line }))
     }
 
@@ -87,6 +89,12 @@ impl PendingEntry {
     pub(crate) fn answered_by_serin(&mut self, problem: &ProxyError) {
         self.line.status = Some(problem::status(problem, self.grpc).as_u16());
         self.line.error = Some(problem.label());
+        self.line.grpc_status = self.grpc.then(|| own_status::code(problem).0);
+    }
+
+    /// The client of a call gets trailers of Serin's own.
+    pub(crate) fn ended_by_serin(&mut self, code: GrpcCode) {
+        self.line.grpc_status = Some(code.0);
     }
 
     /// The client gets an answer with this status.
@@ -152,7 +160,7 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
 
 /// A request ended that has an entry.
 pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEntry) {
-    let PendingEntry { policy, logged, trace, dialect, sample, mut line, .. } = entry;
+    let PendingEntry { policy, logged, trace, dialect, grpc, sample, mut line } = entry;
     if let Some(sample) = sample {
         sample.ended(record);
     }
@@ -169,6 +177,10 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEnt
     line.outcome = Some(record.outcome);
     if line.error.is_none() && line.status.is_some() {
         line.provider = Some(scope.name(record.by).to_owned());
+    }
+    if grpc && line.grpc_status.is_none() && line.status.is_some() {
+        let by = record.attempts.iter().rev().find(|attempt| attempt.provider == record.by);
+        line.grpc_status = by.and_then(|attempt| attempt.ending.grpc()).map(|end| end.code.0);
     }
     line.duration_ms = in_ms(record.took);
     line.first_output_ms = record.first_output().map(in_ms);

@@ -25,6 +25,7 @@ pub(super) fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLin
         provider: scope.name(attempt.provider).to_owned(),
         key: attempt.key,
         status: attempt.status,
+        grpc_status: attempt.ending.grpc().map(|end| end.code.0),
         outcome: attempt.outcome,
         failed: failure.map(|failure| failure.cause.to_string()),
         cause: failure.map(|failure| failure.cause.clone()),

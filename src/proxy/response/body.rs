@@ -76,6 +76,8 @@ pub(crate) struct ProviderBody {
     source: ResponseSource,
     clocks: BodyClocks,
     clock: RunningClock,
+    /// Whether no limit holds, since the client has to be heard first.
+    stopped: bool,
     upgraded: bool,
 }
 
@@ -93,7 +95,7 @@ enum RunningClock {
 impl ProviderBody {
     /// `source` is what the response came by.
     pub(crate) fn new(incoming: Incoming, source: ResponseSource, clocks: BodyClocks, upgraded: bool) -> ProviderBody {
-        let mut body = ProviderBody { incoming, source, clocks, clock: RunningClock::First, upgraded };
+        let mut body = ProviderBody { incoming, source, clocks, clock: RunningClock::First, stopped: false, upgraded };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -115,6 +117,17 @@ impl ProviderBody {
                 timer.clear();
             }
         }
+    }
+
+    /// Lets the limits hold, or not while the client of a call has to be heard first.
+    pub(super) fn run_clock(&mut self, runs: bool) {
+        if !runs
+            && !self.stopped
+            && let Some(timer) = self.source.timer()
+        {
+            timer.clear();
+        }
+        self.stopped = !runs;
     }
 
     fn finish(&mut self) {
@@ -156,6 +169,9 @@ impl Body for ProviderBody {
             }
             Poll::Pending => {
                 let Some(timer) = body.source.timer() else { return Poll::Ready(None) };
+                if body.stopped {
+                    return Poll::Pending;
+                }
                 let between = body.clock == RunningClock::Between;
                 let limit = if between { body.clocks.idle } else { body.clocks.first_output };
                 if !timer.is_set() {

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use http::{Response, response};
 
 use super::body::{BodyError, ProviderBody};
+use super::grpc::CallAnswer;
 use super::observe::{ResponseObserver, Summary};
 use super::pieces::Pieces;
 use crate::decide::outcome::Ending;
-use crate::proxy::request::memory::{CoreShare, Reservation};
+use crate::proxy::request::reservation::{CoreShare, Reservation};
 use crate::wire::complaint::Complaint;
 
 /// An answer, as far as it was seen.
@@ -36,6 +37,8 @@ pub(crate) struct BufferedResponse {
     pub(crate) summary: Option<Summary>,
     /// How many of the last bytes belong to an event that is not whole.
     pub(crate) unfinished: usize,
+    /// What was seen of the answer to a call of gRPC.
+    pub(crate) call: Option<Box<CallAnswer>>,
     /// Whether another candidate could still answer.
     pub(crate) recoverable: bool,
     /// The memory that what is held occupies.
@@ -63,6 +66,7 @@ impl BufferedResponse {
                 complaint: None,
                 summary: None,
                 unfinished: 0,
+                call: None,
                 recoverable,
                 loan: Reservation::of(memory),
             },

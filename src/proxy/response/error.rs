@@ -6,12 +6,15 @@
 //! key, a body or a user id.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::route::Rejected;
 use crate::decide::units::{Arm, Millis};
 use crate::wire::body::PeekError;
+
+/// Says that an answer is Serin's own, and which.
+pub(super) const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 
 /// On whose side a problem lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,21 @@ pub(crate) enum ProxyError {
         "the request's body was paused for longer than `limits.idle` ({0}); send it without such pauses, or raise the limit"
     )]
     Paused(Millis),
+    /// A `grpc-timeout` that cannot be read.
+    #[error("malformed grpc-timeout `{0}`: send at most eight digits and one of H, M, S, m, u, n, such as `5S`")]
+    GrpcTimeout(String),
+    /// A call of gRPC by HTTP/1, whose answers have no place for a status after messages.
+    #[error("a gRPC call came over HTTP/1; gRPC needs HTTP/2: let the client use it, with TLS or without")]
+    GrpcVersion,
+    /// A call of gRPC for a provider that is known to speak HTTP/1 alone.
+    #[error(
+        "gRPC needs HTTP/2, which provider `{provider}` is not asked for; write `http2: prior_knowledge` for it, or \
+         `http2: auto` with an https:// base_url"
+    )]
+    NoHttp2 { provider: String },
+    /// The client's own time limit was over before a provider was asked.
+    #[error("the call's grpc-timeout was over before a provider had room for it; allow more time, or raise the limit")]
+    Expired,
     /// The process ends before there is an answer.
     #[error(
         "Serin is stopping and has no response yet; send the request again, and raise `drain` if responses take longer"
@@ -142,6 +160,7 @@ const fn ending_text(ending: Ending) -> &'static str {
         Ending::NoConnection => "was not reachable",
         Ending::HeadTimeout => "sent no response in time",
         Ending::CutBySerin => "got no request, since Serin ran out of resources",
+        Ending::Expired => "sent no message within the call's grpc-timeout",
         Ending::ClientLeft => "did not receive the complete request",
         Ending::NoHead => "ended the connection before a response",
         Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
@@ -158,6 +177,7 @@ const fn remedy(ending: Ending) -> &'static str {
             "raise its `timeouts` if it may take longer"
         }
         Ending::CutBySerin => "send it again",
+        Ending::Expired => "allow more time, or look at the provider's status",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
             "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
@@ -172,6 +192,8 @@ impl ProxyError {
         match self {
             ProxyError::Connect | ProxyError::Trace => StatusCode::METHOD_NOT_ALLOWED,
             ProxyError::Paused(_) => StatusCode::REQUEST_TIMEOUT,
+            ProxyError::NoHttp2 { .. } => StatusCode::NOT_IMPLEMENTED,
+            ProxyError::Expired => StatusCode::GATEWAY_TIMEOUT,
             ProxyError::OutsideMount { .. } | ProxyError::Unmatched(Rejected::Unmatched) => StatusCode::NOT_FOUND,
             ProxyError::Unauthorized => StatusCode::UNAUTHORIZED,
             ProxyError::Limited { .. } | ProxyError::ClientLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -180,14 +202,16 @@ impl ProxyError {
             | ProxyError::TransferEncoding(_)
             | ProxyError::DuplicateKey(_)
             | ProxyError::Unmatched(Rejected::UnreadModel)
+            | ProxyError::GrpcTimeout(_)
+            | ProxyError::GrpcVersion
             | ProxyError::BrokenBody(_) => StatusCode::BAD_REQUEST,
             ProxyError::Unusable { .. } | ProxyError::Stopping | ProxyError::RolledBack => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             ProxyError::NoAnswer { ending, .. } => match ending {
-                Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
-                    StatusCode::GATEWAY_TIMEOUT
-                }
+                Ending::HeadTimeout
+                | Ending::Expired
+                | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => StatusCode::GATEWAY_TIMEOUT,
                 Ending::CutBySerin => StatusCode::SERVICE_UNAVAILABLE,
                 Ending::ClientLeft => StatusCode::BAD_REQUEST,
                 Ending::NoConnection | Ending::NoHead | Ending::Answered { .. } => StatusCode::BAD_GATEWAY,
@@ -203,6 +227,10 @@ impl ProxyError {
             ProxyError::Connect | ProxyError::Trace => "method",
             ProxyError::Host(_) => "host",
             ProxyError::Paused(_) => "body_time",
+            ProxyError::GrpcTimeout(_) => "grpc_timeout",
+            ProxyError::GrpcVersion => "grpc_version",
+            ProxyError::NoHttp2 { .. } => "no_http2",
+            ProxyError::Expired => "deadline",
             ProxyError::Stopping => "stopping",
             ProxyError::RolledBack => "rolled_back",
             ProxyError::OutsideMount { .. } => "outside_mount",
@@ -221,6 +249,7 @@ impl ProxyError {
                 Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
                 Ending::Answered { body: BodyEnd::Malformed(_), .. } => "malformed",
                 Ending::Answered { .. } => "truncated",
+                Ending::Expired => "deadline",
                 Ending::CutBySerin => "resources",
                 Ending::ClientLeft => "body",
                 Ending::NoHead => "reset",
@@ -237,6 +266,8 @@ impl ProxyError {
             | ProxyError::Trace
             | ProxyError::Host(_)
             | ProxyError::Paused(_)
+            | ProxyError::GrpcTimeout(_)
+            | ProxyError::GrpcVersion
             | ProxyError::OutsideMount { .. }
             | ProxyError::Dots(_)
             | ProxyError::Unauthorized
@@ -250,6 +281,8 @@ impl ProxyError {
             | ProxyError::Unmatched(Rejected::Unmatched)
             | ProxyError::Limited { .. }
             | ProxyError::Unusable { .. }
+            | ProxyError::NoHttp2 { .. }
+            | ProxyError::Expired
             | ProxyError::Stopping
             | ProxyError::RolledBack
             | ProxyError::Defect => Side::Serin,

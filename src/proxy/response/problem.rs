@@ -10,20 +10,18 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::error::{LastResortReply, ProxyError, Side};
+use super::error::{LastResortReply, ProxyError, Side, X_SERIN_ERROR};
+use super::grpc::own_status;
 use crate::decide::units::Millis;
 use crate::proxy::request::uri;
 use crate::wire::path;
 use crate::wire::printable::printable;
 
-const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 const X_SERIN_LAST_RESORT: HeaderName = HeaderName::from_static("x-serin-last-resort");
 /// Which the SDKs obey before all else.
 pub(crate) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The same to the millisecond, which the SDKs read first.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whose error shape a client understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(crate) enum ErrorShape {
     OpenAi,
     /// `{"type": "error", "error": {type, message}}`.
     Anthropic,
-    /// A status in the headers, no body.
+    /// A gRPC status in the headers, no body.
     Grpc,
     /// `{"error", "message"}`.
     Plain,
@@ -86,13 +84,7 @@ pub(crate) fn answer(problem: &ProxyError, shape: ErrorShape) -> Response<Bytes>
     }
     if shape == ErrorShape::Grpc {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(GRPC_STATUS, HeaderValue::from(grpc_code(problem.status())));
-        // The message travels percent-encoded; what is left cannot break a header.
-        let text = problem.to_string();
-        let text = percent_encoding::utf8_percent_encode(&text, GRPC_ESCAPED).to_string();
-        if let Ok(text) = HeaderValue::try_from(text) {
-            headers.insert(GRPC_MESSAGE, text);
-        }
+        own_status::of_problem(problem).write(headers);
     } else {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -108,8 +100,6 @@ fn last_resort(reply: &LastResortReply) -> Response<Bytes> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
-
-const GRPC_ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
 fn body(problem: &ProxyError, shape: ErrorShape) -> Bytes {
     // It may hold words of a provider, of the system or of the client itself.
@@ -146,19 +136,6 @@ fn anthropic_type(status: StatusCode) -> &'static str {
         429 => "rate_limit_error",
         400..=499 => "invalid_request_error",
         _ => "api_error",
-    }
-}
-
-/// The codes of the gRPC specification.
-fn grpc_code(status: StatusCode) -> u16 {
-    match status.as_u16() {
-        400 => 3,
-        401 => 16,
-        404 | 405 => 12,
-        429 => 8,
-        502 | 503 => 14,
-        504 => 4,
-        _ => 13,
     }
 }
 

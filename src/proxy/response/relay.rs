@@ -21,7 +21,7 @@ use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::{Account, Part};
 use crate::proxy::attempt::cause;
 use crate::proxy::attempt::refusal::Refusal;
-use crate::proxy::request::memory::Reservation;
+use crate::proxy::request::reservation::Reservation;
 
 /// What the client of a stream gets when Serin ends.
 const STOPPING: &str = "Serin was stopped before this response was complete; send the request again (from Serin)";

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::BodyError;
+use super::grpc::relay::CallRelay;
 use super::relay::Relay;
 use crate::proxy::downstream::client_connection::OpenRequest;
 
@@ -28,6 +29,8 @@ pub(crate) enum ReplyBody {
     Own(Bytes),
     /// From a provider.
     Relayed(Box<Relay>),
+    /// From the provider of a call of gRPC.
+    Call(Box<CallRelay>),
 }
 
 impl Reply {
@@ -48,6 +51,7 @@ impl Body for Reply {
             ReplyBody::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             ReplyBody::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             ReplyBody::Relayed(relay) => relay.poll(context),
+            ReplyBody::Call(relay) => relay.poll(context),
         }
     }
 
@@ -55,6 +59,7 @@ impl Body for Reply {
         match &self.body {
             ReplyBody::Own(bytes) => bytes.is_empty(),
             ReplyBody::Relayed(relay) => relay.is_over(),
+            ReplyBody::Call(relay) => relay.is_over(),
         }
     }
 
@@ -62,6 +67,7 @@ impl Body for Reply {
         match &self.body {
             ReplyBody::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             ReplyBody::Relayed(relay) => relay.size_hint(),
+            ReplyBody::Call(_) => SizeHint::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::buffered_response::BufferedResponse;
 use super::error::ProxyError;
+use super::grpc::relay::CallRelay;
 use super::relay::{MOST_UNFINISHED, Pace, Relay};
 use super::reply::ReplyBody;
 use super::upgrade::{self, Carried};
@@ -46,15 +47,21 @@ pub(crate) fn relay(
     upgrade: Option<ClientSide>,
 ) -> Result<Response<ReplyBody>, ProxyError> {
     let ProviderResponse { buffered_response, account } = answer;
-    let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *buffered_response;
+    let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, call, loan, .. } =
+        *buffered_response;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let scope = account.scope();
     let trusted = scope.is_trusted(account.attempt().candidate.id);
-    let observed = observer.is_some() && rest.is_some();
+    let observed = (observer.is_some() || call.is_some()) && rest.is_some();
     let request_id = if observed { cause::request_id(&head.headers) } else { None };
     headers::inbound(&mut head.headers, switching, trusted);
     name_provider(&account, &mut head.headers);
     head.version = Version::HTTP_11;
+    let is_all = rest.is_none() && pieces.is_empty() && pieces.trailers.is_none();
+    if let Some(call) = call.filter(|_| !is_all) {
+        let relay = CallRelay::new((pieces, rest, loan), call, account, request_id);
+        return Ok(Response::from_parts(head, ReplyBody::Call(relay)));
+    }
     let body = match (switching, rest) {
         (true, Some(body)) => {
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {

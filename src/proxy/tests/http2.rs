@@ -7,6 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
+use crate::decide::policy::Http2;
 use crate::decide::units::{Arm, Millis, Percent};
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -145,7 +146,9 @@ fn a_request_without_an_answer_at_the_end_gets_an_error() {
 
 #[test]
 fn an_error_of_serin_for_grpc_is_a_status() {
-    let sidecar = Sidecar::start(policy(refusing_address(), refusing_address()), Percent::ZERO);
+    let mut policy = policy(refusing_address(), refusing_address());
+    with_provider(&mut policy, 0, |provider| provider.http2 = Http2::PriorKnowledge);
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
     block_on(async {
         let (mut sender, _connection) = connect(sidecar.running.local_addr()).await;
         let mut request = request("u");

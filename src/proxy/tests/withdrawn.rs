@@ -13,7 +13,7 @@ use crate::decide::policy::Fallback;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::attempt::withdrawal::{Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
-use crate::proxy::request::memory::BodyMemory;
+use crate::proxy::request::reservation::BodyMemory;
 use crate::state::evidence::Evidence;
 use crate::state::inbox::inbox;
 use crate::state::snapshot::SnapshotCell;
@@ -278,7 +278,7 @@ fn core() -> Rc<Core> {
 async fn given_up(request: Option<Withdrawable<'_>>, moments: &[u64]) -> Option<usize> {
     let core = core();
     let attempt = pin!(std::future::pending::<()>());
-    let mut request = pin!(unless_withdrawn(&core, request, None, attempt));
+    let mut request = pin!(unless_withdrawn(&core, request, None, None, attempt));
     let mut before = 0;
     for (place, moment) in moments.iter().enumerate() {
         let wait = Duration::from_millis(moment - before);

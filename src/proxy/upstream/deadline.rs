@@ -18,7 +18,8 @@ use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
-use crate::proxy::request::body::{RequestBody, Upload};
+use crate::proxy::request::body::RequestBody;
+use crate::proxy::request::upload::Upload;
 use crate::proxy::response::body::BodyClocks;
 
 /// What hyper makes of a request.

@@ -17,7 +17,8 @@ use super::http2;
 use super::response_source::{KEEP_IDLE, PooledConnection, ResponseSource};
 use super::send_error::{SendError, explain};
 use crate::proxy::attempt::deadline::Deadline;
-use crate::proxy::request::body::{RequestBody, Upload};
+use crate::proxy::request::body::RequestBody;
+use crate::proxy::request::upload::Upload;
 use crate::proxy::response::body::ProviderBody;
 
 impl ResponseSource {

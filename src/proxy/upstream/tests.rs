@@ -96,7 +96,7 @@ async fn try_once(
     let give_back = |unsent| {
         body.borrow_mut().get_or_insert(unsent);
     };
-    let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, limits };
+    let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, needs_http2: false, limits };
     send::run(&dispatch, still_stands, make, give_back).await
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod collector;
 pub(crate) mod embedded;
 pub(crate) mod eventually;
 pub(crate) mod faults;
+pub(crate) mod grpc;
 pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod scripted;

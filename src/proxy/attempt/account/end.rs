@@ -98,6 +98,15 @@ impl Account {
         }
     }
 
+    /// Why the client leaves now: at its own time limit because nothing has come, as if it had been told so.
+    fn leaving(&self) -> Ending {
+        let begun = matches!(self.attempt.stage, AttemptStage::Answered { begun: true, .. });
+        match self.expiry {
+            Some(expiry) if !begun && expiry.explains_leaving(clock::instant()) => Ending::Expired,
+            _ => Ending::ClientLeft,
+        }
+    }
+
     /// The answer's body ended.
     pub(crate) fn body_ended(&mut self, body: BodyEnd) {
         if let Some(ending) = self.attempt.ending_of(body) {
@@ -168,7 +177,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let ending = if self.scope.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft };
+        let ending = if self.scope.core.is_cutting() { Ending::CutBySerin } else { self.leaving() };
         if thread::panicking()
             && let Some(entry) = self.entry()
         {

@@ -9,6 +9,7 @@ use std::pin::pin;
 
 use super::Failover;
 use super::room::{follow, note_limits};
+use crate::clock;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::{Provider, Secret, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
@@ -18,6 +19,7 @@ use crate::proxy::attempt::key_choice::accepted;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::attempt::withdrawal::{CanaryCut, Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
+use crate::proxy::request::call::Expiry;
 use crate::proxy::request::handshake;
 use crate::proxy::request::outbound::build;
 use crate::proxy::request::prepared::PreparedProvider;
@@ -25,6 +27,7 @@ use crate::proxy::response::body::BodyClocks;
 use crate::proxy::response::buffer::{BufferRules, buffer};
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
+use crate::proxy::response::grpc::hold::{HoldRules, hold as hold_call};
 use crate::proxy::response::observe::ReadAs;
 use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
@@ -66,6 +69,9 @@ impl<'a> Failover<'a> {
             let problem = ProxyError::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Err(AttemptError::Unfit(problem));
         }
+        if client_request.request.grpc.is_some() && !to.provider.may_use_http2() {
+            return Err(AttemptError::Unfit(ProxyError::NoHttp2 { provider: to.provider.name.clone() }));
+        }
         if !to.provider.retires.is_empty() {
             self.note_model(candidate, &to.provider);
         }
@@ -74,6 +80,9 @@ impl<'a> Failover<'a> {
         {
             // What is rare is boxed, so that a request's future stays small.
             Box::pin(self.without_room(limit, candidate.id, full)).await?;
+        }
+        if self.is_expired() {
+            return Err(AttemptError::Refused(ProxyError::Expired));
         }
         let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
@@ -84,10 +93,11 @@ impl<'a> Failover<'a> {
             provider: &to.provider,
             egress: policy.egress.as_ref().map(Secret::reveal),
             upgrade: client_request.request.upgrade,
+            needs_http2: client_request.request.grpc.is_some(),
             limits: SendLimits {
                 head,
                 deadline,
-                client: policy.limits.idle,
+                client: if client_request.request.grpc.is_some() { Millis(u64::MAX) } else { policy.limits.idle },
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
         };
@@ -155,10 +165,16 @@ impl<'a> Failover<'a> {
                 account.output_seen();
             };
             let buffered_response = BufferedResponse::unseen(response, &core.replay, recoverable);
+            if client_request.request.grpc.is_some() {
+                let most = policy.limits.replay_memory;
+                let rules = HoldRules { client_request, recoverable, hold, deadline, most };
+                return Ok(Box::pin(hold_call(buffered_response, rules, output)).await);
+            }
             Ok(buffer(buffered_response, rules, output).await)
         });
-        let ended = || Err(ended_early(core, cut, client_request.can_be_sent_again()));
-        unless_withdrawn(core, withdrawable, cut, result).await.unwrap_or_else(ended)
+        let expiry = client_request.request.grpc.and_then(|call| call.expiry);
+        let ended = || Err(ended_early(core, cut, expiry, client_request.can_be_sent_again()));
+        unless_withdrawn(core, withdrawable, cut, expiry, result).await.unwrap_or_else(ended)
     }
 
     /// Notes that a model which the provider takes away is asked for.
@@ -185,15 +201,18 @@ impl<'a> Failover<'a> {
     }
 }
 
-/// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, or the guard
-/// withdrew the request. `again`: whether it can be sent again, to whoever the split chooses now.
-fn ended_early(core: &Core, cut: Option<CanaryCut<'_>>, again: bool) -> AttemptError {
+/// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, the client's
+/// time was over, or the guard withdrew the request. `again`: whether it can be sent again, to whoever the split chooses now.
+fn ended_early(core: &Core, cut: Option<CanaryCut<'_>>, expiry: Option<Expiry>, again: bool) -> AttemptError {
     if core.is_cut() {
         return AttemptError::Cut;
     }
     match cut.is_some_and(CanaryCut::is_cut) {
         true if again => AttemptError::Replan,
         true => AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: send::Fault::RolledBack }),
+        false if expiry.is_some_and(|expiry| expiry.is_over(clock::instant())) => {
+            AttemptError::Failed(Failure { ending: Ending::Expired, fault: send::Fault::Expired })
+        }
         false => AttemptError::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn }),
     }
 }

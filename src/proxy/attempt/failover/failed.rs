@@ -19,6 +19,7 @@ use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::observe::Summary;
 use crate::proxy::upstream::send_error::SendError;
 use crate::wire::complaint::{About, Complaint};
+use crate::wire::grpc::GrpcCode;
 use crate::wire::rate_headers::{Pause, read_rate_report, retry_after};
 use crate::wire::shape::Shape;
 
@@ -64,7 +65,10 @@ impl Failover<'_> {
             outcome: self.account.attempt().outcome_of(ending),
             // What is asked for as long as that is not waited for.
             retry_after: pause.map(|pause| Millis(pause.worth_waiting().unwrap_or(u64::MAX))),
-            rejected: is_about_the_request(status) && !ending.is_by_policy(),
+            rejected: match ending.grpc() {
+                Some(end) => end.is_about_the_request(),
+                None => is_about_the_request(status) && !ending.is_by_policy(),
+            },
             too_long: oversized || self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),
             at_once: false,
@@ -78,7 +82,7 @@ impl Failover<'_> {
             Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
                 !buffered_response.recoverable && shape != Shape::Redirect
             }
-            Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. } => true,
+            Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered | BodyEnd::Grpc(_), .. } => true,
             _ => !buffered_response.head.status.is_success(),
         };
         let response = if passes_on {
@@ -121,6 +125,8 @@ impl Failover<'_> {
     /// What a refusal says, for people.
     pub(super) fn refusal(&self, ending: Ending, response: &FailureResponse) -> Refusal {
         let status = match ending {
+            // Its HTTP status is that of a success.
+            Ending::Answered { body: BodyEnd::Grpc(end), .. } if end.code == GrpcCode::UNIMPLEMENTED => 404,
             Ending::Answered { status, .. } => status,
             _ => StatusCode::BAD_REQUEST.as_u16(),
         };
@@ -140,6 +146,9 @@ fn is_oversized(buffered_response: &BufferedResponse) -> bool {
 
 /// For how long the provider asks not to be asked again. Only a 429 is about its limits.
 fn asked_pause(buffered_response: &BufferedResponse) -> Option<Pause> {
+    if let Some(call) = &buffered_response.call {
+        return call.pause;
+    }
     let (headers, now) = (&buffered_response.head.headers, clock::unix().0);
     let in_body = buffered_response.complaint.as_deref().and_then(Complaint::asked_wait);
     if buffered_response.head.status != StatusCode::TOO_MANY_REQUESTS {

@@ -12,6 +12,7 @@ use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::attempt::candidates::Candidate;
 use crate::proxy::attempt::key_choice::KeysInUse;
 use crate::state::keys::KeySignal;
+use crate::wire::grpc::GrpcCode;
 use crate::wire::rate_headers::Pause;
 
 /// How long an account rests whose allowance of a day is used up, where it is not said when there is more.
@@ -71,7 +72,10 @@ impl<'a> Failover<'a> {
 
 /// What an answer says of its key. Overload (503, 529) is nothing that another key, or a rest, would mend.
 fn signal(ending: Ending, outcome: Outcome, pause: Option<Pause>, cool_down: Millis) -> Option<KeySignal> {
-    let Ending::Answered { status, grounds, .. } = ending else { return None };
+    let Ending::Answered { mut status, grounds, .. } = ending else { return None };
+    if ending.grpc().is_some_and(|end| end.code == GrpcCode::UNAUTHENTICATED) {
+        status = 401;
+    }
     match outcome {
         Outcome::Throttled => Some(KeySignal::Throttled(pause.map(|pause| match pause {
             Pause::For(millis) | Pause::Long(Some(millis)) => Millis(millis),

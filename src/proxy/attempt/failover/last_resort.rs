@@ -23,7 +23,7 @@ impl Failover<'_> {
             |problem: &ProxyError| problem.side() == Side::Client || matches!(problem, ProxyError::Limited { .. });
         let faulty = matches!(response, FailureResponse::Error(problem) if refused(problem));
         let request = self.client_request.request;
-        if faulty || request.upgrade || request.grpc || outcomes.into_iter().any(of_client) {
+        if faulty || request.upgrade || request.grpc.is_some() || outcomes.into_iter().any(of_client) {
             return None;
         }
         // Of a body that was not read nobody knows how it is to be answered.

@@ -19,7 +19,7 @@ use crate::wire::dialect::Dialect;
 impl Failover<'_> {
     /// What can still be tried.
     pub(super) fn left(&self, candidate: Candidate) -> RetryOptions {
-        let sendable = self.client_request.can_be_sent();
+        let sendable = self.client_request.can_be_sent() && !self.is_expired();
         let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
             let asks = rollout.fallback_4xx
@@ -43,7 +43,8 @@ impl Failover<'_> {
             // A request that no rollout takes is sent once, as it came.
             resend: self.rollout.is_some()
                 && !self.client_request.request.upgrade
-                && self.client_request.can_be_sent_again(),
+                && self.client_request.can_be_sent_again()
+                && sendable,
         }
     }
 
@@ -52,6 +53,8 @@ impl Failover<'_> {
         let Retry { backoff, first, .. } = self.retry();
         let until = self.deadline.filter(|_| self.account.scope().is_chosen(candidate.id)).and_then(Deadline::at);
         let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
+        let expiry = self.client_request.request.grpc.and_then(|call| call.expiry);
+        let most = expiry.map_or(most, |expiry| most.min(expiry.left(clock::instant())));
         let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
         RetryPacing { first, backoff, repeats: self.candidates.retries(), draw: self.core.draw(), most }
     }

@@ -114,13 +114,17 @@ impl<'a> Failover<'a> {
     async fn wait_for_room(&mut self, limit: &RateLimit, id: ProviderId, mut full: Full, began: u64) -> (Waited, Full) {
         let (state, yields) = (self.limit_of(id), self.yields());
         let Some(place) = state.queue.join(yields) else { return (Waited::Late, full) };
-        let until = began.saturating_add(limit.wait.0.saturating_mul(MILLISECOND));
+        let mut wait = limit.wait.duration();
+        if let Some(expiry) = self.client_request.request.grpc.and_then(|call| call.expiry) {
+            wait = wait.min(expiry.left(clock::instant()));
+        }
+        let until = began.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
         let reserved = self.reserved(limit, id);
         let no_output = Cell::new(false);
         let rollout = self.plan().rollout.filter(|_| self.candidates.has_others());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(self.in_use, rollout, id, &no_output));
         let (core, account) = (self.core, &self.account);
-        let mut timer = pin!(tokio::time::sleep(limit.wait.duration()));
+        let mut timer = pin!(tokio::time::sleep(wait));
         let waits = async {
             // When its turn was, by the rates: a turn that came while this one slept is not lost.
             let mut turn = None;

@@ -161,8 +161,14 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
         let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
         let limits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
-        let dispatch =
-            Dispatch { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, limits };
+        let dispatch = Dispatch {
+            upstreams: &pair.upstreams,
+            provider: &pair.provider,
+            egress: None,
+            upgrade: false,
+            needs_http2: false,
+            limits,
+        };
         let rechecks = Cell::new(0);
         let still_stands = || {
             rechecks.set(rechecks.get() + 1);
