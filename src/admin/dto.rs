@@ -10,6 +10,7 @@ mod flag;
 mod guard;
 mod history;
 mod incident;
+mod kept_state;
 mod key;
 mod limit;
 mod notify;
@@ -35,6 +36,7 @@ pub use guard::{
 };
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
+pub use kept_state::KeptState;
 pub use key::ProviderKey;
 pub use limit::{ClientLimit, LimitTurned, ProviderLimit};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
@@ -89,6 +91,9 @@ pub struct StatusReply {
     /// Targets of notifications, by name; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyTarget>,
+    /// What providers other than stable keep, those that keep something; absent: none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_state: Vec<KeptState>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -236,6 +241,7 @@ impl StatusReply {
             providers: status.providers.iter().map(Provider::from).collect(),
             clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
+            kept_state: status.kept_state.iter().map(KeptState::from).collect(),
         }
     }
 }

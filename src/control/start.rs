@@ -75,7 +75,18 @@ pub struct Started {
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, deliver } = setup;
     let OpenedStore {
-        store, notes, states, notifications, incidents, keys, error, state_lost, ephemeral, claim, ..
+        store,
+        notes,
+        states,
+        notifications,
+        incidents,
+        keys,
+        state_ids,
+        error,
+        state_lost,
+        ephemeral,
+        claim,
+        ..
     } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
@@ -99,6 +110,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         notifications,
         incidents,
         keys,
+        state_ids,
         state_lost,
         notes,
         locks,

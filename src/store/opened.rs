@@ -12,6 +12,7 @@ use super::memory;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::state::state_ids::KeptStateIds;
 
 /// An open store and what it held.
 pub struct OpenedStore {
@@ -31,6 +32,8 @@ pub struct OpenedStore {
     pub last_good: Option<String>,
     /// What was known of the providers' keys, as control wrote it.
     pub keys: Option<String>,
+    /// Which provider keeps what an id stands for.
+    pub state_ids: KeptStateIds,
     /// Why nothing can be written; `None`: it can.
     pub error: Option<String>,
     /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
@@ -54,6 +57,7 @@ impl OpenedStore {
             incidents: Vec::new(),
             last_good: None,
             keys: None,
+            state_ids: KeptStateIds::default(),
             error,
             state_lost: false,
             ephemeral: None,

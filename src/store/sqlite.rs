@@ -16,6 +16,7 @@ pub(super) mod problem;
 mod queued;
 pub(super) mod schema;
 mod series;
+mod state_ids;
 mod thread;
 
 use std::io;
@@ -55,7 +56,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, notifications, incidents, last_good, keys, notes: unread, .. } = contents;
+                let Contents { states, notifications, incidents, last_good, keys, state_ids, notes: unread, .. } =
+                    contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -67,6 +69,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     incidents,
                     last_good,
                     keys,
+                    state_ids,
                     error,
                     state_lost,
                     ephemeral: None,
@@ -107,6 +110,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
             opened.incidents = contents.incidents;
             opened.last_good = contents.last_good;
             opened.keys = contents.keys;
+            opened.state_ids = contents.state_ids;
             opened.notes.extend(contents.notes);
         }
         Err(DatabaseError::Unreadable(why) | DatabaseError::Refused(why)) => {

@@ -31,6 +31,7 @@ pub mod rate_headers;
 pub mod segments;
 pub mod shape;
 pub mod sse;
+pub mod state_ids;
 pub mod stream;
 pub mod trace_context;
 pub mod usage;

@@ -60,6 +60,7 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         notifications: Vec::new(),
         incidents: Vec::new(),
         keys: None,
+        state_ids: Default::default(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(disk.locks.clone()),

@@ -30,7 +30,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page first.
-pub(super) static ASSETS: [Asset; 26] = assets![
+pub(super) static ASSETS: [Asset; 27] = assets![
     "index.html": HTML,
     "icon.svg": "image/svg+xml",
     "app.css": STYLE,
@@ -47,6 +47,7 @@ pub(super) static ASSETS: [Asset; 26] = assets![
     "flags.js": SCRIPT,
     "history.js": SCRIPT,
     "incidents.js": SCRIPT,
+    "kept.js": SCRIPT,
     "keys.js": SCRIPT,
     "limits.js": SCRIPT,
     "login.js": SCRIPT,

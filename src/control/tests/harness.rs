@@ -86,6 +86,7 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         notifications: Vec::new(),
         incidents: Vec::new(),
         keys: None,
+        state_ids: Default::default(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),

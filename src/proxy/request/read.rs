@@ -19,6 +19,7 @@ use super::request_id::RequestId;
 use super::uri;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
+use crate::decide::state_at::StateAt;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::error::{ProxyError, shown};
@@ -162,7 +163,13 @@ impl ReadRequest {
     }
 
     /// Where it goes by what is in force now.
-    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
+    pub(super) fn plan(
+        &self,
+        core: &Core,
+        in_use: &InUse,
+        peek: Option<&Peek<'_>>,
+        state: StateAt,
+    ) -> Result<Plan, ProxyError> {
         let snapshot = &in_use.snapshot;
         let facts = Facts {
             purpose: Purpose::of(&self.parts.method, self.upgrade),
@@ -171,6 +178,7 @@ impl ReadRequest {
             headers: &self.parts.headers,
             body: peek,
             bytes: self.held.whole.as_ref().map(|whole| &*whole.bytes),
+            state,
         };
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
