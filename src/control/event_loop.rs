@@ -6,6 +6,7 @@
 //! canary comes into force when it is durable, and is refused if that takes too long. Invariant: each command is
 //! answered once.
 
+mod end_on_canary;
 mod test_targets;
 
 use std::path::PathBuf;
@@ -317,8 +318,8 @@ impl EventLoop {
                     }));
                 });
             }
+            Input::EndOnCanary { wish, reply } => self.end_on_canary(&wish, reply, now),
             // The sender may be gone.
-            Input::EndOnCanary { wish, reply } => drop(reply.send(self.engine.end_on_canary(&wish, now))),
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),

@@ -107,6 +107,7 @@ impl RolloutState {
         visible(self) != visible(before)
             || self.phase != before.phase
             || self.lock != before.lock
+            || self.state_moved != before.state_moved
             || self.paused != before.paused
             || self.tries() != before.tries()
     }

@@ -56,7 +56,7 @@ impl Failover<'_> {
             return NextKeeper::Found;
         }
         if self.other_keepers.left.is_empty() {
-            if missing {
+            if missing && candidate.id != home {
                 named.keys.iter().for_each(|key| ids.note_miss(*key, now));
                 ids.note_question(clock::now());
             }
