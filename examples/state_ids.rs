@@ -12,7 +12,7 @@ use serin::state::state_ids::{KeptStateIds, StateIds, StateKey};
 use serin::store::sqlite;
 
 const IDS: u32 = 100_000;
-const BATCH: usize = 500;
+const BATCH: usize = 250;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -9,7 +9,7 @@ use crate::decide::units::Millis;
 use crate::state::state_ids::{StateChanges, StateIds};
 
 /// So many are written together: some milliseconds of a disk.
-const AT_A_TIME: usize = 500;
+const AT_A_TIME: usize = 250;
 /// Fewer wait so long for others, and all of them so long after a failure.
 const EVERY: Millis = Millis(1000);
 
@@ -72,23 +72,23 @@ mod tests {
     fn what_is_learned_is_written_in_small_batches_one_after_the_other() {
         let (ids, mut writer) = (StateIds::default(), StateWriter::default());
         assert!(writer.take_due(&ids, at(0)).is_none());
-        learn(&ids, 0, 1200);
+        learn(&ids, 0, 700);
         let length = |changes: Option<StateChanges>| changes.map(|changes| changes.changes.len());
-        assert_eq!(length(writer.take_due(&ids, at(0))), Some(500));
+        assert_eq!(length(writer.take_due(&ids, at(0))), Some(250));
         assert!(writer.is_writing() && writer.take_due(&ids, at(5000)).is_none(), "one at a time");
         writer.finished(true, &ids, at(2));
-        assert_eq!(length(writer.take_due(&ids, at(2))), Some(500), "at once, as many wait");
+        assert_eq!(length(writer.take_due(&ids, at(2))), Some(250), "at once, as many wait");
         writer.finished(false, &ids, at(3));
         assert!(writer.take_due(&ids, at(3)).is_none(), "a disk that fails is given time");
-        assert_eq!((length(writer.take_due(&ids, at(1003))), ids.waiting()), (Some(500), 200));
+        assert_eq!((length(writer.take_due(&ids, at(1003))), ids.waiting()), (Some(250), 200));
         writer.finished(true, &ids, at(1004));
         assert_eq!(length(writer.take_due(&ids, at(1004))), Some(200));
         writer.finished(true, &ids, at(1005));
-        learn(&ids, 1200, 1201);
+        learn(&ids, 700, 701);
         assert!(writer.take_due(&ids, at(1100)).is_none(), "a few wait for others");
         assert_eq!(length(writer.take_due(&ids, at(2004))), Some(1));
         writer.finished(true, &ids, at(2005));
-        learn(&ids, 1201, 3000);
+        learn(&ids, 701, 2500);
         writer.close();
         assert_eq!(length(writer.take_due(&ids, at(2006))), Some(1799));
     }
