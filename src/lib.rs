@@ -87,6 +87,8 @@
 //!   `control/notify`; the report of a rollback: `decide/incident.rs`
 //! * a tag required: `flags/compile/tags.rs`, which refuses files that could break it; a text of last resort:
 //!   `wire/last_resort.rs`; a model taken away: `decide/retirement.rs`
+//! * who keeps what a request names: `decide/route/by_state.rs`, found by `proxy/request/named_state.rs` in `state/state_ids.rs`,
+//!   learned by `proxy/response/state_tap.rs`; ids in bodies and paths: `wire/state_ids`; written by `control/state_writer.rs`
 //! * whether stable could take everybody back: `decide/rollback_ready.rs`, looked at by
 //!   `control/engine/stable_readiness.rs`
 //! * a WebSocket carried: `proxy/response/upgrade.rs`; its handshake: `proxy/request/handshake.rs`; what its close code
@@ -120,6 +122,7 @@
 //! * What a rollout's stable answers to one user sends no other user to the canary.
 //! * Raising a percent only adds users to the canary. Lowering it removes those who were added last.
 //! * Serin never writes flags.yaml, and an invalid file changes nothing.
+//! * A request that names what one provider keeps goes there or to stable, and is no evidence.
 //! * Only a human, `try_again_after` or a higher `attempt:` reopens a canary that was rolled back.
 //! * Every queue, pool, window and buffer has a bound.
 

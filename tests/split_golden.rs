@@ -1,8 +1,7 @@
 //! The split against what Python says: buckets, and a table of requests with the arm that each must get.
 //!
-//! The tables lie in golden/split and are written by generate.py there, which knows the rules and not this code. A case
-//! with a `bucket` is planned twice, at that share and one hundredth above, so it passes only when exactly the expected
-//! bytes were hashed.
+//! The tables lie in golden/split, by generate.py there, which knows the rules and not this code. A case with a `bucket` is
+//! planned twice, at that share and a hundredth above, so it passes only if exactly the expected bytes were hashed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../src/decide/policy/plain.rs"]
@@ -16,11 +15,11 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serin::cli::bucket::Split;
 use serin::decide::bucket::{bucket, bucket_and_slot};
-use serin::decide::flag;
 use serin::decide::policy::*;
 use serin::decide::route::{Facts, Plan, Purpose, Rejected, RouteReason, RouteShare, arm_of_user, plan, wanted_fields};
 use serin::decide::units::{Arm, Percent, ProviderId, RolloutId, UnixMillis};
-use serin::wire::body::peek;
+use serin::decide::{flag, state_at::StateAt};
+use serin::wire::body::{Peek, peek};
 
 const PROVIDERS: [&str; 3] = ["old", "new", "third"];
 
@@ -280,6 +279,7 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
         Some(body) => Some(peek(body.as_bytes(), &wanted).map_err(|error| error.to_string())?),
         None => None,
     };
+    let bound = peeked.as_ref().is_some_and(Peek::is_state_bearing);
     let method: Method = case.request.method.as_deref().unwrap_or("POST").parse().unwrap();
     let facts = Facts {
         purpose: Purpose::of(&method, case.request.upgrade),
@@ -288,6 +288,7 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
         headers: &headers,
         body: peeked.as_ref(),
         bytes: body.as_deref().map(str::as_bytes),
+        state: [StateAt::Nowhere, StateAt::Unknown][usize::from(bound)],
     };
     let drew = Cell::new(false);
     let draw = || {
@@ -422,9 +423,8 @@ proptest! {
             let share = RouteShare { percent: share(percent), buckets_only: false };
             arm_of_user("s", &pins, share, Some(user.as_bytes())).unwrap().0
         };
-        let (low, high) = (low.min(high), low.max(high));
         prop_assert_eq!(arm(low), arm(low));
-        prop_assert!(arm(low) == Arm::Stable || arm(high) == Arm::Canary);
+        prop_assert!(arm(low.min(high)) == Arm::Stable || arm(low.max(high)) == Arm::Canary);
     }
 
     #[test]
@@ -434,12 +434,12 @@ proptest! {
             pins: BTreeMap::from([("a".to_owned(), Arm::Stable), ("b".to_owned(), Arm::Canary)]),
             ..RolloutCase::default()
         };
-        let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
-        let policy = policy(std::slice::from_ref(&case), "old", providers);
+        let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass));
+        let policy = policy(&[case], "old", providers.to_vec());
         let in_force = |_| RouteShare { percent: share(percent), buckets_only: closed };
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user.parse::<HeaderValue>().unwrap())]);
-        let purpose = Purpose::Generate;
-        let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None };
+        let (purpose, state) = (Purpose::Generate, StateAt::Nowhere);
+        let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None, state };
         let planned = plan(&policy, in_force, &facts, || 0).unwrap();
         let flag = plain::following(0);
         match flag::evaluate(&policy, &flag, in_force, &of_key(Some(&user)), UnixMillis(0)) {

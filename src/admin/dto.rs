@@ -11,6 +11,7 @@ mod flag;
 mod guard;
 mod history;
 mod incident;
+mod kept_state;
 mod key;
 mod limit;
 mod notify;
@@ -41,6 +42,7 @@ pub use guard::{
 };
 pub use history::{HistoryEntry, HistoryReply};
 pub use incident::{ArmColumns, IncidentReply, IncidentSummary, IncidentsReply};
+pub use kept_state::KeptState;
 pub use key::ProviderKey;
 pub use limit::{ClientLimit, LimitTurned, ProviderLimit};
 pub use notify::{NotifyTarget, NotifyTest, NotifyTestReply};
@@ -99,6 +101,9 @@ pub struct StatusReply {
     /// Open WebSocket sessions; absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub websockets: Vec<WebSocketSessions>,
+    /// What providers other than stable keep, those that keep something; absent: none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_state: Vec<KeptState>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -250,6 +255,7 @@ impl StatusReply {
             clients: status.client_limits.iter().map(ClientLimit::from).collect(),
             notify: status.notify.iter().filter_map(NotifyTarget::of).collect(),
             websockets: WebSocketSessions::all(&status.series, now),
+            kept_state: status.kept_state.iter().map(KeptState::from).collect(),
         }
     }
 }

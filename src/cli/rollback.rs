@@ -6,6 +6,7 @@
 
 mod answers;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
@@ -18,15 +19,15 @@ use serde_json::{Value, json};
 use self::answers::{Acknowledgement, ProcessAnswers, listen};
 use super::api_call::{CallError, by_any};
 use super::locate::{AdminEndpoint, LocateArgs, Located, nothing_found, several};
-use super::output::{self, Style, one_line};
+use super::output::{self, Style, distance, one_line};
 use super::status;
 use super::{Exit, Failure, Outcome, dry_run};
-use crate::app::api::{Changed, Rollout, check_reason, current_user};
+use crate::app::api::{Changed, KeptState, Rollout, StatusReply, check_reason, current_user};
 use crate::app::offline::{self, InForce};
 use crate::clock;
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::{Millis, Percent};
-use crate::describe::ephemeral;
+use crate::describe::{ephemeral, kept_state};
 
 /// How long a process may take to acknowledge, by either way.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -52,7 +53,7 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
     /// End what is under way on the canary as well: requests without output go to stable, streams and connections break
-    /// off. Without it they finish there.
+    /// off. Without it they finish there. What the canary keeps (responses, files and the like) is then asked of stable, too.
     #[arg(long, conflicts_with = "to")]
     pub(super) hard: bool,
     /// Reason, for the history.
@@ -105,7 +106,13 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     }
     let mut report = roll_back(args, &targets, PATIENCE);
     let replies = targets.iter().filter_map(|target| status::get(target, LOOK_AT_STABLE).ok());
-    let notes: Vec<String> = replies.flat_map(|reply| stable_notes(&reply.rollouts, &report.rollouts)).collect();
+    let notes: Vec<String> = replies
+        .flat_map(|reply| {
+            let mut notes = stable_notes(&reply.rollouts, &report.rollouts);
+            notes.extend(kept_notes(&reply, &report.rollouts, args.hard));
+            notes
+        })
+        .collect();
     report.notes.extend(notes);
     if args.json {
         output::print_json(&report);
@@ -127,6 +134,19 @@ fn stable_notes(rollouts: &[Rollout], changed: &[Changed]) -> Vec<String> {
         format!("{fault}; after a rollback nothing falls back to the canary: `serin resume {}` lifts it", rollout.name)
     };
     faults.map(note).collect()
+}
+
+/// What stays on the canaries although no user is sent there.
+fn kept_notes(reply: &StatusReply, changed: &[Changed], hard: bool) -> Vec<String> {
+    let moved = |rollout: &&Rollout| changed.iter().any(|changed| changed.name == rollout.name);
+    let canaries: BTreeSet<&String> =
+        reply.rollouts.iter().filter(moved).filter_map(|rollout| rollout.canary.as_ref()).collect();
+    let kept = reply.kept_state.iter().filter(|kept| canaries.contains(&kept.provider));
+    let note = |kept: &KeptState| {
+        let used = distance(kept.last_used_at, clock::unix());
+        kept_state::after_rollback(kept.ids, &kept.provider, &used, hard)
+    };
+    kept.map(note).collect()
 }
 
 /// What became of it.

@@ -6,13 +6,16 @@
 //! canary comes into force when it is durable, and is refused if that takes too long. Invariant: each command is
 //! answered once.
 
+mod end_on_canary;
+mod test_targets;
+
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::engine::commands::{CommandResult, ResumeLocks, barred};
@@ -22,7 +25,7 @@ use super::engine::input::Probe;
 use super::engine::providers::ReachabilityCheck;
 use super::engine::stable_readiness::StableCheck;
 use super::events;
-use super::notify::deliver::{self, Answer, Deliver, Post};
+use super::notify::deliver::{self, Answer, Deliver};
 use super::notify::notifier::Try;
 use super::now::Now;
 use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
@@ -37,7 +40,7 @@ use crate::decide::rollout::command_result::CommandObstacle;
 use crate::decide::rollout::state::RolloutCommand;
 use crate::decide::series::roll_up;
 use crate::decide::units::{Millis, UnixMillis};
-use crate::state::inbox::{Command, CommandError, Input, NotifyTestResult};
+use crate::state::inbox::{Command, CommandError, Input};
 use crate::store::{SeriesQuery, Store};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +61,7 @@ enum TaskResult {
     StableChecked(StableCheck, Result<(), String>),
     LockFiles(LockReport),
     SeriesWritten(Result<(), String>),
+    StateWritten(Result<(), String>),
     WeekRead((UnixMillis, UnixMillis), Vec<Event>),
     RetirementsRead(Vec<Event>),
     Notified { number: u64, target: String, answer: Result<Answer, String> },
@@ -117,9 +121,10 @@ pub(super) async fn run(
     }
     // The current batch and the rest get one more attempt each, and so do the lock files.
     events.engine.recorder.close();
+    events.engine.state_writer.close();
     for _ in 0..2 {
         events.flush();
-        while events.queue.is_writing() || events.engine.recorder.is_writing() {
+        while events.is_writing() {
             match timeout(DISK_TIMEOUT, finished.recv()).await {
                 Ok(Some(result)) => events.handle_result(result),
                 _ => break,
@@ -135,6 +140,10 @@ pub(super) async fn run(
 impl EventLoop {
     fn now(&self) -> Now {
         (self.clock)()
+    }
+
+    fn is_writing(&self) -> bool {
+        self.queue.is_writing() || self.engine.recorder.is_writing() || self.engine.state_writer.is_writing()
     }
 
     /// Starts the writes, probes and checks that are due. Returns the number that the write queue gave to what is new.
@@ -156,6 +165,13 @@ impl EventLoop {
             spawn_local(async move {
                 let result = written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
                 let _ = results.send(TaskResult::SeriesWritten(result));
+            });
+        }
+        if let Some(changes) = self.engine.state_writer.take_due(&self.engine.shared.state_ids, now) {
+            let (results, written) = (self.results.clone(), self.queue.record_state(changes));
+            spawn_local(async move {
+                let result = written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                let _ = results.send(TaskResult::StateWritten(result));
             });
         }
         for probe in self.engine.due_probes(now) {
@@ -232,6 +248,12 @@ impl EventLoop {
                 }
                 self.engine.recorder.write_finished(result.is_ok());
             }
+            TaskResult::StateWritten(result) => {
+                if let Err(why) = &result {
+                    tracing::debug!("ids of state cannot be written, and are tried again: {why}");
+                }
+                self.engine.state_writer.finished(result.is_ok(), &self.engine.shared.state_ids, now);
+            }
             TaskResult::LockFiles(LockReport::Read(Err(error))) => self.engine.locks_unreadable(error, now),
             TaskResult::LockFiles(LockReport::Read(Ok(found))) => {
                 let expanded = self.engine.locks_read(found, now);
@@ -296,8 +318,8 @@ impl EventLoop {
                     }));
                 });
             }
+            Input::EndOnCanary { wish, reply } => self.end_on_canary(&wish, reply, now),
             // The sender may be gone.
-            Input::EndOnCanary { wish, reply } => drop(reply.send(self.engine.end_on_canary(&wish, now))),
             Input::DryRun { command, reply } => drop(reply.send(self.engine.dry_run(&command, now))),
             Input::Plan { policy, reply } => drop(reply.send(self.engine.plan(&policy, now))),
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
@@ -406,32 +428,6 @@ impl EventLoop {
                 self.refuse_and_restore_lock_file(&rollout, &refusal);
             }
         }
-    }
-
-    /// Asks all named targets at one time, past the queue: a test waits for nothing.
-    fn test_targets(&self, name: Option<&str>, reply: oneshot::Sender<Result<Vec<NotifyTestResult>, String>>) {
-        let Some(posts) = self.engine.notifier.tests(name, self.now()) else {
-            let known = self.engine.notifier.names().join(", ");
-            let known = if known.is_empty() { "none".to_owned() } else { known };
-            let name = name.unwrap_or_default();
-            return drop(
-                reply.send(Err(format!("there is no target of notifications named `{name}`; there are: {known}"))),
-            );
-        };
-        let asked: Vec<_> = posts.into_iter().map(|(target, post)| (target, self.try_now(post))).collect();
-        spawn_local(async move {
-            let mut results = Vec::new();
-            for (target, answer) in asked {
-                let answer = answer.await.unwrap_or_else(|defect| Err(defect.to_string()));
-                let answer = answer.map(|Answer { status, said, .. }| (status, said));
-                results.push(NotifyTestResult { target, answer });
-            }
-            let _ = reply.send(Ok(results));
-        });
-    }
-
-    fn try_now(&self, post: Post) -> JoinHandle<Result<Answer, String>> {
-        spawn_local(deliver::in_time((self.deliver)(post, self.engine.egress())))
     }
 
     fn write_lock_file(&self, rollout: &str) {

@@ -25,6 +25,7 @@ mod recorder;
 mod report;
 mod series;
 mod start;
+mod state_writer;
 
 pub use engine::unusable_stable::rollouts_without_stable_at_start;
 pub use notify::{Answer, Deliver, Post};

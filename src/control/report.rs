@@ -53,6 +53,8 @@ pub(super) fn empty() -> Status {
         notify: Vec::new(),
         spans: [0; 4],
         client_limits: Vec::new(),
+        kept_state: Vec::new(),
+        state_ids_lost: [0; 2],
         ambiguous_closes: [0; 4],
         tls: None,
         draining: false,

@@ -1,8 +1,8 @@
 //! The other providers that may answer a request, in order, when the provider that the split chose fails.
 //!
 //! A failure overrides the sticky choice for one request and does not move the user. There are limits: no request goes
-//! to a canary that is closed to users; embeddings of two models are never mixed; a request that builds on an earlier
-//! answer goes to stable only; a provider that cannot be used, or that does not have the model, is left out.
+//! to a canary that is closed to users; embeddings of two models are never mixed; nobody else has what a request names of
+//! one provider's state; a provider that cannot be used, or that does not have the model, is left out.
 //! Invariants: the chosen provider is never in the list, and no provider is in it twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
@@ -76,7 +76,7 @@ pub fn fallback_candidates(
 ) -> FallbackCandidates {
     let mut others = FallbackCandidates::NONE;
     let Some(rollout) = plan.rollout.and_then(|id| policy.rollouts.get(usize::from(id.0))) else { return others };
-    if rollout.fallback == Fallback::Nobody || Dialect::of(path) == Dialect::Embeddings {
+    if plan.bound.is_bound() || rollout.fallback == Fallback::Nobody || Dialect::of(path) == Dialect::Embeddings {
         return others;
     }
     let canary = rollout.canary.as_ref().map(|canary| canary.provider);
@@ -87,9 +87,8 @@ pub fn fallback_candidates(
     let closed = closed || (plan.provider == rollout.stable && policy.provider(rollout.stable).unusable.is_some());
     let mut consider = |id: ProviderId| {
         let is_closed = canary == Some(id) && closed;
-        let is_elsewhere = plan.bound && id != rollout.stable;
         let is_usable = policy.provider(id).unusable.is_none();
-        if id != plan.provider && !is_closed && !is_elsewhere && is_usable && knows(policy, rollout, id, model) {
+        if id != plan.provider && !is_closed && is_usable && knows(policy, rollout, id, model) {
             others.add(id);
         }
     };

@@ -39,6 +39,7 @@ pub mod rollout;
 pub mod route;
 pub mod series;
 pub mod stable_fault;
+pub mod state_at;
 pub mod suggest;
 pub mod timestamp;
 pub mod tls_failure;

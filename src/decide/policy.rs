@@ -205,4 +205,6 @@ pub struct Limits {
     pub replay_body: u64,
     /// All bodies that are held at one time, in bytes.
     pub replay_memory: u64,
+    /// Ids of what providers other than stable keep.
+    pub state_ids: u32,
 }

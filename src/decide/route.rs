@@ -1,13 +1,15 @@
 //! Which provider takes a request, on which arm, and for which reason.
 //!
-//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: no user
-//! is on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded
+//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: the state
+//! that it names ([`by_state`](mod@by_state)), no user is on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded
 //! user, the bucket. Only requests whose arm the bucket chose are counted for the guard, since a human's choice is no
 //! evidence. A request whose method is not split goes to the rollout's stable without a user. Per request nothing is
 //! compiled, nothing is hashed twice, and nothing is allocated but an id that arrives escaped and a path that has to be
 //! normalised.
 
+pub mod by_state;
 pub mod facts;
+pub mod plan;
 
 use std::collections::BTreeMap;
 
@@ -17,12 +19,17 @@ use subtle::ConstantTimeEq;
 use super::bucket::{BucketAndSlot, bucket_and_slot, bucket_and_slot_of_conversation, random_bucket};
 use super::guard::sources::SourceGroup;
 use super::policy::{Anonymous, Canary, KeyOrder, Match, Policy, Rollout, Unmapped, UserSource};
+use super::state_at::{Bound, StateAt};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
 use crate::wire::opening::opening;
-use crate::wire::path::respelled;
+use crate::wire::path::{plain, respelled};
 pub use facts::{Facts, Purpose};
+pub use plan::{Plan, RouteReason};
+
+/// It goes where `messages` go, since each provider counts by its own models.
+const COUNT_TOKENS: &str = "messages/count_tokens";
 
 /// How much of a body that is no conversation distinguishes it from others.
 const TOLD_APART: usize = 64 * 1024;
@@ -34,107 +41,6 @@ pub struct RouteShare {
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary.
     pub buckets_only: bool,
-}
-
-/// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Which rollout took it; `None`: none did.
-    pub rollout: Option<RolloutId>,
-    /// Which arm it is on; `None`: unsplit (no rollout, or a plain route).
-    pub arm: Option<Arm>,
-    /// Who serves it.
-    pub provider: ProviderId,
-    /// Why.
-    pub reason: RouteReason,
-    /// Whether it is evidence for the guard: a bucket chose its arm.
-    pub counted: bool,
-    /// Whose it is in the guard's tables: the user's, else the conversation's; `None` where there is neither, or where
-    /// no bucket chose.
-    pub slot: Option<Slot>,
-    /// The bucket that a hash or chance put it into.
-    pub bucket: Option<Bucket>,
-    /// What the user's key is chosen by, where keys are spread; `None`: nothing is known of the user.
-    pub user_hash: Option<u16>,
-    /// Its source, as the guard distinguishes sources.
-    pub source: SourceGroup,
-    /// Whether a rollout with a canary found no user id in it.
-    pub anonymous: bool,
-    /// Whether it builds on an earlier answer, which only one provider may have.
-    pub bound: bool,
-}
-
-impl Plan {
-    /// The same request on stable after all, and no evidence: for what is learnt only after the plan was made.
-    #[must_use]
-    pub fn back_on_stable(self, policy: &Policy, reason: RouteReason) -> Plan {
-        match (self.rollout, self.arm) {
-            (Some(id), Some(_)) => {
-                let provider = policy.rollouts.get(usize::from(id.0)).map_or(self.provider, |rollout| rollout.stable);
-                Plan { arm: Some(Arm::Stable), provider, reason, counted: false, ..self }
-            }
-            _ => self,
-        }
-    }
-}
-
-/// Why a request goes where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RouteReason {
-    /// No rollout takes it.
-    Unmatched,
-    /// Its rollout has no canary.
-    PlainRoute,
-    /// Its rollout splits what generates, and its method does not.
-    Method,
-    /// No user is on the canary.
-    CanaryOff,
-    /// The canary has no such model.
-    Unmapped,
-    /// A tester chose.
-    Forced,
-    /// The user is pinned or excluded.
-    Pinned,
-    /// Everybody is on the canary.
-    Everybody,
-    /// The user's bucket chose.
-    Bucket,
-    /// No user id: the conversation's bucket chose.
-    Conversation,
-    /// No user id: chance chose.
-    Drawn,
-    /// No user id, and nothing to choose by.
-    Anonymous,
-    /// Its JSON body is too large to be held, or encoded: nothing could be read of it.
-    Unheld,
-}
-
-impl RouteReason {
-    /// The word used in logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            RouteReason::Unmatched => "unmatched",
-            RouteReason::PlainRoute => "plain_route",
-            RouteReason::Method => "method",
-            RouteReason::CanaryOff => "closed",
-            RouteReason::Unmapped => "unmapped",
-            RouteReason::Forced => "forced",
-            RouteReason::Pinned => "pinned",
-            RouteReason::Everybody => "everybody",
-            RouteReason::Bucket => "bucket",
-            RouteReason::Conversation => "conversation",
-            RouteReason::Drawn => "drawn",
-            RouteReason::Anonymous => "anonymous",
-            RouteReason::Unheld => "unheld",
-        }
-    }
-
-    /// Whether a bucket chose, so that the request is evidence for the guard.
-    #[must_use]
-    pub const fn is_counted(self) -> bool {
-        matches!(self, RouteReason::Everybody | RouteReason::Bucket | RouteReason::Conversation | RouteReason::Drawn)
-    }
 }
 
 /// Why a request goes to no provider.
@@ -177,10 +83,23 @@ pub fn plan(
     facts: &Facts<'_>,
     draw: impl FnOnce() -> u16,
 ) -> Result<Plan, Rejected> {
+    let plan = split(policy, in_force, facts, draw)?;
+    Ok(if facts.state == StateAt::Nowhere { plan } else { by_state::by_state(policy, plan, facts.state) })
+}
+
+/// The plan of a request that names no state.
+fn split(
+    policy: &Policy,
+    in_force: impl Fn(RolloutId) -> RouteShare,
+    facts: &Facts<'_>,
+    draw: impl FnOnce() -> u16,
+) -> Result<Plan, Rejected> {
     let unsplit = Plan {
         rollout: None,
+        matched: None,
         arm: None,
         provider: ProviderId(0),
+        home: ProviderId(0),
         reason: RouteReason::Unmatched,
         counted: false,
         slot: None,
@@ -188,7 +107,7 @@ pub fn plan(
         user_hash: None,
         source: SourceGroup::default(),
         anonymous: false,
-        bound: false,
+        bound: Bound::No,
     };
     let rollouts = || (0..=u16::MAX).zip(&policy.rollouts);
     let mut taken = rollouts().find(|(_, rollout)| takes(rollout, facts));
@@ -198,12 +117,18 @@ pub fn plan(
     }
     let Some((id, rollout)) = taken else {
         let provider = policy.unmatched.provider().ok_or(Rejected::Unmatched)?;
-        return Ok(Plan { provider, ..unsplit });
+        return Ok(Plan { provider, home: provider, ..unsplit });
     };
     if !rollout.require.is_empty() && is_ambiguous(policy, usize::from(id), facts) {
         return Err(Rejected::UnreadModel);
     }
-    let nobodys = Plan { provider: rollout.stable, reason: RouteReason::Method, ..unsplit };
+    let nobodys = Plan {
+        matched: Some(RolloutId(id)),
+        provider: rollout.stable,
+        home: rollout.stable,
+        reason: RouteReason::Method,
+        ..unsplit
+    };
     let unsplit = Plan { rollout: Some(RolloutId(id)), reason: RouteReason::PlainRoute, ..nobodys };
     let Some(canary) = &rollout.canary else { return Ok(unsplit) };
     if !splits(&rollout.matches, facts.purpose) {
@@ -227,13 +152,12 @@ pub fn plan(
         Arm::Stable => rollout.stable,
         Arm::Canary => canary.provider,
     };
-    // The state of an earlier answer is at one provider only: such a request is no evidence about the other.
-    let bound = facts.body.is_some_and(Peek::is_state_bearing);
-    let counted = reason.is_counted() && !bound;
+    // What counts tokens generates nothing.
+    let counted = reason.is_counted() && !counts_tokens(facts.path);
     let anonymous = user.is_none();
     // Where no hash decided, the guard still distinguishes conversations: one client must not count as many users.
     let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
-    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, bucket, anonymous, bound, ..unsplit })
+    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, bucket, anonymous, ..unsplit })
 }
 
 /// What one user's requests have in common wherever they go: the user's hash, else that of the conversation. Asked only
@@ -371,11 +295,16 @@ pub fn takes_path(matches: &Match, path: &str) -> bool {
         None => {
             let named = |path: &str| {
                 let path = path.strip_prefix('/').unwrap_or(path);
-                matches.endpoints.iter().any(|endpoint| endpoint == path)
+                let endpoint = if path == COUNT_TOKENS { "messages" } else { path };
+                matches.endpoints.iter().any(|known| known == endpoint || known == path)
             };
             named(path) || respelled(path).is_some_and(|path| named(&path))
         }
     }
+}
+
+fn counts_tokens(path: &str) -> bool {
+    path.ends_with("count_tokens") && plain(path).strip_prefix('/') == Some(COUNT_TOKENS)
 }
 
 /// Whether requests with this purpose are split. By endpoint only POST is split, since only that generates; a pattern

@@ -21,6 +21,7 @@ pub mod format;
 pub mod in_force;
 pub mod incident;
 pub mod incompatibility;
+pub mod kept_state;
 pub mod key;
 pub mod notification;
 pub mod numbers;

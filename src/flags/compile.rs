@@ -314,6 +314,7 @@ fn limits(at: &At, findings: &mut Findings<'_>) -> Limits {
         connections: findings.whole(&at.key("connections")),
         replay_body: findings.value(&at.key("replay_body"), body),
         replay_memory: findings.value(&at.key("replay_memory"), size),
+        state_ids: findings.whole(&at.key("state_ids")),
     };
     if limits.replay_memory < limits.replay_body {
         let at = if at.has("replay_memory") { at.key("replay_memory") } else { at.key("replay_body") };

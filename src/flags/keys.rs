@@ -238,5 +238,9 @@ fn limits() -> Schema {
              stream that is assembled before it is sent. At most 64MiB.",
         ),
         key("replay_memory", size()).default("256MiB").says("Memory for all buffered requests and responses."),
+        key("state_ids", whole(1000, 5_000_000)).default(100_000).says(
+            "Ids of responses, files, conversations and the like that another provider than stable keeps. Of more, the \
+             least recently used are forgotten. 100000 take about 12 MiB.",
+        ),
     ])
 }

@@ -32,6 +32,7 @@ use crate::state::request_seal::RequestSeal;
 use crate::state::snapshot::{Snapshot, SnapshotCell, SnapshotReader};
 use crate::state::source_table::{SourceHandle, SourceTable};
 use crate::state::spans::SpanQueues;
+use crate::state::state_ids::StateIds;
 use crate::state::tls_failures::TlsFailures;
 
 /// The least time between two reports to control.
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     /// Where connections over TLS are counted that never become one.
     pub(crate) tls_failures: Arc<TlsFailures>,
+    /// Which provider keeps what an id stands for.
+    pub(crate) state_ids: Arc<StateIds>,
     pub(crate) request_ids: RequestIds,
     /// Where requests go that are to be copied.
     pub(crate) copies: Arc<CopyQueue>,
@@ -106,7 +109,8 @@ impl Core {
     ) -> Rc<Core> {
         let (mut reader, mut chance) = (shared.reader(), fastrand::Rng::new());
         let snapshot = Arc::clone(reader.load());
-        let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &shared.sources));
+        let prepared =
+            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &shared.sources, &shared.state_ids));
         Rc::new(Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
@@ -114,6 +118,7 @@ impl Core {
             spans: Arc::clone(&shared.spans),
             ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             tls_failures: Arc::clone(&shared.tls_failures),
+            state_ids: Arc::clone(&shared.state_ids),
             request_ids: RequestIds::new(chance.u64(..)),
             copies: Arc::clone(&shared.copies),
             seal: Arc::clone(&shared.seal),
@@ -159,7 +164,7 @@ impl Core {
             Rc::clone(&known.prepared)
         } else {
             self.upstreams.retain(&snapshot.policy);
-            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &self.sources))
+            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &self.sources, &self.state_ids))
         };
         if snapshot.draining {
             self.draining.set(true);

@@ -28,6 +28,7 @@ pub mod series_table;
 pub mod snapshot;
 pub mod source_table;
 pub mod spans;
+pub mod state_ids;
 pub mod status;
 pub mod tls_failures;
 pub mod told_limits;

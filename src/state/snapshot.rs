@@ -25,8 +25,9 @@ use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
 use super::spans::SpanQueues;
+use super::state_ids::StateIds;
 use super::tls_failures::TlsFailures;
-use crate::decide::policy::Policy;
+use crate::decide::policy::{Policy, Rollout};
 use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
 /// Everything that the data plane decides by.
@@ -68,6 +69,14 @@ impl Snapshot {
         &self.providers[usize::from(id.0)]
     }
 
+    /// Whether nobody is sent to this provider for what it keeps: an operator took that back with its users.
+    #[must_use]
+    pub fn is_state_moved(&self, id: ProviderId) -> bool {
+        let is_canary = |rollout: &Arc<Rollout>| rollout.canary.as_ref().is_some_and(|canary| canary.provider == id);
+        let mut rollouts = self.rollouts.iter().zip(&self.policy.rollouts);
+        rollouts.any(|(in_force, rollout)| in_force.state_moved && is_canary(rollout))
+    }
+
     /// What is known of a provider's keys.
     #[must_use]
     pub fn keys(&self, id: ProviderId) -> &KeyRing {
@@ -90,6 +99,8 @@ pub struct RolloutInForce {
     pub evidence: Arc<Evidence>,
     /// The metrics of everybody who may answer.
     pub series: SeriesTable,
+    /// Whether an operator moved what the canary keeps: nobody is sent there for it.
+    pub state_moved: bool,
     /// How often what was under way on the canary was ended: whoever is planned by this is not.
     pub cuts: u32,
     /// What may still be spent on repeats.
@@ -124,6 +135,8 @@ pub struct SnapshotCell {
     pub ambiguous_closes: Arc<AmbiguousCloses>,
     /// Connections over TLS that never became one.
     pub tls_failures: Arc<TlsFailures>,
+    /// Which provider keeps what an id stands for.
+    pub state_ids: Arc<StateIds>,
     /// What happens, for those who listen.
     pub history: HistoryFeed,
     /// Requests on their way to be copied.
@@ -145,6 +158,7 @@ impl SnapshotCell {
             spans: Arc::new(SpanQueues::new(cores)),
             ambiguous_closes: Arc::default(),
             tls_failures: Arc::default(),
+            state_ids: Arc::default(),
             history: HistoryFeed::default(),
             copies: Arc::default(),
         }

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
 use super::spans::SpanFate;
+use super::state_ids::KeeperReport;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::file_error::FileError;
@@ -54,6 +55,10 @@ pub struct Status {
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
     /// Spans by what became of them.
     pub spans: [u64; SpanFate::ALL.len()],
+    /// What providers other than stable keep, those that keep something.
+    pub kept_state: Vec<KeeperReport>,
+    /// Ids of it that had to go because others came, and those that were not written in time.
+    pub state_ids_lost: [u64; 2],
     /// Clients that closed their side and could not be asked whether they have left, by why not.
     pub ambiguous_closes: [u64; AmbiguousCloseReason::ALL.len()],
     /// The proxy port over TLS; `None`: there is none.

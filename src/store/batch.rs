@@ -13,6 +13,7 @@ use crate::decide::incident::Incident;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::series::Points;
+use crate::state::state_ids::StateChanges;
 
 use super::series::{SeriesBlock, SeriesQuery};
 
@@ -58,6 +59,11 @@ pub trait Store: Send {
     /// neither waits for nor fails with the other.
     fn record(&self, _blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
         answered(Err("series are not kept here".to_owned()))
+    }
+
+    /// Hands ids over, and who keeps what they stand for. Written apart, for the same reason.
+    fn record_state(&self, _changes: StateChanges) -> oneshot::Receiver<Result<(), String>> {
+        answered(Err("ids are not kept here".to_owned()))
     }
 
     /// The points of a range, as far as they are kept.

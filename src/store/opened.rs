@@ -12,6 +12,7 @@ use super::memory;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
+use crate::state::state_ids::KeptStateIds;
 
 /// An open store and what it held.
 pub struct OpenedStore {
@@ -33,6 +34,8 @@ pub struct OpenedStore {
     pub keys: Option<String>,
     /// What was known of copies to canaries, as control wrote it.
     pub copies: Option<String>,
+    /// Which provider keeps what an id stands for.
+    pub state_ids: KeptStateIds,
     /// Why nothing can be written; `None`: it can.
     pub error: Option<String>,
     /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
@@ -57,6 +60,7 @@ impl OpenedStore {
             last_good: None,
             keys: None,
             copies: None,
+            state_ids: KeptStateIds::default(),
             error,
             state_lost: false,
             ephemeral: None,

@@ -16,6 +16,7 @@ pub(super) mod problem;
 mod queued;
 pub(super) mod schema;
 mod series;
+mod state_ids;
 mod thread;
 
 use std::io;
@@ -55,8 +56,17 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Database::Open(connection)) {
             Ok(store) => {
-                let Contents { states, notifications, incidents, last_good, keys, copies, notes: unread, .. } =
-                    contents;
+                let Contents {
+                    states,
+                    notifications,
+                    incidents,
+                    last_good,
+                    keys,
+                    copies,
+                    state_ids,
+                    notes: unread,
+                    ..
+                } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return OpenedStore {
@@ -69,6 +79,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> OpenedStore {
                     last_good,
                     keys,
                     copies,
+                    state_ids,
                     error,
                     state_lost,
                     ephemeral: None,
@@ -110,6 +121,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> OpenedStore 
             opened.last_good = contents.last_good;
             opened.keys = contents.keys;
             opened.copies = contents.copies;
+            opened.state_ids = contents.state_ids;
             opened.notes.extend(contents.notes);
         }
         Err(DatabaseError::Unreadable(why) | DatabaseError::Refused(why)) => {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::dir_handle::DirHandle;
 use super::sqlite::contents::{self, Contents};
 use super::sqlite::problem::DatabaseError;
-use super::sqlite::schema::{ADDED, FILE, KEEPS_HISTORY, TYPED_HISTORY, VERSION};
+use super::sqlite::schema::{ADDED, ADDED_STATE, FILE, KEEPS_HISTORY, TYPED_HISTORY, VERSION, WITH_SERIES};
 use crate::decide::units::UnixMillis;
 use first_version::event;
 
@@ -90,8 +90,11 @@ fn rewrite(writing: &Connection, contents: &Contents) -> Result<usize, DatabaseE
         contents::put_state(writing, identity, state)?;
     }
     let unread = if contents.version < TYPED_HISTORY { rewrite_history(writing)? } else { 0 };
+    if contents.version < WITH_SERIES {
+        writing.execute_batch(ADDED)?;
+    }
     // Every version before this one lacks them.
-    writing.execute_batch(ADDED)?;
+    writing.execute_batch(ADDED_STATE)?;
     writing.pragma_update(None, "user_version", VERSION)?;
     Ok(unread)
 }

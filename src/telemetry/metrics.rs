@@ -27,6 +27,7 @@ use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::limit::{LimitKind, Turned};
 use crate::state::spans::SpanFate;
+use crate::state::state_ids::KeeperReport;
 use crate::state::status::{ComparisonStatus, KeyCondition, LimitStatus, RolloutStatus, Status, TlsStatus};
 
 macro_rules! metrics_list {
@@ -119,6 +120,14 @@ metrics_list! {
         "Spans of traces: taken by the collector (sent); dropped because a queue was full or traces were switched off (dropped); refused by the collector (refused); not taken in several tries (failed).";
     AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
         "Connections whose client closed its side with a request open and was taken to have left, since it could not be tested: HTTP/1.0 (http10), a body passed on as it comes (body), within a response (answer), HTTP/2 (http2).";
+    STATE_IDS "serin_state_ids" Gauge ["provider"]
+        "Ids of responses, files, conversations and the like that a provider other than stable keeps: requests that name them go there.";
+    STATE_USED "serin_state_last_used_timestamp_seconds" Gauge ["provider"]
+        "When the last of a provider's ids was used, in seconds since the Unix epoch.";
+    STATE_EVICTED "serin_state_ids_evicted_total" Counter []
+        "Ids that were forgotten because there were more than limits.state_ids. Each is found again where stable does not know it.";
+    STATE_UNWRITTEN "serin_state_ids_unwritten_total" Counter []
+        "Changes of ids that came faster than the disk took them. A restart does not know them; they are found again in the same way.";
     TLS_EXPIRY "serin_tls_certificate_expiry_timestamp_seconds" Gauge []
         "When the certificate that listen_tls shows expires, in seconds since the Unix epoch. Only with listen_tls.";
     TLS_IN_FORCE "serin_tls_certificate_in_force" Gauge []
@@ -200,6 +209,13 @@ pub fn render(status: &Status, format: Format) -> String {
     }
     for (fate, count) in SpanFate::ALL.into_iter().zip(status.spans) {
         exposition.add(&SPANS, &[fate.as_str()], count);
+    }
+    for KeeperReport { keeper, ids, last_used } in &status.kept_state {
+        exposition.add(&STATE_IDS, &[&keeper.name], ids);
+        exposition.add(&STATE_USED, &[&keeper.name], Duration::from_millis(last_used.0).as_secs_f64());
+    }
+    for (metric, count) in [&STATE_EVICTED, &STATE_UNWRITTEN].into_iter().zip(status.state_ids_lost) {
+        exposition.add(metric, &[], count);
     }
     for (why, count) in AmbiguousCloseReason::ALL.into_iter().zip(status.ambiguous_closes) {
         exposition.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);

@@ -132,6 +132,17 @@ impl Complaint {
         about::names_model(self)
     }
 
+    /// Whether an answer with this status says that something is not there which the request names by its id: a 404
+    /// about anything but the model, or a 400 or 410 that says so.
+    #[must_use]
+    pub fn is_about_missing_state(&self, status: u16) -> bool {
+        match status {
+            404 => !self.names_model() && self.about() != Some(About::Model),
+            400 | 410 => about::names_missing(self),
+            _ => false,
+        }
+    }
+
     /// What of the request it complains of, as far as it says so; asked of a 400, 404, 413 or 422.
     #[must_use]
     pub fn about(&self) -> Option<About> {

@@ -32,6 +32,7 @@ pub mod rate_headers;
 pub mod segments;
 pub mod shape;
 pub mod sse;
+pub mod state_ids;
 pub mod stream;
 pub mod structure;
 pub mod trace_context;

@@ -48,6 +48,7 @@ mod selftest;
 mod series;
 mod simulate;
 mod split;
+mod state;
 mod stream;
 mod tags;
 mod tls;

@@ -18,6 +18,7 @@ import readme
 import sdk_anthropic
 import sdk_cuts
 import sdk_openai
+import sdk_state
 import sdk_tls
 from stage import LAST_RESORT, Stage, users
 
@@ -88,6 +89,7 @@ else:
         python_tests(sdk_anthropic, stage)
         python_tests(sdk_cuts, stage)
         python_tests(sdk_tls, stage)
+        python_tests(sdk_state, stage)
         for script in ("sdk_openai.mjs", "sdk_anthropic.mjs", "sdk_cuts.mjs", "sdk_tls.mjs"):
             node_tests(script, stage)
         python_tests(readme, stage)

@@ -107,10 +107,10 @@ class Stage:
         self.ending.callback(self.held.close)
         cutting = CuttingProvider()
         self.ending.callback(cutting.close)
-        urls = {name: self._provider(name) for name in ("oldcorp", "newcorp")}
+        urls = {name: self.provider(name) for name in ("oldcorp", "newcorp")}
         urls["cutcorp"] = cutting.base_url
-        urls["downcorp"] = self._provider("downcorp", "--fail", "100%")
-        urls["illcorp"] = self._provider("illcorp", "--fail", "100%", "--failure", "error-event")
+        urls["downcorp"] = self.provider("downcorp", "--fail", "100%")
+        urls["illcorp"] = self.provider("illcorp", "--fail", "100%", "--failure", "error-event")
         issue(folder)
         self.authority = f"{folder}/ca.crt"
         listen, admin, secure = free_port(), free_port(), free_port()
@@ -134,7 +134,7 @@ class Stage:
                 raise SystemExit(f"the sidecar did not become ready:\n{log.read()}")
             time.sleep(0.02)
 
-    def _provider(self, name, *arguments):
+    def provider(self, name, *arguments):
         command = [os.environ["SERIN"], "demo", "--provider", "--name", name, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.ending.callback(self._end, process)

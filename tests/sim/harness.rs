@@ -61,6 +61,7 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         incidents: Vec::new(),
         keys: None,
         copies: None,
+        state_ids: Default::default(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(disk.locks.clone()),

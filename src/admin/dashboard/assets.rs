@@ -30,7 +30,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page first.
-pub(super) static ASSETS: [Asset; 27] = assets![
+pub(super) static ASSETS: [Asset; 28] = assets![
     "index.html": HTML,
     "icon.svg": "image/svg+xml",
     "app.css": STYLE,
@@ -48,6 +48,7 @@ pub(super) static ASSETS: [Asset; 27] = assets![
     "flags.js": SCRIPT,
     "history.js": SCRIPT,
     "incidents.js": SCRIPT,
+    "kept.js": SCRIPT,
     "keys.js": SCRIPT,
     "limits.js": SCRIPT,
     "login.js": SCRIPT,

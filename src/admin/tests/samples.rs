@@ -119,6 +119,8 @@ pub(super) fn status() -> Status {
         notify: Vec::new(),
         spans: [0; 4],
         client_limits: Vec::new(),
+        kept_state: Vec::new(),
+        state_ids_lost: [0; 2],
         ambiguous_closes: [0; 4],
         tls: None,
         draining: false,

@@ -7,6 +7,8 @@ use crate::state::status::{FlagsStatus, StoreStatus};
 fn status() -> Status {
     let plain = RolloutStatus { canary: None, ..RolloutStatus::sample() };
     Status {
+        kept_state: Vec::new(),
+        state_ids_lost: [0; 2],
         flags: FlagsStatus { path: "/etc/serin/flags.yaml".into(), ..FlagsStatus::default() },
         store: StoreStatus { dir: "/var/lib/serin".into(), ..StoreStatus::default() },
         rollouts: vec![RolloutStatus::sample(), plain],

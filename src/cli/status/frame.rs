@@ -226,6 +226,7 @@ mod tests {
         };
         let state = State { dir: "state".to_owned(), error: None, locks_error: None, ephemeral: None };
         StatusReply {
+            kept_state: Vec::new(),
             certificate: None,
             process,
             flags,

@@ -3,6 +3,7 @@
 //! Pure: a reply and the time in, text out. Wherever the share in force is not what the file asks for, the line says
 //! both and why.
 
+mod kept_state;
 mod keys;
 mod limits;
 mod websockets;
@@ -81,6 +82,7 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
         }
     }
     limits::rows(text, reply);
+    kept_state::rows(text, &reply.kept_state, now);
     keys::rows(text, &reply.providers, now, style);
     websockets::rows(text, &reply.websockets);
 }

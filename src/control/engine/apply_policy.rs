@@ -37,6 +37,7 @@ impl Engine {
     pub(super) fn apply_policy(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
         (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Withdraw, now)));
         self.notifier.set_targets(&policy, &mut self.outbox.notifications);
+        self.shared.state_ids.set_most(policy.limits.state_ids);
         let mut previous = Previous::default();
         for Entry { spec, by_name, rollout, .. } in self.entries.drain(..) {
             previous.by_name.insert(spec.name.clone(), by_name);

@@ -30,6 +30,7 @@ use crate::control::persist::outbox::Outbox;
 use crate::control::recorder::Recorder;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
+use crate::control::state_writer::StateWriter;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::notification::QueuedNotification;
@@ -38,6 +39,7 @@ use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::warning::{RolledBackStable, Warning};
 use crate::describe::warning::sentence;
 use crate::state::snapshot::{Snapshot, SnapshotCell};
+use crate::state::state_ids::{KeptStateIds, StateIds};
 use crate::state::status::FlagsStatus;
 use crate::store::locks::LocksFound;
 
@@ -63,6 +65,8 @@ pub struct Bootstrap {
     pub keys: Option<String>,
     /// What was known of copies to canaries.
     pub copies: Option<String>,
+    /// Which provider keeps what an id stands for.
+    pub state_ids: KeptStateIds,
     /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
     /// Warnings found at the start.
@@ -109,8 +113,10 @@ impl Engine {
             comparisons: Comparisons::restored(bootstrap.copies.as_deref()),
             rollouts: 0,
         };
+        let mut shared = SnapshotCell::new(empty, cores);
+        shared.state_ids = Arc::new(StateIds::restored(bootstrap.state_ids, policy.limits.state_ids));
         let mut engine = Engine {
-            shared: Arc::new(SnapshotCell::new(empty, cores)),
+            shared: Arc::new(shared),
             status: Arc::new(ArcSwap::from_pointee(report::empty())),
             outbox: Outbox { last_good: bootstrap.keep, ..Outbox::default() },
             policy: Arc::clone(&policy),
@@ -134,6 +140,7 @@ impl Engine {
             certificate_notice: None,
             revision: 0,
             recorder: Recorder::default(),
+            state_writer: StateWriter::default(),
         };
         let ProcessContext { disk, locks, .. } = &engine.context;
         let texts = engine.process.notes.iter().map(|text| Alert::Text { text: text.clone() });

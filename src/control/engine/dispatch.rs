@@ -29,6 +29,7 @@ use crate::control::persist::outbox::{Outbox, Proposal};
 use crate::control::recorder::Recorder;
 use crate::control::report::{self, Process};
 use crate::control::series::SeriesRegistry;
+use crate::control::state_writer::StateWriter;
 use crate::decide::event::{Action, Actor, Alert, Reason};
 use crate::decide::policy::{Policy, Secret};
 use crate::decide::rollout::state::{Identity, Lock, OverallPhase, RolloutState};
@@ -74,6 +75,7 @@ pub struct Engine {
     pub(super) certificate_notice: Option<(String, (u8, u64))>,
     pub(super) revision: u64,
     pub(in crate::control) recorder: Recorder,
+    pub(in crate::control) state_writer: StateWriter,
 }
 
 impl Engine {
@@ -379,6 +381,8 @@ impl Engine {
             samples_lost: context.blocks.samples.dropped(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
             spans: self.shared.spans.fates(),
+            kept_state: self.shared.state_ids.report(),
+            state_ids_lost: [self.shared.state_ids.evicted(), self.shared.state_ids.unwritten()],
             ambiguous_closes: self.shared.ambiguous_closes.counts(),
             tls: report::tls(&self.policy, self.shared.tls_failures.counts(), now),
             notify: self.notifier.report(),

@@ -68,6 +68,8 @@ impl Entry {
             several_sources: rollout.is_some_and(|rollout| rollout.collector().has_several_sources()),
             evidence: Arc::clone(rollout.map_or(unused, |rollout| rollout.collector().evidence())),
             series: self.series.clone(),
+            state_moved: effective.is_some_and(|effective| effective.percent == Percent::ZERO)
+                && rollout.is_some_and(Rollout::is_state_moved),
             cuts: rollout.map_or(0, |rollout| rollout.collector().evidence().withdrawal.cuts()),
             retry: Arc::clone(&self.by_name.retry),
             copies: rollout.and_then(|rollout| rollout.copying(context)).map(Box::new),

@@ -1,11 +1,12 @@
 //! Ends what is under way on canaries that have just been rolled back.
 //!
 //! A rollback leaves open streams where they are, and this ends them: a counter is raised that every request on the
-//! canary compares with its own, and the cores are woken. What becomes of each is the data plane's. Invariant: nothing
-//! is ended where users may be on the canary.
+//! canary compares with its own, and the cores are woken. What becomes of each is the data plane's. From then on nobody is
+//! sent to the canary for what it keeps, either. Invariant: nothing is ended where users may be on the canary.
 
 use super::commands::barred;
 use super::dispatch::Engine;
+use super::input::Input;
 use crate::control::events;
 use crate::control::now::Now;
 use crate::decide::event::{Action, Actor, Event, Reason};
@@ -53,6 +54,7 @@ impl Engine {
                 generation: self.context.flags.generation,
             };
             events::emit(event, &mut self.outbox, &self.shared.history);
+            self.apply(index, Input::StateMoved, now);
         }
         self.publish();
         self.report(now);

@@ -24,6 +24,8 @@ pub(super) enum Input<'a> {
     PolicyChanged { fresh: bool },
     /// A lock file was found.
     LockFound(Lock),
+    /// An operator moved everything that the canary keeps.
+    StateMoved,
     /// The canary rejected a request that stable may accept.
     Rejected(Rejection),
     /// These proposals are on the disk. One of them may belong to this rollout.

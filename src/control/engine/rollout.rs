@@ -190,6 +190,10 @@ impl Rollout {
     }
 
     /// Whether the canary answers no request while stable is unreachable.
+    pub(super) fn is_state_moved(&self) -> bool {
+        self.state().state_moved
+    }
+
     pub(super) fn is_canary_dead(&self) -> bool {
         self.availability.is_canary_dead()
     }
@@ -258,6 +262,7 @@ impl Rollout {
                 effects
             }
             Input::LockFound(lock) => self.step(&StepInput::LockFound(lock), context, now),
+            Input::StateMoved => self.step(&StepInput::StateMoved, context, now),
             Input::Rejected(rejection) => self.add_rejection(rejection, context, now),
             Input::Written(proposals) => {
                 let epoch = self.state().epoch;

@@ -20,6 +20,7 @@ use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::series::Points;
 use crate::decide::units::Millis;
+use crate::state::state_ids::StateChanges;
 use crate::store::{Batch, SeriesBlock, SeriesQuery, Store};
 
 /// What the store answers about reports of rollbacks.
@@ -182,6 +183,11 @@ impl WriteQueue {
     /// Hands blocks of series over, apart from what is queued here.
     pub(in crate::control) fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
         self.store.record(blocks)
+    }
+
+    /// The same with ids.
+    pub(in crate::control) fn record_state(&self, changes: StateChanges) -> oneshot::Receiver<Result<(), String>> {
+        self.store.record_state(changes)
     }
 
     pub(in crate::control) fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {

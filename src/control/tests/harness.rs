@@ -87,6 +87,7 @@ pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -
         incidents: Vec::new(),
         keys: None,
         copies: None,
+        state_ids: Default::default(),
         state_lost: false,
         notes: Vec::new(),
         locks: Ok(LocksFound::default()),

@@ -1,6 +1,7 @@
 //! Who else may answer, for each of what decides it.
 
 use super::*;
+use crate::decide::state_at::Bound;
 use crate::decide::units::RolloutId;
 use crate::flags::Environment;
 use crate::flags::compile::compile;
@@ -16,7 +17,7 @@ struct Case {
     share: Option<(u16, bool)>,
     path: &'static str,
     model: Option<&'static str>,
-    bound: bool,
+    bound: Bound,
     unusable: Option<&'static str>,
 }
 
@@ -27,7 +28,7 @@ const USUAL: Case = Case {
     share: Some((5000, false)),
     path: CHAT,
     model: Some("gpt-4"),
-    bound: false,
+    bound: Bound::No,
     unusable: None,
 };
 
@@ -47,8 +48,10 @@ fn asked(case: &Case) -> Vec<&'static str> {
     let id = |name: &str| policy.providers.iter().zip(0..).find(|(provider, _)| provider.name == name).unwrap().1;
     let plan = Plan {
         rollout: Some(RolloutId(0)),
+        matched: Some(RolloutId(0)),
         arm: None,
         provider: ProviderId(id(case.planned)),
+        home: ProviderId(id("old")),
         reason: case.reason,
         counted: false,
         slot: None,
@@ -98,11 +101,12 @@ fn the_other_arm_is_the_default() {
 }
 
 #[test]
-fn what_builds_on_an_earlier_answer_goes_to_stable_or_nowhere() {
-    assert_eq!(asked(&Case { bound: true, ..USUAL }), [""; 0]);
-    assert_eq!(asked(&Case { bound: true, fallback: "true", ..USUAL }), [""; 0]);
-    // It may be from before its user was moved.
-    assert_eq!(asked(&Case { bound: true, planned: "new", ..USUAL }), ["old"]);
+fn nobody_else_has_the_state_that_a_request_names() {
+    for (bound, planned, fallback) in
+        [(Bound::Unknown, "old", USUAL.fallback), (Bound::Unknown, "old", "true"), (Bound::Known, "new", "true")]
+    {
+        assert_eq!(asked(&Case { bound, planned, fallback, ..USUAL }), [""; 0]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A plan against the real split, before and after the edit.
 
+use crate::decide::state_at::StateAt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -110,8 +111,15 @@ fn routed(policy: &Policy, endpoint: &str, user: &str) -> (Option<String>, Optio
     let mut headers = HeaderMap::new();
     headers.insert("x-user-id", user.parse().unwrap());
     let path = format!("/{endpoint}");
-    let facts =
-        Facts { purpose: Purpose::Generate, path: &path, query: None, headers: &headers, body: None, bytes: None };
+    let facts = Facts {
+        purpose: Purpose::Generate,
+        path: &path,
+        query: None,
+        headers: &headers,
+        body: None,
+        bytes: None,
+        state: StateAt::Nowhere,
+    };
     let share = |id: RolloutId| {
         let percent = match &policy.rollouts[usize::from(id.0)].canary {
             Some(Canary { percent: Intent::Pinned(percent), .. }) => *percent,

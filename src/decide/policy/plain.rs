@@ -133,6 +133,7 @@ pub(crate) fn policy(providers: Vec<Provider>, rollouts: Vec<Rollout>) -> Policy
             connections: 1000,
             replay_body: 8 << 20,
             replay_memory: 64 << 20,
+            state_ids: 100_000,
         },
         drain: Millis(10_000),
         egress: None,

@@ -42,6 +42,9 @@ pub struct RolloutState {
     pub attempt: u32,
     /// A human's rollback.
     pub lock: Option<Lock>,
+    /// Whether with that lock everything was moved that the canary keeps: nobody is sent there for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub state_moved: bool,
     /// A hold on promotions until resumed. Rollbacks happen all the same.
     pub paused: Option<Pause>,
     /// Counts the evidence periods: judgement begins afresh whenever it rises.
@@ -78,6 +81,7 @@ impl RolloutState {
             since: now,
             attempt,
             lock: None,
+            state_moved: false,
             paused: None,
             epoch: 1,
             in_force: Percent::ZERO,
@@ -103,6 +107,7 @@ impl RolloutState {
         visible(self) != visible(before)
             || self.phase != before.phase
             || self.lock != before.lock
+            || self.state_moved != before.state_moved
             || self.paused != before.paused
             || self.tries() != before.tries()
     }
@@ -117,6 +122,8 @@ struct Stored {
     since: UnixMillis,
     attempt: u32,
     lock: Option<Lock>,
+    #[serde(default)]
+    state_moved: bool,
     paused: Option<Pause>,
     epoch: u64,
     in_force: Percent,
@@ -159,6 +166,7 @@ impl From<Stored> for RolloutState {
             since,
             attempt,
             lock,
+            state_moved: stored.state_moved,
             paused,
             epoch,
             in_force,

@@ -47,6 +47,8 @@ pub enum Input {
     },
     /// A lock was found as a file.
     LockFound(Lock),
+    /// The human who locked it moved everything that the canary keeps, too.
+    StateMoved,
 }
 
 /// What follows from it.
@@ -86,7 +88,10 @@ pub fn step(view: &RolloutContext<'_>, state: &RolloutState, input: &Input, now:
         Input::Command { verb, actor, reason } => command::carry_out(&mut builder, verb, actor, reason),
         Input::PolicyChanged { fresh } => builder.policy_changed(*fresh),
         Input::LockFound(lock) => builder.lock(lock),
+        Input::StateMoved => builder.next.state_moved = true,
     }
+    // It goes with its lock.
+    builder.next.state_moved &= builder.next.lock.is_some();
     step.meanwhile = builder.finish(input);
     let StepBuilder { events, refused, notes, rescue, .. } = builder;
     (step.events, step.refused, step.notes, step.withdraw_waiting) = (events, refused, notes, rescue);

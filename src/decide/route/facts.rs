@@ -5,6 +5,7 @@
 
 use http::{HeaderMap, Method};
 
+use crate::decide::state_at::StateAt;
 use crate::wire::body::Peek;
 
 /// What a request wants, by its method.
@@ -46,4 +47,6 @@ pub struct Facts<'a> {
     pub body: Option<&'a Peek<'a>>,
     /// The body, where it was held.
     pub bytes: Option<&'a [u8]>,
+    /// Where the state is that it names.
+    pub state: StateAt,
 }

@@ -31,6 +31,7 @@ fn planned(policy: &Policy, percent: u16, headers: &HeaderMap, query: Option<&st
         headers,
         body: body_peek.as_ref(),
         bytes: Some(body.as_bytes()),
+        state: StateAt::Nowhere,
     };
     let share = RouteShare { percent: Percent::from_hundredths(percent).unwrap(), buckets_only: false };
     plan(policy, |_| share, &facts, || 0).unwrap()
@@ -102,6 +103,7 @@ fn the_first_source_that_has_a_user_says_who_it_is() {
             headers: &headers,
             body: Some(&body),
             bytes: None,
+            state: StateAt::Nowhere,
         };
         user_id(sources, &facts).map(|id| String::from_utf8(id.into_owned()).unwrap())
     };

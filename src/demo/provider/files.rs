@@ -72,6 +72,13 @@ impl Files {
         self.kept.borrow().iter().find(|file| file.id == id).cloned()
     }
 
+    pub(super) fn remove(&self, id: &str) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        let before = kept.len();
+        kept.retain(|file| file.id != id);
+        kept.len() < before
+    }
+
     pub(super) fn list(&self) -> Value {
         let files: Vec<Value> = self.kept.borrow().iter().map(File::described).collect();
         json!({ "object": "list", "data": files, "has_more": false })

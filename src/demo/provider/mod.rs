@@ -9,6 +9,7 @@ mod behaviour;
 mod endpoint;
 mod feed;
 mod files;
+mod kept;
 mod messages;
 mod request_counts;
 mod responses;

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::behaviour::Behaviour;
-use super::files;
+use super::kept::Kept;
 use super::request_counts::RequestCounts;
 use super::service::{self, Shared};
 
@@ -102,7 +102,7 @@ impl Drop for Provider {
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let files = Rc::new(files::Files::new(MOST_FILE_BYTES));
+    let kept = Rc::new(Kept::new(MOST_FILE_BYTES));
     loop {
         // Out of descriptors: accepting goes on as soon as some connection has ended.
         let Ok((stream, _)) = listener.accept().await else {
@@ -111,9 +111,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         };
         // A provider that delays small writes would blur what tests measure; without the option it merely does.
         let _ = stream.set_nodelay(true);
-        let (shared, files) = (Arc::clone(&shared), Rc::clone(&files));
+        let (shared, kept) = (Arc::clone(&shared), Rc::clone(&kept));
         tokio::task::spawn_local(async move {
-            let service = service_fn(move |request| service::answer(Arc::clone(&shared), Rc::clone(&files), request));
+            let service = service_fn(move |request| service::answer(Arc::clone(&shared), Rc::clone(&kept), request));
             // How a connection ends is the client's business, or what the behaviour asked for.
             let _ =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;

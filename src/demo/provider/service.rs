@@ -17,7 +17,7 @@ use super::answer::{self, GenerationRequest};
 use super::behaviour::{Behaviour, Failure};
 use super::endpoint::Endpoint;
 use super::feed::{End, Feed};
-use super::files::Files;
+use super::kept::{self, Kept};
 use super::request_counts::RequestCounts;
 use crate::clock;
 
@@ -73,7 +73,7 @@ fn user(body: &Value) -> Option<&str> {
 }
 
 /// Answers one request. An error ends the connection without an answer.
-pub(super) async fn answer(shared: Arc<Shared>, files: Rc<Files>, request: Request<Incoming>) -> io::Result<Answer> {
+pub(super) async fn answer(shared: Arc<Shared>, kept: Rc<Kept>, request: Request<Incoming>) -> io::Result<Answer> {
     let (head, body) = request.into_parts();
     let (method, path) = (head.method, head.uri.path().to_owned());
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
@@ -82,7 +82,7 @@ pub(super) async fn answer(shared: Arc<Shared>, files: Rc<Files>, request: Reque
     let (body, behaviour) = (body.to_bytes(), shared.behaviour());
     let Some(endpoint) = Endpoint::of(&path).filter(|_| method == Method::POST) else {
         shared.count(&method, &path, None, &behaviour);
-        return Ok(stored(&shared.name, &files, &method, &path, &head.headers, &body));
+        return Ok(stored(&shared.name, &kept, &method, &path, &head.headers, &body));
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let (number, fails) = shared.count(&method, &path, Some(&body), &behaviour);
@@ -92,6 +92,15 @@ pub(super) async fn answer(shared: Arc<Shared>, files: Rc<Files>, request: Reque
     }
     if behaviour.latency.0 > 0 {
         tokio::time::sleep(behaviour.latency.duration()).await;
+    }
+    if endpoint == Endpoint::Responses && !fails {
+        if let Some((status, problem)) = kept.lacks(&question.body) {
+            return Ok(json(status, &problem));
+        }
+        if question.body["store"] != false {
+            let response = super::responses::response(&question);
+            kept.responses.keep(response["id"].as_str().unwrap_or_default(), response.clone());
+        }
     }
     generated(endpoint, &question, &behaviour, fails.then_some(behaviour.failure)).await
 }
@@ -171,8 +180,9 @@ async fn generated(
     Ok(response)
 }
 
-/// Models and files: what is not generated.
-fn stored(name: &str, files: &Files, method: &Method, path: &str, headers: &HeaderMap, body: &Bytes) -> Answer {
+/// Models, files, and what was kept: what is not generated.
+fn stored(name: &str, kept: &Kept, method: &Method, path: &str, headers: &HeaderMap, body: &Bytes) -> Answer {
+    let files = &kept.files;
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (method, parts.as_slice()) {
         (&Method::GET, ["v1", "models"]) => json(200, &answer::models(name)),
@@ -187,16 +197,50 @@ fn stored(name: &str, files: &Files, method: &Method, path: &str, headers: &Head
         }
         (&Method::GET, ["v1", "files", id]) => match files.find(id) {
             Some(file) => json(200, &file.described()),
-            None => json(404, &answer::error(name, 404)),
+            None => json(404, &kept::no_file(id)),
+        },
+        (&Method::DELETE, ["v1", "files", id]) => deleted("file", id, files.remove(id), &kept::no_file(id)),
+        (_, ["v1", "responses", id, rest @ ..]) => match (kept.responses.get(id), method, rest) {
+            (None, ..) => json(404, &kept::no_response(id)),
+            (Some(response), &Method::GET, []) => json(200, &response),
+            (Some(_), &Method::DELETE, []) => {
+                deleted("response", id, kept.responses.remove(id), &kept::no_response(id))
+            }
+            (Some(response), &Method::GET, ["input_items"]) => {
+                json(200, &serde_json::json!({ "object": "list", "data": response["output"], "has_more": false }))
+            }
+            (Some(_), ..) => json(400, &answer::error(name, 400)),
+        },
+        (&Method::POST, ["v1", "conversations"]) => {
+            let id = format!("conv_{name}_{}", kept.conversations.len());
+            let made = clock::unix().0 / 1000;
+            let conversation =
+                serde_json::json!({ "id": id, "object": "conversation", "created_at": made, "metadata": {} });
+            kept.conversations.keep(&id, conversation.clone());
+            json(200, &conversation)
+        }
+        (_, ["v1", "conversations", id, ..]) => match (kept.conversations.get(id), method) {
+            (Some(conversation), &Method::GET) => json(200, &conversation),
+            (Some(_), &Method::DELETE) => {
+                deleted("conversation.deleted", id, kept.conversations.remove(id), &Value::Null)
+            }
+            _ => json(404, &kept::missing(&format!("Conversation with id '{id}' not found."), None, None)),
         },
         (&Method::GET, ["v1", "files", id, "content"]) => match files.find(id) {
             Some(file) => {
                 let content = Full::new(file.content).map_err(|never| match never {}).boxed_unsync();
                 respond(200, "application/octet-stream", content)
             }
-            None => json(404, &answer::error(name, 404)),
+            None => json(404, &kept::no_file(id)),
         },
         _ => json(404, &answer::error(name, 404)),
+    }
+}
+
+fn deleted(object: &str, id: &str, was_there: bool, otherwise: &Value) -> Answer {
+    match was_there {
+        true => json(200, &serde_json::json!({ "id": id, "object": object, "deleted": true })),
+        false => json(404, otherwise),
     }
 }
 

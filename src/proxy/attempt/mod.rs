@@ -18,6 +18,7 @@ pub(crate) mod failover;
 pub(crate) mod guard_report;
 mod key_choice;
 mod open;
+mod other_keepers;
 mod pause;
 pub(crate) mod permit;
 pub(crate) mod record;

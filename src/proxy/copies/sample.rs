@@ -15,6 +15,7 @@ use crate::decide::comparison::eligible::not_copied;
 use crate::decide::comparison::funnel::Skip;
 use crate::decide::outcome::Outcome;
 use crate::decide::route::{Plan, RouteReason};
+use crate::decide::state_at::StateAt;
 use crate::decide::units::{Arm, Percent};
 use crate::proxy::attempt::record::Times;
 use crate::proxy::attempt::request_record::RequestRecord;
@@ -60,7 +61,7 @@ impl PendingSample {
     ) -> Option<Box<PendingSample>> {
         let (request, rollout) = (client_request.request, plan.rollout?);
         let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
-        let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound && !in_use.snapshot.draining;
+        let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound.is_bound() && !in_use.snapshot.draining;
         let generates = request.dialect.generates() && request.parts.method == Method::POST;
         if !is_apt || !generates || request.upgrade || request.grpc.is_some() {
             return None;
@@ -78,7 +79,7 @@ impl PendingSample {
         let Some((body, peek)) = client_request.read.filter(|(body, _)| body.len() <= LARGEST_BODY) else {
             return skip(Skip::TooLarge);
         };
-        let facts = request.facts(Some(peek));
+        let facts = request.facts(Some(peek), StateAt::Nowhere);
         if let Some(why) = not_copied(&in_use.snapshot.policy, rollout, &facts, || core.draw()) {
             return skip(why);
         }

@@ -28,6 +28,7 @@ use crate::proxy::attempt::permit::{Permit, Reserved};
 use crate::proxy::core::InUse;
 use crate::proxy::downstream::drain_phase::DrainPhase;
 use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::named_state::NamedState;
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::read::ReadRequest;
 use crate::proxy::request::reservation::CoreShare;
@@ -106,7 +107,12 @@ impl Sender {
             Some(known) => Rc::clone(&known.prepared),
             None => {
                 self.upstreams.retain(&snapshot.policy);
-                Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &self.shared.sources))
+                Rc::new(Prepared::new(
+                    &snapshot.policy,
+                    snapshot.generation,
+                    &self.shared.sources,
+                    &self.shared.state_ids,
+                ))
             }
         };
         let in_use = Rc::new(InUse { snapshot, prepared });
@@ -214,7 +220,9 @@ impl Sender {
         let mut under_way = UnderWay { sample: &sample, reserved: admitted.reserved };
         let (in_use, copy) = (Rc::clone(&admitted.in_use), of(&sample));
         let peek = copy.peek(&in_use).ok().flatten();
-        let client_request = ClientRequest::of(&copy, peek.as_ref());
+        // What names state is not copied.
+        let named = NamedState::default();
+        let client_request = ClientRequest::of(&copy, peek.as_ref(), &named);
         if let Some(permit) = &mut admitted.permit {
             permit.sent();
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 
 use super::body::RequestBody;
+use super::named_state::NamedState;
 use super::read::ReadRequest;
 use crate::wire::body::Peek;
 
@@ -19,16 +20,23 @@ pub(crate) struct ClientRequest<'a> {
     pub(crate) read: Option<(&'a Bytes, &'a Peek<'a>)>,
     /// Whether a streamed answer is asked for: by the body where it was read, else by the accepted type.
     pub(crate) streaming: bool,
+    /// The state that it names.
+    pub(crate) named: &'a NamedState,
 }
 
 impl<'a> ClientRequest<'a> {
-    pub(crate) fn of(request: &'a ReadRequest, peek: Option<&'a Peek<'a>>) -> ClientRequest<'a> {
+    pub(crate) fn of(request: &'a ReadRequest, peek: Option<&'a Peek<'a>>, named: &'a NamedState) -> ClientRequest<'a> {
         let accepts_stream = |accept: &http::HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
         let streaming = match peek {
             Some(peek) => peek.stream(),
             None => request.parts.headers.get(ACCEPT).is_some_and(accepts_stream),
         };
-        ClientRequest { request, read: request.held.whole.as_ref().map(|whole| &whole.bytes).zip(peek), streaming }
+        ClientRequest {
+            request,
+            read: request.held.whole.as_ref().map(|whole| &whole.bytes).zip(peek),
+            streaming,
+            named,
+        }
     }
 
     /// The model's name, as the application wrote it.

@@ -11,6 +11,7 @@ use http::{HeaderName, Request, Response};
 use hyper::body::{Body as _, Incoming};
 
 use super::client_request::ClientRequest;
+use super::named_state::NamedState;
 use super::progress::Progress;
 use super::read::ReadRequest;
 use crate::proxy::attempt::failover::{Failover, FailoverResult};
@@ -39,9 +40,10 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
             loop {
                 let in_use = core.in_use(); // Time has passed since the last look.
                 let peek = request.peek(&in_use)?;
-                let plan = request.plan(core, &in_use, peek.as_ref())?; // 4. admit and plan
+                let named = NamedState::of(&request, core, &in_use, peek.as_ref());
+                let plan = request.plan(core, &in_use, peek.as_ref(), named.at(core, &in_use))?; // 4. admit and plan
                 progress.seal(core, &in_use, &plan, &request);
-                let client_request = ClientRequest::of(&request, peek.as_ref());
+                let client_request = ClientRequest::of(&request, peek.as_ref(), &named);
                 let mut failover = Failover::begin(core, &in_use, plan, &client_request, progress.planned());
                 let candidate = failover.begin_attempt(); // 5. attempt
                 let result = failover.send(candidate).await; // 6. upstream

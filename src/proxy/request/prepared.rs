@@ -11,6 +11,7 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::client_limit::PreparedLimit;
 use super::credentials::{KeyPlaces, Names, ProviderCredentials};
+use super::prepared_state::PreparedState;
 use super::presentation::{Key, Presentation, presented};
 use super::uri::UriRewrite;
 use crate::clock;
@@ -18,6 +19,7 @@ use crate::decide::policy::{Fallback, KeyOrder, Policy, Provider, UserSource};
 use crate::decide::route::{takes_path, wanted_fields};
 use crate::decide::units::ProviderId;
 use crate::state::source_table::{SourceHandle, SourceTable};
+use crate::state::state_ids::StateIds;
 use crate::wire::body::Wanted;
 
 /// A policy, ready to be applied to requests.
@@ -44,6 +46,8 @@ pub(crate) struct Prepared {
     pub(crate) generation: HeaderValue,
     /// Whether verdicts on requests are taken.
     pub(super) seals_request_ids: bool,
+    /// By what the state is found that a request names.
+    pub(crate) state: PreparedState,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
     /// Whether requests that no rollout takes go to a provider for which bodies are rewritten, or that has another key to
@@ -87,7 +91,7 @@ pub(crate) struct PreparedProvider {
 
 impl Prepared {
     /// For this version of the file.
-    pub(crate) fn new(policy: &Arc<Policy>, generation: u64, sources: &SourceTable) -> Prepared {
+    pub(crate) fn new(policy: &Arc<Policy>, generation: u64, sources: &SourceTable, state_ids: &StateIds) -> Prepared {
         let mut private: Vec<HeaderName> = Vec::new();
         for rollout in &policy.rollouts {
             let users = rollout.user.iter().filter_map(|source| match source {
@@ -140,6 +144,7 @@ impl Prepared {
             private: private.into(),
             generation: HeaderValue::from(generation),
             seals_request_ids: policy.seals_request_ids(),
+            state: PreparedState::new(policy, state_ids),
             readers: policy
                 .rollouts
                 .iter()
@@ -160,7 +165,9 @@ impl Prepared {
     /// Whether a JSON body at this path below the mount has to be read before the request can go anywhere.
     pub(super) fn reads_body(&self, path: &str) -> bool {
         let mut rollouts = self.policy.rollouts.iter().zip(&self.readers);
-        self.unmatched_reads || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
+        self.unmatched_reads
+            || self.state.reads_body(path)
+            || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
     }
 
     /// How requests to this provider are made.

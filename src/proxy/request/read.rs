@@ -24,6 +24,7 @@ use super::uri;
 use crate::clock;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
+use crate::decide::state_at::StateAt;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::error::{ProxyError, shown};
@@ -216,8 +217,8 @@ impl ReadRequest {
         }
     }
 
-    /// What it is planned by.
-    pub(crate) fn facts<'a>(&'a self, peek: Option<&'a Peek<'a>>) -> Facts<'a> {
+    /// What it is planned by. `state`: where the state is that it names.
+    pub(crate) fn facts<'a>(&'a self, peek: Option<&'a Peek<'a>>, state: StateAt) -> Facts<'a> {
         Facts {
             purpose: Purpose::of(&self.parts.method, self.upgrade),
             path: self.below(),
@@ -225,13 +226,20 @@ impl ReadRequest {
             headers: &self.parts.headers,
             body: peek,
             bytes: self.held.whole.as_ref().map(|whole| &*whole.bytes),
+            state,
         }
     }
 
     /// Where it goes by what is in force now.
-    pub(super) fn plan(&self, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> Result<Plan, ProxyError> {
+    pub(super) fn plan(
+        &self,
+        core: &Core,
+        in_use: &InUse,
+        peek: Option<&Peek<'_>>,
+        state: StateAt,
+    ) -> Result<Plan, ProxyError> {
         let snapshot = &in_use.snapshot;
-        let facts = self.facts(peek);
+        let facts = self.facts(peek, state);
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
             RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }

@@ -59,7 +59,7 @@ impl Scope {
     /// Whether the client's credentials were meant for this provider: for stable, and for any provider where nothing is
     /// split.
     pub(crate) fn is_trusted(&self, id: ProviderId) -> bool {
-        self.rollout().is_none_or(|rollout| rollout.stable == id)
+        id == self.plan.home
     }
 
     /// Whether this provider has to answer in the request's API and as it was asked: any that the client's credentials
@@ -106,6 +106,10 @@ impl Scope {
     pub(crate) fn still_stands(&self, now: &InUse, id: ProviderId, first: bool) -> bool {
         if !Rc::ptr_eq(&now.prepared, &self.in_use.prepared) {
             return false;
+        }
+        if self.plan.bound.is_bound() {
+            // It stays where its state is, whatever the percent, unless that was moved too.
+            return id == self.plan.home || !now.snapshot.is_state_moved(id);
         }
         let (Some(rollout), Some(old)) = (self.plan.rollout, self.in_force()) else { return true };
         let on_canary = self.rollout().is_some_and(|rollout| rollout.moves_to(id));

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::state_tap::StateTap;
 use crate::decide::outcome::BodyEnd;
 use crate::decide::units::Millis;
 use crate::proxy::request::headers;
@@ -79,6 +80,8 @@ pub(crate) struct ProviderBody {
     /// Whether no limit holds, since the client has to be heard first.
     stopped: bool,
     upgraded: bool,
+    /// What learns from it who keeps what.
+    tap: Option<Box<StateTap>>,
 }
 
 /// Which time limit holds at present.
@@ -95,11 +98,17 @@ enum RunningClock {
 impl ProviderBody {
     /// `source` is what the response came by.
     pub(crate) fn new(incoming: Incoming, source: ResponseSource, clocks: BodyClocks, upgraded: bool) -> ProviderBody {
-        let mut body = ProviderBody { incoming, source, clocks, clock: RunningClock::First, stopped: false, upgraded };
+        let clock = RunningClock::First;
+        let mut body = ProviderBody { incoming, source, clocks, clock, stopped: false, upgraded, tap: None };
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
+    }
+
+    /// From now on it is read for ids, too.
+    pub(crate) fn learn_from(&mut self, tap: Option<Box<StateTap>>) {
+        self.tap = tap;
     }
 
     /// Makes the limit for the first output hold until [`ProviderBody::output_seen`], however many pieces come before.
@@ -157,6 +166,11 @@ impl Body for ProviderBody {
                     body.finish();
                 }
                 headers::strip_frame(&mut frame, false);
+                if let Some(tap) = &mut body.tap
+                    && let Some(piece) = frame.data_ref()
+                {
+                    tap.see(piece);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {

@@ -25,5 +25,6 @@ mod relay;
 pub(crate) mod reply;
 pub(crate) mod respond;
 mod spans;
+pub(crate) mod state_tap;
 mod upgrade;
 mod whole_answer;

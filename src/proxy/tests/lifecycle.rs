@@ -259,9 +259,11 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let shared = SnapshotCell::new(snapshot(1, policy(refusing_address(), refusing_address()), Percent::ZERO, 1), 1);
     let (core, conn, load) = core_and_connection(&shared);
     let plan = crate::decide::route::Plan {
+        matched: None,
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
         provider: crate::decide::units::ProviderId(0),
+        home: crate::decide::units::ProviderId(0),
         reason: crate::decide::route::RouteReason::Bucket,
         counted: true,
         slot: None,
@@ -269,7 +271,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         user_hash: None,
         source: crate::decide::guard::sources::SourceGroup::default(),
         anonymous: false,
-        bound: false,
+        bound: crate::decide::state_at::Bound::No,
     };
     let began = Rc::new(RefCell::new(false));
     let seen = Rc::clone(&began);

@@ -32,6 +32,7 @@ mod required_tags;
 mod retries;
 mod silent_clients;
 mod smuggling;
+mod state;
 pub(crate) mod support;
 mod tls;
 mod tunnels;

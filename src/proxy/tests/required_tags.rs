@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex};
 use super::support::*;
 use crate::decide::fallback::fallback_candidates;
 use crate::decide::policy::{Fallback, Policy};
+use crate::decide::route::by_state::other_keepers;
 use crate::decide::route::{Facts, Purpose, RouteShare, plan, wanted_fields};
+use crate::decide::state_at::{Bound, StateAt};
 use crate::decide::units::{Percent, ProviderId};
 use crate::flags::Environment;
 use crate::flags::compile::compile;
@@ -60,6 +62,11 @@ fn asked(policy: &Policy, request: &Request, percent: u16, rng: &mut fastrand::R
     let read = peek(text.as_bytes(), &wanted).ok().filter(|_| request.method == "POST");
     assert_eq!(read.is_none(), request.method != "POST" || request.body == Body::Unreadable);
     let path = format!("/{}", request.path);
+    let state = match rng.u8(0..4) {
+        0 => StateAt::Unknown,
+        1 => StateAt::Provider(ProviderId(rng.u16(0..u16::try_from(policy.providers.len()).unwrap()))),
+        _ => StateAt::Nowhere,
+    };
     let facts = Facts {
         purpose: Purpose::of(&request.method.parse().unwrap(), false),
         path: &path,
@@ -67,11 +74,15 @@ fn asked(policy: &Policy, request: &Request, percent: u16, rng: &mut fastrand::R
         headers: &headers,
         body: read.as_ref(),
         bytes: Some(text.as_bytes()),
+        state,
     };
     let share =
         RouteShare { percent: Percent::from_hundredths(percent).unwrap(), buckets_only: rng.bool() || percent == 0 };
     let Ok(plan) = plan(policy, |_| share, &facts, || rng.u16(0..10_000)) else { return Vec::new() };
     let mut asked = vec![plan.provider];
+    if plan.bound == Bound::Unknown {
+        asked.extend(other_keepers(policy, &plan));
+    }
     asked.extend(fallback_candidates(
         policy,
         &plan,

@@ -28,6 +28,7 @@ pub(crate) fn snapshot(
         series(SeriesLabels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() })
     };
     let rollouts = policy.rollouts.iter().map(|rollout| RolloutInForce {
+        state_moved: false,
         percent,
         buckets_only: percent == Percent::ZERO,
         diverts: true,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::contents::{Contents, contents, version};
 use super::problem::DatabaseError;
-use super::schema::{ADDED, EARLIEST, FILE, KEEPS_HISTORY, SCHEMA, VERSION};
+use super::schema::{ADDED, ADDED_STATE, EARLIEST, FILE, KEEPS_HISTORY, SCHEMA, VERSION};
 use crate::decide::units::UnixMillis;
 use crate::store::dir_handle::DirHandle;
 use crate::store::upgrade::upgrade;
@@ -55,6 +55,7 @@ pub(in crate::store) fn open_for_writing(
         let making = connection.transaction()?;
         making.execute_batch(SCHEMA)?;
         making.execute_batch(ADDED)?;
+        making.execute_batch(ADDED_STATE)?;
         making.execute_batch(KEEPS_HISTORY)?;
         making.commit()?;
     }

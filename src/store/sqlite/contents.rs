@@ -8,12 +8,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub(in crate::store) use super::columns::{as_json, check, text};
 use super::problem::DatabaseError;
-use super::schema::{EARLIEST, TYPED_HISTORY, VERSION};
+use super::schema::{EARLIEST, TYPED_HISTORY, VERSION, WITH_SERIES, WITH_STATE};
 use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
 use crate::decide::notification::QueuedNotification;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::typed_json::read_typed;
+use crate::state::state_ids::KeptStateIds;
 use crate::store::batch::Batch;
 use crate::store::upgrade::{dropped, first_version};
 
@@ -28,6 +29,7 @@ pub(in crate::store) struct Contents {
     pub(super) last_good: Option<String>,
     pub(super) keys: Option<String>,
     pub(super) copies: Option<String>,
+    pub(super) state_ids: KeptStateIds,
     // What could not be read of it, one sentence each.
     pub(in crate::store) notes: Vec<String>,
 }
@@ -66,9 +68,10 @@ pub(in crate::store) fn contents(connection: &Connection) -> Result<Contents, Da
         connection.query_row("SELECT value FROM kept WHERE name = ?1", [name], |row| row.get(0)).optional()
     };
     let (last_good, keys, copies) = (kept("last_good")?, kept("keys")?, kept("copies")?);
-    let notifications = if version < VERSION { Vec::new() } else { super::queued::all(connection)? };
-    let incidents = if version < VERSION { Vec::new() } else { super::incidents::newest(connection)? };
-    Ok(Contents { version, states, notifications, incidents, last_good, keys, copies, notes })
+    let notifications = if version < WITH_SERIES { Vec::new() } else { super::queued::all(connection)? };
+    let incidents = if version < WITH_SERIES { Vec::new() } else { super::incidents::newest(connection)? };
+    let state_ids = if version < WITH_STATE { KeptStateIds::default() } else { super::state_ids::all(connection)? };
+    Ok(Contents { version, states, notifications, incidents, last_good, keys, copies, state_ids, notes })
 }
 
 fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {

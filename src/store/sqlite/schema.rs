@@ -2,7 +2,7 @@
 //!
 //! Owns the file's name, the statements that make the tables, and the numbers of versions. What the columns hold is
 //! [`contents`](mod@super::contents)'. Invariant: the history is append-only by a trigger; the tables of
-//! [`ADDED`] are not: their rows age out.
+//! [`ADDED`] and [`ADDED_STATE`] are not: their rows age out.
 
 /// The database's file name.
 pub const FILE: &str = "serin.db";
@@ -16,7 +16,7 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX history_by_rollout ON history (rollout, id);
     CREATE TRIGGER history_stays BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 3;
+    PRAGMA user_version = 4;
 ";
 
 /// What version 3 added. Times are unix milliseconds, and a column that is named after its table holds JSON. `step` is in
@@ -35,14 +35,25 @@ pub(in crate::store) const ADDED: &str = "
     CREATE INDEX incident_by_at ON incident (at);
 ";
 
+/// What version 4 added: who keeps what an id stands for. `id` is a hash, `keeper` a number of `state_keeper`, and `used` a
+/// unix time in seconds.
+pub(in crate::store) const ADDED_STATE: &str = "
+    CREATE TABLE state_keeper (number INTEGER PRIMARY KEY, name TEXT NOT NULL, base_url TEXT NOT NULL);
+    CREATE TABLE state_id (id BLOB PRIMARY KEY, keeper INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+";
+
 /// No line of the history is ever changed, but by an upgrade.
 pub(in crate::store) const KEEPS_HISTORY: &str = "
     CREATE TRIGGER history_keeps BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
 ";
 
 /// What this version writes and reads.
-pub(in crate::store) const VERSION: i64 = 3;
+pub(in crate::store) const VERSION: i64 = 4;
 /// The first version whose history has events of today's shape.
 pub(in crate::store) const TYPED_HISTORY: i64 = 2;
+/// The first version with the tables of [`ADDED`].
+pub(in crate::store) const WITH_SERIES: i64 = 3;
+/// The first version with the tables of [`ADDED_STATE`].
+pub(super) const WITH_STATE: i64 = 4;
 /// The earliest version that is read.
 pub(in crate::store) const EARLIEST: i64 = 1;

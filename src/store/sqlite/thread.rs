@@ -15,13 +15,14 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::contents::{history, save};
-use super::incidents;
 use super::schema::{FILE, VERSION};
 use super::series::{record, series};
+use super::{incidents, state_ids};
 use crate::decide::event::Event;
 use crate::decide::event::filter::HistoryFilter;
 use crate::decide::incident::Incident;
 use crate::decide::series::Points;
+use crate::state::state_ids::StateChanges;
 use crate::store::batch::{Batch, Store, answered};
 use crate::store::history_check::{HistoryCheck, PAUSE};
 use crate::store::retrying::RetryingDatabase;
@@ -35,6 +36,7 @@ const MOST_READS: usize = QUEUE / 2;
 enum StoreRequest {
     Save(Box<Batch>, oneshot::Sender<Result<(), String>>),
     Record(Vec<SeriesBlock>, oneshot::Sender<Result<(), String>>),
+    RecordState(Box<StateChanges>, oneshot::Sender<Result<(), String>>),
     Read(Read, ReadPermit),
 }
 
@@ -128,6 +130,17 @@ impl Database {
         }
     }
 
+    // The same.
+    fn record_state(&mut self, changes: &StateChanges) -> Result<(), String> {
+        match self {
+            Database::Open(connection) => state_ids::record(connection, changes),
+            Database::Late(late) => match late.opened_to_write() {
+                Some(connection) => state_ids::record(connection, changes),
+                None => Err("the database cannot be written".to_owned()),
+            },
+        }
+    }
+
     fn series(&self, query: &SeriesQuery) -> Result<Points, String> {
         let connection = match self {
             Database::Open(connection) => Some(connection),
@@ -181,6 +194,7 @@ fn serve(mut place: Database, asked: &Receiver<StoreRequest>) {
         match ask {
             StoreRequest::Save(batch, reply) => drop(reply.send(place.save(&batch))),
             StoreRequest::Record(blocks, reply) => drop(reply.send(place.record(&blocks))),
+            StoreRequest::RecordState(changes, reply) => drop(reply.send(place.record_state(&changes))),
             StoreRequest::Read(read, _) if read.is_given_up() => (),
             StoreRequest::Read(read, _permit) => match read {
                 Read::Incidents(id, reply) => drop(reply.send(place.incidents(id.as_deref()))),
@@ -231,6 +245,10 @@ impl Store for Sqlite {
 
     fn record(&self, blocks: Vec<SeriesBlock>) -> oneshot::Receiver<Result<(), String>> {
         self.hand_over(|reply| StoreRequest::Record(blocks, reply))
+    }
+
+    fn record_state(&self, changes: StateChanges) -> oneshot::Receiver<Result<(), String>> {
+        self.hand_over(|reply| StoreRequest::RecordState(Box::new(changes), reply))
     }
 
     fn series(&self, query: SeriesQuery) -> oneshot::Receiver<Result<Points, String>> {

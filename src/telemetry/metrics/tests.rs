@@ -10,6 +10,7 @@ use crate::decide::websocket::CloseCode;
 use crate::state::copies::gate::CopyRecord;
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
+use crate::state::state_ids::{Keeper, KeeperReport};
 use crate::state::status::{
     BreakerStatus, ClientLimitStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus,
     ProviderStatus, StoreStatus, TlsStatus,
@@ -104,6 +105,12 @@ fn status(series: Vec<Arc<Series>>) -> Status {
             refused: 4,
             observed: 0,
         }],
+        kept_state: vec![KeeperReport {
+            keeper: Keeper { name: "holysheep".to_owned(), base_url: "https://x.test/v1".to_owned() },
+            ids: 1204,
+            last_used: UnixMillis(1_700_000_000_000),
+        }],
+        state_ids_lost: [3, 0],
         ambiguous_closes: [0, 0, 7, 0],
         tls: Some(TlsStatus {
             not_before: UnixMillis(0),
@@ -181,6 +188,9 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_rollout_phase{rollout="chat",phase="confirming"} 0"#,
         r#"serin_guard_evidence{rollout="chat"} 12.5"#,
         r#"serin_guard_bound{rollout="chat"} 2000"#,
+        r#"serin_state_ids{provider="holysheep"} 1204"#,
+        r#"serin_state_last_used_timestamp_seconds{provider="holysheep"} 1700000000"#,
+        "serin_state_ids_evicted_total 3",
         r#"serin_requests_waiting{rollout="chat",arm="canary",age="30s"} 0"#,
         r#"serin_guard_unanswered_evidence{rollout="chat"} 0"#,
         r#"serin_guard_incident{rollout="chat"} 1"#,

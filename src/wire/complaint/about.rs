@@ -74,6 +74,34 @@ pub(super) fn names_model(complaint: &Complaint) -> bool {
     complaint.is_named(&MODEL_NAMES) || anthropic
 }
 
+const MISSING_NAMES: [&str; 8] = [
+    "not_found",
+    "not_found_error",
+    "resource_not_found",
+    "previous_response_not_found",
+    "response_not_found",
+    "conversation_not_found",
+    "file_not_found",
+    "container_expired",
+];
+const MISSING_PHRASES: [&str; 8] = [
+    "not found",
+    "no such",
+    "no response found",
+    "no file found",
+    "no thread found",
+    "no assistant found",
+    "container is expired",
+    "could not find",
+];
+
+/// Whether it says that something is not there which the request names by its id; asked of a 400 or 404.
+pub(super) fn names_missing(complaint: &Complaint) -> bool {
+    let message = complaint.message.to_ascii_lowercase();
+    let says = MISSING_PHRASES.iter().any(|phrase| message.contains(phrase));
+    (complaint.is_named(&MISSING_NAMES) || says) && about(complaint) != Some(About::Model) && !names_model(complaint)
+}
+
 pub(super) fn about(complaint: &Complaint) -> Option<About> {
     let message = complaint.message.to_ascii_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));

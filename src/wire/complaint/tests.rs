@@ -286,3 +286,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_provider_does_not_keep_is_told_from_a_model_that_it_does_not_have() {
+    for (status, body, missing) in [
+        (
+            400,
+            r#"{"error":{"message":"Previous response with id 'resp_1' not found.","type":"invalid_request_error","param":"previous_response_id","code":"previous_response_not_found"}}"#,
+            true,
+        ),
+        (
+            404,
+            r#"{"error":{"message":"Response with id 'resp_1' not found.","type":"invalid_request_error","param":null,"code":null}}"#,
+            true,
+        ),
+        (
+            404,
+            r#"{"error":{"message":"Conversation with id 'conv_1' not found.","type":"invalid_request_error","param":null,"code":null}}"#,
+            true,
+        ),
+        (
+            404,
+            r#"{"error":{"message":"No such File object: file-1","type":"invalid_request_error","param":"id","code":null}}"#,
+            true,
+        ),
+        (404, r#"{"error":{"message":"No response found with id 'resp_1'.","type":"invalid_request_error"}}"#, true),
+        (400, r#"{"error":{"message":"No response found with id 'resp_1'.","type":"invalid_request_error"}}"#, true),
+        (404, r#"{"error":{"message":"No thread found with id 'thread_1'.","type":"invalid_request_error"}}"#, true),
+        (404, r#"{"type":"error","error":{"type":"not_found_error","message":"File not found: file_1"}}"#, true),
+        (404, r#"{"detail":"Not Found"}"#, true),
+        (404, "", true),
+        (400, r#"{"error":{"message":"Container is expired.","type":"invalid_request_error","code":null}}"#, true),
+        (
+            404,
+            r#"{"error":{"message":"The model `x` does not exist or you do not have access to it.","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
+            false,
+        ),
+        (404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-9"}}"#, false),
+        (
+            400,
+            r#"{"error":{"message":"Unsupported parameter: 'top_k'","type":"invalid_request_error","param":"top_k"}}"#,
+            false,
+        ),
+        (400, r#"{"error":{"message":"model x not found","type":"invalid_request_error"}}"#, false),
+        (429, r#"{"error":{"message":"not found"}}"#, false),
+        (500, r#"{"error":{"message":"not found"}}"#, false),
+    ] {
+        assert_eq!(read(body).is_about_missing_state(status), missing, "{status} {body}");
+    }
+}

@@ -205,7 +205,7 @@ def anonymous():
          told_by='{"prompt":"' + "x" * (65536 - 11), **canary("everybody", counted=True))
     case("everybody without a body", {}, everybody(), **canary("everybody", counted=True))
     case("everybody's state belongs to nobody", {"path": "/responses", "body": '{"input":"hi","previous_response_id":"resp_1"}'}, everybody(),
-         **canary("everybody"))
+         **stable("state"))
     case("nobody needs no id", messages, [rollout(percent=0)], **stable("closed"))
     case("nobody is on the canary at 0", {"headers": header("u1")}, [rollout(percent=0)], **stable("closed", anonymous=False))
 

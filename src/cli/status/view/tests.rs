@@ -11,6 +11,7 @@ use crate::decide::guard::silent::SilentRun;
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     StatusReply {
+        kept_state: Vec::new(),
         certificate: None,
         process: Process {
             version: "0.1.0".into(),

@@ -77,3 +77,26 @@ fn until_a_promotion_is_written_the_guard_has_seen_what_it_saw() {
     assert_eq!((promoted.next.in_force, meanwhile.in_force, meanwhile.epoch), (percent(40), percent(25), before.epoch));
     assert!(meanwhile.analysis.step.seconds > before.analysis.step.seconds, "the tick is not lost");
 }
+
+#[test]
+fn state_that_was_moved_goes_with_its_lock() {
+    let canary = canary();
+    let moved = |state: &RolloutState| step(&view(&canary), state, &Input::StateMoved, NOW).next;
+    assert!(!moved(&at_share(40)).state_moved, "without a lock nothing is moved");
+    let lock = Some(Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() });
+    let locked = RolloutState { lock, in_force: Percent::ZERO, ..at_share(40) };
+    let next = moved(&locked);
+    assert!(next.state_moved && next.is_reportable_change_from(&locked), "it is written");
+    let kept: RolloutState = serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap();
+    assert!(kept.state_moved);
+    let again = Input::Command {
+        verb: RolloutCommand::Rollback { to: Percent::ZERO },
+        actor: "ana".into(),
+        reason: "again".into(),
+    };
+    assert!(step(&view(&canary), &next, &again, NOW).next.state_moved);
+    let resume =
+        Input::Command { verb: RolloutCommand::Resume { at: None }, actor: "ana".into(), reason: String::new() };
+    let resumed = step(&view(&canary), &next, &resume, NOW).next;
+    assert!(resumed.lock.is_none() && !resumed.state_moved);
+}

@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::pin::pin;
 
+use http::{HeaderMap, Method};
+
 use super::Failover;
 use super::room::{follow, note_limits};
 use crate::clock;
@@ -18,8 +20,9 @@ use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::key_choice::accepted;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure};
 use crate::proxy::attempt::withdrawal::{CanaryCut, Withdrawable, unless_withdrawn};
-use crate::proxy::core::Core;
+use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::call::Expiry;
+use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::handshake;
 use crate::proxy::request::outbound::build;
 use crate::proxy::request::prepared::PreparedProvider;
@@ -29,8 +32,12 @@ use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::proxy::response::error::ProxyError;
 use crate::proxy::response::grpc::hold::{HoldRules, hold as hold_call};
 use crate::proxy::response::observe::ReadAs;
+use crate::proxy::response::state_tap::StateTap;
 use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
+use crate::wire::dialect::Dialect;
+use crate::wire::path;
+use crate::wire::state_ids::answer_makes;
 
 impl<'a> Failover<'a> {
     /// Chooses the next candidate, by the breakers, and its key. `None`: all candidates were tried.
@@ -117,12 +124,13 @@ impl<'a> Failover<'a> {
         let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.leaves_http());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let cut = self.plan().rollout.and_then(|rollout| CanaryCut::of(in_use, rollout, candidate.id));
+        let home = self.plan().home;
         let account = &mut self.account;
         let trace = self.trace.as_deref().map(|trace| (trace, account.attempt().span.map(|span| span.id)));
         let make_request = || build(client_request, &in_use.prepared, to, key, (trusted, trace));
         let result = pin!(async {
             let give_back = |body| client_request.give_back(body);
-            let response = match send::run(&dispatch, || account.dispatch(), make_request, give_back).await {
+            let mut response = match send::run(&dispatch, || account.dispatch(), make_request, give_back).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure))
                     if failure.fault.is_own_file() && account.scope().is_chosen_stable(candidate.id) =>
@@ -143,6 +151,10 @@ impl<'a> Failover<'a> {
             account.head_came(response.status().as_u16());
             if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
                 accepted(in_use, candidate, model);
+            }
+            if candidate.id != home && response.status().is_success() {
+                let tap = state_tap(core, in_use, client_request, candidate.id, response.headers());
+                response.body_mut().learn_from(tap);
             }
             let state = in_use.snapshot.provider(candidate.id);
             if let Some(limit) = to.provider.rate_limit.as_ref().filter(|_| to.follows_headers) {
@@ -199,6 +211,25 @@ impl<'a> Failover<'a> {
         self.deadline = self.deadline.or_else(|| scope.deadline());
         self.deadline
     }
+}
+
+/// What learns from the answer of a provider other than stable who keeps what; `None`: nothing is kept of it.
+fn state_tap(
+    core: &Core,
+    in_use: &InUse,
+    client_request: &ClientRequest<'_>,
+    from: ProviderId,
+    headers: &HeaderMap,
+) -> Option<Box<StateTap>> {
+    let (request, prepared) = (client_request.request, &in_use.prepared.state);
+    if request.parts.method == Method::DELETE {
+        return None;
+    }
+    let kept = match (request.dialect, client_request.read) {
+        (Dialect::Plain, _) => answer_makes(&path::plain(request.below())).then_some(true),
+        (dialect, read) => prepared.needles.answer_is_kept(dialect, read.map_or(&[], |(body, _)| body)),
+    };
+    StateTap::new(headers, kept?, &core.state_ids, prepared.keeper(from)?)
 }
 
 /// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, the client's

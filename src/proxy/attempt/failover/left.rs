@@ -23,6 +23,7 @@ impl Failover<'_> {
         let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
             let asks = rollout.fallback_4xx
+                && !scope.plan.bound.is_bound()
                 && scope.is_chosen_canary(candidate.id)
                 && self.client_request.request.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
