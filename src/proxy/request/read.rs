@@ -106,18 +106,23 @@ impl ReadRequest {
         if unauthenticated && (upgrade || !bodiless || !is_preflight(&parts)) {
             return Err(ProxyError::Unauthorized);
         }
+        let websocket = upgrade && handshake::is_handshake(&parts);
         Ok(ReadRequest {
             id: Cell::new(id),
             below_at,
             upgrade,
-            websocket: upgrade && handshake::asks_for_websocket(&parts.headers),
+            websocket,
             connection: rare_headers.connection,
             grpc: rare_headers.grpc,
             unauthenticated,
             source: source.group,
             dialect,
             held: HeldBody::default(),
-            client_side: RefCell::new(if upgrade { handshake::client_side(&mut parts, over_http2) } else { None }),
+            client_side: RefCell::new(if upgrade {
+                handshake::client_side(&mut parts, over_http2, websocket)
+            } else {
+                None
+            }),
             parts,
         })
     }
@@ -125,6 +130,11 @@ impl ReadRequest {
     /// Whether it asks for a protocol of which Serin does not know when it has begun.
     pub(crate) fn leaves_http(&self) -> bool {
         self.upgrade && !self.websocket
+    }
+
+    /// Whether any answer of success would tell the client that its session has begun.
+    pub(crate) fn begins_by_success(&self) -> bool {
+        self.client_side.borrow().as_ref().is_some_and(|client| client.over_http2)
     }
 
     /// The path below the mount.

@@ -167,6 +167,33 @@ fn a_canary_that_refuses_is_no_hindrance() {
 }
 
 #[test]
+fn a_success_that_begins_no_session_never_looks_like_one_that_does() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: hello\n\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        let (provider, _seen) = Scripted::answering(answer);
+        for policy in [
+            // Nobody else can be asked.
+            policy(provider.address, refusing_address()),
+            realtime(refusing_address(), provider.address),
+            realtime(provider.address, refusing_address()),
+        ] {
+            let sidecar = Sidecar::start(policy, Percent::ALL);
+            block_on(async {
+                let mut sender = connection(&sidecar).await;
+                let (refused, _up) = ask(&mut sender, Some("websocket")).await;
+                assert_eq!(refused.status(), 502, "{answer}");
+                let text = String::from_utf8(rest(&mut refused.into_body()).await).unwrap();
+                assert!(text.contains("\"error\"") && !text.contains("hello"), "{text}");
+            });
+        }
+    }
+}
+
+#[test]
 fn any_other_connect_is_refused() {
     let sidecar = Sidecar::start(realtime(echo(), refusing_address()), Percent::ZERO);
     block_on(async {
