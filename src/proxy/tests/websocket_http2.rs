@@ -7,6 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::recovery::{NEW, OLD};
@@ -14,6 +15,7 @@ use super::support::*;
 use super::websocket::{block_on, provider};
 use super::websocket_fallback::realtime;
 use crate::decide::outcome::Outcome;
+use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::wire::websocket::{close, masked_close};
 
@@ -21,7 +23,10 @@ type Sender = h2::client::SendRequest<Bytes>;
 
 /// A connection on which the extended CONNECT may be used, as its settings say.
 async fn connection(sidecar: &Sidecar) -> Sender {
-    let stream = tokio::net::TcpStream::connect(sidecar.running.local_addr()).await.unwrap();
+    over(tokio::net::TcpStream::connect(sidecar.running.local_addr()).await.unwrap()).await
+}
+
+async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Sender {
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     #[expect(clippy::disallowed_methods, reason = "a client of a test, not the data plane")]
     let _running = tokio::spawn(connection);
@@ -123,6 +128,28 @@ fn a_session_is_carried_to_a_provider_of_http1_and_both_ends_close_it() {
     });
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 2)]);
+}
+
+#[test]
+fn a_session_is_carried_over_tls() {
+    let tls = listen_tls();
+    let config = trusting(shown(&tls), &["h2"]);
+    let policy = Policy { listen_tls: Some(tls), ..realtime(echo(), refusing_address()) };
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
+    block_on(async {
+        let stream = tokio::net::TcpStream::connect(sidecar.tls.unwrap()).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
+        let mut sender = over(tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap()).await;
+        let (answer, mut up) = ask(&mut sender, Some("websocket")).await;
+        assert_eq!(answer.status(), 200);
+        let mut down = answer.into_body();
+        up.send_data(text("hello"), false).unwrap();
+        assert_eq!(take(&mut down, 7).await, b"\x81\x05hello");
+        up.send_data(masked_close(1000, "", [1, 2, 3, 4]).into(), true).unwrap();
+        assert_eq!(rest(&mut down).await, close(1000, ""));
+    });
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)]);
 }
 
 #[test]
