@@ -79,6 +79,7 @@ fn what_the_provider_closes_with_is_relayed_and_judged() {
 }
 
 #[test]
+#[expect(clippy::result_large_err, reason = "the library's callback returns it")]
 fn a_key_that_a_close_refuses_opens_no_further_session() {
     use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
     for (code, again) in [(4401, false), (4402, false), (4429, false), (1013, true), (4403, true)] {
