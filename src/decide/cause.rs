@@ -116,6 +116,17 @@ pub enum Cause {
     Handshake(HandshakeFault),
 }
 
+impl Cause {
+    /// Whether both are counted as one: a provider may close with the same code for other words each time.
+    #[must_use]
+    pub fn is_same(&self, other: &Cause) -> bool {
+        match (self, other) {
+            (Cause::Closed { code, .. }, Cause::Closed { code: of_other, .. }) => code == of_other,
+            _ => self == other,
+        }
+    }
+}
+
 /// What is wrong with the answer to a WebSocket's handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

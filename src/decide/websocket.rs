@@ -80,10 +80,34 @@ pub fn meaning_of(close: &Close) -> CloseMeaning {
     }
 }
 
+/// What a close frame says of the key with which the session was opened, as a 401 or 429 would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEvidence {
+    Refused,
+    Spent,
+    /// It has reached its limit for now.
+    Busy,
+}
+
+/// What a provider that closes first says of the key. 1013 is overload, which another key would not mend, and a
+/// refusal that names no key may be about the region, the model or what was asked.
+#[must_use]
+pub fn evidence_of_key(close: &Close) -> Option<KeyEvidence> {
+    match (meaning_of(close), close.code) {
+        (CloseMeaning::Quota, _) => Some(KeyEvidence::Spent),
+        (CloseMeaning::Key, Some(3000 | 4401)) => Some(KeyEvidence::Refused),
+        (CloseMeaning::Key, _) if complaint_of(&close.reason).is_about_key() => Some(KeyEvidence::Refused),
+        (CloseMeaning::Busy, Some(4429)) => Some(KeyEvidence::Busy),
+        _ => None,
+    }
+}
+
 /// A reason as an error: `invalid_request_error.invalid_api_key` is a type and a code, anything else a message.
 fn complaint_of(reason: &str) -> Complaint {
+    let named =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     match reason.split_once('.') {
-        Some((kind, code)) if !reason.contains(' ') => {
+        Some((kind, code)) if named(kind) && named(code) => {
             Complaint { kind: Some(kind.to_owned()), code: Some(code.to_owned()), ..Complaint::default() }
         }
         _ => read_complaint(reason.as_bytes()),
@@ -161,8 +185,32 @@ mod tests {
             (1011, "You exceeded your current quota, please check your plan and billing details.", CloseMeaning::Quota),
             (1008, "insufficient_quota.insufficient_quota", CloseMeaning::Quota),
             (1000, "invalid_request_error.invalid_api_key", CloseMeaning::Done),
+            (4000, r#"{"error":{"code":"invalid_api_key","message":"No.Key"}}"#, CloseMeaning::Key),
+            (1011, r#"{"error":{"code":"insufficient_quota","message":"v1.5"}}"#, CloseMeaning::Quota),
+            (1011, "see.invalid_api_key.", CloseMeaning::Fault),
+            (1011, ".invalid_api_key", CloseMeaning::Fault),
         ] {
             assert_eq!(meaning(code, reason), meant, "{code} {reason}");
+        }
+    }
+
+    #[test]
+    fn what_a_close_says_of_the_key() {
+        for (code, reason, evidence) in [
+            (3000, "", Some(KeyEvidence::Refused)),
+            (4401, "", Some(KeyEvidence::Refused)),
+            (4403, "not in your region", None),
+            (3003, "", None),
+            (4403, "invalid_request_error.invalid_api_key", Some(KeyEvidence::Refused)),
+            (4402, "", Some(KeyEvidence::Spent)),
+            (1008, "insufficient_quota.insufficient_quota", Some(KeyEvidence::Spent)),
+            (4429, "", Some(KeyEvidence::Busy)),
+            (1013, "busy", None),
+            (1011, "boom", None),
+            (1000, "invalid_request_error.invalid_api_key", None),
+        ] {
+            let close = Close { code: Some(code), reason: reason.to_owned() };
+            assert_eq!(evidence_of_key(&close), evidence, "{code} {reason}");
         }
     }
 

@@ -89,7 +89,9 @@ pub(crate) struct Core {
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
     /// Open WebSocket sessions.
-    pub(crate) sessions: Cell<usize>,
+    sessions: Cell<usize>,
+    /// Who waits for the end of the last of them.
+    last_session: Notify,
     /// What tunnels read into, one at a time.
     pub(crate) scratch: RefCell<Vec<u8>>,
     reader: RefCell<SnapshotReader>,
@@ -136,6 +138,7 @@ impl Core {
             ends_requests: Cell::new(false),
             unanswered: Cell::new(0),
             sessions: Cell::new(0),
+            last_session: Notify::new(),
             scratch: RefCell::default(),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
@@ -242,6 +245,19 @@ impl Core {
         self.unanswered.get()
     }
 
+    /// A WebSocket session begins, and is open until what is returned is dropped.
+    pub(crate) fn session_begins(core: &Rc<Core>) -> CountedSession {
+        core.sessions.set(core.sessions.get() + 1);
+        CountedSession(Rc::clone(core))
+    }
+
+    /// Until no WebSocket session is open.
+    pub(crate) async fn until_sessions_end(&self) {
+        while self.sessions.get() > 0 {
+            self.last_session.notified().await;
+        }
+    }
+
     /// What comes of a request that has no answer yet; `None`: the core is cut before.
     pub(crate) async fn unless_cut<T>(&self, mut serving: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let _unanswered = Unanswered::new(self);
@@ -296,6 +312,16 @@ impl Core {
     /// The id of a new span.
     pub(crate) fn new_span(&self) -> SpanId {
         SpanId::new(self.chance.borrow_mut().u64(..))
+    }
+}
+
+/// A session that its core has to close before it stops.
+pub(crate) struct CountedSession(Rc<Core>);
+
+impl Drop for CountedSession {
+    fn drop(&mut self) {
+        self.0.sessions.set(self.0.sessions.get().saturating_sub(1));
+        self.0.last_session.notify_waiters();
     }
 }
 

@@ -81,7 +81,7 @@ struct ArmCauses {
 
 impl ArmCauses {
     fn find(&mut self, seen: &CauseOccurrence<'_>) -> Option<&mut Cell> {
-        self.cells.iter_mut().find(|cell| cell.outcome == seen.outcome && cell.cause == *seen.cause)
+        self.cells.iter_mut().find(|cell| cell.outcome == seen.outcome && cell.cause.is_same(seen.cause))
     }
 
     fn met<'c>(&'c mut self, met: &RequestCauses) -> impl Iterator<Item = &'c mut Cell> {
@@ -135,6 +135,9 @@ impl CauseTable {
         }
         let Some(cell) = arm.find(seen) else { return };
         cell.last = now;
+        if cell.cause != *seen.cause {
+            cell.cause = seen.cause.clone();
+        }
         cell.request_id = seen.request_id.map(str::to_owned).or(cell.request_id.take());
         if !met.0.contains(&cell.number) {
             cell.count += 1;
@@ -241,6 +244,19 @@ mod tests {
         for found in causes.of(Arm::Canary, Millis(2), UnixMillis(10)) {
             assert_eq!((found.count, found.of, &found.answered[..]), (1, 1, &[("old".to_owned(), 1)][..]), "{found:?}");
         }
+    }
+
+    #[test]
+    fn closes_with_one_code_are_one_cause_whatever_their_words() {
+        let causes = CauseTable::default();
+        let closed = |code, words: &str| Cause::Closed { code: Some(code), reason: Some(words.to_owned()) };
+        for number in 0..10 {
+            met(&causes, &closed(1011, &format!("session {number}")), None, number);
+        }
+        met(&causes, &closed(1013, "session 9"), None, 10);
+        let found = causes.of(Arm::Canary, Millis(10), UnixMillis(10));
+        let counts: Vec<_> = found.into_iter().map(|found| (found.cause, found.count)).collect();
+        assert_eq!(counts, [(closed(1011, "session 9"), 10), (closed(1013, "session 9"), 1)]);
     }
 
     #[test]

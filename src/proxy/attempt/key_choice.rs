@@ -10,10 +10,12 @@ use std::num::NonZeroU64;
 use super::candidates::Candidate;
 use crate::clock;
 use crate::decide::units::ProviderId;
+use crate::decide::websocket::{KeyEvidence, evidence_of_key};
 use crate::proxy::core::InUse;
 use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::prepared::PreparedProvider;
 use crate::state::keys::{KeyChoice, KeySignal, model_hash};
+use crate::wire::websocket::Close;
 
 /// The keys of all providers, as far as one request may use them.
 #[derive(Clone, Copy)]
@@ -97,6 +99,22 @@ impl<'a> KeysInUse<'a> {
 
 fn candidate(id: ProviderId, KeyChoice { index, trial, taken }: KeyChoice, model: u64) -> Candidate {
     Candidate { id, key: index + 1, trial: NonZeroU64::new(model).filter(|_| trial), tests_key: taken }
+}
+
+/// The end of a WebSocket says something of the key that opened it. A handshake names no model.
+pub(crate) fn closed_with(in_use: &InUse, Candidate { id, key, .. }: Candidate, close: &Close) {
+    let prepared = in_use.prepared.provider(id);
+    let (Some(index), Some(evidence)) = (key.checked_sub(1), evidence_of_key(close)) else { return };
+    if !prepared.has_api_keys {
+        return;
+    }
+    let signal = match evidence {
+        KeyEvidence::Refused => KeySignal::Refused(http::StatusCode::UNAUTHORIZED.as_u16()),
+        KeyEvidence::Spent => KeySignal::Spent(prepared.provider.keys.cool_down),
+        KeyEvidence::Busy => KeySignal::Throttled(None),
+    };
+    in_use.snapshot.keys(id).record(index, model_hash(None), signal, clock::now());
+    in_use.snapshot.provider(id).note_key_trouble();
 }
 
 /// A key that may have been at rest was let in.

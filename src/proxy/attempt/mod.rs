@@ -16,7 +16,7 @@ pub(crate) mod deadline;
 pub(crate) mod earlier_plans;
 pub(crate) mod failover;
 pub(crate) mod guard_report;
-mod key_choice;
+pub(crate) mod key_choice;
 mod open;
 mod other_keepers;
 mod pause;

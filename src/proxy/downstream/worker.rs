@@ -121,9 +121,10 @@ impl Worker {
 /// closed.
 async fn write_last_answers(core: &Core) {
     let turns = async {
-        while core.unanswered() > 0 || core.sessions.get() > 0 {
+        while core.unanswered() > 0 {
             tokio::task::yield_now().await;
         }
+        core.until_sessions_end().await;
         // A turn of the loop writes some dozens of connections; HTTP/2 takes a second one.
         let rounds = 8 + core.connections.count() / 16;
         for _ in 0..rounds {

@@ -23,6 +23,8 @@ pub(crate) struct ClientSide {
     pub(crate) on_upgrade: OnUpgrade,
     /// Whether it is a stream of HTTP/2.
     pub(crate) over_http2: bool,
+    /// Whether it asks for a WebSocket.
+    pub(crate) websocket: bool,
 }
 
 /// Whether a CONNECT asks for a WebSocket over HTTP/2.
@@ -41,8 +43,14 @@ pub(super) fn make_http1(parts: &mut Parts, key: [u8; 16]) {
 }
 
 /// Takes the client's side of the connection out of the request.
-pub(super) fn client_side(parts: &mut Parts, over_http2: bool) -> Option<ClientSide> {
-    parts.extensions.remove().map(|on_upgrade| ClientSide { on_upgrade, over_http2 })
+pub(super) fn client_side(parts: &mut Parts, over_http2: bool, websocket: bool) -> Option<ClientSide> {
+    parts.extensions.remove().map(|on_upgrade| ClientSide { on_upgrade, over_http2, websocket })
+}
+
+/// Whether a request that asks to upgrade is a WebSocket's handshake. One without a key, or by another method, begins no
+/// session that could be judged, whatever it names.
+pub(super) fn is_handshake(parts: &Parts) -> bool {
+    parts.method == Method::GET && parts.headers.contains_key(SEC_WEBSOCKET_KEY) && names_websocket(&parts.headers)
 }
 
 /// Makes of a 101 what accepts a WebSocket over HTTP/2.
@@ -54,7 +62,7 @@ pub(crate) fn accept_over_http2(head: &mut response::Parts) {
 }
 
 /// Whether the protocol that a head names is WebSocket.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+fn names_websocket(headers: &HeaderMap) -> bool {
     headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
@@ -63,7 +71,7 @@ pub(crate) fn fault<B>(request: &HeaderMap, answer: &Response<B>) -> Option<Hand
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return None;
     }
-    if !asks_for_websocket(answer.headers()) {
+    if !names_websocket(answer.headers()) {
         return Some(HandshakeFault::OtherProtocol);
     }
     let key = request.get(SEC_WEBSOCKET_KEY)?;

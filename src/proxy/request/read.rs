@@ -121,11 +121,12 @@ impl ReadRequest {
             true if parts.version != Version::HTTP_2 => return Err(ProxyError::GrpcVersion),
             true => Some(Call::of(&parts.headers, clock::instant())?),
         };
+        let websocket = upgrade && handshake::is_handshake(&parts);
         Ok(ReadRequest {
             id: Cell::new(id),
             below_at,
             upgrade,
-            websocket: upgrade && handshake::asks_for_websocket(&parts.headers),
+            websocket,
             connection: rare_headers.connection,
             grpc,
             unauthenticated,
@@ -133,7 +134,11 @@ impl ReadRequest {
             dialect,
             held: HeldBody::default(),
             recorder: RefCell::default(),
-            client_side: RefCell::new(if upgrade { handshake::client_side(&mut parts, over_http2) } else { None }),
+            client_side: RefCell::new(if upgrade {
+                handshake::client_side(&mut parts, over_http2, websocket)
+            } else {
+                None
+            }),
             parts,
         })
     }
@@ -165,6 +170,11 @@ impl ReadRequest {
     /// Where the path below the mount begins.
     pub(crate) const fn below_at(&self) -> usize {
         self.below_at
+    }
+
+    /// Whether any answer of success would tell the client that its session has begun.
+    pub(crate) fn begins_by_success(&self) -> bool {
+        self.client_side.borrow().as_ref().is_some_and(|client| client.over_http2)
     }
 
     /// The path below the mount.

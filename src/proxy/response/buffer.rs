@@ -41,7 +41,10 @@ pub(crate) async fn buffer(
     let (read_as, status) = (rules.read_as, head.status);
     let refused = status.is_client_error() || status.is_server_error();
     if rules.websocket && status != StatusCode::SWITCHING_PROTOCOLS && !refused {
-        buffered_response.ending = Some(malformed(status, Shape::NoUpgrade));
+        // Where a strict candidate points to is nobody's to follow, not even instead of a refusal.
+        let redirects = read_as.strict && status.is_redirection();
+        let shape = if redirects { Shape::Redirect } else { Shape::NoUpgrade };
+        buffered_response.ending = Some(malformed(status, shape));
         return buffered_response;
     }
     let kind = DeclaredKind::of(&head.headers);

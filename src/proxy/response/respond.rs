@@ -2,7 +2,8 @@
 //!
 //! Owns the response's head: what is taken off and the `x-serin-*` headers that say which provider served the request.
 //! The body is a [`Relay`], a tunnel after a 101, or Serin's own bytes where all of it was held. Refuses to decide
-//! whether the answer is good. Invariant: a 101 passes only to a client that asked for an upgrade.
+//! whether the answer is good. Invariant: a 101 passes only to a client that asked for an upgrade, and
+//! to one that asks over HTTP/2, where any success accepts, no other success does.
 
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ use crate::decide::outcome::Ending;
 use crate::proxy::attempt::account::Account;
 use crate::proxy::attempt::cause;
 use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
-use crate::proxy::request::handshake::{self, ClientSide, asks_for_websocket};
+use crate::proxy::request::handshake::{self, ClientSide};
 use crate::proxy::request::headers;
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
@@ -50,6 +51,9 @@ pub(crate) fn relay(
     let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, call, loan, .. } =
         *buffered_response;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if !switching && head.status.is_success() && upgrade.as_ref().is_some_and(|client| client.over_http2) {
+        return Err(unfit(account, "its response begins no WebSocket"));
+    }
     let scope = account.scope();
     let trusted = scope.is_trusted(account.attempt().candidate.id);
     let observed = (observer.is_some() || call.is_some()) && rest.is_some();
@@ -67,7 +71,7 @@ pub(crate) fn relay(
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
                 return Err(unasked_upgrade(account));
             };
-            let websocket = asks_for_websocket(&head.headers);
+            let websocket = client.websocket;
             if client.over_http2 {
                 handshake::accept_over_http2(&mut head);
             } else {
@@ -107,8 +111,13 @@ pub(crate) fn relay(
 /// The provider switched protocols although the client did not ask for it.
 fn unasked_upgrade(mut account: Box<Account>) -> ProxyError {
     let said = "it answered 101 to a request that asked for no upgrade";
-    let problem = account.scope().problem(account.attempt().candidate.id, Ending::NoHead, said.to_owned());
     account.note_cause(Cause::NotHttp { error: said.to_owned() }, None);
+    unfit(account, said)
+}
+
+/// An answer that would mean something else to the client than to its provider.
+fn unfit(mut account: Box<Account>, said: &str) -> ProxyError {
+    let problem = account.scope().problem(account.attempt().candidate.id, Ending::NoHead, said.to_owned());
     if let Some(entry) = account.entry() {
         entry.answered_by_serin(&problem);
     }

@@ -6,6 +6,7 @@
 //! frame is whole, any other tunnel ends. Invariant: the account ends when the bytes do, with the side to blame that
 //! broke.
 
+mod goodbye;
 mod heartbeat;
 mod pipe;
 mod session;
@@ -15,11 +16,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
 
 use self::pipe::Pipe;
 use self::session::{OutOfTime, Session};
@@ -30,6 +31,7 @@ use crate::decide::units::Millis;
 use crate::decide::websocket::{CloseCode, CloseMeaning, ClosedBy, meaning_of};
 use crate::proxy::attempt::account::Account;
 use crate::proxy::attempt::cause;
+use crate::proxy::attempt::key_choice::closed_with;
 use crate::proxy::core::Core;
 use crate::proxy::downstream::client_connection::OpenRequest;
 use crate::proxy::response::body::ProviderBody;
@@ -40,8 +42,6 @@ use crate::wire::websocket::{Close, GOING_AWAY, INTERNAL_ERROR, SERVICE_RESTART}
 const PIECE: usize = 16 * 1024;
 /// How often one direction is read before others have their turn.
 const TURNS: usize = 16;
-/// How long a client may take to answer the frame by which Serin closes its session: less than a core waits that stops.
-const LAST_FRAME: Duration = Duration::from_millis(750);
 
 /// What is carried: one value, since the response's head decides it.
 pub(crate) struct Carried {
@@ -63,38 +63,22 @@ pub(crate) fn carry(carried: Carried) {
         let scope = account.scope();
         let (core, id) = (Rc::clone(&scope.core), account.attempt().candidate.id);
         let open = websocket.then(|| OpenWebSocket::begin(scope.series(id).websockets(), clock::now()));
-        let _counted = websocket.then(|| CountedByCore::new(&core));
+        let _counted = websocket.then(|| Core::session_begins(&core));
         let ping_every = scope.in_use.snapshot.policy.provider(id).ping_every;
-        let session = websocket.then(|| Session::begin(ping_every));
-        let (end, session) = tunnel(client, provider, &mut account, core, session).await;
+        let session = websocket.then(|| Session::begin(ping_every, clock::instant()));
+        let (end, said, session) = tunnel(client, provider, &mut account, core, session).await;
         match session {
             None => end_of_bytes(&mut account, &end),
             Some(session) => {
                 let first = session.first().filter(|(by, _)| *by != ClosedBy::Serin);
                 if let Some(open) = &open {
-                    let (by, code) = closed_by(first.as_ref(), &end);
+                    let (by, code) = closed_by(first.as_ref(), &end, said);
                     open.closed(by, code);
                 }
                 end_of_session(&mut account, first, &end);
             }
         }
     });
-}
-
-/// A session that its core has to close before it stops.
-struct CountedByCore(Rc<Core>);
-
-impl CountedByCore {
-    fn new(core: &Rc<Core>) -> CountedByCore {
-        core.sessions.set(core.sessions.get() + 1);
-        CountedByCore(Rc::clone(core))
-    }
-}
-
-impl Drop for CountedByCore {
-    fn drop(&mut self) {
-        self.0.sessions.set(self.0.sessions.get().saturating_sub(1));
-    }
 }
 
 /// How a tunnel ended.
@@ -143,6 +127,7 @@ fn end_of_session(account: &mut Account, first: Option<(ClosedBy, Option<Close>)
             let meaning = meaning_of(&close);
             if meaning != CloseMeaning::Done {
                 account.note_cause(cause::of_close(&close), None);
+                closed_with(&account.scope().in_use, account.attempt().candidate, &close);
             }
             account.body_ended(BodyEnd::Closed(meaning));
         }
@@ -160,12 +145,13 @@ fn end_of_session(account: &mut Account, first: Option<(ClosedBy, Option<Close>)
     }
 }
 
-/// Under which side and code a session is counted.
-fn closed_by(first: Option<&(ClosedBy, Option<Close>)>, end: &End) -> (ClosedBy, CloseCode) {
+/// Under which side and code a session is counted. `said`: Serin's close frame went out to the client.
+fn closed_by(first: Option<&(ClosedBy, Option<Close>)>, end: &End, said: bool) -> (ClosedBy, CloseCode) {
     match (first, end.close(), end) {
         (Some((by, Some(close))), ..) => (*by, CloseCode::Frame(close.code)),
         (Some((by, None)), ..) => (*by, CloseCode::Cut),
-        (None, Some((code, _)), _) => (ClosedBy::Serin, CloseCode::Frame(Some(code))),
+        (None, Some((code, _)), _) if said => (ClosedBy::Serin, CloseCode::Frame(Some(code))),
+        (None, Some(_), _) => (ClosedBy::Serin, CloseCode::Cut),
         (None, None, End::Broke(by)) => (*by, CloseCode::Cut),
         (None, None, _) => (ClosedBy::Client, CloseCode::Cut),
     }
@@ -181,6 +167,11 @@ struct Tunnel<'a> {
     core: Rc<Core>,
     /// Of a WebSocket.
     session: Option<Session>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Which side broke first, where the other was still to get something.
+    broke: Option<ClosedBy>,
+    /// Whether a close frame of Serin's went out to the client.
+    said: bool,
 }
 
 async fn tunnel(
@@ -189,18 +180,18 @@ async fn tunnel(
     account: &mut Account,
     core: Rc<Core>,
     session: Option<Session>,
-) -> (End, Option<Session>) {
-    let Ok(provider) = provider.await else { return (End::Broke(ClosedBy::Provider), session) };
-    let Ok(client) = client.await else { return (End::Broke(ClosedBy::Client), session) };
+) -> (End, bool, Option<Session>) {
+    let Ok(provider) = provider.await else { return (End::Broke(ClosedBy::Provider), false, session) };
+    let Ok(client) = client.await else { return (End::Broke(ClosedBy::Client), false, session) };
     let (client, provider) = (TokioIo::new(client), TokioIo::new(provider));
     let (up, down) = (Pipe::default(), Pipe::default());
-    let mut tunnel = Tunnel { client, provider, up, down, account, core, session };
+    let (timer, broke, said) = (None, None, false);
+    let mut tunnel = Tunnel { client, provider, up, down, account, core, session, timer, broke, said };
     let end = tunnel.carry().await;
     if let Some(close) = end.close() {
-        // Who does not read it has to do without.
-        let _ = tokio::time::timeout(LAST_FRAME, tunnel.say_goodbye(close)).await;
+        tunnel.say_goodbye(close).await;
     }
-    (end, tunnel.session)
+    (end, tunnel.said, tunnel.session)
 }
 
 impl Tunnel<'_> {
@@ -227,42 +218,69 @@ impl Tunnel<'_> {
         }
         let mut up = self.poll_up(context);
         let down = self.poll_down(context);
-        if let Some(session) = &mut self.session {
-            match session.poll_clock(&mut self.up, &self.down, &self.core, context) {
-                None => {}
-                Some(OutOfTime::Silent(limit)) => return Poll::Ready(End::Silent(limit)),
-                Some(OutOfTime::Parting) => return Poll::Ready(End::NotParted),
-            }
-            if up.is_pending() && self.up.is_blocked() {
-                up = self.poll_up(context);
-            }
+        if let Some(out) = self.poll_clock(context) {
+            return Poll::Ready(match out {
+                OutOfTime::Silent(limit) => End::Silent(limit),
+                OutOfTime::HalfAFrame => End::Broke(ClosedBy::Client),
+                OutOfTime::Parting => self.broke.map_or(End::NotParted, End::Broke),
+            });
+        }
+        if up.is_pending() && self.session.is_some() && self.up.is_blocked() {
+            up = self.poll_up(context);
         }
         match (up, down) {
             (Poll::Ready(Err(end)), _) | (_, Poll::Ready(Err(end))) => Poll::Ready(end),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(End::Over),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(self.broke.map_or(End::Over, End::Broke)),
             _ => Poll::Pending,
         }
+    }
+
+    fn poll_clock(&mut self, context: &mut Context<'_>) -> Option<OutOfTime> {
+        let session = self.session.as_mut()?;
+        while let Some(due) = session.due() {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+            if timer.deadline() != due.into() {
+                timer.as_mut().reset(due.into());
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                break;
+            }
+            if let Some(out) = session.look(&mut self.up, &mut self.down, clock::instant()) {
+                return Some(out);
+            }
+            session.ping(&mut self.up, clock::instant(), || self.core.random_bytes());
+        }
+        session.ping(&mut self.up, clock::instant(), || self.core.random_bytes());
+        None
     }
 
     /// Carries what the client sends. Ready once its end was passed on.
     fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
         for _ in 0..TURNS {
-            let written = ready!(self.up.poll_written(&mut self.provider, context));
-            written.map_err(|_| End::Broke(ClosedBy::Provider))?;
+            if ready!(self.up.poll_written(&mut self.provider, context)).is_err() {
+                self.lost(ClosedBy::Provider)?;
+            }
             if self.up.is_over() {
                 return Poll::Ready(Ok(()));
             }
-            let mut scratch = self.core.scratch.borrow_mut();
-            let bytes = ready!(read(&mut self.client, &mut scratch, context));
-            let bytes = bytes.map_err(|_| End::Broke(ClosedBy::Client))?;
+            let core = Rc::clone(&self.core);
+            let mut scratch = core.scratch.borrow_mut();
+            let Ok(bytes) = ready!(read(&mut self.client, &mut scratch, context)) else {
+                // It has said all that there was to say, or nobody knows whether it has.
+                if !self.session.as_ref().is_some_and(Session::is_closed_by_client) {
+                    return Poll::Ready(Err(End::Broke(self.broke.unwrap_or(ClosedBy::Client))));
+                }
+                self.up.end();
+                continue;
+            };
             if let Some(session) = &mut self.session {
-                if bytes.is_empty() { session.ended(ClosedBy::Client) } else { session.client_sent(bytes) }
+                let now = clock::instant();
+                if bytes.is_empty() { session.ended(ClosedBy::Client, now) } else { session.client_sent(bytes, now) }
             }
             if bytes.is_empty() {
                 self.up.end();
-            } else {
-                let written = self.up.write(bytes, &mut self.provider, context);
-                written.map_err(|_| End::Broke(ClosedBy::Provider))?;
+            } else if self.up.write(bytes, &mut self.provider, context).is_err() {
+                self.lost(ClosedBy::Provider)?;
             }
         }
         context.waker().wake_by_ref();
@@ -272,25 +290,35 @@ impl Tunnel<'_> {
     /// Carries what the provider sends. Ready once its end was passed on.
     fn poll_down(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
         for _ in 0..TURNS {
-            let written = ready!(self.down.poll_written(&mut self.client, context));
-            written.map_err(|_| End::Broke(ClosedBy::Client))?;
+            if ready!(self.down.poll_written(&mut self.client, context)).is_err() {
+                self.lost(ClosedBy::Client)?;
+            }
             if self.down.is_over() {
                 return Poll::Ready(Ok(()));
             }
-            let mut scratch = self.core.scratch.borrow_mut();
-            let bytes = ready!(read(&mut self.provider, &mut scratch, context));
-            let bytes = bytes.map_err(|_| End::Broke(ClosedBy::Provider))?;
+            let core = Rc::clone(&self.core);
+            let mut scratch = core.scratch.borrow_mut();
+            let bytes = match ready!(read(&mut self.provider, &mut scratch, context)) {
+                Ok(bytes) => bytes,
+                Err(_) if self.session.is_none() => return Poll::Ready(Err(End::Broke(ClosedBy::Provider))),
+                Err(_) => {
+                    self.broke.get_or_insert(ClosedBy::Provider);
+                    &[]
+                }
+            };
             if bytes.is_empty() {
                 if let Some(session) = &mut self.session {
-                    session.ended(ClosedBy::Provider);
+                    session.ended(ClosedBy::Provider, clock::instant());
                 }
                 self.down.end();
                 continue;
             }
-            let passes = self.session.as_mut().is_none_or(|session| session.provider_sent(bytes, self.down.waiting()));
-            if passes {
-                let written = self.down.write(bytes, &mut self.client, context);
-                written.map_err(|_| End::Broke(ClosedBy::Client))?;
+            let waiting = self.down.waiting();
+            let session = self.session.as_mut();
+            if session.is_none_or(|session| session.provider_sent(bytes, waiting, clock::instant()))
+                && self.down.write(bytes, &mut self.client, context).is_err()
+            {
+                self.lost(ClosedBy::Client)?;
             }
             self.account.carried(bytes.len());
         }
@@ -298,34 +326,19 @@ impl Tunnel<'_> {
         Poll::Pending
     }
 
-    /// Closes a WebSocket where that is possible, and has its client take the frame.
-    async fn say_goodbye(&mut self, close: (u16, &str)) {
-        let Some(session) = &mut self.session else { return };
-        if !session.close(close, &mut self.up, &mut self.down, &self.core) {
-            return;
+    /// This side takes nothing more. In a WebSocket the other still gets all that is on its way, and how it was closed.
+    fn lost(&mut self, side: ClosedBy) -> Result<(), End> {
+        let Some(session) = &mut self.session else { return Err(End::Broke(side)) };
+        if self.broke.is_none() {
+            self.broke = Some(side);
+            session.parts(clock::instant());
         }
-        let written = poll_fn(|context| {
-            // The provider gets it at once, or not.
-            let _ = self.up.poll_written(&mut self.provider, context);
-            self.down.poll_written(&mut self.client, context)
-        });
-        if written.await.is_err() {
-            return;
+        if side == ClosedBy::Provider {
+            self.up.lose()
+        } else {
+            self.down.lose()
         }
-        // A connection that is closed before all was read of it is reset, and its client may never see the frame.
-        poll_fn(|context| {
-            loop {
-                let mut scratch = self.core.scratch.borrow_mut();
-                match ready!(read(&mut self.client, &mut scratch, context)) {
-                    Ok(bytes @ [_, ..]) => session.client_sent(bytes),
-                    Ok([]) | Err(_) => return Poll::Ready(()),
-                }
-                if session.is_closed_by_client() {
-                    return Poll::Ready(());
-                }
-            }
-        })
-        .await;
+        Ok(())
     }
 }
 

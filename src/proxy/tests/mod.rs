@@ -37,6 +37,7 @@ pub(crate) mod support;
 mod tls;
 mod tunnels;
 mod websocket;
+mod websocket_endings;
 mod websocket_fallback;
 mod websocket_http2;
 mod websocket_sessions;

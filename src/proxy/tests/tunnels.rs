@@ -62,6 +62,32 @@ fn a_refused_upgrade_is_an_answer_like_any_other() {
 }
 
 #[test]
+fn what_names_websocket_and_is_no_handshake_is_carried_unjudged() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nwelcome;";
+    let no_key = HANDSHAKE.replace("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "");
+    let post = HANDSHAKE.replace("GET", "POST").replace("host: h\r\n", "host: h\r\ncontent-length: 0\r\n");
+    for request in [&no_key, &post] {
+        let (old, _seen) = Scripted::answering(OK);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
+        assert_eq!(sidecar.ask(request).status, 200);
+        until("a success is one", || sidecar.unsplit_ended(Outcome::Ok) == 1);
+
+        let old = Scripted::new(move |mut client| {
+            client.message();
+            client.send(switch);
+        });
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
+        let mut client = sidecar.client();
+        client.send(request);
+        assert_eq!(client.reply().status, 101);
+        assert_eq!(client.read_to(";"), "welcome;");
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        assert!(client.read_to_end().is_empty());
+        until("the end of a tunnel is the end of what it carries", || sidecar.unsplit_ended(Outcome::Ok) == 1);
+    }
+}
+
+#[test]
 fn an_upgrade_to_http2_is_not_forwarded() {
     let (old, seen) = Scripted::answering(OK);
     let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);

@@ -156,6 +156,31 @@ fn an_answer_that_begins_no_session_passes_where_nobody_else_can_be_asked() {
 }
 
 #[test]
+fn a_redirect_of_a_strict_canary_goes_to_nobody_and_one_of_stable_passes() {
+    const REDIRECT: &str = "HTTP/1.1 302 Found\r\nlocation: https://sso.example/in\r\ncontent-length: 0\r\n\r\n";
+    for (canary, status) in [(true, 502), (false, 302)] {
+        let (redirects, _seen) = Scripted::answering(REDIRECT);
+        let mut policy = realtime(redirects.address, redirects.address);
+        with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
+        let sidecar = Sidecar::start(policy, if canary { Percent::ALL } else { Percent::ZERO });
+        block_on(async {
+            match try_to_connect(&sidecar).await {
+                Err(Error::Http(answer)) => {
+                    assert_eq!(answer.status().as_u16(), status);
+                    assert_eq!(answer.headers().get("location").is_some(), !canary);
+                }
+                other => panic!("{other:?}"),
+            }
+        });
+        sidecar.settle();
+        if canary {
+            let host = Some("sso.example".to_owned());
+            assert_eq!(super::websocket_sessions::causes(&sidecar), [Cause::Redirect { host }]);
+        }
+    }
+}
+
+#[test]
 fn nothing_is_retried_after_the_101() {
     let new = provider(|socket| async move { drop(socket) });
     let (old, seen) = Scripted::answering("");

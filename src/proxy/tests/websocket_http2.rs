@@ -7,6 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::recovery::{NEW, OLD};
@@ -14,6 +15,7 @@ use super::support::*;
 use super::websocket::{block_on, provider};
 use super::websocket_fallback::realtime;
 use crate::decide::outcome::Outcome;
+use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::wire::websocket::{close, masked_close};
 
@@ -21,7 +23,10 @@ type Sender = h2::client::SendRequest<Bytes>;
 
 /// A connection on which the extended CONNECT may be used, as its settings say.
 async fn connection(sidecar: &Sidecar) -> Sender {
-    let stream = tokio::net::TcpStream::connect(sidecar.running.local_addr()).await.unwrap();
+    over(tokio::net::TcpStream::connect(sidecar.running.local_addr()).await.unwrap()).await
+}
+
+async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Sender {
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     #[expect(clippy::disallowed_methods, reason = "a client of a test, not the data plane")]
     let _running = tokio::spawn(connection);
@@ -126,6 +131,28 @@ fn a_session_is_carried_to_a_provider_of_http1_and_both_ends_close_it() {
 }
 
 #[test]
+fn a_session_is_carried_over_tls() {
+    let tls = listen_tls();
+    let config = trusting(shown(&tls), &["h2"]);
+    let policy = Policy { listen_tls: Some(tls), ..realtime(echo(), refusing_address()) };
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
+    block_on(async {
+        let stream = tokio::net::TcpStream::connect(sidecar.tls.unwrap()).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
+        let mut sender = over(tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap()).await;
+        let (answer, mut up) = ask(&mut sender, Some("websocket")).await;
+        assert_eq!(answer.status(), 200);
+        let mut down = answer.into_body();
+        up.send_data(text("hello"), false).unwrap();
+        assert_eq!(take(&mut down, 7).await, b"\x81\x05hello");
+        up.send_data(masked_close(1000, "", [1, 2, 3, 4]).into(), true).unwrap();
+        assert_eq!(rest(&mut down).await, close(1000, ""));
+    });
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)]);
+}
+
+#[test]
 fn the_provider_is_asked_as_over_http1_and_sees_no_key_that_was_not_meant_for_it() {
     let (new, seen) = Scripted::answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
     let sidecar = Sidecar::start(realtime(refusing_address(), new.address), Percent::ALL);
@@ -164,6 +191,33 @@ fn a_canary_that_refuses_is_no_hindrance() {
     });
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, OLD), [(Outcome::Ok, 1)]);
+}
+
+#[test]
+fn a_success_that_begins_no_session_never_looks_like_one_that_does() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: hello\n\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        let (provider, _seen) = Scripted::answering(answer);
+        for policy in [
+            // Nobody else can be asked.
+            policy(provider.address, refusing_address()),
+            realtime(refusing_address(), provider.address),
+            realtime(provider.address, refusing_address()),
+        ] {
+            let sidecar = Sidecar::start(policy, Percent::ALL);
+            block_on(async {
+                let mut sender = connection(&sidecar).await;
+                let (refused, _up) = ask(&mut sender, Some("websocket")).await;
+                assert_eq!(refused.status(), 502, "{answer}");
+                let text = String::from_utf8(rest(&mut refused.into_body()).await).unwrap();
+                assert!(text.contains("\"error\"") && !text.contains("hello"), "{text}");
+            });
+        }
+    }
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Frames {
         self.stage == Stage::Between
     }
 
+    /// How many of these bytes belong to the frame that is half-way through.
+    #[must_use]
+    pub fn rest_of_frame(&self, bytes: &[u8]) -> usize {
+        if self.are_between() { 0 } else { self.clone().step(bytes).0 }
+    }
+
     /// Reads to the end of the frame at hand, or of the bytes. Returns how many bytes that were, and whether the frame
     /// has ended.
     fn step(&mut self, bytes: &[u8]) -> (usize, bool) {

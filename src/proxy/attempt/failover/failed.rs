@@ -77,13 +77,15 @@ impl Failover<'_> {
             self.learn_of_key(ending, failed.outcome, pause);
         }
         self.note_cause(ending, &buffered_response);
+        let success = buffered_response.head.status.is_success();
         let passes_on = match ending {
+            _ if success && self.client_request.request.begins_by_success() => false,
             // A malformed answer goes out only where no other candidate could be asked, and a redirect never.
             Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
                 !buffered_response.recoverable && shape != Shape::Redirect
             }
             Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered | BodyEnd::Grpc(_), .. } => true,
-            _ => !buffered_response.head.status.is_success(),
+            _ => !success,
         };
         let response = if passes_on {
             FailureResponse::Answer(buffered_response)

@@ -1,7 +1,8 @@
 //! When a silent provider of a WebSocket is pinged, and when it is given up.
 //!
 //! A provider from which nothing came for `ping_every` is sent a ping. If nothing comes for as long again, not even the
-//! answer, it has fallen silent. Time is a parameter. Invariant: the time in which Serin itself waits, for a client that
+//! answer, it has fallen silent. A ping that finds no place between two frames of the client waits for as long as either
+//! side moves. Time is a parameter. Invariant: the time in which Serin itself waits, for a client that
 //! takes nothing or for room to send the ping, is not held against the provider.
 
 use std::time::{Duration, Instant};
@@ -24,6 +25,29 @@ pub(super) enum Due {
     Ping,
     /// The provider has fallen silent.
     Silent,
+}
+
+/// Who keeps a ping from being sent that is due: a frame of the client is half-way through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeldUpBy {
+    /// The frame goes on.
+    Nobody,
+    /// The client does not send its rest.
+    Client,
+    /// The provider does not take what there is of it.
+    Provider,
+}
+
+impl HeldUpBy {
+    /// By what happened since the ping became due. `blocked`: bytes wait that the provider does not take; `took`: it took
+    /// some; `sent`: the client sent some.
+    pub(super) const fn of(blocked: bool, took: bool, sent: bool) -> HeldUpBy {
+        match (blocked, took, sent) {
+            (true, false, _) => HeldUpBy::Provider,
+            (false, _, false) => HeldUpBy::Client,
+            _ => HeldUpBy::Nobody,
+        }
+    }
 }
 
 impl Heartbeat {

@@ -21,6 +21,8 @@ pub(super) struct Pipe {
     end: PipeEnd,
     /// Whether the other side took anything since this was last asked.
     moved: bool,
+    /// Whether the other side takes nothing more.
+    lost: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,10 @@ impl Pipe {
         to: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.lost {
+            self.lose();
+            return Poll::Ready(Ok(()));
+        }
         while self.written < self.waiting.len() {
             let piece = &self.waiting[self.written..];
             let written = ready!(Pin::new(&mut *to).poll_write(context, piece))?;
@@ -70,6 +76,9 @@ impl Pipe {
         to: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
     ) -> io::Result<()> {
+        if self.lost {
+            return Ok(());
+        }
         while self.waiting.is_empty() && !bytes.is_empty() {
             let Poll::Ready(written) = Pin::new(&mut *to).poll_write(context, bytes) else { break };
             let written = written?;
@@ -97,6 +106,14 @@ impl Pipe {
     pub(super) fn end(&mut self) {
         if self.end == PipeEnd::Open {
             self.end = PipeEnd::Ended;
+        }
+    }
+
+    /// The other side takes nothing more: what waits is dropped, and all that comes.
+    pub(super) fn lose(&mut self) {
+        (self.lost, self.unflushed, self.waiting, self.written) = (true, false, Vec::new(), 0);
+        if self.end == PipeEnd::Ended {
+            self.end = PipeEnd::PassedOn;
         }
     }
 
@@ -157,5 +174,13 @@ mod tests {
         let mut pipe = Pipe::default();
         assert!(poll_fn(|context| Poll::Ready(pipe.write(b"x", &mut to, context))).await.is_err());
         assert!(!pipe.has_moved());
+        pipe.waiting().extend(b"more");
+        pipe.end();
+        pipe.lose();
+        assert!(pipe.is_over() && !pipe.is_blocked());
+        poll_fn(|context| Poll::Ready(pipe.write(b"x", &mut to, context))).await.unwrap();
+        pipe.waiting().extend(b"more");
+        poll_fn(|context| pipe.poll_written(&mut to, context)).await.unwrap();
+        assert!(!pipe.is_blocked() && !pipe.has_moved(), "nothing piles up");
     }
 }

@@ -107,6 +107,19 @@ fn any_frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
 
 proptest! {
     #[test]
+    fn the_rest_of_a_frame_ends_where_the_next_begins(length in 0_usize..70_000, masked in any::<bool>(), at in any::<prop::sample::Index>()) {
+        let first = of_length(length, masked);
+        let at = at.index(first.len());
+        let both = [&first[..], &of_length(3, !masked)].concat();
+        let mut frames = Frames::default();
+        frames.read(&both[..at]);
+        let rest = frames.rest_of_frame(&both[at..]);
+        prop_assert_eq!(rest, if at == 0 { 0 } else { first.len() - at });
+        frames.read(&both[at..at + rest]);
+        prop_assert!(frames.are_between());
+    }
+
+    #[test]
     fn only_pongs_of_serins_own_are_missing(frames in proptest::collection::vec(any_frame(), 0..8), piece in 1_usize..200) {
         let all: Vec<u8> = frames.iter().flat_map(|(frame, _)| frame.clone()).collect();
         let others: Vec<u8> = frames.iter().filter(|(_, own)| !own).flat_map(|(frame, _)| frame.clone()).collect();
