@@ -4,11 +4,13 @@ use super::recovery::NEW;
 use super::state::*;
 use super::support::*;
 use crate::clock;
-use crate::decide::policy::Policy;
+use crate::decide::breaker::AttemptSignal;
+use crate::decide::policy::{BreakerRule, Policy};
 use crate::decide::units::{Millis, Percent, ProviderId};
 
 const GONE: &str = r#"{"error":{"message":"Response with id 'resp_lost1' not found.","type":"invalid_request_error"}}"#;
 const OTHER: &str = r#"{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null}}"#;
+const OPENS_AT_ONCE: BreakerRule = BreakerRule { failures: 1, open_for: Millis(600_000) };
 
 fn start(change: impl FnOnce(&mut Policy)) -> (Owner, Owner, Sidecar) {
     let (old, new) = (owner("old"), owner("new"));
@@ -44,6 +46,16 @@ fn a_canary_that_is_silent_does_not_keep_the_client_from_stables_answer() {
     assert_eq!((asked(&old).len(), asked(&new).len()), (1, 1));
     assert_eq!(by_path(&sidecar, "GET", "/responses/resp_unknown1").status, 404);
     assert_eq!((asked(&old).len(), asked(&new).len()), (1, 0), "it is not asked again at once");
+}
+
+#[test]
+fn a_canary_whose_breaker_is_open_is_not_asked() {
+    let (old, new, sidecar) =
+        start(|policy| with_provider(policy, 1, |provider| provider.breaker = Some(OPENS_AT_ONCE)));
+    let (now, state) = (clock::now(), sidecar.shared.load().provider(NEW).clone());
+    state.end_attempt(Some(&OPENS_AT_ONCE), None, None, AttemptSignal::Failure, now);
+    assert_eq!(by_path(&sidecar, "GET", "/responses/resp_lost1").status, 404);
+    assert_eq!((asked(&old).len(), asked(&new).len()), (1, 0));
 }
 
 #[test]
