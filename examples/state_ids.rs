@@ -18,10 +18,10 @@ const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = resident()?;
     let ids = StateIds::restored(KeptStateIds::default(), IDS);
-    let keeper = ids.keeper("new", "https://new.test/v1").ok_or("no number")?;
+    let owner = ids.owner("new", "https://new.test/v1").ok_or("no number")?;
     let names: Vec<String> = (0..IDS).map(|number| format!("resp_{number:048x}")).collect();
     let (named, began) = (resident()?, clock::instant());
-    names.iter().for_each(|name| ids.learn(ids.key(name), keeper, NOW));
+    names.iter().for_each(|name| ids.learn(ids.key(name), owner, NOW));
     println!("to learn an id:        {:?}", began.elapsed() / IDS);
     println!(
         "memory of {IDS} ids: {:.1} MiB, with those that wait to be written",

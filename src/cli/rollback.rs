@@ -109,7 +109,7 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     let notes: Vec<String> = replies
         .flat_map(|reply| {
             let mut notes = stable_notes(&reply.rollouts, &report.rollouts);
-            notes.extend(kept_notes(&reply, &report.rollouts, args.hard));
+            notes.extend(kept_notes(&reply, &report.rollouts, (args.hard, args.to == Percent::ZERO)));
             notes
         })
         .collect();
@@ -137,14 +137,14 @@ fn stable_notes(rollouts: &[Rollout], changed: &[Changed]) -> Vec<String> {
 }
 
 /// What stays on the canaries although no user is sent there.
-fn kept_notes(reply: &StatusReply, changed: &[Changed], hard: bool) -> Vec<String> {
+fn kept_notes(reply: &StatusReply, changed: &[Changed], (hard, whole): (bool, bool)) -> Vec<String> {
     let moved = |rollout: &&Rollout| changed.iter().any(|changed| changed.name == rollout.name);
     let canaries: BTreeSet<&String> =
         reply.rollouts.iter().filter(moved).filter_map(|rollout| rollout.canary.as_ref()).collect();
     let kept = reply.kept_state.iter().filter(|kept| canaries.contains(&kept.provider));
     let note = |kept: &KeptState| {
         let used = distance(kept.last_used_at, clock::unix());
-        kept_state::after_rollback(kept.ids, &kept.provider, &used, hard)
+        kept_state::after_rollback(kept.ids, &kept.provider, &used, hard, whole)
     };
     kept.map(note).collect()
 }

@@ -64,8 +64,8 @@ mod tests {
     }
 
     fn learn(ids: &StateIds, from: usize, to: usize) {
-        let keeper = ids.keeper("new", "https://x.test/v1").unwrap();
-        (from..to).for_each(|number| ids.learn(ids.key(&number.to_string()), keeper, UnixMillis(0)));
+        let owner = ids.owner("new", "https://x.test/v1").unwrap();
+        (from..to).for_each(|number| ids.learn(ids.key(&number.to_string()), owner, UnixMillis(0)));
     }
 
     #[test]

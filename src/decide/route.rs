@@ -84,7 +84,12 @@ pub fn plan(
     draw: impl FnOnce() -> u16,
 ) -> Result<Plan, Rejected> {
     let plan = split(policy, in_force, facts, draw)?;
-    Ok(if facts.state == StateAt::Nowhere { plan } else { by_state::by_state(policy, plan, facts.state) })
+    if facts.state == StateAt::Nowhere {
+        return Ok(plan);
+    }
+    let plan = by_state::by_state(policy, plan, facts.state);
+    let is_for_stable = plan.bound == Bound::Unknown && is_kept_on_stable(policy, &plan, facts);
+    Ok(if is_for_stable { Plan { bound: Bound::Stable, ..plan } } else { plan })
 }
 
 /// The plan of a request that names no state.
@@ -99,7 +104,7 @@ fn split(
         matched: None,
         arm: None,
         provider: ProviderId(0),
-        home: ProviderId(0),
+        default_provider: ProviderId(0),
         reason: RouteReason::Unmatched,
         counted: false,
         slot: None,
@@ -117,7 +122,7 @@ fn split(
     }
     let Some((id, rollout)) = taken else {
         let provider = policy.unmatched.provider().ok_or(Rejected::Unmatched)?;
-        return Ok(Plan { provider, home: provider, ..unsplit });
+        return Ok(Plan { provider, default_provider: provider, ..unsplit });
     };
     if !rollout.require.is_empty() && is_ambiguous(policy, usize::from(id), facts) {
         return Err(Rejected::UnreadModel);
@@ -125,7 +130,7 @@ fn split(
     let nobodys = Plan {
         matched: Some(RolloutId(id)),
         provider: rollout.stable,
-        home: rollout.stable,
+        default_provider: rollout.stable,
         reason: RouteReason::Method,
         ..unsplit
     };
@@ -200,6 +205,17 @@ pub fn arm_of_user(
     user: Option<&[u8]>,
 ) -> Option<(Arm, RouteReason)> {
     by_user(salt, pins, share, user).map(|chosen| (chosen.arm, chosen.reason))
+}
+
+/// Whether a hand keeps the request from the canaries of its stable: what it names is not looked up there either.
+fn is_kept_on_stable(policy: &Policy, plan: &Plan, facts: &Facts<'_>) -> bool {
+    let mut rollouts = (0..=u16::MAX).zip(&policy.rollouts).filter(|(id, rollout)| {
+        rollout.moves_from(plan.default_provider) && plan.matched.is_none_or(|matched| matched == RolloutId(*id))
+    });
+    rollouts.any(|(_, rollout)| {
+        let by_pin = || pinned(&rollout.pins, &user_id(&rollout.user, facts)?);
+        forced(rollout, facts.headers).or_else(by_pin) == Some(Arm::Stable)
+    })
 }
 
 fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: RouteShare, user: Option<&[u8]>) -> Option<Chosen> {

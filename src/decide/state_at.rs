@@ -24,7 +24,9 @@ pub enum Bound {
     No,
     /// To stable, since nobody else is known to keep it.
     Unknown,
-    /// To its keeper.
+    /// To stable, since a hand chose it: nobody else is asked.
+    Stable,
+    /// To its owner.
     Known,
 }
 

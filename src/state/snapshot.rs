@@ -69,12 +69,28 @@ impl Snapshot {
         &self.providers[usize::from(id.0)]
     }
 
-    /// Whether nobody is sent to this provider for what it keeps: an operator took that back with its users.
+    /// Whether a request that this rollout takes (`None`: none does) is not sent to this provider for what it keeps: an
+    /// operator took that back with its users.
     #[must_use]
-    pub fn is_state_moved(&self, id: ProviderId) -> bool {
-        let is_canary = |rollout: &Arc<Rollout>| rollout.canary.as_ref().is_some_and(|canary| canary.provider == id);
-        let mut rollouts = self.rollouts.iter().zip(&self.policy.rollouts);
-        rollouts.any(|(in_force, rollout)| in_force.state_moved && is_canary(rollout))
+    pub fn is_state_moved(&self, matched: Option<RolloutId>, id: ProviderId) -> bool {
+        let mut rollouts = self.rollouts_to(matched, id).peekable();
+        rollouts.peek().is_some() && rollouts.all(|in_force| in_force.state_moved)
+    }
+
+    /// Whether this canary may be asked by such a request for what stable does not have.
+    #[must_use]
+    pub fn may_look_up(&self, matched: Option<RolloutId>, id: ProviderId) -> bool {
+        self.rollouts_to(matched, id).any(|in_force| in_force.looks_up && !in_force.state_moved)
+    }
+
+    /// The rollouts that say what becomes of the state of a canary: the one that takes the request, else all of them.
+    fn rollouts_to(&self, matched: Option<RolloutId>, id: ProviderId) -> impl Iterator<Item = &RolloutInForce> {
+        let moves_to = move |rollout: &Arc<Rollout>| rollout.moves_to(id);
+        let own = matched.filter(|id| self.policy.rollouts.get(usize::from(id.0)).is_some_and(moves_to));
+        let rollouts = (0..=u16::MAX).zip(&self.rollouts).zip(&self.policy.rollouts);
+        let of = move |number: u16| own.is_none_or(|own| own == RolloutId(number));
+        let wanted = rollouts.filter(move |((number, _), rollout)| of(*number) && moves_to(rollout));
+        wanted.map(|((_, in_force), _)| in_force)
     }
 
     /// What is known of a provider's keys.
@@ -101,6 +117,8 @@ pub struct RolloutInForce {
     pub series: SeriesTable,
     /// Whether an operator moved what the canary keeps: nobody is sent there for it.
     pub state_moved: bool,
+    /// Whether the canary is asked for what stable does not have: not while it is blocked, nor before it had users.
+    pub looks_up: bool,
     /// How often what was under way on the canary was ended: whoever is planned by this is not.
     pub cuts: u32,
     /// What may still be spent on repeats.

@@ -1,15 +1,15 @@
 //! Which provider keeps what an id stands for: responses, files, conversations and the like.
 //!
 //! Only ids that a provider other than stable made are here. A provider is known by its name and its `base_url`
-//! ([`keepers`]), so that a file which swaps stable and canary changes nothing. An id is kept as a hash under a key that
+//! ([`owners`]), so that a file which swaps stable and canary changes nothing. An id is kept as a hash under a key that
 //! only this state has. Cores learn and look up; control takes what has to be written ([`changes`]) and gives the status
 //! its figures. The shards are locked for some hundred nanoseconds, and only by requests and answers that name an id.
 //! Invariants: no more than [`StateIds::set_most`] ids are kept; of more, those that were used least recently go.
 
 mod changes;
-mod keepers;
 mod key;
 mod misses;
+mod owners;
 mod shard;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -21,11 +21,11 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::decide::units::{Millis, UnixMillis};
 use changes::ChangeQueue;
 pub use changes::{StateChange, StateChanges};
-pub use keepers::{Keeper, KeeperId, KeeperReport};
-use keepers::{Keepers, LastUses};
 pub use key::StateKey;
 use key::lock;
 use misses::Misses;
+use owners::{LastUses, Owners};
+pub use owners::{Owner, OwnerId, OwnerReport};
 use shard::{Shard, Used};
 
 /// So that cores seldom meet.
@@ -40,9 +40,9 @@ pub const MOST_STATE_IDS: u32 = 100_000;
 pub struct KeptStateIds {
     /// What its ids were hashed with; `None`: nothing was kept.
     pub secret: Option<[u8; 32]>,
-    pub keepers: Vec<(KeeperId, Keeper)>,
-    /// Each with its keeper and when it was last used, the oldest first.
-    pub ids: Vec<(StateKey, KeeperId, u32)>,
+    pub owners: Vec<(OwnerId, Owner)>,
+    /// Each with its owner and when it was last used, the oldest first.
+    pub ids: Vec<(StateKey, OwnerId, u32)>,
 }
 
 /// All ids that are known.
@@ -53,7 +53,7 @@ pub struct StateIds {
     shards: [Mutex<Shard>; SHARDS],
     len: AtomicUsize,
     most: AtomicUsize,
-    keepers: Mutex<Keepers>,
+    owners: Mutex<Owners>,
     uses: LastUses,
     misses: Misses,
     changes: ChangeQueue,
@@ -84,17 +84,17 @@ impl StateIds {
             shards: Default::default(),
             len: AtomicUsize::new(0),
             most: AtomicUsize::new(most as usize),
-            keepers: Mutex::new(Keepers::restored(kept.keepers)),
+            owners: Mutex::new(Owners::restored(kept.owners)),
             uses: LastUses::default(),
             misses: Misses::default(),
             changes: ChangeQueue::default(),
             evicted: AtomicU64::new(0),
             is_new: AtomicBool::new(is_new),
         };
-        for (key, keeper, used) in kept.ids {
-            if lock(&ids.keepers).count(keeper, 1) {
-                ids.uses.note(keeper, used);
-                ids.shard(key).insert(key, keeper, used);
+        for (key, owner, used) in kept.ids {
+            if lock(&ids.owners).count(owner, 1) {
+                ids.uses.note(owner, used);
+                ids.shard(key).insert(key, owner, used);
                 ids.len.fetch_add(1, Relaxed);
                 ids.make_room(key);
             }
@@ -112,13 +112,15 @@ impl StateIds {
 
     /// The number of a provider here. `None`: there were too many others, and nothing is learned of this one.
     #[must_use]
-    pub fn keeper(&self, name: &str, base_url: &str) -> Option<KeeperId> {
-        lock(&self.keepers).number(name, base_url)
+    pub fn owner(&self, name: &str, base_url: &str) -> Option<OwnerId> {
+        lock(&self.owners).number(name, base_url)
     }
 
-    /// How many ids there are at most from now on.
+    /// How many ids there are at most from now on. Each shard has its share of them.
     pub fn set_most(&self, most: u32) {
-        self.most.store(most as usize, Relaxed);
+        if self.most.swap(most as usize, Relaxed) > most as usize {
+            self.shards.iter().for_each(|shard| self.trim(shard, None));
+        }
     }
 
     #[must_use]
@@ -133,51 +135,56 @@ impl StateIds {
 
     /// Who keeps what this id stands for. Marks it as used.
     #[must_use]
-    pub fn find(&self, key: StateKey, now: UnixMillis) -> Option<KeeperId> {
+    pub fn find(&self, key: StateKey, now: UnixMillis) -> Option<OwnerId> {
         let now = seconds(now);
-        let Used { keeper, written } = self.shard(key).use_now(key)?;
-        self.note_use(key, keeper, now, written);
-        Some(keeper)
+        let Used { owner, written } = self.shard(key).use_now(key)?;
+        self.note_use(key, owner, now, written);
+        Some(owner)
     }
 
     /// This provider keeps what the id stands for.
-    pub fn learn(&self, key: StateKey, keeper: KeeperId, now: UnixMillis) {
+    pub fn learn(&self, key: StateKey, owner: OwnerId, now: UnixMillis) {
         let now = seconds(now);
         let mut shard = self.shard(key);
         match shard.use_now(key) {
-            Some(known) if known.keeper == keeper => {
+            Some(known) if known.owner == owner => {
                 drop(shard);
-                self.note_use(key, keeper, now, known.written);
+                self.note_use(key, owner, now, known.written);
                 return;
             }
             Some(known) => {
                 shard.remove(key);
                 self.len.fetch_sub(1, Relaxed);
-                lock(&self.keepers).count(known.keeper, -1);
+                lock(&self.owners).count(known.owner, -1);
             }
             None => {}
         }
-        shard.insert(key, keeper, now);
+        shard.insert(key, owner, now);
         drop(shard);
         self.len.fetch_add(1, Relaxed);
-        lock(&self.keepers).count(keeper, 1);
-        self.uses.note(keeper, now);
+        lock(&self.owners).count(owner, 1);
+        self.uses.note(owner, now);
         self.misses.forget(key);
-        self.changes.push(StateChange::Keep { key, keeper, used: now });
+        self.changes.push(StateChange::Keep { key, owner, used: now });
         self.make_room(key);
     }
 
     /// Its provider keeps it no longer.
     pub fn forget(&self, key: StateKey) {
         let removed = self.shard(key).remove(key);
-        if let Some(keeper) = removed {
-            self.removed(key, keeper);
+        if let Some(owner) = removed {
+            self.removed(key, owner);
         }
     }
 
     /// Nobody who was asked keeps what this id stands for.
     pub fn note_miss(&self, key: StateKey, now: UnixMillis) {
-        self.misses.note(key, seconds(now));
+        self.misses.note(key, seconds(now), true);
+    }
+
+    /// Somebody who was asked gave no answer.
+    pub fn note_failed_lookup(&self, key: StateKey, now: UnixMillis) {
+        self.misses.note(key, seconds(now), false);
     }
 
     /// Whether that was found out a short time ago, so that nobody needs to be asked again.
@@ -186,21 +193,21 @@ impl StateIds {
         self.misses.has(key, seconds(now))
     }
 
-    /// Whether others than stable may be asked about an id that nobody is known to keep.
+    /// Begins to ask others than stable about an id that nobody is known to keep. `false`: too many were asked for nothing.
     #[must_use]
-    pub fn may_ask(&self, now: Millis) -> bool {
-        self.misses.may_ask(now)
+    pub fn begin_lookup(&self, now: Millis) -> bool {
+        self.misses.begin_lookup(now)
     }
 
-    /// Others were asked for nothing.
-    pub fn note_question(&self, now: Millis) {
-        self.misses.note_question(now);
+    /// Who was asked has it: only lookups that find nothing are limited.
+    pub fn found(&self) {
+        self.misses.found();
     }
 
     /// What each provider keeps, those that keep something.
     #[must_use]
-    pub fn report(&self) -> Vec<KeeperReport> {
-        lock(&self.keepers).report(&self.uses)
+    pub fn report(&self) -> Vec<OwnerReport> {
+        lock(&self.owners).report(&self.uses)
     }
 
     /// How many ids had to go because others came.
@@ -226,8 +233,8 @@ impl StateIds {
     pub fn take_changes(&self, most: usize) -> StateChanges {
         let changes = self.changes.take(most);
         let is_new = !changes.is_empty() && self.is_new.swap(false, Relaxed);
-        let keepers = if changes.is_empty() { Vec::new() } else { lock(&self.keepers).take_new() };
-        StateChanges { secret: is_new.then_some(self.secret), keepers, changes }
+        let owners = if changes.is_empty() { Vec::new() } else { lock(&self.owners).take_new() };
+        StateChanges { secret: is_new.then_some(self.secret), owners, changes }
     }
 
     /// Control only: they could not be written.
@@ -235,36 +242,50 @@ impl StateIds {
         if changes.secret.is_some() {
             self.is_new.store(true, Relaxed);
         }
-        lock(&self.keepers).give_back(&changes.keepers);
+        lock(&self.owners).give_back(&changes.owners);
         self.changes.give_back(changes.changes);
     }
 
-    fn note_use(&self, key: StateKey, keeper: KeeperId, now: u32, written: u32) {
-        self.uses.note(keeper, now);
+    fn note_use(&self, key: StateKey, owner: OwnerId, now: u32, written: u32) {
+        self.uses.note(owner, now);
         if now.saturating_sub(written) >= BETWEEN_WRITTEN_USES {
             self.shard(key).written(key, now);
-            self.changes.push(StateChange::Keep { key, keeper, used: now });
+            self.changes.push(StateChange::Keep { key, owner, used: now });
         }
     }
 
-    /// Removes what was used least recently of the shard that has grown, while there are too many.
+    /// Removes what was used least recently of the shard that has grown, while it has more than its share.
     fn make_room(&self, grown: StateKey) {
-        while self.len.load(Relaxed) > self.most.load(Relaxed) {
-            let Some((key, keeper)) = self.shard(grown).remove_oldest(grown) else { return };
+        self.trim(&self.shards[index(grown)], Some(grown));
+    }
+
+    fn trim(&self, shard: &Mutex<Shard>, spared: Option<StateKey>) {
+        let most = self.most.load(Relaxed).div_ceil(SHARDS);
+        loop {
+            let removed = {
+                let mut shard = lock(shard);
+                if shard.len() > most { shard.remove_oldest(spared) } else { None }
+            };
+            let Some((key, owner)) = removed else { return };
             self.evicted.fetch_add(1, Relaxed);
-            self.removed(key, keeper);
+            self.removed(key, owner);
         }
     }
 
-    fn removed(&self, key: StateKey, keeper: KeeperId) {
+    fn removed(&self, key: StateKey, owner: OwnerId) {
         self.len.fetch_sub(1, Relaxed);
-        lock(&self.keepers).count(keeper, -1);
+        lock(&self.owners).count(owner, -1);
         self.changes.push(StateChange::Forget(key));
     }
 
     fn shard(&self, key: StateKey) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[usize::try_from(key.0 >> 124).unwrap_or_default() % SHARDS])
+        lock(&self.shards[index(key)])
     }
+}
+
+/// Which shard has it.
+fn index(key: StateKey) -> usize {
+    usize::try_from(key.0 >> 124).unwrap_or_default() % SHARDS
 }
 
 fn seconds(now: UnixMillis) -> u32 {

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use super::access_log::Dropped;
 use super::ambiguous_closes::AmbiguousCloseReason;
 use super::spans::SpanFate;
-use super::state_ids::KeeperReport;
+use super::state_ids::OwnerReport;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::file_error::FileError;
@@ -56,7 +56,7 @@ pub struct Status {
     /// Spans by what became of them.
     pub spans: [u64; SpanFate::ALL.len()],
     /// What providers other than stable keep, those that keep something.
-    pub kept_state: Vec<KeeperReport>,
+    pub kept_state: Vec<OwnerReport>,
     /// Ids of it that had to go because others came, and those that were not written in time.
     pub state_ids_lost: [u64; 2],
     /// Clients that closed their side and could not be asked whether they have left, by why not.

@@ -27,7 +27,7 @@ use crate::state::ambiguous_closes::AmbiguousCloseReason;
 use crate::state::counters::{Series, SeriesLabels};
 use crate::state::limit::{LimitKind, Turned};
 use crate::state::spans::SpanFate;
-use crate::state::state_ids::KeeperReport;
+use crate::state::state_ids::OwnerReport;
 use crate::state::status::{ComparisonStatus, KeyCondition, LimitStatus, RolloutStatus, Status, TlsStatus};
 
 macro_rules! metrics_list {
@@ -210,9 +210,15 @@ pub fn render(status: &Status, format: Format) -> String {
     for (fate, count) in SpanFate::ALL.into_iter().zip(status.spans) {
         exposition.add(&SPANS, &[fate.as_str()], count);
     }
-    for KeeperReport { keeper, ids, last_used } in &status.kept_state {
-        exposition.add(&STATE_IDS, &[&keeper.name], ids);
-        exposition.add(&STATE_USED, &[&keeper.name], Duration::from_millis(last_used.0).as_secs_f64());
+    // After an edit of its base_url a provider is here twice.
+    let mut by_name = BTreeMap::<&str, (u64, u64)>::new();
+    for OwnerReport { owner, ids, last_used } in &status.kept_state {
+        let (sum, last) = by_name.entry(&owner.name).or_default();
+        (*sum, *last) = (*sum + ids, last_used.0.max(*last));
+    }
+    for (name, (ids, last_used)) in by_name {
+        exposition.add(&STATE_IDS, &[name], ids);
+        exposition.add(&STATE_USED, &[name], Duration::from_millis(last_used).as_secs_f64());
     }
     for (metric, count) in [&STATE_EVICTED, &STATE_UNWRITTEN].into_iter().zip(status.state_ids_lost) {
         exposition.add(metric, &[], count);

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::timestamp::Timestamp;
-use crate::state::state_ids::KeeperReport;
+use crate::state::state_ids::OwnerReport;
 
 /// What a provider other than stable keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +21,11 @@ pub struct KeptState {
     pub last_used_at: Timestamp,
 }
 
-impl From<&KeeperReport> for KeptState {
-    fn from(report: &KeeperReport) -> KeptState {
+impl From<&OwnerReport> for KeptState {
+    fn from(report: &OwnerReport) -> KeptState {
         KeptState {
-            provider: report.keeper.name.clone(),
-            base_url: report.keeper.base_url.clone(),
+            provider: report.owner.name.clone(),
+            base_url: report.owner.base_url.clone(),
             ids: report.ids,
             last_used_at: Timestamp(report.last_used),
         }

@@ -13,6 +13,7 @@ use crate::control::evidence::stable_health::StableHealth;
 use crate::control::evidence::stable_times::StableTimes;
 use crate::control::series::SeriesRegistry;
 use crate::decide::policy::{self, Policy, Provider};
+use crate::decide::rollout::state::OverallPhase;
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::evidence::Evidence;
@@ -70,6 +71,8 @@ impl Entry {
             series: self.series.clone(),
             state_moved: effective.is_some_and(|effective| effective.percent == Percent::ZERO)
                 && rollout.is_some_and(Rollout::is_state_moved),
+            looks_up: effective.is_some_and(|effective| effective.phase != OverallPhase::Blocked)
+                && rollout.is_some_and(|rollout| rollout.has_had_users() || context.disk.ephemeral().is_some()),
             cuts: rollout.map_or(0, |rollout| rollout.collector().evidence().withdrawal.cuts()),
             retry: Arc::clone(&self.by_name.retry),
             copies: rollout.and_then(|rollout| rollout.copying(context)).map(Box::new),

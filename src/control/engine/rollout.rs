@@ -184,16 +184,23 @@ impl Rollout {
         }
     }
 
+    /// Whether the canary has or had users, so that it may have made something that requests name.
+    pub(super) fn has_had_users(&self) -> bool {
+        let state = self.state();
+        state.epoch > 1 || state.in_force > Percent::ZERO
+    }
+
     /// When the collector began to count.
     pub(in crate::control) const fn evidence_since(&self) -> UnixMillis {
         self.evidence_since
     }
 
-    /// Whether the canary answers no request while stable is unreachable.
+    /// Whether an operator moved what the canary keeps.
     pub(super) fn is_state_moved(&self) -> bool {
         self.state().state_moved
     }
 
+    /// Whether the canary answers no request while stable is unreachable.
     pub(super) fn is_canary_dead(&self) -> bool {
         self.availability.is_canary_dead()
     }

@@ -51,7 +51,7 @@ fn asked(case: &Case) -> Vec<&'static str> {
         matched: Some(RolloutId(0)),
         arm: None,
         provider: ProviderId(id(case.planned)),
-        home: ProviderId(id("old")),
+        default_provider: ProviderId(id("old")),
         reason: case.reason,
         counted: false,
         slot: None,

@@ -23,7 +23,7 @@ pub(super) fn by_state(policy: &Policy, plan: Plan, state: StateAt) -> Plan {
     let may_serve = |id: ProviderId| required(policy, &plan).is_subset(&policy.provider(id).tags);
     match state {
         StateAt::Nowhere => plan,
-        StateAt::Provider(id) if id == plan.home => {
+        StateAt::Provider(id) if id == plan.default_provider => {
             Plan { arm: plan.arm.map(|_| Arm::Stable), provider: id, bound: Bound::Known, ..nobodys }
         }
         StateAt::Provider(id) if may_serve(id) => {
@@ -39,7 +39,12 @@ pub(super) fn by_state(policy: &Policy, plan: Plan, state: StateAt) -> Plan {
         StateAt::Provider(_) | StateAt::Unknown => match (plan.rollout, plan.arm) {
             // A plain route goes on as it would.
             (Some(_), None) => plan,
-            (_, arm) => Plan { arm: arm.map(|_| Arm::Stable), provider: plan.home, bound: Bound::Unknown, ..nobodys },
+            (_, arm) => Plan {
+                arm: arm.map(|_| Arm::Stable),
+                provider: plan.default_provider,
+                bound: Bound::Unknown,
+                ..nobodys
+            },
         },
     }
 }
@@ -56,13 +61,13 @@ fn required(policy: &Policy, plan: &Plan) -> BTreeSet<String> {
 }
 
 /// Who may keep what stable does not have: the canaries of all rollouts with this stable, in the file's order.
-pub fn other_keepers<'a>(policy: &'a Policy, plan: &'a Plan) -> impl Iterator<Item = ProviderId> + 'a {
+pub fn other_owners<'a>(policy: &'a Policy, plan: &'a Plan) -> impl Iterator<Item = ProviderId> + 'a {
     let required = required(policy, plan);
-    let of_stable = policy.rollouts.iter().filter(|rollout| rollout.stable == plan.home);
+    let of_stable = policy.rollouts.iter().filter(|rollout| rollout.stable == plan.default_provider);
     let canaries = of_stable.filter_map(|rollout| rollout.canary.as_ref()).map(|canary| canary.provider);
     let may_be_asked = move |id: &ProviderId| {
         let provider = policy.provider(*id);
-        *id != plan.home && provider.unusable.is_none() && required.is_subset(&provider.tags)
+        *id != plan.default_provider && provider.unusable.is_none() && required.is_subset(&provider.tags)
     };
     let mut asked: Vec<ProviderId> = Vec::new();
     for id in canaries.filter(may_be_asked) {

@@ -20,7 +20,7 @@ pub struct Plan {
     /// Who serves it.
     pub provider: ProviderId,
     /// Whom the client's credentials are meant for: stable, or who else takes what is not split.
-    pub home: ProviderId,
+    pub default_provider: ProviderId,
     /// Why.
     pub reason: RouteReason,
     /// Whether it is evidence for the guard: a bucket chose its arm.
@@ -41,9 +41,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The same request on stable after all, and no evidence: for what is learnt only after the plan was made.
+    /// The same request on stable after all, and no evidence: for what is learnt only after the plan was made. What is
+    /// known to be elsewhere is still asked for there.
     #[must_use]
     pub fn back_on_stable(self, policy: &Policy, reason: RouteReason) -> Plan {
+        if self.bound == Bound::Known {
+            return self;
+        }
         match (self.rollout, self.arm) {
             (Some(id), Some(_)) => {
                 let provider = policy.rollouts.get(usize::from(id.0)).map_or(self.provider, |rollout| rollout.stable);

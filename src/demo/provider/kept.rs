@@ -4,7 +4,7 @@
 //! real APIs, since a client's library and a proxy go by them. Makes no answer of its own. Invariant: an id that was given
 //! out is known until it is deleted or pushed out.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
@@ -65,11 +65,14 @@ pub(super) fn no_file(id: &str) -> Value {
 
 /// Objects by their ids, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Objects(RefCell<(VecDeque<String>, BTreeMap<String, Value>)>);
+pub(super) struct Objects {
+    kept: RefCell<(VecDeque<String>, BTreeMap<String, Value>)>,
+    made: Cell<u64>,
+}
 
 impl Objects {
     pub(super) fn keep(&self, id: &str, object: Value) {
-        let (order, objects) = &mut *self.0.borrow_mut();
+        let (order, objects) = &mut *self.kept.borrow_mut();
         if objects.insert(id.to_owned(), object).is_none() {
             order.push_back(id.to_owned());
         }
@@ -81,16 +84,18 @@ impl Objects {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Value> {
-        self.0.borrow().1.get(id).cloned()
+        self.kept.borrow().1.get(id).cloned()
     }
 
     pub(super) fn remove(&self, id: &str) -> bool {
-        let (order, objects) = &mut *self.0.borrow_mut();
+        let (order, objects) = &mut *self.kept.borrow_mut();
         order.retain(|known| known != id);
         objects.remove(id).is_some()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.borrow().1.len()
+    /// A number that no other object has.
+    pub(super) fn number(&self) -> u64 {
+        self.made.set(self.made.get() + 1);
+        self.made.get()
     }
 }

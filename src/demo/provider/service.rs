@@ -212,7 +212,7 @@ fn stored(name: &str, kept: &Kept, method: &Method, path: &str, headers: &Header
             (Some(_), ..) => json(400, &answer::error(name, 400)),
         },
         (&Method::POST, ["v1", "conversations"]) => {
-            let id = format!("conv_{name}_{}", kept.conversations.len());
+            let id = format!("conv_{name}_{}", kept.conversations.number());
             let made = clock::unix().0 / 1000;
             let conversation =
                 serde_json::json!({ "id": id, "object": "conversation", "created_at": made, "metadata": {} });

@@ -25,7 +25,7 @@ use super::candidates::{Candidate, Candidates};
 use super::deadline::Deadline;
 use super::earlier_plans::EarlierPlans;
 use super::key_choice::KeysInUse;
-use super::other_keepers::{NextKeeper, OtherKeepers};
+use super::lookup::{Lookup, NextOwner};
 use super::pause::{Paused, pause};
 use super::send::AttemptError;
 use super::withdrawal::Withdrawable;
@@ -60,8 +60,8 @@ pub(crate) struct Failover<'a> {
     deadline: Option<Deadline>,
     /// Its trace, if traces are asked for.
     trace: Option<Rc<Trace>>,
-    /// Who else may keep what the request names, and is still to be asked.
-    other_keepers: OtherKeepers,
+    /// Who else may have what the request names, and is still to be asked.
+    lookup: Lookup,
     /// What the client gets if all candidates fail: the last failure of the chosen provider, else the first of any.
     failed_attempt: Option<Box<LastFailure>>,
 }
@@ -128,7 +128,7 @@ impl<'a> Failover<'a> {
             candidates: Candidates::new(plan.provider, others),
             deadline: None,
             trace,
-            other_keepers: OtherKeepers::default(),
+            lookup: Lookup::default(),
             failed_attempt: None,
         };
         if let (Some(id), Some(rollout)) = (rollout_id, rollout)
@@ -215,7 +215,7 @@ impl<'a> Failover<'a> {
     /// The answer that goes out.
     fn deliver(mut self, mut buffered_response: Box<BufferedResponse>) -> ProviderResponse {
         if self.plan().bound.is_bound() {
-            self.note_kept(buffered_response.head.status);
+            self.note_owner(buffered_response.head.status);
         }
         self.account.stable_answered(Some(true));
         if let Some(call) = &mut buffered_response.call {
@@ -297,12 +297,15 @@ impl<'a> Failover<'a> {
                 Err(AttemptError::Failed(failure)) => self.no_answer(failure),
                 Ok(buffered_response) => self.bad_answer(buffered_response),
             };
-            if self.plan().bound.is_bound() {
-                match self.next_keeper(candidate, failed.outcome, &response) {
-                    NextKeeper::None => {}
-                    NextKeeper::Ask(next) => {
+            let response = if self.plan().bound.is_bound() {
+                match self.next_owner(candidate, failed, response) {
+                    (NextOwner::None, Some(response)) => response,
+                    (next, response) => {
                         self.account.failed(ending);
-                        self.remember(failed.outcome, candidate, || response);
+                        if let Some(response) = response {
+                            self.remember(failed.outcome, candidate, || response);
+                        }
+                        let NextOwner::Ask(next) = next else { return self.give_up(failed.outcome) };
                         self.candidates.ask_only(next);
                         match self.next_candidate() {
                             Some(next) => (candidate, probe) = next,
@@ -311,18 +314,10 @@ impl<'a> Failover<'a> {
                         result = self.attempt(candidate, probe).await;
                         continue;
                     }
-                    NextKeeper::Found => {
-                        self.account.failed(ending);
-                        self.failed_attempt =
-                            Some(Box::new(LastFailure { outcome: failed.outcome, candidate, response }));
-                        return self.give_up(failed.outcome);
-                    }
-                    NextKeeper::Nobody => {
-                        self.account.failed(ending);
-                        return self.give_up(failed.outcome);
-                    }
                 }
-            }
+            } else {
+                response
+            };
             match next_action(failed, self.left(candidate), self.pace(candidate)) {
                 NextAction::Deliver => {
                     if failed.outcome == Outcome::ClientError && self.account.is_evidence_of_canary() {

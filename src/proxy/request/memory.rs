@@ -90,6 +90,11 @@ impl BodyFormat {
     }
 }
 
+/// Whether a body is JSON, as far as its head says.
+pub(super) fn may_be_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|kind| media::is_json(kind.as_bytes()))
+}
+
 /// Reads a body whole if it can be read and fits; else what was read of it goes before the rest.
 pub(crate) async fn hold(
     share: &Rc<CoreShare>,

@@ -41,7 +41,7 @@ pub(crate) async fn serve(connection: Rc<ClientConnection>, request: Request<Inc
                 let in_use = core.in_use(); // Time has passed since the last look.
                 let peek = request.peek(&in_use)?;
                 let named = NamedState::of(&request, core, &in_use, peek.as_ref());
-                let plan = request.plan(core, &in_use, peek.as_ref(), named.at(core, &in_use))?; // 4. admit and plan
+                let plan = request.plan(core, &in_use, peek.as_ref(), named.state)?; // 4. admit and plan
                 progress.seal(core, &in_use, &plan, &request);
                 let client_request = ClientRequest::of(&request, peek.as_ref(), &named);
                 let mut failover = Failover::begin(core, &in_use, plan, &client_request, progress.planned());

@@ -162,12 +162,16 @@ impl Prepared {
         }
     }
 
-    /// Whether a JSON body at this path below the mount has to be read before the request can go anywhere.
-    pub(super) fn reads_body(&self, path: &str) -> bool {
+    /// Whether the body of a request to this path below the mount has to be read before it can go anywhere: JSON, or a
+    /// form that decides as well.
+    pub(super) fn reads_body(&self, path: &str, is_json: impl FnOnce() -> bool) -> bool {
+        self.decides_by_body(path) || (self.state.reads_body(path) && is_json())
+    }
+
+    /// Whether it decides where the request goes, besides by the ids in it.
+    pub(super) fn decides_by_body(&self, path: &str) -> bool {
         let mut rollouts = self.policy.rollouts.iter().zip(&self.readers);
-        self.unmatched_reads
-            || self.state.reads_body(path)
-            || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
+        self.unmatched_reads || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
     }
 
     /// How requests to this provider are made.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::decide::policy::{Policy, Provider};
 use crate::decide::units::ProviderId;
-use crate::state::state_ids::{KeeperId, StateIds};
+use crate::state::state_ids::{OwnerId, StateIds};
 use crate::wire::path;
 use crate::wire::state_ids::{Needles, body_names};
 
@@ -17,16 +17,16 @@ pub(crate) struct PreparedState {
     /// Whether any request may have to go elsewhere for what it names.
     pub(super) is_split: bool,
     /// The providers' numbers, by provider id.
-    keepers: Box<[Option<KeeperId>]>,
+    owners: Box<[Option<OwnerId>]>,
     pub(crate) needles: Needles,
 }
 
 impl PreparedState {
     pub(super) fn new(policy: &Policy, ids: &StateIds) -> PreparedState {
         let is_split = policy.rollouts.iter().any(|rollout| rollout.canary.is_some()) || !ids.is_empty();
-        let number = |provider: &Arc<Provider>| ids.keeper(&provider.name, &provider.base_url.to_string());
-        let keepers = if is_split { policy.providers.iter().map(number).collect() } else { Box::default() };
-        PreparedState { is_split, keepers, needles: Needles::default() }
+        let number = |provider: &Arc<Provider>| ids.owner(&provider.name, &provider.base_url.to_string());
+        let owners = if is_split { policy.providers.iter().map(number).collect() } else { Box::default() };
+        PreparedState { is_split, owners, needles: Needles::default() }
     }
 
     /// Whether a JSON body at this path below the mount may name ids that decide where it goes.
@@ -35,12 +35,12 @@ impl PreparedState {
     }
 
     /// The number under which a provider keeps something.
-    pub(crate) fn keeper(&self, id: ProviderId) -> Option<KeeperId> {
-        self.keepers.get(usize::from(id.0)).copied().flatten()
+    pub(crate) fn owner(&self, id: ProviderId) -> Option<OwnerId> {
+        self.owners.get(usize::from(id.0)).copied().flatten()
     }
 
-    pub(super) fn provider(&self, keeper: KeeperId) -> Option<ProviderId> {
-        let at = self.keepers.iter().position(|known| *known == Some(keeper))?;
+    pub(super) fn provider(&self, owner: OwnerId) -> Option<ProviderId> {
+        let at = self.owners.iter().position(|known| *known == Some(owner))?;
         u16::try_from(at).ok().map(ProviderId)
     }
 }

@@ -24,7 +24,7 @@ use super::uri;
 use crate::clock;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, Plan, Purpose, RouteReason, RouteShare};
-use crate::decide::state_at::StateAt;
+use crate::decide::state_at::{Bound, StateAt};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::error::{ProxyError, shown};
@@ -191,7 +191,8 @@ impl ReadRequest {
         body: Incoming,
     ) -> Result<bool, ProxyError> {
         let bodiless = body.is_end_stream();
-        if self.upgrade || !in_use.prepared.reads_body(self.below()) {
+        let is_json = || memory::may_be_json(&self.parts.headers);
+        if self.upgrade || !in_use.prepared.reads_body(self.below(), is_json) {
             self.held = HeldBody::passing(body);
         } else if self.grpc.is_some() && !bodiless {
             let (memory, limits) = (Reservation::of(&connection.core.replay), &in_use.snapshot.policy.limits);
@@ -222,7 +223,9 @@ impl ReadRequest {
         };
         match peek {
             Ok(peek) => Ok(Some(peek)),
-            Err(problem @ PeekError::Duplicate { .. }) => Err(ProxyError::DuplicateKey(problem)),
+            Err(problem @ PeekError::Duplicate { .. }) if in_use.prepared.decides_by_body(self.below()) => {
+                Err(ProxyError::DuplicateKey(problem))
+            }
             Err(_) => Ok(None),
         }
     }
@@ -249,13 +252,20 @@ impl ReadRequest {
         state: StateAt,
     ) -> Result<Plan, ProxyError> {
         let snapshot = &in_use.snapshot;
-        let facts = self.facts(peek, state);
+        let facts = |state| self.facts(peek, state);
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
             RouteShare { percent: rollout.percent, buckets_only: rollout.buckets_only }
         };
-        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(ProxyError::Unmatched)?;
-        let user_hash = in_use.prepared.spreads.then(|| route::user_hash(&snapshot.policy, &plan, &facts)).flatten();
+        let planned = |state| {
+            route::plan(&snapshot.policy, in_force, &facts(state), || core.draw()).map_err(ProxyError::Unmatched)
+        };
+        let mut plan = planned(state)?;
+        if plan.bound == Bound::Known && snapshot.is_state_moved(plan.matched, plan.provider) {
+            plan = planned(StateAt::Unknown)?;
+        }
+        let user_hash =
+            in_use.prepared.spreads.then(|| route::user_hash(&snapshot.policy, &plan, &facts(state))).flatten();
         let plan = Plan { source: self.source, user_hash, ..plan };
         Ok(if self.held.unheld { plan.back_on_stable(&snapshot.policy, RouteReason::Unheld) } else { plan })
     }

@@ -59,7 +59,7 @@ impl Scope {
     /// Whether the client's credentials were meant for this provider: for stable, and for any provider where nothing is
     /// split.
     pub(crate) fn is_trusted(&self, id: ProviderId) -> bool {
-        id == self.plan.home
+        id == self.plan.default_provider
     }
 
     /// Whether this provider has to answer in the request's API and as it was asked: any that the client's credentials
@@ -109,7 +109,7 @@ impl Scope {
         }
         if self.plan.bound.is_bound() {
             // It stays where its state is, whatever the percent, unless that was moved too.
-            return id == self.plan.home || !now.snapshot.is_state_moved(id);
+            return id == self.plan.default_provider || !now.snapshot.is_state_moved(self.plan.matched, id);
         }
         let (Some(rollout), Some(old)) = (self.plan.rollout, self.in_force()) else { return true };
         let on_canary = self.rollout().is_some_and(|rollout| rollout.moves_to(id));

@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use super::declared;
 use crate::clock;
-use crate::state::state_ids::{KeeperId, StateIds};
+use crate::state::state_ids::{OwnerId, StateIds};
 use crate::wire::coding::Decoder;
 use crate::wire::state_ids::AnswerScanner;
 
@@ -21,22 +21,22 @@ pub(crate) struct StateTap {
     /// Where it is encoded: its bytes as they are read.
     decoder: Option<(Decoder, Vec<u8>)>,
     ids: Arc<StateIds>,
-    keeper: KeeperId,
+    owner: OwnerId,
 }
 
 impl StateTap {
     /// For an answer of this head. `kept`: whether the provider keeps the answer itself. `None`: it cannot be decoded.
-    pub(crate) fn new(headers: &HeaderMap, kept: bool, ids: &Arc<StateIds>, keeper: KeeperId) -> Option<Box<StateTap>> {
+    pub(crate) fn new(headers: &HeaderMap, kept: bool, ids: &Arc<StateIds>, owner: OwnerId) -> Option<Box<StateTap>> {
         let decoder = match declared::coding(headers) {
             None => None,
             Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),
         };
-        Some(Box::new(StateTap { scanner: AnswerScanner::new(kept), decoder, ids: Arc::clone(ids), keeper }))
+        Some(Box::new(StateTap { scanner: AnswerScanner::new(kept), decoder, ids: Arc::clone(ids), owner }))
     }
 
     pub(super) fn see(&mut self, piece: &[u8]) {
-        let StateTap { scanner, decoder, ids, keeper } = self;
-        let mut learn = |id: &str| ids.learn(ids.key(id), *keeper, clock::unix());
+        let StateTap { scanner, decoder, ids, owner } = self;
+        let mut learn = |id: &str| ids.learn(ids.key(id), *owner, clock::unix());
         match decoder {
             None => scanner.feed(piece, learn),
             Some((decoder, plain)) => {

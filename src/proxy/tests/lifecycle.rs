@@ -263,7 +263,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
         provider: crate::decide::units::ProviderId(0),
-        home: crate::decide::units::ProviderId(0),
+        default_provider: crate::decide::units::ProviderId(0),
         reason: crate::decide::route::RouteReason::Bucket,
         counted: true,
         slot: None,

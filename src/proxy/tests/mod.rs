@@ -33,6 +33,7 @@ mod retries;
 mod silent_clients;
 mod smuggling;
 mod state;
+mod state_lookups;
 pub(crate) mod support;
 mod tls;
 mod tunnels;

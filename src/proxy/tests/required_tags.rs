@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use super::support::*;
 use crate::decide::fallback::fallback_candidates;
 use crate::decide::policy::{Fallback, Policy};
-use crate::decide::route::by_state::other_keepers;
+use crate::decide::route::by_state::other_owners;
 use crate::decide::route::{Facts, Purpose, RouteShare, plan, wanted_fields};
 use crate::decide::state_at::{Bound, StateAt};
 use crate::decide::units::{Percent, ProviderId};
@@ -81,7 +81,7 @@ fn asked(policy: &Policy, request: &Request, percent: u16, rng: &mut fastrand::R
     let Ok(plan) = plan(policy, |_| share, &facts, || rng.u16(0..10_000)) else { return Vec::new() };
     let mut asked = vec![plan.provider];
     if plan.bound == Bound::Unknown {
-        asked.extend(other_keepers(policy, &plan));
+        asked.extend(other_owners(policy, &plan));
     }
     asked.extend(fallback_candidates(
         policy,

@@ -10,8 +10,9 @@ use crate::clock;
 use crate::decide::policy::{Fallback, Policy, Secret};
 use crate::decide::units::{Arm, Percent};
 
-const RESPONSES: &str = "/v1/responses";
-const UNKNOWN: &str = r#"{"error":{"message":"not here","type":"invalid_request_error","param":null,"code":null}}"#;
+pub(super) const RESPONSES: &str = "/v1/responses";
+pub(super) const UNKNOWN: &str =
+    r#"{"error":{"message":"not here","type":"invalid_request_error","param":null,"code":null}}"#;
 const NO_PREVIOUS: &str = r#"{"error":{"message":"Previous response not found.","type":"invalid_request_error",
     "param":"previous_response_id","code":"previous_response_not_found"}}"#;
 
@@ -27,25 +28,29 @@ fn event(data: &str) -> String {
 }
 
 /// A provider that keeps responses, each under an id with its name; what it kept, and what it was asked.
-struct Keeper {
-    provider: Scripted,
-    kept: Arc<Mutex<BTreeSet<String>>>,
-    seen: Receiver<Message>,
+pub(super) struct Owner {
+    pub(super) provider: Scripted,
+    pub(super) kept: Arc<Mutex<BTreeSet<String>>>,
+    /// What it answers instead, whatever it is asked; empty: nothing at all.
+    pub(super) says: Arc<Mutex<Option<String>>>,
+    pub(super) seen: Receiver<Message>,
 }
 
-fn keeper(name: &'static str) -> Keeper {
+pub(super) fn owner(name: &'static str) -> Owner {
     let kept: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let says: Arc<Mutex<Option<String>>> = Arc::default();
     let (sender, seen) = std::sync::mpsc::channel();
-    let keeps = Arc::clone(&kept);
+    let (keeps, told) = (Arc::clone(&kept), Arc::clone(&says));
     let provider = Scripted::new(move |mut client| {
         while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
             let message = client.message();
-            let answer = answer(name, &mut keeps.lock().unwrap(), &message);
+            let told = told.lock().unwrap().clone();
+            let answer = told.unwrap_or_else(|| answer(name, &mut keeps.lock().unwrap(), &message));
             let _ = sender.send(message);
             client.send(answer);
         }
     });
-    Keeper { provider, kept, seen }
+    Owner { provider, kept, says, seen }
 }
 
 fn answer(name: &str, kept: &mut BTreeSet<String>, asked: &Message) -> String {
@@ -61,7 +66,9 @@ fn answer(name: &str, kept: &mut BTreeSet<String>, asked: &Message) -> String {
                 kept.remove(*id);
                 json(200, "", &format!(r#"{{"id":"{id}","object":"response","deleted":true}}"#))
             }
-            _ if parts.get(2) == Some(&"cancel") => json(400, "", r#"{"error":{"message":"it is over already"}}"#),
+            _ if parts.get(2) == Some(&"cancel") => {
+                json(400, "", r#"{"error":{"message":"it is over already","type":"invalid_request_error"}}"#)
+            }
             _ => json(200, "", &response(id)),
         };
     }
@@ -87,7 +94,7 @@ fn answer(name: &str, kept: &mut BTreeSet<String>, asked: &Message) -> String {
     json(200, "", &response(&id))
 }
 
-fn responses(old: &Keeper, new: &Keeper) -> Policy {
+pub(super) fn responses(old: &Owner, new: &Owner) -> Policy {
     let mut policy = policy(old.provider.address, new.provider.address);
     with_rollout(&mut policy, |rollout| {
         rollout.matches.endpoints = vec!["responses".to_owned()];
@@ -96,33 +103,33 @@ fn responses(old: &Keeper, new: &Keeper) -> Policy {
     policy
 }
 
-fn make(sidecar: &Sidecar, body: &str) -> String {
+pub(super) fn make(sidecar: &Sidecar, body: &str) -> String {
     let reply = sidecar.ask(&post(RESPONSES, "x-user-id: u\r\n", body));
     assert_eq!(reply.status, 200, "{reply:?}");
     let at = reply.text().find("resp_").unwrap();
     reply.text()[at..].split('"').next().unwrap().to_owned()
 }
 
-fn go_on(sidecar: &Sidecar, id: &str) -> Reply {
+pub(super) fn go_on(sidecar: &Sidecar, id: &str) -> Reply {
     sidecar.ask(&post(RESPONSES, "x-user-id: u\r\n", &format!(r#"{{"previous_response_id":"{id}"}}"#)))
 }
 
-fn by_path(sidecar: &Sidecar, method: &str, path: &str) -> Reply {
+pub(super) fn by_path(sidecar: &Sidecar, method: &str, path: &str) -> Reply {
     sidecar.ask(&format!("{method} /v1{path} HTTP/1.1\r\nhost: sidecar\r\nauthorization: Bearer of-the-client\r\n\r\n"))
 }
 
-fn asked(keeper: &Keeper) -> Vec<String> {
-    keeper.seen.try_iter().map(|message| message.first_line().to_owned()).collect()
+pub(super) fn asked(owner: &Owner) -> Vec<String> {
+    owner.seen.try_iter().map(|message| message.first_line().to_owned()).collect()
 }
 
-fn served(reply: &Reply) -> String {
+pub(super) fn served(reply: &Reply) -> String {
     reply.header("x-serin-provider").unwrap_or_default()
 }
 
 #[test]
 fn what_the_canary_made_is_found_there_at_any_percent() {
     for body in ["{}", r#"{"stream":true}"#] {
-        let (old, new) = (keeper("old"), keeper("new"));
+        let (old, new) = (owner("old"), owner("new"));
         let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
         let id = make(&sidecar, body);
         assert!(id.starts_with("resp_new"), "{id}");
@@ -147,7 +154,7 @@ fn what_the_canary_made_is_found_there_at_any_percent() {
 
 #[test]
 fn what_nobody_is_known_to_keep_is_stables_and_no_evidence() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ZERO);
     let id = make(&sidecar, "{}");
     sidecar.set_percent(Percent::ALL);
@@ -163,13 +170,13 @@ fn what_nobody_is_known_to_keep_is_stables_and_no_evidence() {
 #[test]
 fn what_stable_does_not_have_is_asked_once_of_the_canary_and_learned() {
     for percent in [Percent::ALL, Percent::ZERO] {
-        let (old, new) = (keeper("old"), keeper("new"));
-        new.kept.lock().unwrap().insert("resp_lost".to_owned());
+        let (old, new) = (owner("old"), owner("new"));
+        new.kept.lock().unwrap().insert("resp_lost1".to_owned());
         let sidecar = Sidecar::start(responses(&old, &new), percent);
-        let reply = go_on(&sidecar, "resp_lost");
+        let reply = go_on(&sidecar, "resp_lost1");
         assert_eq!((reply.status, served(&reply).as_str()), (200, "new"), "{reply:?}");
         assert_eq!((asked(&old).len(), asked(&new).len()), (1, 1));
-        let reply = by_path(&sidecar, "GET", "/responses/resp_lost");
+        let reply = by_path(&sidecar, "GET", "/responses/resp_lost1");
         assert_eq!((reply.status, served(&reply).as_str()), (200, "new"));
         assert_eq!((asked(&old).len(), asked(&new).len()), (0, 1), "it is known now");
         sidecar.settle();
@@ -179,24 +186,24 @@ fn what_stable_does_not_have_is_asked_once_of_the_canary_and_learned() {
 
 #[test]
 fn an_answer_that_shows_that_it_is_there_is_the_clients_and_learned() {
-    let (old, new) = (keeper("old"), keeper("new"));
-    new.kept.lock().unwrap().insert("resp_lost".to_owned());
+    let (old, new) = (owner("old"), owner("new"));
+    new.kept.lock().unwrap().insert("resp_lost1".to_owned());
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
-    let reply = sidecar.ask(&post("/v1/responses/resp_lost/cancel", "", ""));
+    let reply = sidecar.ask(&post("/v1/responses/resp_lost1/cancel", "", ""));
     assert_eq!((reply.status, served(&reply).as_str()), (400, "new"), "{reply:?}");
     assert_eq!(sidecar.shared.state_ids.len(), 1);
 }
 
 #[test]
 fn what_nobody_has_gets_stables_answer_and_costs_one_request_from_then_on() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
     for round in 0..3 {
-        let reply = by_path(&sidecar, "GET", "/responses/resp_none");
+        let reply = by_path(&sidecar, "GET", "/responses/resp_none1");
         assert_eq!((reply.status, reply.text(), served(&reply).as_str()), (404, UNKNOWN, "old"));
         assert_eq!((asked(&old).len(), asked(&new).len()), (1, usize::from(round == 0)));
     }
-    assert_eq!(go_on(&sidecar, "resp_none").status, 400);
+    assert_eq!(go_on(&sidecar, "resp_none1").status, 400);
     assert_eq!((asked(&old).len(), asked(&new).len()), (1, 0));
     // However many different ones there are.
     let mut client = sidecar.client();
@@ -210,14 +217,14 @@ fn what_nobody_has_gets_stables_answer_and_costs_one_request_from_then_on() {
 
 #[test]
 fn the_clients_credentials_never_go_along_to_who_keeps_it() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let mut policy = responses(&old, &new);
     with_provider(&mut policy, 1, |provider| provider.api_keys = vec![Secret::new("of-new".to_owned())]);
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let id = make(&sidecar, "{}");
-    new.kept.lock().unwrap().insert("resp_lost".to_owned());
+    new.kept.lock().unwrap().insert("resp_lost1".to_owned());
     asked(&new);
-    for id in [&id, "resp_lost"] {
+    for id in [&id, "resp_lost1"] {
         assert_eq!(by_path(&sidecar, "GET", &format!("/responses/{id}")).status, 200);
         let authorization = got(&new.seen).header("authorization");
         assert_eq!(authorization.as_deref(), Some("Bearer of-new"));
@@ -226,7 +233,7 @@ fn the_clients_credentials_never_go_along_to_who_keeps_it() {
 
 #[test]
 fn who_keeps_it_is_the_only_one_that_is_asked() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
     let id = make(&sidecar, "{}");
     new.kept.lock().unwrap().clear();
@@ -240,7 +247,7 @@ fn who_keeps_it_is_the_only_one_that_is_asked() {
 
 #[test]
 fn what_is_deleted_or_not_stored_is_not_remembered() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
     make(&sidecar, r#"{"store":false}"#);
     assert!(sidecar.shared.state_ids.is_empty());
@@ -252,21 +259,21 @@ fn what_is_deleted_or_not_stored_is_not_remembered() {
 
 #[test]
 fn a_file_in_a_batch_is_found_though_no_rollout_has_its_path() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ZERO);
-    let file = "file-new".to_owned();
+    let file = "file-new1".to_owned();
     new.kept.lock().unwrap().insert(file.clone());
     assert_eq!(served(&by_path(&sidecar, "GET", &format!("/files/{file}"))), "new");
     let reply = sidecar.ask(&post("/v1/batches", "", &format!(r#"{{"input_file_id":"{file}"}}"#)));
     assert_eq!((reply.status, served(&reply).as_str()), (200, "new"), "{reply:?}");
     asked(&old);
-    let reply = sidecar.ask(&post("/v1/batches", "", r#"{"input_file_id":"file-none"}"#));
+    let reply = sidecar.ask(&post("/v1/batches", "", r#"{"input_file_id":"file-none1"}"#));
     assert_eq!((reply.status, served(&reply).as_str(), asked(&old).len()), (400, "old", 1));
 }
 
 #[test]
 fn state_that_was_moved_is_asked_of_stable_alone() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
     let id = make(&sidecar, "{}");
     asked(&new);
@@ -282,9 +289,9 @@ fn state_that_was_moved_is_asked_of_stable_alone() {
 
 #[test]
 fn a_file_that_swaps_the_arms_changes_nothing() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
-    let (id, before) = (make(&sidecar, "{}"), "resp_before".to_owned());
+    let (id, before) = (make(&sidecar, "{}"), "resp_before1".to_owned());
     old.kept.lock().unwrap().insert(before.clone());
     sidecar.reload(|policy| {
         with_rollout(policy, |rollout| {
@@ -301,7 +308,7 @@ fn a_file_that_swaps_the_arms_changes_nothing() {
 
 #[test]
 fn a_body_that_names_nothing_is_split_as_ever() {
-    let (old, new) = (keeper("old"), keeper("new"));
+    let (old, new) = (owner("old"), owner("new"));
     let sidecar = Sidecar::start(responses(&old, &new), Percent::ALL);
     make(&sidecar, r#"{"metadata":{"file_id":"file-1"},"input":"about file_id and container"}"#);
     sidecar.settle();

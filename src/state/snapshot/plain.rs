@@ -29,6 +29,7 @@ pub(crate) fn snapshot(
     };
     let rollouts = policy.rollouts.iter().map(|rollout| RolloutInForce {
         state_moved: false,
+        looks_up: true,
         percent,
         buckets_only: percent == Percent::ZERO,
         diverts: true,

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use super::keepers::{Keeper, KeeperId};
 use super::key::{StateKey, lock};
+use super::owners::{Owner, OwnerId};
 
 /// Some seconds of a disk that is slow.
 const MOST_WAITING: usize = 50_000;
@@ -20,7 +20,7 @@ pub enum StateChange {
     /// It is kept there, and was last used then (unix time in seconds).
     Keep {
         key: StateKey,
-        keeper: KeeperId,
+        owner: OwnerId,
         used: u32,
     },
     Forget(StateKey),
@@ -32,7 +32,7 @@ pub struct StateChanges {
     /// What the ids are hashed with, where that is not written yet.
     pub secret: Option<[u8; 32]>,
     /// The providers that are not written yet.
-    pub keepers: Vec<(KeeperId, Keeper)>,
+    pub owners: Vec<(OwnerId, Owner)>,
     /// In this order.
     pub changes: Vec<StateChange>,
 }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::keepers::KeeperId;
 use super::key::StateKey;
+use super::owners::OwnerId;
 
 const NONE: u32 = u32::MAX;
 
@@ -30,7 +30,7 @@ impl Default for Shard {
 #[derive(Debug)]
 struct Slot {
     key: u128,
-    keeper: KeeperId,
+    owner: OwnerId,
     /// When the use that was written last was, in seconds.
     written: u32,
     newer: u32,
@@ -40,7 +40,7 @@ struct Slot {
 /// An id that was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Used {
-    pub(super) keeper: KeeperId,
+    pub(super) owner: OwnerId,
     pub(super) written: u32,
 }
 
@@ -52,8 +52,8 @@ impl Shard {
             self.unlink(at);
             self.link(at);
         }
-        let Slot { keeper, written, .. } = self.slots[at as usize];
-        Some(Used { keeper, written })
+        let Slot { owner, written, .. } = self.slots[at as usize];
+        Some(Used { owner, written })
     }
 
     /// Its use is written.
@@ -64,8 +64,8 @@ impl Shard {
     }
 
     /// Adds one that is not known.
-    pub(super) fn insert(&mut self, key: StateKey, keeper: KeeperId, now: u32) {
-        let slot = Slot { key: key.0, keeper, written: now, newer: NONE, older: NONE };
+    pub(super) fn insert(&mut self, key: StateKey, owner: OwnerId, now: u32) {
+        let slot = Slot { key: key.0, owner, written: now, newer: NONE, older: NONE };
         let at = match self.slots.get(self.free as usize) {
             Some(free) => {
                 let at = std::mem::replace(&mut self.free, free.older);
@@ -83,21 +83,25 @@ impl Shard {
     }
 
     /// Removes one; who kept it.
-    pub(super) fn remove(&mut self, key: StateKey) -> Option<KeeperId> {
+    pub(super) fn remove(&mut self, key: StateKey) -> Option<OwnerId> {
         let at = self.index.remove(&key.0)?;
         self.unlink(at);
         let slot = &mut self.slots[at as usize];
         slot.older = std::mem::replace(&mut self.free, at);
-        Some(slot.keeper)
+        Some(slot.owner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
     }
 
     /// Removes the one that was not used for the longest time, but not `spared`.
-    pub(super) fn remove_oldest(&mut self, spared: StateKey) -> Option<(StateKey, KeeperId)> {
+    pub(super) fn remove_oldest(&mut self, spared: Option<StateKey>) -> Option<(StateKey, OwnerId)> {
         let key = StateKey(self.slots.get(self.oldest as usize)?.key);
-        if key == spared {
+        if Some(key) == spared {
             return None;
         }
-        self.remove(key).map(|keeper| (key, keeper))
+        self.remove(key).map(|owner| (key, owner))
     }
 
     fn link(&mut self, at: u32) {

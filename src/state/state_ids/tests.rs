@@ -11,15 +11,15 @@ fn after(seconds: u64) -> UnixMillis {
 }
 
 /// With two providers.
-fn two(most: u32) -> (StateIds, KeeperId, KeeperId) {
+fn two(most: u32) -> (StateIds, OwnerId, OwnerId) {
     let ids = StateIds::restored(KeptStateIds::default(), most);
-    let keeper = |name: &str| ids.keeper(name, "https://x.test/v1").unwrap();
-    let (one, other) = (keeper("one"), keeper("other"));
+    let owner = |name: &str| ids.owner(name, "https://x.test/v1").unwrap();
+    let (one, other) = (owner("one"), owner("other"));
     (ids, one, other)
 }
 
 fn counts(ids: &StateIds) -> Vec<(String, u64)> {
-    ids.report().into_iter().map(|report| (report.keeper.name, report.ids)).collect()
+    ids.report().into_iter().map(|report| (report.owner.name, report.ids)).collect()
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn an_id_is_kept_where_it_was_made_last() {
 #[test]
 fn a_provider_is_known_by_name_and_address() {
     let (ids, one, _) = two(1000);
-    assert_eq!(ids.keeper("one", "https://x.test/v1"), Some(one));
-    assert!(![Some(one), None].contains(&ids.keeper("one", "https://y.test/v1")));
+    assert_eq!(ids.owner("one", "https://x.test/v1"), Some(one));
+    assert!(![Some(one), None].contains(&ids.owner("one", "https://y.test/v1")));
     let (other, _, _) = two(1000);
     assert_ne!(ids.key("resp_1"), other.key("resp_1"), "each state has its own secret");
     assert_ne!(ids.key("resp_1"), ids.key("resp_2"));
@@ -53,10 +53,33 @@ fn nobody_is_asked_again_for_a_while_about_an_id_that_nobody_knew() {
     let key = ids.key("resp_1");
     assert!(!ids.is_missed(key, NOW));
     ids.note_miss(key, NOW);
-    assert!(ids.is_missed(key, NOW) && ids.is_missed(key, after(599)) && !ids.is_missed(key, after(600)));
+    assert!(ids.is_missed(key, NOW) && ids.is_missed(key, after(1)) && !ids.is_missed(key, after(2)));
     assert!(!ids.is_missed(ids.key("resp_2"), NOW));
+    let (mut held, mut at) = (2, 2);
+    for _ in 0..12 {
+        ids.note_miss(key, after(at));
+        // Another one at the same time doubles nothing.
+        ids.note_miss(key, after(at));
+        held = (held * 2).min(600);
+        assert!(ids.is_missed(key, after(at + held - 1)) && !ids.is_missed(key, after(at + held)), "{held} s");
+        at += held;
+    }
+    let failed = ids.key("resp_3");
+    for round in 0..5 {
+        ids.note_failed_lookup(failed, after(2 * round));
+        assert!(ids.is_missed(failed, after(2 * round + 1)) && !ids.is_missed(failed, after(2 * round + 2)));
+    }
     ids.learn(key, one, NOW);
     assert!(!ids.is_missed(key, NOW));
+}
+
+#[test]
+fn lookups_that_found_nothing_have_a_rate_and_are_counted_when_they_begin() {
+    let (ids, _, _) = two(1000);
+    let begun = |now: u64| (0..1000).filter(|_| ids.begin_lookup(Millis(now))).count();
+    assert_eq!((begun(5000), begun(5000), begun(6000)), (200, 0, 20));
+    ids.found();
+    assert_eq!(begun(6000), 1, "what found something is not counted");
 }
 
 #[test]
@@ -65,11 +88,11 @@ fn what_is_written_can_be_read_again_and_a_use_is_written_once_an_hour() {
     ids.learn(ids.key("a"), one, NOW);
     ids.learn(ids.key("b"), other, NOW);
     let first = ids.take_changes(1);
-    assert_eq!((first.secret.is_some(), first.keepers.len(), first.changes.len()), (true, 2, 1));
+    assert_eq!((first.secret.is_some(), first.owners.len(), first.changes.len()), (true, 2, 1));
     ids.give_back(first);
     let all = ids.take_changes(10);
     assert_eq!(
-        (all.secret.is_some(), all.keepers.len(), all.changes.len()),
+        (all.secret.is_some(), all.owners.len(), all.changes.len()),
         (true, 2, 2),
         "it failed, and is tried again"
     );
@@ -77,17 +100,17 @@ fn what_is_written_can_be_read_again_and_a_use_is_written_once_an_hour() {
     assert_eq!(ids.take_changes(10), StateChanges::default());
     assert_eq!(ids.find(ids.key("a"), after(3600)), Some(one));
     assert_eq!(ids.find(ids.key("a"), after(3601)), Some(one));
-    let used = vec![StateChange::Keep { key: ids.key("a"), keeper: one, used: 1_003_600 }];
+    let used = vec![StateChange::Keep { key: ids.key("a"), owner: one, used: 1_003_600 }];
     assert_eq!(ids.take_changes(10), StateChanges { changes: used, ..StateChanges::default() });
     let kept = KeptStateIds {
         secret: all.secret,
-        keepers: all.keepers,
-        ids: vec![(ids.key("a"), one, 5), (ids.key("b"), other, 7), (ids.key("c"), KeeperId(9), 7)],
+        owners: all.owners,
+        ids: vec![(ids.key("a"), one, 5), (ids.key("b"), other, 7), (ids.key("c"), OwnerId(9), 7)],
     };
     let again = StateIds::restored(kept, 1000);
     assert_eq!((again.key("a"), again.len()), (ids.key("a"), 2), "one of a provider that is not known is left out");
     assert_eq!((again.find(ids.key("a"), NOW), again.find(ids.key("b"), NOW)), (Some(one), Some(other)));
-    assert_eq!(again.keeper("other", "https://x.test/v1"), Some(other));
+    assert_eq!(again.owner("other", "https://x.test/v1"), Some(other));
 }
 
 #[test]
@@ -111,7 +134,11 @@ fn there_are_never_more_than_may_be_and_what_was_used_last_stays() {
     assert!(ids.find(ids.key("9999"), NOW).is_some() && ids.find(ids.key("0"), NOW).is_none());
     assert_eq!(ids.evicted(), 10_001 - ids.len() as u64);
     assert_eq!(counts(&ids), [("one".to_owned(), ids.len() as u64)]);
+    let before: Vec<usize> = ids.shards.iter().map(|shard| lock(shard).len()).collect();
     ids.set_most(100);
+    let now: Vec<usize> = ids.shards.iter().map(|shard| lock(shard).len()).collect();
+    assert_eq!(now, before.iter().map(|len| *len.min(&7)).collect::<Vec<_>>(), "each shard keeps its share");
+    assert!(ids.find(favourite, NOW).is_some(), "what was used last stays");
     (0..3000).for_each(|number| ids.learn(ids.key(&format!("x{number}")), one, NOW));
     assert!(ids.len() <= 100 + SHARDS, "a lower limit holds for what comes: {}", ids.len());
 }
@@ -134,7 +161,7 @@ proptest! {
                         model.0.remove(at);
                         model.0.push_back(key);
                     } else if step == 0 {
-                        shard.insert(StateKey(key), KeeperId(0), 0);
+                        shard.insert(StateKey(key), OwnerId(0), 0);
                         model.0.push_back(key);
                     }
                 }
@@ -143,7 +170,7 @@ proptest! {
                     known.map(|at| model.0.remove(at));
                 }
                 _ => {
-                    let oldest = shard.remove_oldest(StateKey(u128::MAX)).map(|(key, _)| key.0);
+                    let oldest = shard.remove_oldest(None).map(|(key, _)| key.0);
                     prop_assert_eq!(oldest, model.0.pop_front());
                 }
             }

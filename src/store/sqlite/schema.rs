@@ -35,11 +35,11 @@ pub(in crate::store) const ADDED: &str = "
     CREATE INDEX incident_by_at ON incident (at);
 ";
 
-/// What version 4 added: who keeps what an id stands for. `id` is a hash, `keeper` a number of `state_keeper`, and `used` a
+/// What version 4 added: who keeps what an id stands for. `id` is a hash, `owner` a number of `state_owner`, and `used` a
 /// unix time in seconds.
 pub(in crate::store) const ADDED_STATE: &str = "
-    CREATE TABLE state_keeper (number INTEGER PRIMARY KEY, name TEXT NOT NULL, base_url TEXT NOT NULL);
-    CREATE TABLE state_id (id BLOB PRIMARY KEY, keeper INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE state_owner (number INTEGER PRIMARY KEY, name TEXT NOT NULL, base_url TEXT NOT NULL);
+    CREATE TABLE state_id (id BLOB PRIMARY KEY, owner INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// No line of the history is ever changed, but by an upgrade.

@@ -10,7 +10,7 @@ use crate::decide::websocket::CloseCode;
 use crate::state::copies::gate::CopyRecord;
 use crate::state::counters::Core;
 use crate::state::exemplars::Exemplar;
-use crate::state::state_ids::{Keeper, KeeperReport};
+use crate::state::state_ids::{Owner, OwnerReport};
 use crate::state::status::{
     BreakerStatus, ClientLimitStatus, FlagsStatus, GuardStatus, KeyCondition, KeyStatus, NextStage, NotifyTargetStatus,
     ProviderStatus, StoreStatus, TlsStatus,
@@ -105,11 +105,13 @@ fn status(series: Vec<Arc<Series>>) -> Status {
             refused: 4,
             observed: 0,
         }],
-        kept_state: vec![KeeperReport {
-            keeper: Keeper { name: "holysheep".to_owned(), base_url: "https://x.test/v1".to_owned() },
-            ids: 1204,
-            last_used: UnixMillis(1_700_000_000_000),
-        }],
+        kept_state: [("https://x.test/v1", 1200, 1_700_000_000_000), ("https://y.test/v1", 4, 1_600_000_000_000)]
+            .map(|(base_url, ids, last_used)| OwnerReport {
+                owner: Owner { name: "holysheep".to_owned(), base_url: base_url.to_owned() },
+                ids,
+                last_used: UnixMillis(last_used),
+            })
+            .to_vec(),
         state_ids_lost: [3, 0],
         ambiguous_closes: [0, 0, 7, 0],
         tls: Some(TlsStatus {

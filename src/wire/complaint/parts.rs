@@ -31,6 +31,12 @@ impl Complaint {
         self.message.is_empty() && self.code.is_none() && self.kind.is_none() && self.param.is_none()
     }
 
+    /// Whether it is an error in the terms of an API: no page of something in between, and no path that is unknown.
+    #[must_use]
+    pub fn is_structured(&self) -> bool {
+        (self.code.is_some() || self.kind.is_some() || self.param.is_some()) && !self.is_named(&["unknown_url"])
+    }
+
     /// Whether code or type is one of these.
     pub(super) fn is_named(&self, names: &[&str]) -> bool {
         let any = |given: &Option<String>| given.as_deref().is_some_and(|given| names.contains(&given));

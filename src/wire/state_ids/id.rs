@@ -21,6 +21,13 @@ pub(super) enum IdKind {
     File,
 }
 
+impl IdKind {
+    /// Whether a request goes on from it, so that whoever answers must have it.
+    pub(super) const fn goes_on(self) -> bool {
+        matches!(self, IdKind::Response | IdKind::Conversation | IdKind::Thread)
+    }
+}
+
 /// The longest id; some gateways put a whole routing table into theirs.
 pub(super) const LONGEST: usize = 512;
 

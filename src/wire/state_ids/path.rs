@@ -13,6 +13,9 @@ pub struct PathId<'a> {
     pub last: bool,
 }
 
+/// The shortest id in a path.
+const SHORTEST: usize = 6;
+
 /// Words that stand where an id would.
 const NO_IDS: [&str; 6] = ["input_tokens", "compact", "runs", "search", "items", "content"];
 
@@ -30,11 +33,16 @@ fn below_collection(path: &str) -> Option<impl Iterator<Item = &str>> {
     }
 }
 
+/// Whether a part of a path can be an id: a provider made it, and no word of an API has a digit.
+fn is_made(part: &str) -> bool {
+    part.len() >= SHORTEST && part.bytes().any(|byte| byte.is_ascii_digit()) && is_id(part.as_bytes())
+}
+
 /// The id that a path is about.
 #[must_use]
 pub fn in_path(path: &str) -> Option<PathId<'_>> {
     let mut parts = below_collection(path)?;
-    let id = parts.next().filter(|id| !NO_IDS.contains(id) && is_id(id.as_bytes()))?;
+    let id = parts.next().filter(|id| !NO_IDS.contains(id) && is_made(id))?;
     Some(PathId { id, last: parts.next().is_none() })
 }
 
@@ -45,6 +53,12 @@ pub fn in_query<'a>(path: &str, query: Option<&'a str>) -> Option<&'a str> {
         return None;
     }
     query?.split('&').find_map(|pair| pair.strip_prefix("call_id=")).filter(|id| is_id(id.as_bytes()))
+}
+
+/// Whether a request to this path counts the tokens of a message, which names what a message does.
+#[must_use]
+pub fn counts_tokens(path: &str) -> bool {
+    path.strip_prefix('/') == Some("messages/count_tokens")
 }
 
 /// Whether the JSON body of a request to this path may name ids, besides those of the APIs that generate.

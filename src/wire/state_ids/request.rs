@@ -75,12 +75,13 @@ impl Needles {
     }
 }
 
-/// Gives out the ids of a whole body, the more specific first.
-pub fn in_request(body: &[u8], mut named: impl FnMut(&str)) {
+/// Gives out the ids of a whole body of this API, the more specific first, and whether the request goes on from what one
+/// stands for.
+pub fn in_request(dialect: Dialect, body: &[u8], mut named: impl FnMut(&str, bool)) {
     let mut found: Vec<(IdKind, Box<[u8]>)> = Vec::new();
     let mut note = |kind: IdKind, id: &[u8]| {
         let known = found.iter().any(|(_, known)| **known == *id);
-        if is_id(id) && !known {
+        if is_id(id) && !known && (dialect != Dialect::ChatCompletions || kind == IdKind::File) {
             if found.len() == MOST_NAMED {
                 // What is named less specifically makes room.
                 let Some(last) = found.iter_mut().max_by_key(|(kind, _)| *kind).filter(|last| last.0 > kind) else {
@@ -109,5 +110,9 @@ pub fn in_request(body: &[u8], mut named: impl FnMut(&str)) {
         }
     });
     found.sort_by_key(|(kind, _)| *kind);
-    found.iter().filter_map(|(_, id)| str::from_utf8(id).ok()).for_each(&mut named);
+    for (kind, id) in &found {
+        if let Ok(id) = str::from_utf8(id) {
+            named(id, kind.goes_on());
+        }
+    }
 }

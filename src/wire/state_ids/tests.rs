@@ -5,7 +5,7 @@ use crate::wire::dialect::Dialect;
 
 fn named(body: &str) -> Vec<String> {
     let mut ids = Vec::new();
-    in_request(body.as_bytes(), |id| ids.push(id.to_owned()));
+    in_request(Dialect::Responses, body.as_bytes(), |id, _| ids.push(id.to_owned()));
     ids
 }
 
@@ -87,6 +87,17 @@ fn of_several_ids_the_more_specific_comes_first_and_few_are_taken() {
         (ids.len(), &ids[0], &ids[1], &ids[2]),
         (MOST_NAMED, &"resp_1".into(), &"thread_1".into(), &"file-0".into())
     );
+}
+
+#[test]
+fn what_a_request_goes_on_from_is_told_from_what_it_uses() {
+    let body = r#"{"file_id":"file-1","conversation":"conv_1","container":"cntr_1"}"#;
+    let mut ids = Vec::new();
+    in_request(Dialect::Responses, body.as_bytes(), |id, goes_on| ids.push((id.to_owned(), goes_on)));
+    assert_eq!(ids, [("conv_1".to_owned(), true), ("cntr_1".to_owned(), false), ("file-1".to_owned(), false)]);
+    ids.clear();
+    in_request(Dialect::ChatCompletions, body.as_bytes(), |id, goes_on| ids.push((id.to_owned(), goes_on)));
+    assert_eq!(ids, [("file-1".to_owned(), false)], "a chat has no conversation but the application's own");
 }
 
 #[test]
@@ -182,13 +193,13 @@ fn paths_are_about_one_id() {
         ("/files/file-1/content", Some("file-1"), false),
         ("/batches/batch_1", Some("batch_1"), true),
         ("/messages/batches/msgbatch_1/results", Some("msgbatch_1"), false),
-        ("/vector_stores/vs_1/files/f", Some("vs_1"), false),
+        ("/vector_stores/vs_123/files/f", Some("vs_123"), false),
         ("/assistants/asst_1", Some("asst_1"), true),
         ("/threads/thread_1/runs/run_1", Some("thread_1"), false),
         ("/containers/cntr_1/files", Some("cntr_1"), false),
         ("/uploads/upload_1/parts", Some("upload_1"), false),
         ("/fine_tuning/jobs/ftjob-1/events", Some("ftjob-1"), false),
-        ("/realtime/calls/rtc_1/accept", Some("rtc_1"), false),
+        ("/realtime/calls/rtc_12/accept", Some("rtc_12"), false),
         ("/chat/completions/chatcmpl-1", Some("chatcmpl-1"), true),
     ] {
         assert_eq!(in_path(path).map(|found| found.id), id, "{path}");
@@ -210,6 +221,9 @@ fn paths_are_about_one_id() {
         "/realtime/client_secrets",
         "/embeddings",
         "/files",
+        "/videos/edits",
+        "/videos/characters",
+        "/responses/v2",
     ] {
         assert_eq!(in_path(path), None, "{path}");
     }

@@ -59,10 +59,10 @@ fn the_credentials_of_a_client_are_meant_for_stable_wherever_its_state_is() {
     let policy = policy("percent: 10%");
     for path in ["/responses", "/responses/resp_1"] {
         for state in [StateAt::Nowhere, StateAt::Unknown, StateAt::Provider(NEW), StateAt::Provider(THIRD)] {
-            assert_eq!(planned(&policy, 5000, path, state).home, OLD, "{path} {state:?}");
+            assert_eq!(planned(&policy, 5000, path, state).default_provider, OLD, "{path} {state:?}");
         }
     }
-    assert_eq!(planned(&policy, 0, "/route", StateAt::Provider(NEW)).home, PLAIN);
+    assert_eq!(planned(&policy, 0, "/route", StateAt::Provider(NEW)).default_provider, PLAIN);
 }
 
 #[test]
@@ -80,15 +80,15 @@ fn a_required_tag_holds_for_state_too() {
     assert_eq!(at(StateAt::Provider(NEW)).0, NEW);
     assert_eq!(at(StateAt::Provider(THIRD)), (OLD, true, Some(Arm::Stable), Bound::Unknown));
     let plan = planned(&policy, 1000, "/responses", StateAt::Unknown);
-    assert_eq!(other_keepers(&policy, &plan).collect::<Vec<_>>(), [NEW]);
+    assert_eq!(other_owners(&policy, &plan).collect::<Vec<_>>(), [NEW]);
 }
 
 #[test]
 fn the_canaries_of_stable_may_keep_what_it_does_not_have() {
     let mut policy = policy("percent: 10%");
     let plan = planned(&policy, 0, "/responses/resp_1", StateAt::Unknown);
-    assert_eq!(other_keepers(&policy, &plan).collect::<Vec<_>>(), [NEW, THIRD]);
+    assert_eq!(other_owners(&policy, &plan).collect::<Vec<_>>(), [NEW, THIRD]);
     assert!(fallback_candidates(&policy, &plan, None, "/responses/resp_1", None).is_empty());
     std::sync::Arc::make_mut(&mut policy.providers[1]).unusable = Some("no key".to_owned());
-    assert_eq!(other_keepers(&policy, &plan).collect::<Vec<_>>(), [THIRD]);
+    assert_eq!(other_owners(&policy, &plan).collect::<Vec<_>>(), [THIRD]);
 }

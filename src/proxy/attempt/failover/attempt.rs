@@ -91,7 +91,9 @@ impl<'a> Failover<'a> {
         if self.is_expired() {
             return Err(AttemptError::Refused(ProxyError::Expired));
         }
-        let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
+        // In a lookup there is stable's answer still.
+        let has_others = self.candidates.has_others() || self.is_lookup(candidate);
+        let recoverable = has_others && client_request.can_be_sent_again();
         let deadline = self.deadline(candidate, recoverable);
         let timeouts = &to.provider.timeouts;
         let head = if client_request.streaming { timeouts.stream_headers } else { timeouts.headers };
@@ -124,7 +126,7 @@ impl<'a> Failover<'a> {
         let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.leaves_http());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let cut = self.plan().rollout.and_then(|rollout| CanaryCut::of(in_use, rollout, candidate.id));
-        let home = self.plan().home;
+        let default_provider = self.plan().default_provider;
         let account = &mut self.account;
         let trace = self.trace.as_deref().map(|trace| (trace, account.attempt().span.map(|span| span.id)));
         let make_request = || build(client_request, &in_use.prepared, to, key, (trusted, trace));
@@ -152,7 +154,7 @@ impl<'a> Failover<'a> {
             if let Some(model) = candidate.trial.filter(|_| response.status().is_success()) {
                 accepted(in_use, candidate, model);
             }
-            if candidate.id != home && response.status().is_success() {
+            if candidate.id != default_provider && response.status().is_success() {
                 let tap = state_tap(core, in_use, client_request, candidate.id, response.headers());
                 response.body_mut().learn_from(tap);
             }
@@ -205,6 +207,9 @@ impl<'a> Failover<'a> {
     /// Until when the chosen provider is waited for while another candidate can answer.
     fn deadline(&mut self, candidate: Candidate, recoverable: bool) -> Option<Deadline> {
         let scope = self.account.scope();
+        if self.is_lookup(candidate) {
+            return self.lookup.deadline;
+        }
         if !recoverable || !scope.is_chosen(candidate.id) {
             return None;
         }
@@ -229,7 +234,7 @@ fn state_tap(
         (Dialect::Plain, _) => answer_makes(&path::plain(request.below())).then_some(true),
         (dialect, read) => prepared.needles.answer_is_kept(dialect, read.map_or(&[], |(body, _)| body)),
     };
-    StateTap::new(headers, kept?, &core.state_ids, prepared.keeper(from)?)
+    StateTap::new(headers, kept?, &core.state_ids, prepared.owner(from)?)
 }
 
 /// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, the client's

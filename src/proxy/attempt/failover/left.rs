@@ -34,8 +34,8 @@ impl Failover<'_> {
             asks && untried
         });
         // A provider whose deadline is over is not asked again.
-        let over = |deadline: Deadline| scope.is_chosen(candidate.id) && deadline.is_over(clock::instant());
-        let again = sendable && !self.deadline.is_some_and(over);
+        let is_over = self.deadline_of(candidate).is_some_and(|deadline| deadline.is_over(clock::instant()));
+        let again = sendable && !is_over;
         RetryOptions {
             keys: again && self.has_next_key(candidate),
             others: sendable && self.candidates.has_others(),
@@ -52,12 +52,20 @@ impl Failover<'_> {
     /// How long is waited before the same provider is asked again.
     pub(super) fn pace(&self, candidate: Candidate) -> RetryPacing {
         let Retry { backoff, first, .. } = self.retry();
-        let until = self.deadline.filter(|_| self.account.scope().is_chosen(candidate.id)).and_then(Deadline::at);
+        let until = self.deadline_of(candidate).and_then(Deadline::at);
         let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
         let expiry = self.client_request.request.grpc.and_then(|call| call.expiry);
         let most = expiry.map_or(most, |expiry| most.min(expiry.left(clock::instant())));
         let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
         RetryPacing { first, backoff, repeats: self.candidates.retries(), draw: self.core.draw(), most }
+    }
+
+    /// Until when this provider is waited for, as far as that has begun.
+    fn deadline_of(&self, candidate: Candidate) -> Option<Deadline> {
+        if self.is_lookup(candidate) {
+            return self.lookup.deadline;
+        }
+        self.deadline.filter(|_| self.account.scope().is_chosen(candidate.id))
     }
 
     fn retry(&self) -> Retry {

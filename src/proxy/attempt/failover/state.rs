@@ -1,79 +1,72 @@
-//! Who else may keep what a request names, when stable does not have it.
+//! Who else may have what a request names, when stable does not have it.
 //!
-//! After an answer that says so the canaries of stable are asked, each once, and whoever has it is remembered. Questions
-//! that nobody could answer are bounded twice: an id is held for unknown for a while, and no more than some a second are
-//! asked in all. When nobody has it the client gets stable's answer. Invariant: a request is sent again only where the
-//! answer before says that nothing was done.
+//! After an answer that says so the canaries of stable are asked in turn, within one deadline, and whoever has it is
+//! remembered. Such lookups are bounded twice: an id that nobody has is not looked up again for a while, and no more
+//! than some a second may find nothing. A canary's other failure is the client's to see, since it may have it;
+//! one without an answer leaves stable's. Invariant: a request is sent again only where the answer before says that
+//! nothing was done.
+
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
-use super::{Failover, FailureResponse};
+use super::{Failover, FailureResponse, LastFailure};
 use crate::clock;
-use crate::decide::outcome::Outcome;
-use crate::decide::route::by_state::other_keepers;
+use crate::decide::policy::Rollout;
+use crate::decide::retry::{FailedAttempt, NextAction, next_action};
+use crate::decide::route::by_state::other_owners;
 use crate::decide::state_at::Bound;
-use crate::decide::units::ProviderId;
+use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::attempt::candidates::Candidate;
-use crate::proxy::attempt::other_keepers::{NextKeeper, OtherKeepers};
-use crate::wire::complaint::read_complaint;
+use crate::proxy::attempt::deadline::Deadline;
+use crate::proxy::attempt::lookup::{Lookup, NextOwner};
+use crate::state::provider::ProviderAdmission;
+use crate::state::state_ids::StateKey;
+use crate::wire::complaint::{Complaint, read_complaint};
+
+/// The longest time that a client waits for others than stable.
+const PATIENCE: Millis = Millis(5000);
 
 impl Failover<'_> {
-    pub(super) fn next_keeper(
+    /// What follows from a bad answer to a request that names state. `response` is taken where it is the client's.
+    pub(super) fn next_owner(
         &mut self,
         candidate: Candidate,
-        outcome: Outcome,
-        response: &FailureResponse,
-    ) -> NextKeeper {
-        let (bound, home, named) = (self.plan().bound, self.plan().home, self.client_request.named);
-        let missing = is_missing(response);
-        let ids = &self.core.state_ids;
-        let now = clock::unix();
-        if bound == Bound::Known {
-            if missing {
-                // It is found again, should it be there after all.
-                named.keys.iter().take(1).for_each(|key| ids.forget(*key));
-            }
-            return NextKeeper::None;
+        failed: FailedAttempt,
+        response: FailureResponse,
+    ) -> (NextOwner, Option<FailureResponse>) {
+        if self.plan().bound == Bound::Known {
+            self.forget_what_is_gone(&response);
+            return (NextOwner::None, Some(response));
         }
-        if candidate.id == home {
-            let may_ask = missing
-                && !named.keys.is_empty()
-                && self.client_request.can_be_sent_again()
-                && !self.client_request.request.upgrade
-                && !self.client_request.request.unauthenticated
-                && !named.keys.iter().all(|key| ids.is_missed(*key, now));
-            if !may_ask || !ids.may_ask(clock::now()) {
-                return NextKeeper::None;
+        if candidate.id == self.plan().default_provider {
+            if !is_missing(&response) || !self.begin_lookup() {
+                return (NextOwner::None, Some(response));
             }
-            let snapshot = &self.in_use.snapshot;
-            let others = other_keepers(&snapshot.policy, self.plan());
-            let left: Vec<ProviderId> = others.filter(|id| !snapshot.is_state_moved(*id)).collect();
-            self.other_keepers = OtherKeepers { asked: true, left };
-        } else if !self.other_keepers.asked {
-            return NextKeeper::None;
-        } else if !missing && named.in_path && outcome == Outcome::ClientError {
-            self.learn_named(candidate.id);
-            return NextKeeper::Found;
+        } else if !self.lookup.has_begun() || self.is_asked_again(candidate, failed) {
+            return (NextOwner::None, Some(response));
+        } else if !is_missing(&response) {
+            self.note_other_failure(candidate, failed, response);
+            return (self.next_of_lookup(), None);
         }
-        if self.other_keepers.left.is_empty() {
-            if missing && candidate.id != home {
-                named.keys.iter().for_each(|key| ids.note_miss(*key, now));
-                ids.note_question(clock::now());
-            }
-            return if self.other_keepers.asked && candidate.id != home {
-                NextKeeper::Nobody
-            } else {
-                NextKeeper::None
-            };
+        let next = self.next_of_lookup();
+        if let NextOwner::GiveUp = next
+            && !self.lookup.failed
+        {
+            let now = clock::unix();
+            self.client_request.named.keys.iter().for_each(|key| self.core.state_ids.note_miss(*key, now));
         }
-        NextKeeper::Ask(self.other_keepers.left.remove(0))
+        (next, Some(response))
     }
 
-    /// A good answer to a request that names state: who gave it keeps what is named, or has just removed it.
-    pub(super) fn note_kept(&mut self, status: StatusCode) {
+    /// A good answer to a request that names state: who gave it has what is named, or has just removed it.
+    pub(super) fn note_owner(&mut self, status: StatusCode) {
         let id = self.candidate().id;
-        if id == self.plan().home || !status.is_success() {
+        if id == self.plan().default_provider || !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
             return;
+        }
+        if self.lookup.has_begun() {
+            self.core.state_ids.found();
         }
         let named = self.client_request.named;
         if named.is_target && self.client_request.request.parts.method == Method::DELETE {
@@ -83,10 +76,96 @@ impl Failover<'_> {
         }
     }
 
-    fn learn_named(&self, id: ProviderId) {
-        let Some(keeper) = self.in_use.prepared.state.keeper(id) else { return };
+    /// Whether this one is asked because stable does not have what the request names.
+    pub(super) fn is_lookup(&self, candidate: Candidate) -> bool {
+        self.lookup.has_begun() && candidate.id != self.plan().default_provider
+    }
+
+    fn begin_lookup(&mut self) -> bool {
+        let (request, named, ids) = (self.client_request, self.client_request.named, &self.core.state_ids);
         let now = clock::unix();
-        self.client_request.named.keys.iter().for_each(|key| self.core.state_ids.learn(*key, keeper, now));
+        let may_look = self.plan().bound == Bound::Unknown
+            && !named.keys.is_empty()
+            && request.can_be_sent_again()
+            && !request.request.upgrade
+            && !request.request.unauthenticated
+            && !named.keys.iter().all(|key| ids.is_missed(*key, now));
+        if !may_look {
+            return false;
+        }
+        let snapshot = &self.in_use.snapshot;
+        let may_answer = |id: &ProviderId| {
+            let rule = snapshot.policy.provider(*id).breaker.as_ref();
+            snapshot.provider(*id).admits_unprobed(rule) == ProviderAdmission::Yes
+                && snapshot.may_look_up(self.plan().matched, *id)
+        };
+        let mut owners: Vec<ProviderId> = other_owners(&snapshot.policy, self.plan()).filter(may_answer).collect();
+        owners.sort_by_key(|id| named.likely != Some(*id));
+        if owners.is_empty() || !ids.begin_lookup(clock::now()) {
+            return false;
+        }
+        let asks = |rollout: &&Arc<Rollout>| owners.iter().any(|owner| rollout.moves_to(*owner));
+        let patience = snapshot.policy.rollouts.iter().filter(asks).map(|rollout| rollout.give_up_after);
+        let patience = patience.fold(PATIENCE, Millis::min);
+        self.lookup = Lookup { deadline: Some(Deadline::new(patience, false)), left: owners, failed: false };
+        true
+    }
+
+    fn next_of_lookup(&mut self) -> NextOwner {
+        let over = self.lookup.deadline.is_some_and(|deadline| deadline.is_over(clock::instant()));
+        if self.lookup.left.is_empty() || over { NextOwner::GiveUp } else { NextOwner::Ask(self.lookup.left.remove(0)) }
+    }
+
+    /// Whether the same provider is asked once more, with another key or after a pause.
+    fn is_asked_again(&self, candidate: Candidate, failed: FailedAttempt) -> bool {
+        let next = next_action(failed, self.left(candidate), self.pace(candidate));
+        matches!(next, NextAction::NextKey | NextAction::Again(_) | NextAction::Redial)
+    }
+
+    /// One that was asked says neither that it has it nor that it does not.
+    fn note_other_failure(&mut self, candidate: Candidate, failed: FailedAttempt, response: FailureResponse) {
+        self.lookup.failed = true;
+        if shows_owner(&response) && self.client_request.named.in_path {
+            self.core.state_ids.found();
+            self.lookup.left.clear();
+            self.learn_named(candidate.id);
+        }
+        match response {
+            response @ FailureResponse::Answer(_) => {
+                self.failed_attempt = Some(Box::new(LastFailure { outcome: failed.outcome, candidate, response }));
+            }
+            FailureResponse::Error(_) => {
+                let (ids, now) = (&self.core.state_ids, clock::unix());
+                self.client_request.named.keys.iter().for_each(|key| ids.note_failed_lookup(*key, now));
+            }
+        }
+    }
+
+    /// A provider says that it does not have what it was known to have. One 404 of something in between is no proof.
+    fn forget_what_is_gone(&self, response: &FailureResponse) {
+        let named = self.client_request.named;
+        let FailureResponse::Answer(answer) = response else { return };
+        let Some(complaint) = answer.complaint.as_deref().filter(|complaint| complaint.is_structured()) else { return };
+        let Some(key) = named.decided_by.filter(|_| is_missing(response)) else { return };
+        let is_target =
+            named.is_target && named.keys.first() == Some(&key) && answer.head.status == StatusCode::NOT_FOUND;
+        let is_previous = !named.in_path && complaint.code.as_deref() == Some("previous_response_not_found");
+        if is_target || is_previous || self.names(complaint, key) {
+            self.core.state_ids.forget(key);
+        }
+    }
+
+    /// Whether a message has this id in it.
+    fn names(&self, complaint: &Complaint, key: StateKey) -> bool {
+        let is_of_id = |byte: char| byte.is_ascii_alphanumeric() || matches!(byte, '_' | '-');
+        let mut words = complaint.message.split(|byte| !is_of_id(byte)).filter(|word| !word.is_empty());
+        words.any(|word| self.core.state_ids.key(word) == key)
+    }
+
+    fn learn_named(&self, id: ProviderId) {
+        let Some(owner) = self.in_use.prepared.state.owner(id) else { return };
+        let now = clock::unix();
+        self.client_request.named.keys.iter().for_each(|key| self.core.state_ids.learn(*key, owner, now));
     }
 }
 
@@ -98,4 +177,11 @@ fn is_missing(response: &FailureResponse) -> bool {
         Some(complaint) => complaint.is_about_missing_state(status),
         None => read_complaint(b"").is_about_missing_state(status),
     }
+}
+
+/// Whether a refusal shows that what is named is there: it is about what was to be done with it.
+fn shows_owner(response: &FailureResponse) -> bool {
+    let FailureResponse::Answer(answer) = response else { return false };
+    let is_state_of_it = matches!(answer.head.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT);
+    is_state_of_it && answer.complaint.as_deref().is_some_and(Complaint::is_structured)
 }
