@@ -21,7 +21,9 @@ pub const fn state(mode: CopyMode, passed: bool) -> &'static str {
             "no request is copied: the rehearsal is not passed, and is repeated every 10m and when the provider is edited"
         }
         CopyMode::Comparing => "a share of stable's requests is copied to the canary",
-        CopyMode::TakenBack => "no request is copied: the rollout was taken back, or its canary cannot be used",
+        CopyMode::TakenBack => {
+            "no request is copied: the rollout was taken back, is at `percent: 0`, or its canary cannot be used"
+        }
         CopyMode::NothingOnStable => "no request is copied: everybody is on the canary, so stable has none",
     }
 }
@@ -68,7 +70,7 @@ pub const fn skip(why: Skip) -> &'static str {
         Skip::Background => "they ask for a background response",
         Skip::ServerTools => "they have tools that the provider runs",
         Skip::StableFailed => "stable's own response was no success",
-        Skip::LongAnswer => "a response is longer than 1MiB, or its encoding cannot be read",
+        Skip::LongAnswer => "a response is longer than 1MiB or 5m, or its encoding cannot be read",
         Skip::Cost => "`max_cost` of the day is used up",
         Skip::NoRoom => "the canary's `rate_limit` has no room to spare",
         Skip::NoKey => "no key of the canary is usable",

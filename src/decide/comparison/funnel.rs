@@ -27,7 +27,7 @@ pub enum Skip {
     ServerTools,
     /// Stable's own answer was no success.
     StableFailed,
-    /// Stable's answer, or the canary's, was too long to be kept.
+    /// Stable's answer, or the canary's, was too long to be kept, or the canary's took longer than a copy may.
     LongAnswer,
     /// `max_cost` of the day is used up.
     Cost,

@@ -24,11 +24,13 @@ pub struct Expected {
 }
 
 /// A request as far as a comparison has to know it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CopiedRequest {
     pub expected: Expected,
-    /// The most tokens that it allows.
+    /// The most tokens that it allows of one answer.
     pub most_output: Option<u64>,
+    /// How many answers are written for it.
+    pub answers: u64,
 }
 
 /// Reads a request's body.
@@ -54,7 +56,15 @@ pub fn read(body: &[u8]) -> Result<CopiedRequest, Skip> {
     Ok(CopiedRequest {
         expected: expected(&value),
         most_output: most.iter().filter_map(|name| value[name].as_u64()).max(),
+        answers: answers(&value),
     })
+}
+
+/// Of several choices, several tries for one choice, or several prompts.
+fn answers(value: &Value) -> u64 {
+    let tries = ["n", "best_of"].iter().filter_map(|name| value[name].as_u64()).max().unwrap_or(1).max(1);
+    let prompts = value["prompt"].as_array().filter(|prompts| prompts.first().is_some_and(|first| !first.is_number()));
+    tries.saturating_mul(prompts.map_or(1, Vec::len) as u64)
 }
 
 fn tools(value: &Value) -> impl Iterator<Item = &Value> {
@@ -135,5 +145,21 @@ mod tests {
         let any = Expected { json: true, schema: None };
         assert_eq!(strict(json!({"response_format": {"type": "json_object"}})), any);
         assert_eq!(strict(json!({"max_tokens": 3})), Expected::default());
+    }
+
+    #[test]
+    fn each_answer_that_is_asked_for_counts() {
+        let cases = [
+            (json!({}), 1),
+            (json!({"n": 0}), 1),
+            (json!({"n": 3}), 3),
+            (json!({"n": 2, "best_of": 5}), 5),
+            (json!({"prompt": ["a", "b"], "n": 2}), 4),
+            (json!({"prompt": [1, 2, 3]}), 1),
+            (json!({"prompt": [[1], [2]]}), 2),
+        ];
+        for (value, answers) in cases {
+            assert_eq!(read_value(&value).unwrap().answers, answers, "{value}");
+        }
     }
 }

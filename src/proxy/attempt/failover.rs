@@ -206,7 +206,7 @@ impl<'a> Failover<'a> {
         if let Some(entry) = self.account.entry() {
             entry.answered(buffered_response.head.status);
             let BufferedResponse { head, pieces, .. } = &mut *buffered_response;
-            entry.keep_held(&head.headers, pieces);
+            entry.keep_held(head, pieces);
         }
         match buffered_response.ending {
             None => {}

@@ -17,7 +17,7 @@ pub(crate) mod earlier_plans;
 pub(crate) mod failover;
 pub(crate) mod guard_report;
 mod key_choice;
-mod open;
+pub(crate) mod open;
 mod pause;
 pub(crate) mod permit;
 pub(crate) mod record;

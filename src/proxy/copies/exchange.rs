@@ -14,9 +14,10 @@ use super::reading;
 use crate::clock;
 use crate::decide::comparison::defect::{CopyEnd, judge};
 use crate::decide::comparison::digest::AnswerTimes;
-use crate::decide::outcome::{Ending, classify};
+use crate::decide::outcome::{BodyEnd, Ending, classify};
 use crate::decide::policy::Secret;
 use crate::decide::units::{Millis, ProviderId};
+use crate::proxy::attempt::open::answered;
 use crate::proxy::attempt::send::ending_of;
 use crate::proxy::core::InUse;
 use crate::proxy::request::body::RequestBody;
@@ -128,9 +129,8 @@ impl Target<'_> {
         let after =
             |moment: Instant| u32::try_from(moment.saturating_duration_since(sent).as_millis()).unwrap_or(u32::MAX);
         let times = AnswerTimes { first_output: after(first_output.get().unwrap_or(now)), total: after(now) };
-        let Some(ending) = held.ending else {
-            // It is longer than what is held.
-            return CopyAnswer { end: CopyEnd::Good, answered: true, body: None, times, pause: None };
+        let Some(ending) = held.ending.or_else(|| after_terminal(&mut held)) else {
+            return CopyAnswer { end: CopyEnd::TooLong, answered: true, body: None, times, pause: None };
         };
         let said = held.complaint.as_deref();
         let end = judge((ending, classify(ending, true)), said, copy.model(), copy.request.below());
@@ -150,4 +150,10 @@ impl Target<'_> {
         let (prepared, to) = (&self.in_use.prepared, self.in_use.prepared.provider(self.canary));
         build(copy, prepared, to, to.key(self.key), (false, None)).ok().flatten()
     }
+}
+
+/// How a stream ended whose last event has come: its body may end later, or never.
+fn after_terminal(held: &mut BufferedResponse) -> Option<Ending> {
+    let observer = held.observer.as_mut().filter(|observer| observer.is_decided())?;
+    Some(answered(held.head.status.as_u16(), observer.end(BodyEnd::Early)))
 }

@@ -17,11 +17,12 @@ use tokio::time::timeout;
 use super::exchange::{CopyAnswer, Target};
 use super::reading;
 use crate::clock;
-use crate::decide::comparison::defect::{CopyEnd, Defect};
+use crate::decide::comparison::defect::CopyEnd;
+use crate::decide::comparison::digest::AnswerTimes;
 use crate::decide::comparison::funnel::Skip;
 use crate::decide::comparison::request::{self, CopiedRequest};
 use crate::decide::limit::estimate;
-use crate::decide::policy::Price;
+use crate::decide::policy::{Price, StreamMode};
 use crate::decide::units::PicoUsd;
 use crate::decide::units::{Millis, ProviderId};
 use crate::proxy::attempt::permit::{Permit, Reserved};
@@ -32,16 +33,17 @@ use crate::proxy::request::memory::CoreShare;
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::read::ReadRequest;
 use crate::proxy::upstream::upstreams::Upstreams;
-use crate::state::copies::CopySample;
+use crate::state::copies::{CopySample, Purpose};
 use crate::state::keys::model_hash;
 use crate::state::limit::Ask;
 use crate::state::snapshot::SnapshotCell;
+use crate::wire::body::rewrite;
 use crate::wire::dialect::Dialect;
 use crate::wire::usage::Usage;
 
 /// Copies of one rollout that are under way at one time.
 const MOST_AT_ONCE: u32 = 4;
-/// No copy takes longer.
+/// No copy takes longer. The time limit is Serin's, so that it says nothing about the canary.
 const LONGEST: Duration = Duration::from_secs(300);
 /// What an answer is expected to take where the request allows any length.
 const USUAL_OUTPUT: u64 = 4096;
@@ -161,6 +163,13 @@ impl Sender {
         }
         let copy = of(sample);
         let peek = copy.peek(&in_use).ok().flatten().ok_or(Skip::TooLarge)?;
+        let request = if to.provider.fields.is_empty() {
+            request
+        } else {
+            // What the canary gets may ask for more than what stable got.
+            let rewritten = request::read(&rewrite(&sample.body, &peek, None, &to.provider.fields))?;
+            CopiedRequest { expected: request.expected, ..rewritten }
+        };
         let model = peek.model().map(|model| to.provider.models.get(model).map_or(model, String::as_str));
         let key = self.key(sample, &in_use, canary, model).ok_or(Skip::NoKey)?;
         let permit = self.room(sample, &in_use, canary, &request)?;
@@ -177,7 +186,8 @@ impl Sender {
         Ok(Admitted { in_use: Rc::clone(&in_use), canary, key, permit, reserved, price, request })
     }
 
-    /// The key that a request of this user would begin with, if it is usable. A copy tests no key that rests.
+    /// The key that a request of this user would begin with, if it is usable. A copy takes no request's turn to test a
+    /// key.
     fn key(&self, sample: &CopySample, in_use: &InUse, canary: ProviderId, model: Option<&str>) -> Option<usize> {
         let to = in_use.prepared.provider(canary);
         if to.keys() == 0 {
@@ -188,7 +198,13 @@ impl Sender {
         if !to.has_api_keys {
             return Some(home + 1);
         }
-        in_use.snapshot.keys(canary).at_ease(home, model_hash(model), clock::now()).map(|index| index + 1)
+        let (keys, model, now) = (in_use.snapshot.keys(canary), model_hash(model), clock::now());
+        let index = match sample.copying.purpose {
+            // Nobody else would test it: requests come after the rehearsal only.
+            Purpose::Rehearsal { .. } => keys.not_resting(home, model, now),
+            Purpose::Comparison => keys.at_ease(home, model, now),
+        };
+        index.map(|index| index + 1)
     }
 
     /// Room within the canary's limit: a copy gives way to every request.
@@ -204,7 +220,8 @@ impl Sender {
         if state.is_low(limit, now) || state.queue.waiting() > 0 {
             return Err(Skip::NoRoom);
         }
-        let wanted = estimate::reserve(estimate::input(&sample.body), request.most_output, None);
+        let most = request.most_output.map(|most| most.saturating_mul(request.answers));
+        let wanted = estimate::reserve(estimate::input(&sample.body), most, None);
         let tokens = limit.tokens.map_or(0, |rate| wanted.min(rate.depth()));
         state.take(limit, Ask { now, since: now, tokens, yields: true }).map_err(|_| Skip::NoRoom)?;
         Ok(Some(Permit::new(in_use, canary, Reserved { tokens, ..Reserved::default() })))
@@ -232,7 +249,7 @@ impl Sender {
         };
         let answer = match answer {
             None => CopyAnswer::without(CopyEnd::Ended),
-            Some(Err(_)) => CopyAnswer::without(CopyEnd::Defect(Defect::TimedOut)),
+            Some(Err(_)) => CopyAnswer::without(CopyEnd::TooLong),
             Some(Ok(answer)) => answer,
         };
         // From here on the money is settled by what the copy took.
@@ -255,10 +272,18 @@ impl Sender {
         if answer.end == CopyEnd::Throttled {
             gate.rest_until(Millis(clock::now().0 + answer.pause.unwrap_or(REST).min(LONGEST_REST).0));
         }
-        let good =
-            answer.body.as_deref().map(|body| reading::read(dialect, body, &sent.request.expected, answer.times));
+        let policy = &sent.in_use.snapshot.policy;
+        let rollout = &policy.rollouts[usize::from(sample.rollout.0)];
+        // A stream that is assembled has its first output at its end, at whichever arm.
+        let assembled = rollout.stream_mode == StreamMode::Buffered;
+        let times = |times: AnswerTimes| match assembled {
+            true => AnswerTimes { first_output: times.total, ..times },
+            false => times,
+        };
+        let expected = &sent.request.expected;
+        let good = answer.body.as_deref().map(|body| reading::read(dialect, body, expected, times(answer.times)));
         let stable = reading::decoded(sample.answer.body.clone(), sample.answer.coding.as_deref())
-            .map(|body| reading::read(dialect, &body, &sent.request.expected, sample.answer.times));
+            .map(|body| reading::read(dialect, &body, expected, times(sample.answer.times)));
         let usage = good.as_ref().and_then(|good| good.usage);
         let cost = match (&sent.price, usage, &answer.end) {
             (Some(price), Some(usage), _) => price.of(usage),
@@ -267,8 +292,7 @@ impl Sender {
             (_, _, CopyEnd::Throttled) => PicoUsd(0),
             _ => sent.reserved,
         };
-        let policy = &sent.in_use.snapshot.policy;
-        let of_stable = policy.provider(policy.rollouts[usize::from(sample.rollout.0)].stable);
+        let of_stable = policy.provider(rollout.stable);
         let stable_model = model.map(|model| of_stable.models.get(model).map_or(model, String::as_str));
         let prices = [stable_model.and_then(|model| of_stable.prices.of(model)), sent.price.as_ref()];
         let mut record = gate.record();
@@ -281,10 +305,11 @@ impl Sender {
             (CopyEnd::Throttled, ..) => tally.funnel.skip(Skip::Throttled),
             (CopyEnd::Ended, ..) => tally.funnel.skip(Skip::Ended),
             (CopyEnd::Defect(defect), ..) => tally.add_defect(defect),
+            (CopyEnd::Filtered, ..) => tally.add_filtered(),
             (CopyEnd::Good, Some(stable), Some(canary)) => {
                 tally.add_pair(&stable, &canary, prices);
             }
-            (CopyEnd::Good, ..) => tally.funnel.skip(Skip::LongAnswer),
+            (CopyEnd::Good | CopyEnd::TooLong, ..) => tally.funnel.skip(Skip::LongAnswer),
         }
     }
 }
@@ -314,6 +339,6 @@ fn of(sample: &CopySample) -> ReadRequest {
 /// The most that a copy costs, as far as that can be told before.
 fn most_cost(price: &Price, sample: &CopySample, request: &CopiedRequest) -> PicoUsd {
     let input = estimate::input(&sample.body);
-    let output = request.most_output.unwrap_or(USUAL_OUTPUT);
+    let output = request.most_output.unwrap_or(USUAL_OUTPUT).saturating_mul(request.answers);
     price.of(Usage { input, output, ..Usage::default() })
 }

@@ -2,7 +2,8 @@
 //!
 //! Looks at the counts with every tick: takes up what the cores counted, begins and ends rounds of the rehearsal, and
 //! says by what requests are copied from now on. What a round concludes is [`rehearsal`](crate::decide::comparison)'s
-//! to decide. Invariant: nothing is copied while a rollout is taken back, blocked, or wholly on the canary.
+//! to decide. Invariant: nothing is copied while a rollout is taken back, at `percent: 0`, blocked, or wholly on the
+//! canary.
 
 use std::sync::Arc;
 
@@ -48,7 +49,10 @@ impl Rollout {
         if canary.rehearse.is_none() && canary.compare.is_none() {
             return CopyMode::Off;
         }
-        if matches!(effective.phase, OverallPhase::Locked | OverallPhase::Blocked | OverallPhase::RolledBack) {
+        let taken_back =
+            matches!(effective.phase, OverallPhase::Locked | OverallPhase::Blocked | OverallPhase::RolledBack);
+        // `percent: 0` keeps everybody off the canary, whoever was there before.
+        if taken_back || canary.percent == Intent::Pinned(Percent::ZERO) {
             return CopyMode::TakenBack;
         }
         if effective.percent == Percent::ALL {
@@ -64,18 +68,15 @@ impl Rollout {
                 return CopyMode::RehearsalFailed;
             }
         }
-        // `percent: 0` takes everybody back.
-        let is_closed = canary.percent == Intent::Pinned(Percent::ZERO) && self.state().phase != Phase::Probing;
-        match canary.compare {
-            None => CopyMode::Off,
-            Some(_) if is_closed => CopyMode::TakenBack,
-            Some(_) => CopyMode::Comparing,
-        }
+        if canary.compare.is_some() { CopyMode::Comparing } else { CopyMode::Off }
     }
 
-    /// The rehearsal that is still to be passed; `None`: users have been on the canary, or the file asks for none. A
-    /// ramp that follows the clock cannot remember that it was passed.
+    /// The rehearsal that is still to be passed; `None`: there is no ramp to begin, users have been on the canary, or the
+    /// file asks for none. A ramp that follows the clock cannot remember that it was passed.
     fn rehearse(&self, context: &ProcessContext) -> Option<Rehearse> {
+        if self.config.canary.percent != Intent::Auto {
+            return None;
+        }
         let is_before = self.state().phase == Phase::Probing && self.share_in_force(context).percent == Percent::ZERO;
         self.config.canary.rehearse.filter(|_| is_before && !self.view(context).by_clock)
     }
