@@ -7,7 +7,7 @@ use super::incompatibility;
 use crate::decide::comparison::defect::Defect;
 use crate::decide::comparison::funnel::Skip;
 use crate::decide::comparison::mode::CopyMode;
-use crate::decide::comparison::rehearsal::{Blocking, RehearsalProgress, RehearsalWait, TOO_SLOW};
+use crate::decide::comparison::rehearsal::{Blocking, QUIET_AFTER, RehearsalProgress, RehearsalWait, TOO_SLOW};
 use crate::decide::units::Millis;
 
 /// Whether requests are copied, in a sentence. `passed`: whether the rehearsal was.
@@ -35,7 +35,8 @@ pub(super) fn waits_for(name: &str, wait: &RehearsalWait) -> String {
     let text = match progress {
         RehearsalProgress::NoTraffic => {
             format!(
-                "traffic to rehearse with: no request of stable that can be copied has come ({compared} of {needed})"
+                "traffic to rehearse with: no request of stable that can be copied has come in the last {QUIET_AFTER} \
+                 ({compared} of {needed})"
             )
         }
         RehearsalProgress::UnderWay(found) if found.is_empty() => {
@@ -75,6 +76,7 @@ pub const fn skip(why: Skip) -> &'static str {
         Skip::NoRoom => "the canary's `rate_limit` has no room to spare",
         Skip::NoKey => "no key of the canary is usable",
         Skip::Throttled => "the canary answered 429",
+        Skip::Unsent => "no connection of Serin's was free, or it had ended",
         Skip::Ended => "the rollout was taken back, or the file changed",
     }
 }

@@ -107,6 +107,8 @@ pub enum CopyEnd {
     TooLong,
     /// It was asked too often, which says nothing about the canary.
     Throttled,
+    /// There was no connection to send it by, which says nothing about the canary.
+    Unsent,
     /// It says nothing about the canary: Serin ended it.
     Ended,
     Defect(Defect),

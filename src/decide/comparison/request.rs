@@ -49,7 +49,11 @@ pub fn read(body: &[u8]) -> Result<CopiedRequest, Skip> {
         return Err(Skip::State);
     }
     let is_list_used = |name: &str| value[name].as_array().is_some_and(|list| !list.is_empty());
-    if is_list_used("mcp_servers") || is_list_used("plugins") || !tools(&value).all(is_run_by_application) {
+    if is_list_used("mcp_servers")
+        || is_list_used("plugins")
+        || is_set("web_search_options")
+        || !tools(&value).all(is_run_by_application)
+    {
         return Err(Skip::ServerTools);
     }
     let most = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -72,6 +76,10 @@ fn tools(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn is_run_by_application(tool: &Value) -> bool {
+    // A shell runs where its environment is: `local` is the application's own.
+    if !matches!(tool["environment"]["type"].as_str(), None | Some("local")) {
+        return false;
+    }
     let Some(kind) = tool["type"].as_str() else { return tool["name"].is_string() };
     RUN_BY_APPLICATION.iter().any(|known| {
         let dated = kind.strip_prefix(known).and_then(|rest| rest.strip_prefix('_'));
@@ -114,6 +122,8 @@ mod tests {
             (json!({"tools": [{"type": "code_interpreter"}]}), Skip::ServerTools),
             (json!({"tools": ["x"]}), Skip::ServerTools),
             (json!({"tools": [{"type": "function_of_tomorrow"}]}), Skip::ServerTools),
+            (json!({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}), Skip::ServerTools),
+            (json!({"web_search_options": {}}), Skip::ServerTools),
             (json!({"mcp_servers": [{"url": "https://x"}]}), Skip::ServerTools),
         ];
         for (value, why) in skipped {
@@ -127,7 +137,8 @@ mod tests {
         let copied = [
             json!({"prompt": "x", "store": false, "background": null}),
             json!({"tools": [{"type": "function"}, {"name": "of_anthropic"}, {"type": "bash_20250124", "name": "bash"}]}),
-            json!({"mcp_servers": [], "tools": []}),
+            json!({"mcp_servers": [], "tools": [], "web_search_options": null}),
+            json!({"tools": [{"type": "shell"}, {"type": "shell", "environment": {"type": "local"}}]}),
         ];
         assert!(copied.iter().all(|value| read_value(value).is_ok()));
     }

@@ -10,7 +10,7 @@ mod failed;
 mod keys;
 mod last_resort;
 mod left;
-mod room;
+pub(crate) mod room;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -135,7 +135,7 @@ impl<'a> Failover<'a> {
         if is_replan {
             failover.account.continue_from(earlier);
         }
-        let sample = PendingSample::of(core, in_use, failover.plan(), client_request);
+        let sample = PendingSample::of(core, in_use, failover.plan(), client_request, arrived);
         failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref(), sample));
         if !is_replan {
             failover.earn_retries();

@@ -22,6 +22,7 @@ use crate::proxy::attempt::record::Times;
 use crate::proxy::attempt::request_record::RequestRecord;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::read::ReadRequest;
 use crate::proxy::response::declared;
 use crate::proxy::response::observe::ReadAs;
 use crate::state::copies::{CopyQueue, CopySample, Copying, StableAnswer};
@@ -32,6 +33,28 @@ const LARGEST_BODY: usize = 1 << 20;
 const LONGEST_ANSWER: usize = 1 << 20;
 /// What headers and the rest of a sample take, about.
 const OVERHEAD: usize = 4096;
+
+/// Whether this request is to be copied. Of most it is not, so no clock is read, and what other cores read is written
+/// for one that is.
+fn is_chosen(
+    core: &Core,
+    in_use: &InUse,
+    plan: &Plan,
+    request: &ReadRequest,
+    copying: &Copying,
+    arrived: Instant,
+) -> bool {
+    let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
+    let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound && !in_use.snapshot.draining;
+    let generates = request.dialect.generates() && request.parts.method == Method::POST;
+    if !is_apt || !generates || request.upgrade || request.grpc {
+        return false;
+    }
+    let gate = &copying.gate;
+    gate.count_seen(core.id);
+    let is_drawn = copying.share == Percent::ALL || core.draw() < copying.share.hundredths();
+    is_drawn && gate.admit(core.id, copying.limits.per_minute, clock::nanos_at(arrived))
+}
 
 /// A request on its way to be copied.
 #[derive(Debug)]
@@ -51,13 +74,15 @@ impl PendingSample {
         in_use: &InUse,
         plan: &Plan,
         client_request: &ClientRequest<'_>,
+        arrived: Instant,
     ) -> Option<Box<PendingSample>> {
         let copying = in_use.snapshot.in_force(plan.rollout?).copies.as_deref()?;
-        PendingSample::chosen(core, in_use, plan, client_request, copying)
+        let is_chosen = is_chosen(core, in_use, plan, client_request.request, copying, arrived);
+        if is_chosen { PendingSample::begin(core, in_use, plan, client_request, copying) } else { None }
     }
 
     #[cold]
-    fn chosen(
+    fn begin(
         core: &Core,
         in_use: &InUse,
         plan: &Plan,
@@ -65,18 +90,7 @@ impl PendingSample {
         copying: &Copying,
     ) -> Option<Box<PendingSample>> {
         let (request, rollout) = (client_request.request, plan.rollout?);
-        let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
-        let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound && !in_use.snapshot.draining;
-        let generates = request.dialect.generates() && request.parts.method == Method::POST;
-        if !is_apt || !generates || request.upgrade || request.grpc {
-            return None;
-        }
         let gate = &copying.gate;
-        gate.count_seen();
-        let is_drawn = copying.share == Percent::ALL || core.draw() < copying.share.hundredths();
-        if !is_drawn || !gate.admit(copying.limits.per_minute, clock::nanos()) {
-            return None;
-        }
         let skip = |why| {
             gate.skip(why);
             None

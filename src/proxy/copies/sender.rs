@@ -5,7 +5,7 @@
 //! at once when the rollout is taken back, when the file changes, and when the process stops. Invariants: in no minute
 //! are more copies sent than allowed; and a copy is counted once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::decide::comparison::request::{self, CopiedRequest};
 use crate::decide::limit::estimate;
 use crate::decide::policy::{Price, StreamMode};
 use crate::decide::units::PicoUsd;
-use crate::decide::units::{Millis, ProviderId};
+use crate::decide::units::{Arm, Millis, ProviderId};
 use crate::proxy::attempt::permit::{Permit, Reserved};
 use crate::proxy::core::InUse;
 use crate::proxy::downstream::drain_phase::DrainPhase;
@@ -108,7 +108,7 @@ impl Sender {
             Some(known) => Rc::clone(&known.prepared),
             None => {
                 self.upstreams.retain(&snapshot.policy);
-                Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &self.shared.sources))
+                Rc::new(Prepared::for_copies(&snapshot.policy, snapshot.generation, &self.shared.sources))
             }
         };
         let in_use = Rc::new(InUse { snapshot, prepared });
@@ -132,9 +132,6 @@ impl Sender {
             Err(why) => sample.copying.gate.skip(why),
             Ok(admitted) => {
                 sample.copying.gate.begin();
-                if let Some(tally) = sample.copying.gate.record().tally(sample.copying.purpose) {
-                    tally.funnel.sent += 1;
-                }
                 let sender = Rc::clone(self);
                 spawn_local(async move { sender.send(sample, admitted).await });
             }
@@ -172,7 +169,7 @@ impl Sender {
         };
         let model = peek.model().map(|model| to.provider.models.get(model).map_or(model, String::as_str));
         let key = self.key(sample, &in_use, canary, model).ok_or(Skip::NoKey)?;
-        let permit = self.room(sample, &in_use, canary, &request)?;
+        let permit = self.room(sample, &copy, peek.model(), &in_use, canary, &request)?;
         let price = model.and_then(|model| to.provider.prices.of(model)).copied();
         let reserved = price.map_or(PicoUsd(0), |price| most_cost(&price, sample, &request));
         let limits = sample.copying.limits;
@@ -191,7 +188,8 @@ impl Sender {
     fn key(&self, sample: &CopySample, in_use: &InUse, canary: ProviderId, model: Option<&str>) -> Option<usize> {
         let to = in_use.prepared.provider(canary);
         if to.keys() == 0 {
-            return Some(0);
+            // Its clients' credentials stay where they are.
+            return to.provider.forward_headers.is_empty().then_some(0);
         }
         let user = sample.user_hash.unwrap_or_default();
         let home = if to.begins_with_first { 0 } else { to.provider.keys.home(to.keys(), user, clock::unix) };
@@ -211,6 +209,8 @@ impl Sender {
     fn room(
         &self,
         sample: &CopySample,
+        copy: &ReadRequest,
+        model: Option<&str>,
         in_use: &Rc<InUse>,
         canary: ProviderId,
         request: &CopiedRequest,
@@ -221,10 +221,13 @@ impl Sender {
             return Err(Skip::NoRoom);
         }
         let most = request.most_output.map(|most| most.saturating_mul(request.answers));
-        let wanted = estimate::reserve(estimate::input(&sample.body), most, None);
+        let rollout = &in_use.snapshot.policy.rollouts[usize::from(sample.rollout.0)].name;
+        let key = estimate::key(rollout, Arm::Canary.as_str(), model.unwrap_or_default());
+        let wanted = estimate::reserve(estimate::input(&sample.body), most, state.mean_output(key));
         let tokens = limit.tokens.map_or(0, |rate| wanted.min(rate.depth()));
+        let reserved = Reserved { tokens, key, without_cached: copy.dialect == Dialect::Messages };
         state.take(limit, Ask { now, since: now, tokens, yields: true }).map_err(|_| Skip::NoRoom)?;
-        Ok(Some(Permit::new(in_use, canary, Reserved { tokens, ..Reserved::default() })))
+        Ok(Some(Permit::new(in_use, canary, reserved)))
     }
 
     async fn send(&self, sample: CopySample, mut admitted: Admitted) {
@@ -232,9 +235,6 @@ impl Sender {
         let (in_use, copy) = (Rc::clone(&admitted.in_use), of(&sample));
         let peek = copy.peek(&in_use).ok().flatten();
         let client_request = ClientRequest::of(&copy, peek.as_ref());
-        if let Some(permit) = &mut admitted.permit {
-            permit.sent();
-        }
         let target = Target {
             in_use: &in_use,
             canary: admitted.canary,
@@ -243,8 +243,19 @@ impl Sender {
             memory: &self.memory,
         };
         let stands = || self.stands(&sample, &self.in_use());
+        let permit = RefCell::new(admitted.permit.take());
+        let is_sent = Cell::new(false);
+        let sent = || {
+            is_sent.set(true);
+            if let Some(permit) = &mut *permit.borrow_mut() {
+                permit.sent();
+            }
+            if let Some(tally) = sample.copying.gate.record().tally(sample.copying.purpose) {
+                tally.funnel.sent += 1;
+            }
+        };
         let answer = tokio::select! {
-            answer = timeout(LONGEST, target.ask(&client_request, stands)) => Some(answer),
+            answer = timeout(LONGEST, target.ask(&client_request, stands, sent)) => Some(answer),
             () = self.until_ended(&sample) => None,
         };
         let answer = match answer {
@@ -254,7 +265,8 @@ impl Sender {
         };
         // From here on the money is settled by what the copy took.
         under_way.reserved = PicoUsd(0);
-        self.count(&sample, copy.dialect, &admitted, answer, client_request.model());
+        let (permit, is_sent) = (permit.into_inner(), is_sent.get());
+        self.count((&sample, copy.dialect, is_sent), &admitted, permit, answer, client_request.model());
     }
 
     /// Until the sample may no longer be sent.
@@ -267,7 +279,14 @@ impl Sender {
         }
     }
 
-    fn count(&self, sample: &CopySample, dialect: Dialect, sent: &Admitted, answer: CopyAnswer, model: Option<&str>) {
+    fn count(
+        &self,
+        (sample, dialect, is_sent): (&CopySample, Dialect, bool),
+        sent: &Admitted,
+        permit: Option<Permit>,
+        answer: CopyAnswer,
+        model: Option<&str>,
+    ) {
         let (gate, now) = (&sample.copying.gate, clock::unix());
         if answer.end == CopyEnd::Throttled {
             gate.rest_until(Millis(clock::now().0 + answer.pause.unwrap_or(REST).min(LONGEST_REST).0));
@@ -285,7 +304,15 @@ impl Sender {
         let stable = reading::decoded(sample.answer.body.clone(), sample.answer.coding.as_deref())
             .map(|body| reading::read(dialect, &body, expected, times(sample.answer.times)));
         let usage = good.as_ref().and_then(|good| good.usage);
+        if let Some(permit) = permit
+            && let Some(outcome) = answer.outcome
+        {
+            permit.over(outcome, usage);
+        }
         let cost = match (&sent.price, usage, &answer.end) {
+            // A connection that had ended took nothing of it.
+            (_, _, CopyEnd::Unsent) => PicoUsd(0),
+            _ if !is_sent => PicoUsd(0),
             (Some(price), Some(usage), _) => price.of(usage),
             // Of what was refused nothing is billed; what broke off may have been.
             (_, _, CopyEnd::Defect(defect)) if !defect.may_be_billed() => PicoUsd(0),
@@ -303,6 +330,7 @@ impl Sender {
         tally.funnel.answered += u64::from(answer.answered);
         match (answer.end, stable, good) {
             (CopyEnd::Throttled, ..) => tally.funnel.skip(Skip::Throttled),
+            (CopyEnd::Unsent, ..) => tally.funnel.skip(Skip::Unsent),
             (CopyEnd::Ended, ..) => tally.funnel.skip(Skip::Ended),
             (CopyEnd::Defect(defect), ..) => tally.add_defect(defect),
             (CopyEnd::Filtered, ..) => tally.add_filtered(),

@@ -93,7 +93,7 @@ impl Rollout {
         if self.config.canary.rehearse.is_none() && self.config.canary.compare.is_none() && self.copies.last.is_none() {
             return (false, None);
         }
-        self.take_counts();
+        self.take_counts(now.unix);
         let event = self.rehearse(context).and_then(|rehearse| self.look_at_rehearsal(rehearse, context, now));
         let copying = self.copying(context);
         let is_same = match (&copying, &self.copies.last) {
@@ -107,10 +107,14 @@ impl Rollout {
     }
 
     /// Takes up what the cores have counted.
-    fn take_counts(&self) {
+    fn take_counts(&self, now: UnixMillis) {
         let Some(counts) = self.copies.gate.take_counts() else { return };
         let purpose = self.copies.last.as_ref().map_or(Purpose::Comparison, |copying| copying.purpose);
-        if let Some(tally) = self.copies.gate.record().tally(purpose) {
+        let mut record = self.copies.gate.record();
+        if counts.seen > 0 {
+            record.rehearsal.seen_at = Some(now);
+        }
+        if let Some(tally) = record.tally(purpose) {
             let Funnel { seen, sampled, skipped, .. } = counts;
             tally.funnel.seen += seen;
             tally.funnel.sampled += sampled;
@@ -163,15 +167,17 @@ impl Rollout {
         }
         let (version, mode) = (self.copies.gate.version(), self.copy_mode(context));
         let known = self.copies.report.as_ref();
+        let tolerated = self.config.canary.guard.max_error_rate;
         let is_known = known.is_some_and(|(of, report)| {
-            *of == version && report.mode == mode && (report.rehearse, report.compare) == (rehearse, compare)
+            (*of, report.mode, report.tolerated) == (version, mode, tolerated)
+                && (report.rehearse, report.compare) == (rehearse, compare)
         });
         if is_known {
             return;
         }
         let record = self.copies.gate.look(Clone::clone);
         let is_priced = !self.config.provider.prices.is_empty();
-        let report = ComparisonStatus { mode, rehearse, compare, is_priced, record };
+        let report = ComparisonStatus { mode, rehearse, compare, is_priced, tolerated, record };
         self.copies.report = Some((version, Arc::new(report)));
     }
 
