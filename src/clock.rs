@@ -41,6 +41,12 @@ pub fn nanos() -> u64 {
     u64::try_from(anchor().started.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The same of a moment that was read before.
+#[must_use]
+pub fn nanos_at(moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(anchor().started).as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Monotonic time as an [`Instant`], for latencies below a millisecond and for tokio's deadlines.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this file is where time is read")]

@@ -118,6 +118,10 @@ fn counts(counts: &ComparisonCounts, style: Style) -> String {
     if let Some(ratio) = counts.length_ratio {
         row(&mut text, "length", &format!("{ratio:.2} times stable's"));
     }
+    if counts.unpriced > 0 {
+        let unknown = format!("unknown for {} copies: no price fits, or they tell of no tokens", counts.unpriced);
+        row(&mut text, "cost", &style.yellow(&unknown));
+    }
     if let Some(cost) = &counts.cost {
         row(&mut text, "response", &format!("${:.6} (stable ${:.6}), mean cost", cost.canary, cost.stable));
     }
@@ -139,7 +143,7 @@ mod tests {
                     "defects":[{"kind":"parameter","sentence":"`logit_bias` is refused","count":3}],
                     "aspects":{"status":{"alike":47,"different":3}},"length_ratio":1.5,
                     "first_output_ms":{"stable":100,"canary":90},"total_ms":{"stable":1000,"canary":900},
-                    "cost":{"stable":0.002,"canary":0.001},"spent":0.05,"unpriced":0}}}"#,
+                    "cost":{"stable":0.002,"canary":0.001},"spent":0.05,"unpriced":3}}}"#,
         )
         .unwrap();
         let text = render(&reply, Style::PLAIN);
@@ -152,6 +156,7 @@ mod tests {
             "first output 90 ms (stable 100 ms), total 900 ms (stable 1000 ms)",
             "1.50 times stable's",
             "$0.2500 today",
+            "unknown for 3 copies",
         ] {
             assert!(text.contains(part), "no `{part}` in {text}");
         }

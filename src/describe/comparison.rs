@@ -7,7 +7,7 @@ use super::incompatibility;
 use crate::decide::comparison::defect::Defect;
 use crate::decide::comparison::funnel::Skip;
 use crate::decide::comparison::mode::CopyMode;
-use crate::decide::comparison::rehearsal::{Blocking, RehearsalProgress, RehearsalWait, TOO_SLOW};
+use crate::decide::comparison::rehearsal::{Blocking, QUIET_AFTER, RehearsalProgress, RehearsalWait, TOO_SLOW};
 use crate::decide::units::Millis;
 
 /// Whether requests are copied, in a sentence. `passed`: whether the rehearsal was.
@@ -21,7 +21,9 @@ pub const fn state(mode: CopyMode, passed: bool) -> &'static str {
             "no request is copied: the rehearsal is not passed, and is repeated every 10m and when the provider is edited"
         }
         CopyMode::Comparing => "a share of stable's requests is copied to the canary",
-        CopyMode::TakenBack => "no request is copied: the rollout was taken back, or its canary cannot be used",
+        CopyMode::TakenBack => {
+            "no request is copied: the rollout was taken back, is at `percent: 0`, or its canary cannot be used"
+        }
         CopyMode::NothingOnStable => "no request is copied: everybody is on the canary, so stable has none",
     }
 }
@@ -33,7 +35,8 @@ pub(super) fn waits_for(name: &str, wait: &RehearsalWait) -> String {
     let text = match progress {
         RehearsalProgress::NoTraffic => {
             format!(
-                "traffic to rehearse with: no request of stable that can be copied has come ({compared} of {needed})"
+                "traffic to rehearse with: no request of stable that can be copied has come in the last {QUIET_AFTER} \
+                 ({compared} of {needed})"
             )
         }
         RehearsalProgress::UnderWay(found) if found.is_empty() => {
@@ -68,11 +71,12 @@ pub const fn skip(why: Skip) -> &'static str {
         Skip::Background => "they ask for a background response",
         Skip::ServerTools => "they have tools that the provider runs",
         Skip::StableFailed => "stable's own response was no success",
-        Skip::LongAnswer => "a response is longer than 1MiB, or its encoding cannot be read",
+        Skip::LongAnswer => "a response is longer than 1MiB or 5m, or its encoding cannot be read",
         Skip::Cost => "`max_cost` of the day is used up",
         Skip::NoRoom => "the canary's `rate_limit` has no room to spare",
         Skip::NoKey => "no key of the canary is usable",
         Skip::Throttled => "the canary answered 429",
+        Skip::Unsent => "no connection of Serin's was free, or it had ended",
         Skip::Ended => "the rollout was taken back, or the file changed",
     }
 }

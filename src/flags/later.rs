@@ -5,7 +5,8 @@
 //! worse than one that is refused.
 
 /// Keys not read yet, by the place of the map they would stand in.
-const LATER: [(&str, &[&str]); 2] = [("", &["budgets", "cache", "fleet"]), ("rollouts[]", &["holdback"])];
+const LATER: [(&str, &[&str]); 3] =
+    [("", &["budgets", "cache", "fleet"]), ("rollouts[]", &["holdback"]), ("rollouts[].compare", &["keep"])];
 
 /// Whether this key of the map at `place` (`providers.*`) belongs to a later version.
 pub(super) fn is_later(place: &str, key: &str) -> bool {

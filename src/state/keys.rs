@@ -129,6 +129,12 @@ impl KeyRing {
         self.from(home).find(|index| self.0[*index].look(model, now) == Ok(false))
     }
 
+    /// The first from `home` on that does not rest, whether or not it has to be tested. Takes no trial.
+    #[must_use]
+    pub fn not_resting(&self, home: usize, model: u64, now: Millis) -> Option<usize> {
+        self.from(home).find(|index| self.0[*index].look(model, now).is_ok())
+    }
+
     /// A refused key that was not tried and whose rest is over. No request would come to it by itself while another key
     /// is usable.
     #[must_use]

@@ -194,3 +194,21 @@ fn a_copy_under_way_holds_up_neither_a_rollback_nor_the_end_of_the_process() {
     sidecar.terminate();
     assert!(eventually("it ends", SOON, || sidecar.has_ended()));
 }
+
+#[test]
+fn percent_0_ends_copies_whoever_was_on_the_canary_before() {
+    let copies = "rehearse: { requests: 5, per_minute: 600 }, compare: { share: 100%, per_minute: 600 }";
+    let stage = Stage::with(provider("old", "yes"), provider("new", "yes"), PRICED, &format!("percent: 1%, {copies}"));
+    let sidecar = stage.workspace.start();
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    compare(&sidecar, 1, &body);
+    stage.write(PRICED, &format!("percent: 0, {copies}"));
+    let reply = || sidecar.admin_get("/api/v1/rollouts/chat/comparison").json();
+    eventually("nothing is copied", SOON, || (reply()["mode"] == "taken_back").then_some(()));
+    let (sent, seen) = (stage.new.count(), reply()["comparison"]["funnel"]["seen"].clone());
+    for _ in 0..10 {
+        ask(&sidecar, "user-1", &body);
+    }
+    assert_eq!((stage.new.count(), &reply()["comparison"]["funnel"]["seen"]), (sent, &seen));
+    assert!(reply()["sentence"].as_str().unwrap().contains("`percent: 0`"));
+}

@@ -9,7 +9,7 @@ use serin::clock;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::scripted::step::{Step, json};
+use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, chunk, head, json};
 use crate::support::sidecar::{Sidecar, Workspace, spoken};
 
 const WELL: &str = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"well done"},"finish_reason":"stop"}],
@@ -263,4 +263,32 @@ fn no_more_is_sent_than_a_minute_allows_and_nothing_once_it_is_taken_back() {
         ask(&sidecar, &format!("user-{user}"), BODY);
     }
     assert_eq!((stage.new.count(), comparison(&sidecar)["mode"].clone()), (before, "taken_back".into()));
+}
+
+#[test]
+fn an_event_that_only_opens_a_stream_is_no_output_of_either_arm() {
+    let slowly = |seen: &Seen| {
+        if seen.is_aside() {
+            return well(seen);
+        }
+        let head = head(200, "content-type: text/event-stream\r\n") + CHUNKED + "\r\n";
+        let opened = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+        let rest = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"well done\"}}]}\n\n\
+                    data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        vec![
+            Step::Write([head.as_bytes(), &chunk(opened.as_bytes())].concat()),
+            Step::Wait(Duration::from_millis(400)),
+            Step::Write([&chunk(rest.as_bytes()), LAST_CHUNK].concat()),
+        ]
+    };
+    let (old, new) = (Scripted::start("old", slowly), Scripted::start("new", slowly));
+    let stage = Stage { old, new, workspace: Workspace::new("") };
+    stage.write("", &format!("fallback: false, {SHORT}"));
+    let sidecar = stage.workspace.start();
+    let body = r#"{"model":"gpt-4","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let found = rehearse(&sidecar, body);
+    assert_eq!(found["rehearsal"]["passed"], true, "{found}");
+    let first = &found["rehearsal"]["counts"]["first_output_ms"];
+    let is_late = |arm: &str| first[arm].as_u64().unwrap() >= 400;
+    assert!(is_late("stable") && is_late("canary"), "{first}");
 }

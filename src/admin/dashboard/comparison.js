@@ -53,6 +53,7 @@ function counts({ funnel, defects, aspects, ...more }, name) {
       ["Median first output", first && pair(first, "ms")],
       ["Median response", total && pair(total, "ms")],
       ["Length", ratio !== undefined && `${ratio.toFixed(2)} times stable's`],
+      ["Copies of unknown cost", more.unpriced > 0 && count(more.unpriced)],
       ["Mean cost of a response", cost && `${usd(cost.canary, 6)} (stable ${usd(cost.stable, 6)})`],
     ]),
     Object.keys(aspects).length > 0 && table(`Pairs of responses, ${name}`, ["Aspect", "Alike", "Different", "Share"],

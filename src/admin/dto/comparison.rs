@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::comparison::difference::Aspect;
 use crate::decide::comparison::funnel::Funnel as FunnelCounts;
-use crate::decide::comparison::rehearsal::Blocking;
+use crate::decide::comparison::rehearsal::{Blocking, blocking as blocking_so_far};
 use crate::decide::comparison::tally::Tally;
 use crate::decide::timestamp::Timestamp;
 use crate::decide::units::PicoUsd;
@@ -51,7 +51,7 @@ pub struct RehearsalReply {
     pub passed: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// What blocks the first step.
+    /// What blocks the first step, or would if the round ended now.
     pub blocking: Vec<BlockingReply>,
     pub counts: Counts,
 }
@@ -129,7 +129,7 @@ impl ComparisonReply {
     #[must_use]
     pub fn new(rollout: &RolloutStatus, now: UnixMillis) -> Option<ComparisonReply> {
         let status = rollout.comparison.as_deref()?;
-        let ComparisonStatus { mode, rehearse, compare, is_priced, record } = status;
+        let ComparisonStatus { mode, rehearse, compare, is_priced, tolerated, record } = status;
         let canary = rollout.canary.clone().unwrap_or_default();
         let rehearsal = rehearse.map(|rehearse| {
             let (verdict, tally) = (record.rehearsal.verdict.as_ref(), &record.rehearsal.tally);
@@ -137,12 +137,13 @@ impl ComparisonReply {
                 sentence: short(found),
                 advice: advice(found, &canary, &rollout.name),
             };
+            let found = verdict.map_or_else(|| blocking_so_far(tally, *tolerated), |verdict| verdict.blocking.clone());
             RehearsalReply {
                 round: record.rehearsal.round,
                 requests: rehearse.requests,
                 passed: verdict.map(|verdict| verdict.blocking.is_empty()),
                 ended_at: verdict.map(|verdict| Timestamp(verdict.at)),
-                blocking: verdict.map_or_else(Vec::new, |verdict| verdict.blocking.iter().map(blocking).collect()),
+                blocking: found.iter().map(blocking).collect(),
                 counts: Counts::from(tally),
             }
         });

@@ -110,7 +110,7 @@ impl Engine {
             disk: Disk::new(dir, store_error, ephemeral),
             locks: Locks::new(bootstrap.locks),
             blocks,
-            comparisons: Comparisons::restored(bootstrap.copies.as_deref()),
+            comparisons: Comparisons::restored(bootstrap.copies.as_deref(), cores),
             rollouts: 0,
         };
         let mut shared = SnapshotCell::new(empty, cores);

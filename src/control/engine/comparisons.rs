@@ -24,6 +24,8 @@ const MOST_KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub(in crate::control) struct Comparisons {
     gates: RefCell<BTreeMap<Identity, Arc<CopyGate>>>,
+    /// How many cores count.
+    cores: usize,
     written: u64,
     tried_at: Millis,
     /// Whether something is to be written at once.
@@ -39,11 +41,11 @@ struct Kept {
 
 impl Comparisons {
     /// From what was kept. What cannot be read is counted anew.
-    pub(super) fn restored(text: Option<&str>) -> Comparisons {
+    pub(super) fn restored(text: Option<&str>, cores: usize) -> Comparisons {
         let kept: Vec<serde_json::Value> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let readable = kept.into_iter().take(MOST_KEPT).filter_map(|kept| serde_json::from_value(kept).ok());
-        let gates = readable.map(|Kept { of, record }| (of, Arc::new(CopyGate::restored(record))));
-        Comparisons { gates: RefCell::new(gates.collect()), ..Comparisons::default() }
+        let gates = readable.map(|Kept { of, record }| (of, Arc::new(CopyGate::restored(record, cores))));
+        Comparisons { gates: RefCell::new(gates.collect()), cores, ..Comparisons::default() }
     }
 
     /// The gate of a rollout.
@@ -53,7 +55,8 @@ impl Comparisons {
             // Gates that nobody else holds are of rollouts that the file does not have.
             gates.retain(|_, gate| Arc::strong_count(gate) > 1);
         }
-        Arc::clone(gates.entry(identity.clone()).or_default())
+        let new = || Arc::new(CopyGate::restored(CopyRecord::default(), self.cores));
+        Arc::clone(gates.entry(identity.clone()).or_insert_with(new))
     }
 
     /// The next write is not to wait.
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn counts_outlive_a_restart_and_are_written_when_they_changed() {
         let of = Identity { rollout: "chat".into(), stable: "a".into(), canary: "b".into(), salt: String::new() };
-        let mut comparisons = Comparisons::restored(None);
+        let mut comparisons = Comparisons::restored(None, 1);
         assert!(comparisons.take_due(at(10), false).is_none());
         let gate = comparisons.gate(&of);
         gate.record().rehearsal.tally.add_defect(Defect::Quota);
@@ -104,9 +107,9 @@ mod tests {
         assert!(comparisons.take_due(at(24), false).is_none(), "too soon");
         comparisons.write_soon();
         assert!(comparisons.take_due(at(24), false).is_some());
-        let restored = Comparisons::restored(Some(&text));
+        let restored = Comparisons::restored(Some(&text), 1);
         assert_eq!(restored.gate(&of).look(|record| record.rehearsal.tally.funnel.compared), 1);
-        let broken = Comparisons::restored(Some(&format!("[{{}}, {}", &text[1..])));
+        let broken = Comparisons::restored(Some(&format!("[{{}}, {}", &text[1..])), 1);
         assert_eq!(broken.gate(&of).look(|record| record.rehearsal.tally.funnel.compared), 1);
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::incompatibility::Incompatibility;
-use crate::decide::outcome::{Ending, Outcome};
+use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
 use crate::wire::complaint::Complaint;
 
 /// What went wrong with a copy.
@@ -85,7 +85,15 @@ impl Defect {
                 | Defect::BrokenOff
                 | Defect::Malformed
                 | Defect::Quota
-        )
+        ) || self.is_passing_refusal()
+    }
+
+    /// Whether it is refused with a status that says nothing about the request: 409, 423, 425 and the like.
+    const fn is_passing_refusal(&self) -> bool {
+        match self {
+            Defect::Refused { finding: Incompatibility::Other { status, .. } } => !is_about_the_request(*status),
+            _ => false,
+        }
     }
 }
 
@@ -93,8 +101,14 @@ impl Defect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyEnd {
     Good,
+    /// Its content filter took offence, which is a matter of what was asked.
+    Filtered,
+    /// Its answer is longer than what is held, or takes longer than a copy may.
+    TooLong,
     /// It was asked too often, which says nothing about the canary.
     Throttled,
+    /// There was no connection to send it by, which says nothing about the canary.
+    Unsent,
     /// It says nothing about the canary: Serin ended it.
     Ended,
     Defect(Defect),
@@ -112,6 +126,9 @@ pub fn judge(
         Ending::Answered { status, .. } => status,
         _ => 0,
     };
+    if ending.is_by_policy() || matches!(ending, Ending::Answered { body: BodyEnd::Filtered, .. }) {
+        return CopyEnd::Filtered;
+    }
     CopyEnd::Defect(match outcome {
         Outcome::Ok => return CopyEnd::Good,
         Outcome::Throttled => return CopyEnd::Throttled,
@@ -127,4 +144,31 @@ pub fn judge(
         Outcome::Timeout | Outcome::Stalled => Defect::TimedOut,
         Outcome::Reset | Outcome::StreamError | Outcome::Truncated => Defect::BrokenOff,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::outcome::{ErrorClass, classify};
+
+    fn judged(status: u16, grounds: ErrorClass, body: BodyEnd) -> CopyEnd {
+        let ending = Ending::Answered { status, grounds, body };
+        judge((ending, classify(ending, true)), None, Some("m"), "chat/completions")
+    }
+
+    #[test]
+    fn a_content_filter_is_no_defect() {
+        assert_eq!(judged(400, ErrorClass::ContentFilter, BodyEnd::Complete), CopyEnd::Filtered);
+        assert_eq!(judged(200, ErrorClass::Other, BodyEnd::Filtered), CopyEnd::Filtered);
+    }
+
+    #[test]
+    fn a_refusal_that_passes_comes_by_chance_and_one_of_the_request_does_not() {
+        for (status, by_chance) in
+            [(400, false), (403, false), (404, false), (409, true), (422, false), (423, true), (425, true)]
+        {
+            let CopyEnd::Defect(defect) = judged(status, ErrorClass::Other, BodyEnd::Complete) else { panic!() };
+            assert_eq!(defect.is_by_chance(), by_chance, "{status}: {defect:?}");
+        }
+    }
 }

@@ -5,13 +5,24 @@
 //! only. Invariant: who is excluded from the canary is never copied to it.
 
 use super::funnel::Skip;
-use crate::decide::policy::Policy;
+use crate::decide::policy::{Match, Policy};
 use crate::decide::route::{Facts, RouteShare, plan};
 use crate::decide::units::{Percent, RolloutId};
 use crate::wire::body::Peek;
+use crate::wire::dialect::Dialect;
 
 /// A share at which both arms have users.
 const HALF: u16 = 5000;
+
+/// Whether any request that is matched could have a generated answer: no other is copied.
+#[must_use]
+pub fn may_match_copied(matches: &Match) -> bool {
+    let may_generate = |endpoint: &String| {
+        endpoint.contains('*') || Dialect::of(&format!("/{}", endpoint.trim_matches('/'))).generates()
+    };
+    // A pattern of paths may fit anything.
+    matches.path.is_some() || matches.endpoints.iter().any(may_generate)
+}
 
 /// Why a request that this rollout took is not copied to its canary; `None`: it may be. `draw`: as for a plan.
 #[must_use]

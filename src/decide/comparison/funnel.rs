@@ -27,7 +27,7 @@ pub enum Skip {
     ServerTools,
     /// Stable's own answer was no success.
     StableFailed,
-    /// Stable's answer, or the canary's, was too long to be kept.
+    /// Stable's answer, or the canary's, was too long to be kept, or the canary's took longer than a copy may.
     LongAnswer,
     /// `max_cost` of the day is used up.
     Cost,
@@ -37,12 +37,14 @@ pub enum Skip {
     NoKey,
     /// The canary has just said that it is asked too often.
     Throttled,
+    /// There was no connection to send it by: none was free, or it had ended.
+    Unsent,
     /// The rollout was taken back, the file changed, or the process ends.
     Ended,
 }
 
 impl Skip {
-    pub const ALL: [Skip; 14] = [
+    pub const ALL: [Skip; 15] = [
         Skip::Rate,
         Skip::Busy,
         Skip::TooLarge,
@@ -56,6 +58,7 @@ impl Skip {
         Skip::NoRoom,
         Skip::NoKey,
         Skip::Throttled,
+        Skip::Unsent,
         Skip::Ended,
     ];
 
@@ -76,6 +79,7 @@ impl Skip {
             Skip::NoRoom => "no_room",
             Skip::NoKey => "no_key",
             Skip::Throttled => "throttled",
+            Skip::Unsent => "unsent",
             Skip::Ended => "ended",
         }
     }

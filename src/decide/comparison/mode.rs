@@ -14,7 +14,7 @@ pub enum CopyMode {
     RehearsalFailed,
     /// After that.
     Comparing,
-    /// The rollout was taken back, or the canary cannot be used.
+    /// The rollout was taken back or is pinned at 0, or the canary cannot be used.
     TakenBack,
     /// Everybody is on the canary: stable has no request to copy.
     NothingOnStable,

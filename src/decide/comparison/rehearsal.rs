@@ -14,6 +14,8 @@ use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// Between a round that failed and the next one.
 pub const BETWEEN_ROUNDS: Millis = Millis(600_000);
+/// After this time without a request it is traffic that is waited for.
+pub const QUIET_AFTER: Millis = Millis(300_000);
 /// So many times stable's median blocks.
 pub const TOO_SLOW: u32 = 5;
 /// A median that is not even this much longer is no matter, whatever the ratio.
@@ -56,6 +58,9 @@ pub struct Rehearsal {
     pub tally: Tally,
     /// How the round ended; `None`: it is under way.
     pub verdict: Option<RoundVerdict>,
+    /// When requests were seen last that could be copied; `None`: not since the process began.
+    #[serde(skip)]
+    pub seen_at: Option<UnixMillis>,
 }
 
 /// How a round ended.
@@ -83,9 +88,11 @@ impl Rehearsal {
     /// ago.
     #[must_use]
     pub fn is_due(&self, subject: Subject, now: UnixMillis) -> bool {
-        let rested = self.verdict.as_ref().is_some_and(|verdict| {
-            !verdict.blocking.is_empty() && now.0.saturating_sub(verdict.at.0) >= BETWEEN_ROUNDS.0
-        });
+        // Of a round that ends in the future, the clock was ahead.
+        let rested = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| !verdict.blocking.is_empty() && now.0.abs_diff(verdict.at.0) >= BETWEEN_ROUNDS.0);
         self.subject != Some(subject) || rested
     }
 
@@ -94,7 +101,8 @@ impl Rehearsal {
         if !self.is_due(subject, now) {
             return false;
         }
-        *self = Rehearsal { round: self.round + 1, subject: Some(subject), ..Rehearsal::default() };
+        let (round, seen_at) = (self.round + 1, self.seen_at);
+        *self = Rehearsal { round, subject: Some(subject), seen_at, ..Rehearsal::default() };
         true
     }
 
@@ -147,7 +155,7 @@ pub struct RehearsalWait {
 /// How far a rehearsal is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RehearsalProgress {
-    /// No request has come that could be copied.
+    /// No request has come of late that could be copied.
     NoTraffic,
     /// Copies are sent; this blocks by now.
     UnderWay(Vec<Blocking>),
@@ -162,13 +170,14 @@ pub enum RehearsalProgress {
 pub fn waits_for(rehearsal: &Rehearsal, needed: u32, tolerated: Percent, now: UnixMillis) -> Option<RehearsalWait> {
     let (tally, compared) = (&rehearsal.tally, rehearsal.tally.funnel.compared);
     let skipped = |why| tally.funnel.skipped.get(&why).copied().unwrap_or_default();
+    let is_quiet = rehearsal.seen_at.is_none_or(|seen| now.0.saturating_sub(seen.0) >= QUIET_AFTER.0);
     let progress = match &rehearsal.verdict {
         Some(verdict) if verdict.blocking.is_empty() => return None,
         Some(verdict) => {
             let left = BETWEEN_ROUNDS.0.saturating_sub(now.0.saturating_sub(verdict.at.0));
             RehearsalProgress::Failed(verdict.blocking.clone(), Millis(left))
         }
-        None if tally.funnel.seen == 0 && tally.funnel.sampled == 0 => RehearsalProgress::NoTraffic,
+        None if is_quiet => RehearsalProgress::NoTraffic,
         None if skipped(Skip::Cost) > 0 && tally.funnel.sent == 0 => RehearsalProgress::Cost,
         None => RehearsalProgress::UnderWay(blocking(tally, tolerated)),
     };

@@ -24,11 +24,13 @@ pub struct Expected {
 }
 
 /// A request as far as a comparison has to know it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CopiedRequest {
     pub expected: Expected,
-    /// The most tokens that it allows.
+    /// The most tokens that it allows of one answer.
     pub most_output: Option<u64>,
+    /// How many answers are written for it.
+    pub answers: u64,
 }
 
 /// Reads a request's body.
@@ -47,14 +49,26 @@ pub fn read(body: &[u8]) -> Result<CopiedRequest, Skip> {
         return Err(Skip::State);
     }
     let is_list_used = |name: &str| value[name].as_array().is_some_and(|list| !list.is_empty());
-    if is_list_used("mcp_servers") || is_list_used("plugins") || !tools(&value).all(is_run_by_application) {
+    if is_list_used("mcp_servers")
+        || is_list_used("plugins")
+        || is_set("web_search_options")
+        || !tools(&value).all(is_run_by_application)
+    {
         return Err(Skip::ServerTools);
     }
     let most = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
     Ok(CopiedRequest {
         expected: expected(&value),
         most_output: most.iter().filter_map(|name| value[name].as_u64()).max(),
+        answers: answers(&value),
     })
+}
+
+/// Of several choices, several tries for one choice, or several prompts.
+fn answers(value: &Value) -> u64 {
+    let tries = ["n", "best_of"].iter().filter_map(|name| value[name].as_u64()).max().unwrap_or(1).max(1);
+    let prompts = value["prompt"].as_array().filter(|prompts| prompts.first().is_some_and(|first| !first.is_number()));
+    tries.saturating_mul(prompts.map_or(1, Vec::len) as u64)
 }
 
 fn tools(value: &Value) -> impl Iterator<Item = &Value> {
@@ -62,6 +76,10 @@ fn tools(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn is_run_by_application(tool: &Value) -> bool {
+    // A shell runs where its environment is: `local` is the application's own.
+    if !matches!(tool["environment"]["type"].as_str(), None | Some("local")) {
+        return false;
+    }
     let Some(kind) = tool["type"].as_str() else { return tool["name"].is_string() };
     RUN_BY_APPLICATION.iter().any(|known| {
         let dated = kind.strip_prefix(known).and_then(|rest| rest.strip_prefix('_'));
@@ -104,6 +122,8 @@ mod tests {
             (json!({"tools": [{"type": "code_interpreter"}]}), Skip::ServerTools),
             (json!({"tools": ["x"]}), Skip::ServerTools),
             (json!({"tools": [{"type": "function_of_tomorrow"}]}), Skip::ServerTools),
+            (json!({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}), Skip::ServerTools),
+            (json!({"web_search_options": {}}), Skip::ServerTools),
             (json!({"mcp_servers": [{"url": "https://x"}]}), Skip::ServerTools),
         ];
         for (value, why) in skipped {
@@ -117,7 +137,8 @@ mod tests {
         let copied = [
             json!({"prompt": "x", "store": false, "background": null}),
             json!({"tools": [{"type": "function"}, {"name": "of_anthropic"}, {"type": "bash_20250124", "name": "bash"}]}),
-            json!({"mcp_servers": [], "tools": []}),
+            json!({"mcp_servers": [], "tools": [], "web_search_options": null}),
+            json!({"tools": [{"type": "shell"}, {"type": "shell", "environment": {"type": "local"}}]}),
         ];
         assert!(copied.iter().all(|value| read_value(value).is_ok()));
     }
@@ -135,5 +156,21 @@ mod tests {
         let any = Expected { json: true, schema: None };
         assert_eq!(strict(json!({"response_format": {"type": "json_object"}})), any);
         assert_eq!(strict(json!({"max_tokens": 3})), Expected::default());
+    }
+
+    #[test]
+    fn each_answer_that_is_asked_for_counts() {
+        let cases = [
+            (json!({}), 1),
+            (json!({"n": 0}), 1),
+            (json!({"n": 3}), 3),
+            (json!({"n": 2, "best_of": 5}), 5),
+            (json!({"prompt": ["a", "b"], "n": 2}), 4),
+            (json!({"prompt": [1, 2, 3]}), 1),
+            (json!({"prompt": [[1], [2]]}), 2),
+        ];
+        for (value, answers) in cases {
+            assert_eq!(read_value(&value).unwrap().answers, answers, "{value}");
+        }
     }
 }

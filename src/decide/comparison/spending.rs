@@ -49,8 +49,8 @@ impl Spending {
 
     fn begin_day(&mut self, now: UnixMillis) {
         let day = now.0 / DAY;
-        // A clock that was set back begins no second day of the same date.
-        if day > self.day {
+        // A clock that was set back begins no second day of the same date; one that was far ahead ends no spending.
+        if day > self.day || day + 1 < self.day {
             (self.day, self.spent) = (day, 0);
         }
     }
@@ -72,6 +72,9 @@ mod tests {
         assert_eq!(spending.today(now), PicoUsd(50));
         assert!(!spending.reserve(PicoUsd(1), PicoUsd(100), UnixMillis(9 * DAY)));
         assert!(spending.reserve(PicoUsd(50), PicoUsd(100), UnixMillis(11 * DAY)), "another day");
+        spending.settle(PicoUsd(100), PicoUsd(100), UnixMillis(9000 * DAY));
+        assert!(!spending.reserve(PicoUsd(1), PicoUsd(100), UnixMillis(9000 * DAY)));
+        assert!(spending.reserve(PicoUsd(50), PicoUsd(100), UnixMillis(11 * DAY)), "the clock was far ahead");
     }
 
     proptest! {

@@ -70,6 +70,12 @@ impl Tally {
         }
     }
 
+    /// Counts a pair of which the canary's answer was refused by a content filter: a difference, and no defect.
+    pub fn add_filtered(&mut self) {
+        self.funnel.compared += 1;
+        self.aspects.entry(Aspect::Status).or_default()[1] += 1;
+    }
+
     /// Counts a pair of good answers; true: they differ in something.
     pub fn add_pair(&mut self, stable: &GoodAnswer, canary: &GoodAnswer, prices: [Option<&Price>; 2]) -> bool {
         self.funnel.compared += 1;

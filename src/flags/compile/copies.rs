@@ -1,12 +1,13 @@
 //! Copies of stable's requests: how many, how fast, and for how much money.
 //!
-//! Reads `rehearse` and `compare` of a rollout. What they are for is decided elsewhere. A limit that cannot be held is a
-//! warning at its place: without a price nobody knows what a copy costs.
+//! Reads `rehearse` and `compare` of a rollout. What they are for is decided elsewhere. What cannot be
+//! held, or copies nothing, is a warning at its place: without a price nobody knows what a copy costs.
 
 use super::super::place::At;
 use super::super::scalar::{Wrong, micro_usd, rate, wrong};
 use super::findings::{Findings, whole_at};
-use crate::decide::policy::{Compare, CopyLimits, Policy, Rehearse};
+use crate::decide::comparison::eligible::may_match_copied;
+use crate::decide::policy::{Compare, CopyLimits, Match, Policy, Provider, Rehearse};
 use crate::decide::units::Percent;
 use crate::decide::units::PicoUsd;
 
@@ -50,25 +51,54 @@ fn some_usd(text: &str) -> Result<PicoUsd, Wrong> {
     }
 }
 
-/// Says where `max_cost` cannot be held, since the canary has no price.
-pub(super) fn unpriced(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+/// Says what copies of a rollout cannot do: hold `max_cost`, or be sent at all.
+pub(super) fn without_effect(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     for (index, rollout) in policy.rollouts.iter().enumerate() {
         let Some(canary) = &rollout.canary else { continue };
         // A file with errors may have no provider at all.
-        let provider = policy.providers.get(usize::from(canary.provider.0));
-        let Some(provider) = provider.filter(|provider| provider.prices.is_empty()) else { continue };
+        let Some(provider) = policy.providers.get(usize::from(canary.provider.0)) else { continue };
         let at = root.key("rollouts").item(index);
         for (key, limits) in [
             ("rehearse", canary.rehearse.map(|rehearse| rehearse.limits)),
             ("compare", canary.compare.map(|compare| compare.limits)),
         ] {
             let Some(limits) = limits else { continue };
-            let problem = format!(
-                "`max_cost` cannot be held, since `{}` has no `prices`: what copies cost is unknown, and only \
-                 `per_minute: {}` bounds it",
-                provider.name, limits.per_minute
-            );
-            findings.warn(&at.key(key), problem);
+            let outcome = if key == "rehearse" { "the ramp never begins" } else { "nothing is compared" };
+            if !may_match_copied(&rollout.matches) {
+                let problem = format!(
+                    "requests of `match` generate nothing, so none is copied and {outcome}: remove `{key}`, or match \
+                     chat completions, completions, responses or messages"
+                );
+                findings.warn(&at.key(key), problem);
+            }
+            if provider.api_keys.is_empty() && !provider.forward_headers.is_empty() {
+                let problem = format!(
+                    "`{}` is asked with its clients' credentials (`forward_headers`), which no copy carries, so {outcome}: \
+                     write `api_keys` for it, or remove `{key}`",
+                    provider.name
+                );
+                findings.warn(&at.key(key), problem);
+            }
+            if let Some(unpriced) = unpriced(provider, &rollout.matches) {
+                let problem = format!(
+                    "`max_cost` cannot be held, since {unpriced}: what copies cost is unknown, and only `per_minute: {}` \
+                     bounds it",
+                    limits.per_minute
+                );
+                findings.warn(&at.key(key), problem);
+            }
         }
     }
+}
+
+/// What has no price; `None`: every model that the file names has one.
+fn unpriced(provider: &Provider, matches: &Match) -> Option<String> {
+    let name = &provider.name;
+    if provider.prices.is_empty() {
+        return Some(format!("`{name}` has no `prices`"));
+    }
+    let matched = matches.model.iter().map(|model| &model.0).filter(|model| !model.contains('*'));
+    let asked = matched.map(|model| provider.models.get(model).unwrap_or(model)).chain(provider.models.values());
+    let mut without = asked.filter(|model| provider.prices.of(model).is_none());
+    without.next().map(|model| format!("no entry of `{name}`'s `prices` fits `{model}`"))
 }

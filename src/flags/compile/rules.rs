@@ -27,7 +27,7 @@ pub(super) fn check(policy: &Policy, reached: BoundAddresses, root: &At, finding
     fallbacks_of_an_index(policy, root, findings);
     unmatched(policy, root, findings);
     hidden_ids(policy, root, findings);
-    copies::unpriced(policy, root, findings);
+    copies::without_effect(policy, root, findings);
 }
 
 /// Verdicts name requests by the ids in response headers.

@@ -100,6 +100,10 @@ fn a_key_is_in_this_version_or_in_a_later_one() {
         let text = match place {
             "" => format!("providers: {{ a: {{ base_url: http://localhost }} }}\n{key}: 1\n"),
             "providers.*" => format!("providers: {{ a: {{ base_url: http://localhost, {key}: 1 }} }}\n"),
+            "rollouts[].compare" => format!(
+                "providers: {{ a: {{ base_url: http://localhost }}, b: {{ base_url: http://localhost:1 }} }}\n\
+                 rollouts: [{{ name: r, stable: a, canary: b, percent: 0, compare: {{ share: 1%, {key}: 1 }} }}]\n"
+            ),
             _ => format!(
                 "providers: {{ a: {{ base_url: http://localhost }} }}\nrollouts: [{{ name: r, stable: a, {key}: 1 }}]\n"
             ),

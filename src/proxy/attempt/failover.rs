@@ -10,7 +10,7 @@ mod failed;
 mod keys;
 mod last_resort;
 mod left;
-mod room;
+pub(crate) mod room;
 mod state;
 
 use std::cell::Cell;
@@ -142,7 +142,7 @@ impl<'a> Failover<'a> {
         if is_replan {
             failover.account.continue_from(earlier);
         }
-        let sample = PendingSample::of(core, in_use, failover.plan(), client_request);
+        let sample = PendingSample::of(core, in_use, failover.plan(), client_request, arrived);
         failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref(), sample));
         if !is_replan {
             failover.earn_retries();
@@ -225,7 +225,7 @@ impl<'a> Failover<'a> {
         if let Some(entry) = self.account.entry() {
             entry.answered(buffered_response.head.status);
             let BufferedResponse { head, pieces, .. } = &mut *buffered_response;
-            entry.keep_held(&head.headers, pieces);
+            entry.keep_held(head, pieces);
         }
         match buffered_response.ending {
             None => {}

@@ -18,7 +18,7 @@ pub(crate) mod failover;
 pub(crate) mod guard_report;
 pub(crate) mod key_choice;
 mod lookup;
-mod open;
+pub(crate) mod open;
 mod pause;
 pub(crate) mod permit;
 pub(crate) mod record;

@@ -47,7 +47,7 @@ impl Permit {
     }
 
     /// The attempt is over.
-    pub(super) fn over(mut self, outcome: Outcome, usage: Option<Usage>) {
+    pub(crate) fn over(mut self, outcome: Outcome, usage: Option<Usage>) {
         self.took = match usage {
             Some(usage) => {
                 self.state().learn_output(self.reserved.key, usage.output);

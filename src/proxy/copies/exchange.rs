@@ -1,8 +1,8 @@
 //! One copy: the request for the canary, made as an attempt's is, sent once, and its answer held whole.
 //!
 //! Uses what attempts use: the outbound request, the time limits, the reading of an answer. Differs in that nothing of
-//! the answer goes out, and that nothing is told to breakers, keys or the guard. A connection that turns out to be dead
-//! says nothing about the canary, and the copy is given up. Invariant: a copy carries no credentials of its client.
+//! the answer goes out, and that nothing is told to breakers, keys or the guard; the provider's limit follows its
+//! headers. A connection that turns out to be dead says nothing about the canary, and the copy is given up. Invariant: a copy carries no credentials of its client.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,9 +14,11 @@ use super::reading;
 use crate::clock;
 use crate::decide::comparison::defect::{CopyEnd, judge};
 use crate::decide::comparison::digest::AnswerTimes;
-use crate::decide::outcome::{Ending, classify};
+use crate::decide::outcome::{BodyEnd, Ending, Outcome, classify};
 use crate::decide::policy::Secret;
 use crate::decide::units::{Millis, ProviderId};
+use crate::proxy::attempt::failover::room::follow;
+use crate::proxy::attempt::open::answered;
 use crate::proxy::attempt::send::ending_of;
 use crate::proxy::core::InUse;
 use crate::proxy::request::body::RequestBody;
@@ -40,6 +42,8 @@ const MOST_HELD: (u64, u64) = (1 << 20, 16 << 20);
 #[derive(Debug)]
 pub(super) struct CopyAnswer {
     pub(super) end: CopyEnd,
+    /// What that is for the provider's limit; `None`: not known.
+    pub(super) outcome: Option<Outcome>,
     /// Whether there was a response.
     pub(super) answered: bool,
     /// A good answer without its encoding; `None`: there is none, or it was too long to be held.
@@ -52,7 +56,7 @@ pub(super) struct CopyAnswer {
 impl CopyAnswer {
     /// There is none.
     pub(super) fn without(end: CopyEnd) -> CopyAnswer {
-        CopyAnswer { end, answered: false, body: None, times: AnswerTimes::default(), pause: None }
+        CopyAnswer { end, outcome: None, answered: false, body: None, times: AnswerTimes::default(), pause: None }
     }
 }
 
@@ -67,15 +71,15 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Sends the copy and waits for all of its answer. `stands`: whether it may still be sent.
-    pub(super) async fn ask(&self, copy: &ClientRequest<'_>, stands: impl Fn() -> bool) -> CopyAnswer {
+    /// Sends the copy and waits for all of its answer. `stands`: whether it may still be sent; `sent`: it is.
+    pub(super) async fn ask(&self, copy: &ClientRequest<'_>, stands: impl Fn() -> bool, sent: impl Fn()) -> CopyAnswer {
         let policy = &self.in_use.snapshot.policy;
         let to = self.in_use.prepared.provider(self.canary);
         let egress = policy.egress.as_ref().map(Secret::reveal);
         let judged = |ending: Ending| judge((ending, classify(ending, true)), None, copy.model(), copy.request.below());
         let connection = match self.upstreams.acquire(&to.provider, egress).await {
             Ok(connection) => connection,
-            Err(error) if error.is_ours() => return CopyAnswer::without(CopyEnd::Ended),
+            Err(error) if error.is_ours() => return CopyAnswer::without(CopyEnd::Unsent),
             Err(_) => return CopyAnswer::without(judged(Ending::NoConnection)),
         };
         if !stands() {
@@ -83,7 +87,7 @@ impl Target<'_> {
         }
         let request = match self.request(copy) {
             Some(request) => request,
-            None => return CopyAnswer::without(CopyEnd::Ended),
+            None => return CopyAnswer::without(CopyEnd::Unsent),
         };
         let timeouts = &to.provider.timeouts;
         let limits = SendLimits {
@@ -92,15 +96,20 @@ impl Target<'_> {
             client: policy.limits.idle,
             body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
         };
+        sent();
         let (reused, sent) = (connection.is_reused(), clock::instant());
         let response = match connection.send(request, limits).await {
             Ok(response) => response,
-            Err(SendError::Unsent(..)) => return CopyAnswer::without(CopyEnd::Ended),
+            Err(SendError::Unsent(..)) => return CopyAnswer::without(CopyEnd::Unsent),
             Err(SendError::Lost(_) | SendError::Unprocessed(_)) if reused => {
-                return CopyAnswer::without(CopyEnd::Ended);
+                return CopyAnswer::without(CopyEnd::Unsent);
             }
             Err(error) => return CopyAnswer::without(judged(ending_of(&error))),
         };
+        if let Some(limit) = to.provider.rate_limit.as_ref().filter(|_| to.follows_headers) {
+            let state = self.in_use.snapshot.provider(self.canary).limit();
+            follow(state, limit, response.status().as_u16(), response.headers());
+        }
         let report = read_rate_report(response.headers(), clock::unix().0);
         let read_as = ReadAs {
             dialect: copy.request.dialect,
@@ -129,9 +138,8 @@ impl Target<'_> {
         let after =
             |moment: Instant| u32::try_from(moment.saturating_duration_since(sent).as_millis()).unwrap_or(u32::MAX);
         let times = AnswerTimes { first_output: after(first_output.get().unwrap_or(now)), total: after(now) };
-        let Some(ending) = held.ending else {
-            // It is longer than what is held.
-            return CopyAnswer { end: CopyEnd::Good, answered: true, body: None, times, pause: None };
+        let Some(ending) = held.ending.or_else(|| after_terminal(&mut held)) else {
+            return CopyAnswer { answered: true, times, ..CopyAnswer::without(CopyEnd::TooLong) };
         };
         let said = held.complaint.as_deref();
         let end = judge((ending, classify(ending, true)), said, copy.model(), copy.request.below());
@@ -144,11 +152,17 @@ impl Target<'_> {
             CopyEnd::Good => reading::decoded(held.pieces.whole().to_vec(), coding.as_deref()),
             _ => None,
         };
-        CopyAnswer { end, answered: true, body, times, pause }
+        CopyAnswer { end, outcome: Some(classify(ending, true)), answered: true, body, times, pause }
     }
 
     fn request(&self, copy: &ClientRequest<'_>) -> Option<Request<RequestBody>> {
         let (prepared, to) = (&self.in_use.prepared, self.in_use.prepared.provider(self.canary));
         build(copy, prepared, to, to.key(self.key), (false, None)).ok().flatten()
     }
+}
+
+/// How a stream ended whose last event has come: its body may end later, or never.
+fn after_terminal(held: &mut BufferedResponse) -> Option<Ending> {
+    let observer = held.observer.as_mut().filter(|observer| observer.is_decided())?;
+    Some(answered(held.head.status.as_u16(), observer.end(BodyEnd::Early)))
 }

@@ -7,6 +7,7 @@
 //! nowhere.
 
 mod exchange;
+mod first_output;
 mod reading;
 pub(crate) mod sample;
 pub(crate) mod sender;

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Request};
+use http::response::Parts;
+use http::{Method, Request};
 
+use super::first_output::FirstOutput;
 use crate::clock;
 use crate::decide::comparison::digest::AnswerTimes;
 use crate::decide::comparison::eligible::not_copied;
@@ -21,7 +23,9 @@ use crate::proxy::attempt::record::Times;
 use crate::proxy::attempt::request_record::RequestRecord;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::read::ReadRequest;
 use crate::proxy::response::declared;
+use crate::proxy::response::observe::ReadAs;
 use crate::state::copies::{CopyQueue, CopySample, Copying, StableAnswer};
 
 /// A larger body is not copied.
@@ -31,12 +35,37 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// What headers and the rest of a sample take, about.
 const OVERHEAD: usize = 4096;
 
+/// Whether this request is to be copied. Of most it is not, so no clock is read, and what other cores read is written
+/// for one that is.
+fn is_chosen(
+    core: &Core,
+    in_use: &InUse,
+    plan: &Plan,
+    request: &ReadRequest,
+    copying: &Copying,
+    arrived: Instant,
+) -> bool {
+    let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
+    let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound.is_bound() && !in_use.snapshot.draining;
+    let generates = request.dialect.generates() && request.parts.method == Method::POST;
+    if !is_apt || !generates || request.upgrade || request.grpc.is_some() {
+        return false;
+    }
+    let gate = &copying.gate;
+    gate.count_seen(core.id);
+    let is_drawn = copying.share == Percent::ALL || core.draw() < copying.share.hundredths();
+    is_drawn && gate.admit(core.id, copying.limits.per_minute, clock::nanos_at(arrived))
+}
+
 /// A request on its way to be copied.
 #[derive(Debug)]
 pub(crate) struct PendingSample {
     queue: Arc<CopyQueue>,
     /// `None`: it is counted.
     sample: Option<Box<CopySample>>,
+    /// How stable's answer is read.
+    read_as: ReadAs,
+    first_output: FirstOutput,
 }
 
 impl PendingSample {
@@ -46,13 +75,15 @@ impl PendingSample {
         in_use: &InUse,
         plan: &Plan,
         client_request: &ClientRequest<'_>,
+        arrived: Instant,
     ) -> Option<Box<PendingSample>> {
         let copying = in_use.snapshot.in_force(plan.rollout?).copies.as_deref()?;
-        PendingSample::chosen(core, in_use, plan, client_request, copying)
+        let is_chosen = is_chosen(core, in_use, plan, client_request.request, copying, arrived);
+        if is_chosen { PendingSample::begin(core, in_use, plan, client_request, copying) } else { None }
     }
 
     #[cold]
-    fn chosen(
+    fn begin(
         core: &Core,
         in_use: &InUse,
         plan: &Plan,
@@ -60,18 +91,7 @@ impl PendingSample {
         copying: &Copying,
     ) -> Option<Box<PendingSample>> {
         let (request, rollout) = (client_request.request, plan.rollout?);
-        let splits = plan.counted || plan.reason == RouteReason::CanaryOff;
-        let is_apt = splits && plan.arm == Some(Arm::Stable) && !plan.bound.is_bound() && !in_use.snapshot.draining;
-        let generates = request.dialect.generates() && request.parts.method == Method::POST;
-        if !is_apt || !generates || request.upgrade || request.grpc.is_some() {
-            return None;
-        }
         let gate = &copying.gate;
-        gate.count_seen();
-        let is_drawn = copying.share == Percent::ALL || core.draw() < copying.share.hundredths();
-        if !is_drawn || !gate.admit(copying.limits.per_minute, clock::nanos()) {
-            return None;
-        }
         let skip = |why| {
             gate.skip(why);
             None
@@ -100,13 +120,26 @@ impl PendingSample {
             answer: StableAnswer { body: Vec::new(), coding: None, times: AnswerTimes::default() },
             memory,
         };
-        Some(Box::new(PendingSample { queue: Arc::clone(&core.copies), sample: Some(Box::new(sample)) }))
+        let read_as = ReadAs {
+            dialect: request.dialect,
+            done: in_use.snapshot.policy.provider(plan.provider).done_marker,
+            stream: Some(client_request.streaming),
+            strict: false,
+            thorough: false,
+        };
+        Some(Box::new(PendingSample {
+            queue: Arc::clone(&core.copies),
+            sample: Some(Box::new(sample)),
+            read_as,
+            first_output: FirstOutput::AtEnd,
+        }))
     }
 
     /// An answer with this head goes out, and this of it was held.
-    pub(crate) fn answered(&mut self, headers: &HeaderMap, held: &[u8]) {
+    pub(crate) fn answered(&mut self, head: &Parts, held: &[u8]) {
         if let Some(sample) = &mut self.sample {
-            sample.answer.coding = declared::coding(headers).map(str::to_owned);
+            sample.answer.coding = declared::coding(&head.headers).map(str::to_owned);
+            self.first_output = FirstOutput::of(self.read_as, head);
         }
         self.add(held);
     }
@@ -120,13 +153,14 @@ impl PendingSample {
             self.skip(Skip::Busy);
         } else {
             sample.answer.body.extend_from_slice(piece);
+            self.first_output.came(piece);
         }
     }
 
     /// The request ended.
     pub(crate) fn ended(mut self, record: &RequestRecord<'_>) {
         let times = match record.attempts {
-            [only] if record.outcome == Outcome::Ok && record.by == record.plan.provider => times(&only.times),
+            [only] if record.outcome == Outcome::Ok && record.by == record.plan.provider => self.times(&only.times),
             _ => None,
         };
         let Some(times) = times.filter(|_| record.earlier.is_empty()) else { return self.skip(Skip::StableFailed) };
@@ -136,6 +170,14 @@ impl PendingSample {
         if !self.queue.put(*sample) {
             gate.skip(Skip::Busy);
         }
+    }
+
+    /// From the moment at which it was sent.
+    fn times(&self, times: &Times) -> Option<AnswerTimes> {
+        let (sent, end) = (times.connected?, times.end?);
+        let after =
+            |moment: Instant| u32::try_from(moment.saturating_duration_since(sent).as_millis()).unwrap_or(u32::MAX);
+        Some(AnswerTimes { first_output: after(self.first_output.moment(end)), total: after(end) })
     }
 
     fn skip(&mut self, why: Skip) {
@@ -149,12 +191,4 @@ impl Drop for PendingSample {
     fn drop(&mut self) {
         self.skip(Skip::Ended);
     }
-}
-
-/// From the moment at which it was sent.
-fn times(times: &Times) -> Option<AnswerTimes> {
-    let sent = times.connected?;
-    let after = |moment: Instant| u32::try_from(moment.saturating_duration_since(sent).as_millis()).unwrap_or(u32::MAX);
-    let end = times.end?;
-    Some(AnswerTimes { first_output: after(times.first_output.unwrap_or(end)), total: after(end) })
 }

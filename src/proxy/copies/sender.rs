@@ -5,7 +5,7 @@
 //! at once when the rollout is taken back, when the file changes, and when the process stops. Invariants: in no minute
 //! are more copies sent than allowed; and a copy is counted once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,14 @@ use tokio::time::timeout;
 use super::exchange::{CopyAnswer, Target};
 use super::reading;
 use crate::clock;
-use crate::decide::comparison::defect::{CopyEnd, Defect};
+use crate::decide::comparison::defect::CopyEnd;
+use crate::decide::comparison::digest::AnswerTimes;
 use crate::decide::comparison::funnel::Skip;
 use crate::decide::comparison::request::{self, CopiedRequest};
 use crate::decide::limit::estimate;
-use crate::decide::policy::Price;
+use crate::decide::policy::{Price, StreamMode};
 use crate::decide::units::PicoUsd;
-use crate::decide::units::{Millis, ProviderId};
+use crate::decide::units::{Arm, Millis, ProviderId};
 use crate::proxy::attempt::permit::{Permit, Reserved};
 use crate::proxy::core::InUse;
 use crate::proxy::downstream::drain_phase::DrainPhase;
@@ -33,16 +34,17 @@ use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::read::ReadRequest;
 use crate::proxy::request::reservation::CoreShare;
 use crate::proxy::upstream::upstreams::Upstreams;
-use crate::state::copies::CopySample;
+use crate::state::copies::{CopySample, Purpose};
 use crate::state::keys::model_hash;
 use crate::state::limit::Ask;
 use crate::state::snapshot::SnapshotCell;
+use crate::wire::body::rewrite;
 use crate::wire::dialect::Dialect;
 use crate::wire::usage::Usage;
 
 /// Copies of one rollout that are under way at one time.
 const MOST_AT_ONCE: u32 = 4;
-/// No copy takes longer.
+/// No copy takes longer. The time limit is Serin's, so that it says nothing about the canary.
 const LONGEST: Duration = Duration::from_secs(300);
 /// What an answer is expected to take where the request allows any length.
 const USUAL_OUTPUT: u64 = 4096;
@@ -107,12 +109,8 @@ impl Sender {
             Some(known) => Rc::clone(&known.prepared),
             None => {
                 self.upstreams.retain(&snapshot.policy);
-                Rc::new(Prepared::new(
-                    &snapshot.policy,
-                    snapshot.generation,
-                    &self.shared.sources,
-                    &self.shared.state_ids,
-                ))
+                let SnapshotCell { sources, state_ids, .. } = &*self.shared;
+                Rc::new(Prepared::for_copies(&snapshot.policy, snapshot.generation, sources, state_ids))
             }
         };
         let in_use = Rc::new(InUse { snapshot, prepared });
@@ -136,9 +134,6 @@ impl Sender {
             Err(why) => sample.copying.gate.skip(why),
             Ok(admitted) => {
                 sample.copying.gate.begin();
-                if let Some(tally) = sample.copying.gate.record().tally(sample.copying.purpose) {
-                    tally.funnel.sent += 1;
-                }
                 let sender = Rc::clone(self);
                 spawn_local(async move { sender.send(sample, admitted).await });
             }
@@ -167,9 +162,16 @@ impl Sender {
         }
         let copy = of(sample);
         let peek = copy.peek(&in_use).ok().flatten().ok_or(Skip::TooLarge)?;
+        let request = if to.provider.fields.is_empty() {
+            request
+        } else {
+            // What the canary gets may ask for more than what stable got.
+            let rewritten = request::read(&rewrite(&sample.body, &peek, None, &to.provider.fields))?;
+            CopiedRequest { expected: request.expected, ..rewritten }
+        };
         let model = peek.model().map(|model| to.provider.models.get(model).map_or(model, String::as_str));
         let key = self.key(sample, &in_use, canary, model).ok_or(Skip::NoKey)?;
-        let permit = self.room(sample, &in_use, canary, &request)?;
+        let permit = self.room(sample, &copy, peek.model(), &in_use, canary, &request)?;
         let price = model.and_then(|model| to.provider.prices.of(model)).copied();
         let reserved = price.map_or(PicoUsd(0), |price| most_cost(&price, sample, &request));
         let limits = sample.copying.limits;
@@ -183,24 +185,34 @@ impl Sender {
         Ok(Admitted { in_use: Rc::clone(&in_use), canary, key, permit, reserved, price, request })
     }
 
-    /// The key that a request of this user would begin with, if it is usable. A copy tests no key that rests.
+    /// The key that a request of this user would begin with, if it is usable. A copy takes no request's turn to test a
+    /// key.
     fn key(&self, sample: &CopySample, in_use: &InUse, canary: ProviderId, model: Option<&str>) -> Option<usize> {
         let to = in_use.prepared.provider(canary);
         if to.keys() == 0 {
-            return Some(0);
+            // Its clients' credentials stay where they are.
+            return to.provider.forward_headers.is_empty().then_some(0);
         }
         let user = sample.user_hash.unwrap_or_default();
         let home = if to.begins_with_first { 0 } else { to.provider.keys.home(to.keys(), user, clock::unix) };
         if !to.has_api_keys {
             return Some(home + 1);
         }
-        in_use.snapshot.keys(canary).at_ease(home, model_hash(model), clock::now()).map(|index| index + 1)
+        let (keys, model, now) = (in_use.snapshot.keys(canary), model_hash(model), clock::now());
+        let index = match sample.copying.purpose {
+            // Nobody else would test it: requests come after the rehearsal only.
+            Purpose::Rehearsal { .. } => keys.not_resting(home, model, now),
+            Purpose::Comparison => keys.at_ease(home, model, now),
+        };
+        index.map(|index| index + 1)
     }
 
     /// Room within the canary's limit: a copy gives way to every request.
     fn room(
         &self,
         sample: &CopySample,
+        copy: &ReadRequest,
+        model: Option<&str>,
         in_use: &Rc<InUse>,
         canary: ProviderId,
         request: &CopiedRequest,
@@ -210,10 +222,14 @@ impl Sender {
         if state.is_low(limit, now) || state.queue.waiting() > 0 {
             return Err(Skip::NoRoom);
         }
-        let wanted = estimate::reserve(estimate::input(&sample.body), request.most_output, None);
+        let most = request.most_output.map(|most| most.saturating_mul(request.answers));
+        let rollout = &in_use.snapshot.policy.rollouts[usize::from(sample.rollout.0)].name;
+        let key = estimate::key(rollout, Arm::Canary.as_str(), model.unwrap_or_default());
+        let wanted = estimate::reserve(estimate::input(&sample.body), most, state.mean_output(key));
         let tokens = limit.tokens.map_or(0, |rate| wanted.min(rate.depth()));
+        let reserved = Reserved { tokens, key, without_cached: copy.dialect == Dialect::Messages };
         state.take(limit, Ask { now, since: now, tokens, yields: true }).map_err(|_| Skip::NoRoom)?;
-        Ok(Some(Permit::new(in_use, canary, Reserved { tokens, ..Reserved::default() })))
+        Ok(Some(Permit::new(in_use, canary, reserved)))
     }
 
     async fn send(&self, sample: CopySample, mut admitted: Admitted) {
@@ -223,9 +239,6 @@ impl Sender {
         // What names state is not copied.
         let named = NamedState::default();
         let client_request = ClientRequest::of(&copy, peek.as_ref(), &named);
-        if let Some(permit) = &mut admitted.permit {
-            permit.sent();
-        }
         let target = Target {
             in_use: &in_use,
             canary: admitted.canary,
@@ -234,18 +247,30 @@ impl Sender {
             memory: &self.memory,
         };
         let stands = || self.stands(&sample, &self.in_use());
+        let permit = RefCell::new(admitted.permit.take());
+        let is_sent = Cell::new(false);
+        let sent = || {
+            is_sent.set(true);
+            if let Some(permit) = &mut *permit.borrow_mut() {
+                permit.sent();
+            }
+            if let Some(tally) = sample.copying.gate.record().tally(sample.copying.purpose) {
+                tally.funnel.sent += 1;
+            }
+        };
         let answer = tokio::select! {
-            answer = timeout(LONGEST, target.ask(&client_request, stands)) => Some(answer),
+            answer = timeout(LONGEST, target.ask(&client_request, stands, sent)) => Some(answer),
             () = self.until_ended(&sample) => None,
         };
         let answer = match answer {
             None => CopyAnswer::without(CopyEnd::Ended),
-            Some(Err(_)) => CopyAnswer::without(CopyEnd::Defect(Defect::TimedOut)),
+            Some(Err(_)) => CopyAnswer::without(CopyEnd::TooLong),
             Some(Ok(answer)) => answer,
         };
         // From here on the money is settled by what the copy took.
         under_way.reserved = PicoUsd(0);
-        self.count(&sample, copy.dialect, &admitted, answer, client_request.model());
+        let (permit, is_sent) = (permit.into_inner(), is_sent.get());
+        self.count((&sample, copy.dialect, is_sent), &admitted, permit, answer, client_request.model());
     }
 
     /// Until the sample may no longer be sent.
@@ -258,25 +283,47 @@ impl Sender {
         }
     }
 
-    fn count(&self, sample: &CopySample, dialect: Dialect, sent: &Admitted, answer: CopyAnswer, model: Option<&str>) {
+    fn count(
+        &self,
+        (sample, dialect, is_sent): (&CopySample, Dialect, bool),
+        sent: &Admitted,
+        permit: Option<Permit>,
+        answer: CopyAnswer,
+        model: Option<&str>,
+    ) {
         let (gate, now) = (&sample.copying.gate, clock::unix());
         if answer.end == CopyEnd::Throttled {
             gate.rest_until(Millis(clock::now().0 + answer.pause.unwrap_or(REST).min(LONGEST_REST).0));
         }
-        let good =
-            answer.body.as_deref().map(|body| reading::read(dialect, body, &sent.request.expected, answer.times));
+        let policy = &sent.in_use.snapshot.policy;
+        let rollout = &policy.rollouts[usize::from(sample.rollout.0)];
+        // A stream that is assembled has its first output at its end, at whichever arm.
+        let assembled = rollout.stream_mode == StreamMode::Buffered;
+        let times = |times: AnswerTimes| match assembled {
+            true => AnswerTimes { first_output: times.total, ..times },
+            false => times,
+        };
+        let expected = &sent.request.expected;
+        let good = answer.body.as_deref().map(|body| reading::read(dialect, body, expected, times(answer.times)));
         let stable = reading::decoded(sample.answer.body.clone(), sample.answer.coding.as_deref())
-            .map(|body| reading::read(dialect, &body, &sent.request.expected, sample.answer.times));
+            .map(|body| reading::read(dialect, &body, expected, times(sample.answer.times)));
         let usage = good.as_ref().and_then(|good| good.usage);
+        if let Some(permit) = permit
+            && let Some(outcome) = answer.outcome
+        {
+            permit.over(outcome, usage);
+        }
         let cost = match (&sent.price, usage, &answer.end) {
+            // A connection that had ended took nothing of it.
+            (_, _, CopyEnd::Unsent) => PicoUsd(0),
+            _ if !is_sent => PicoUsd(0),
             (Some(price), Some(usage), _) => price.of(usage),
             // Of what was refused nothing is billed; what broke off may have been.
             (_, _, CopyEnd::Defect(defect)) if !defect.may_be_billed() => PicoUsd(0),
             (_, _, CopyEnd::Throttled) => PicoUsd(0),
             _ => sent.reserved,
         };
-        let policy = &sent.in_use.snapshot.policy;
-        let of_stable = policy.provider(policy.rollouts[usize::from(sample.rollout.0)].stable);
+        let of_stable = policy.provider(rollout.stable);
         let stable_model = model.map(|model| of_stable.models.get(model).map_or(model, String::as_str));
         let prices = [stable_model.and_then(|model| of_stable.prices.of(model)), sent.price.as_ref()];
         let mut record = gate.record();
@@ -287,12 +334,14 @@ impl Sender {
         tally.funnel.answered += u64::from(answer.answered);
         match (answer.end, stable, good) {
             (CopyEnd::Throttled, ..) => tally.funnel.skip(Skip::Throttled),
+            (CopyEnd::Unsent, ..) => tally.funnel.skip(Skip::Unsent),
             (CopyEnd::Ended, ..) => tally.funnel.skip(Skip::Ended),
             (CopyEnd::Defect(defect), ..) => tally.add_defect(defect),
+            (CopyEnd::Filtered, ..) => tally.add_filtered(),
             (CopyEnd::Good, Some(stable), Some(canary)) => {
                 tally.add_pair(&stable, &canary, prices);
             }
-            (CopyEnd::Good, ..) => tally.funnel.skip(Skip::LongAnswer),
+            (CopyEnd::Good | CopyEnd::TooLong, ..) => tally.funnel.skip(Skip::LongAnswer),
         }
     }
 }
@@ -322,6 +371,6 @@ fn of(sample: &CopySample) -> ReadRequest {
 /// The most that a copy costs, as far as that can be told before.
 fn most_cost(price: &Price, sample: &CopySample, request: &CopiedRequest) -> PicoUsd {
     let input = estimate::input(&sample.body);
-    let output = request.most_output.unwrap_or(USUAL_OUTPUT);
+    let output = request.most_output.unwrap_or(USUAL_OUTPUT).saturating_mul(request.answers);
     price.of(Usage { input, output, ..Usage::default() })
 }

@@ -4,6 +4,7 @@
 //! percent and lock are read from the snapshot at every dispatch. A name or key that cannot travel in a header makes
 //! its provider unusable, with the reason, and touches no other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::Uri;
@@ -160,6 +161,22 @@ impl Prepared {
             unmatched_reads: policy.unmatched.provider().is_some_and(|id| translates(id) || has_several_keys(id)),
             spreads: policy.providers.iter().any(spreads),
         }
+    }
+
+    /// The same for copies: no credential of a client goes with them, whatever the file forwards.
+    pub(crate) fn for_copies(
+        policy: &Arc<Policy>,
+        generation: u64,
+        sources: &SourceTable,
+        state_ids: &StateIds,
+    ) -> Prepared {
+        let credentials = ProviderCredentials::new(policy);
+        let mut prepared = Prepared::new(policy, generation, sources, state_ids);
+        for to in &mut prepared.providers {
+            let bare = Provider { forward_headers: BTreeSet::new(), ..Provider::clone(&to.provider) };
+            to.withheld_from_others = Names::withheld(&credentials, &bare, to.own_key, false);
+        }
+        prepared
     }
 
     /// Whether the body of a request to this path below the mount has to be read before it can go anywhere: JSON, or a

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri, response};
 
 use super::attempt_lines::{attempt_line, attempt_lines, in_ms, tokens};
 use super::error::ProxyError;
@@ -103,9 +103,9 @@ impl PendingEntry {
     }
 
     /// An answer goes out, and this of it was held.
-    pub(crate) fn keep_held(&mut self, headers: &HeaderMap, held: &mut Pieces) {
+    pub(crate) fn keep_held(&mut self, head: &response::Parts, held: &mut Pieces) {
         if let Some(sample) = &mut self.sample {
-            sample.answered(headers, held.whole());
+            sample.answered(head, held.whole());
         }
     }
 

@@ -248,7 +248,7 @@ impl ResponseObserver {
     }
 
     /// Whether its terminal was seen or it said that it failed, so that whatever follows changes nothing.
-    pub(super) fn is_decided(&self) -> bool {
+    pub(crate) fn is_decided(&self) -> bool {
         self.reader.is_done() || self.failure().is_some()
     }
 

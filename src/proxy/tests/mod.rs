@@ -5,6 +5,7 @@ mod answers;
 mod bodies;
 mod canary;
 mod cancel;
+mod copies;
 mod counting;
 mod first_output;
 mod framing;

@@ -137,6 +137,7 @@ fn copies() -> ComparisonStatus {
         rehearse: Some(Rehearse { requests: 50, limits }),
         compare: None,
         is_priced: true,
+        tolerated: Percent::ZERO,
         record,
     }
 }

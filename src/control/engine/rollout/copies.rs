@@ -2,7 +2,8 @@
 //!
 //! Looks at the counts with every tick: takes up what the cores counted, begins and ends rounds of the rehearsal, and
 //! says by what requests are copied from now on. What a round concludes is [`rehearsal`](crate::decide::comparison)'s
-//! to decide. Invariant: nothing is copied while a rollout is taken back, blocked, or wholly on the canary.
+//! to decide. Invariant: nothing is copied while a rollout is taken back, at `percent: 0`, blocked, or wholly on the
+//! canary.
 
 use std::sync::Arc;
 
@@ -48,7 +49,10 @@ impl Rollout {
         if canary.rehearse.is_none() && canary.compare.is_none() {
             return CopyMode::Off;
         }
-        if matches!(effective.phase, OverallPhase::Locked | OverallPhase::Blocked | OverallPhase::RolledBack) {
+        let taken_back =
+            matches!(effective.phase, OverallPhase::Locked | OverallPhase::Blocked | OverallPhase::RolledBack);
+        // `percent: 0` keeps everybody off the canary, whoever was there before.
+        if taken_back || canary.percent == Intent::Pinned(Percent::ZERO) {
             return CopyMode::TakenBack;
         }
         if effective.percent == Percent::ALL {
@@ -64,18 +68,15 @@ impl Rollout {
                 return CopyMode::RehearsalFailed;
             }
         }
-        // `percent: 0` takes everybody back.
-        let is_closed = canary.percent == Intent::Pinned(Percent::ZERO) && self.state().phase != Phase::Probing;
-        match canary.compare {
-            None => CopyMode::Off,
-            Some(_) if is_closed => CopyMode::TakenBack,
-            Some(_) => CopyMode::Comparing,
-        }
+        if canary.compare.is_some() { CopyMode::Comparing } else { CopyMode::Off }
     }
 
-    /// The rehearsal that is still to be passed; `None`: users have been on the canary, or the file asks for none. A
-    /// ramp that follows the clock cannot remember that it was passed.
+    /// The rehearsal that is still to be passed; `None`: there is no ramp to begin, users have been on the canary, or the
+    /// file asks for none. A ramp that follows the clock cannot remember that it was passed.
     fn rehearse(&self, context: &ProcessContext) -> Option<Rehearse> {
+        if self.config.canary.percent != Intent::Auto {
+            return None;
+        }
         let is_before = self.state().phase == Phase::Probing && self.share_in_force(context).percent == Percent::ZERO;
         self.config.canary.rehearse.filter(|_| is_before && !self.view(context).by_clock)
     }
@@ -92,7 +93,7 @@ impl Rollout {
         if self.config.canary.rehearse.is_none() && self.config.canary.compare.is_none() && self.copies.last.is_none() {
             return (false, None);
         }
-        self.take_counts();
+        self.take_counts(now.unix);
         let event = self.rehearse(context).and_then(|rehearse| self.look_at_rehearsal(rehearse, context, now));
         let copying = self.copying(context);
         let is_same = match (&copying, &self.copies.last) {
@@ -106,10 +107,14 @@ impl Rollout {
     }
 
     /// Takes up what the cores have counted.
-    fn take_counts(&self) {
+    fn take_counts(&self, now: UnixMillis) {
         let Some(counts) = self.copies.gate.take_counts() else { return };
         let purpose = self.copies.last.as_ref().map_or(Purpose::Comparison, |copying| copying.purpose);
-        if let Some(tally) = self.copies.gate.record().tally(purpose) {
+        let mut record = self.copies.gate.record();
+        if counts.seen > 0 {
+            record.rehearsal.seen_at = Some(now);
+        }
+        if let Some(tally) = record.tally(purpose) {
             let Funnel { seen, sampled, skipped, .. } = counts;
             tally.funnel.seen += seen;
             tally.funnel.sampled += sampled;
@@ -162,15 +167,17 @@ impl Rollout {
         }
         let (version, mode) = (self.copies.gate.version(), self.copy_mode(context));
         let known = self.copies.report.as_ref();
+        let tolerated = self.config.canary.guard.max_error_rate;
         let is_known = known.is_some_and(|(of, report)| {
-            *of == version && report.mode == mode && (report.rehearse, report.compare) == (rehearse, compare)
+            (*of, report.mode, report.tolerated) == (version, mode, tolerated)
+                && (report.rehearse, report.compare) == (rehearse, compare)
         });
         if is_known {
             return;
         }
         let record = self.copies.gate.look(Clone::clone);
         let is_priced = !self.config.provider.prices.is_empty();
-        let report = ComparisonStatus { mode, rehearse, compare, is_priced, record };
+        let report = ComparisonStatus { mode, rehearse, compare, is_priced, tolerated, record };
         self.copies.report = Some((version, Arc::new(report)));
     }
 

@@ -56,6 +56,9 @@ fn a_failed_round_is_followed_by_another_after_a_while_or_once_the_file_asks_oth
     assert!(rehearsal.begin_if_due(SUBJECT, UnixMillis(5 + BETWEEN_ROUNDS.0)));
     assert_eq!((rehearsal.round, rehearsal.tally.funnel.compared), (2, 0));
     assert!(failed().begin_if_due(Subject { asked: 8, ..SUBJECT }, UnixMillis(6)));
+    let mut ahead = failed();
+    ahead.verdict.as_mut().unwrap().at = UnixMillis(u64::MAX);
+    assert!(ahead.begin_if_due(SUBJECT, UnixMillis(6)), "the clock was far ahead");
 }
 
 #[test]
@@ -87,10 +90,12 @@ fn it_says_that_it_waits_for_traffic() {
     let mut rehearsal = begun();
     let progress = |rehearsal: &Rehearsal| waits_for(rehearsal, 50, percent(5), UnixMillis(0)).unwrap().progress;
     assert_eq!(progress(&rehearsal), RehearsalProgress::NoTraffic);
-    rehearsal.tally.funnel.seen = 3;
+    rehearsal.seen_at = Some(UnixMillis(0));
     assert_eq!(progress(&rehearsal), RehearsalProgress::UnderWay(Vec::new()));
     rehearsal.tally.funnel.skip(Skip::Cost);
     assert_eq!(progress(&rehearsal), RehearsalProgress::Cost);
+    let later = waits_for(&rehearsal, 50, percent(5), UnixMillis(QUIET_AFTER.0)).unwrap().progress;
+    assert_eq!(later, RehearsalProgress::NoTraffic, "no request has come for a while");
     (0..5).for_each(|_| rehearsal.tally.funnel.skip(Skip::Rate));
     let waits = waits_for(&rehearsal, 50, percent(5), UnixMillis(0)).unwrap();
     assert_eq!(waits.skipped, Some((Skip::Cost, 1)), "that copies keep a distance is no news");

@@ -254,7 +254,7 @@ fn content_length(headers: &HeaderMap) -> u64 {
 }
 
 /// The limit follows what the head of an answer says.
-pub(super) fn follow(state: &LimitState, limit: &RateLimit, status: u16, headers: &HeaderMap) {
+pub(crate) fn follow(state: &LimitState, limit: &RateLimit, status: u16, headers: &HeaderMap) {
     let report = read_rate_report(headers, clock::unix().0);
     let now = clock::nanos();
     state.follow(limit, now, [Measure::Requests, Measure::Tokens].map(|measure| report.remaining(measure)));
