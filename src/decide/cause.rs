@@ -153,11 +153,6 @@ pub enum NoConnection {
         /// Which, and why.
         problem: String,
     },
-    /// It speaks HTTP/1.1 only, which gRPC cannot use.
-    NoHttp2 {
-        /// `host:port`.
-        place: String,
-    },
     /// The HTTP/2 preface failed.
     Preface {
         /// `host:port`.
@@ -257,10 +252,7 @@ impl NoConnection {
             | NoConnection::Egress { .. }
             | NoConnection::Preface { .. }
             | NoConnection::TooLate { .. } => true,
-            NoConnection::NoHttp2 { .. }
-            | NoConnection::TlsFile { .. }
-            | NoConnection::NoCapacity { .. }
-            | NoConnection::NoSocket { .. } => false,
+            NoConnection::TlsFile { .. } | NoConnection::NoCapacity { .. } | NoConnection::NoSocket { .. } => false,
         }
     }
 

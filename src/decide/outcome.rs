@@ -288,9 +288,11 @@ pub const fn classify_call(end: GrpcEnd, own_key: bool) -> Outcome {
     match (end.code.0, end.about) {
         (0, _) => Outcome::Ok,
         (_, GrpcAbout::Rate) => Outcome::Throttled,
+        (_, GrpcAbout::Refused) => Outcome::ClientError,
         (4, _) => Outcome::Timeout,
-        (8, GrpcAbout::Quota) if own_key => Outcome::Quota,
+        (_, GrpcAbout::Quota) if own_key => Outcome::Quota,
         (8, _) => Outcome::Throttled,
+        (_, GrpcAbout::Quota) => Outcome::ClientError,
         (7 | 16, _) if own_key => Outcome::Auth,
         // INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE,
         // UNIMPLEMENTED, UNAUTHENTICATED.

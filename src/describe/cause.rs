@@ -70,9 +70,6 @@ impl fmt::Display for NoConnection {
             }
             NoConnection::Tls { host, place, fault } => tls(f, host, place, fault),
             NoConnection::TlsFile { problem } | NoConnection::Egress { problem } => f.write_str(problem),
-            NoConnection::NoHttp2 { place } => {
-                write!(f, "{place} supports HTTP/1.1 only, and gRPC needs HTTP/2")
-            }
             NoConnection::Preface { place, problem } => write!(f, "{place} does not support HTTP/2: {problem}"),
             NoConnection::TooLate { place } => write!(f, "cannot connect to {place} in time"),
             NoConnection::NoCapacity { place } => {

@@ -31,6 +31,9 @@ use crate::proxy::response::observe::ReadAs;
 use crate::proxy::upstream::deadline::SendLimits;
 use crate::state::provider::ProbeToken;
 
+/// For how long the client of a call may be quiet before the first answer: a stream may be opened long before it is used.
+const LONGEST_PAUSE: Millis = Millis(24 * 3_600_000);
+
 impl<'a> Failover<'a> {
     /// Chooses the next candidate, by the breakers, and its key. `None`: all candidates were tried.
     pub(crate) fn begin_attempt(&mut self) -> Option<Candidate> {
@@ -96,7 +99,7 @@ impl<'a> Failover<'a> {
             limits: SendLimits {
                 head,
                 deadline,
-                client: if client_request.request.grpc.is_some() { Millis(u64::MAX) } else { policy.limits.idle },
+                client: if client_request.request.grpc.is_some() { LONGEST_PAUSE } else { policy.limits.idle },
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
         };
