@@ -66,8 +66,6 @@ pub enum Cause {
     /// The status that ended a gRPC call.
     GrpcStatus {
         code: u16,
-        /// Its message; empty: none.
-        message: String,
     },
     /// The client's own time limit for a call was over.
     Expired,

@@ -178,8 +178,9 @@ pub enum Ending {
     ClientLeft,
     /// Serin ended it.
     CutBySerin,
-    /// The client's own time limit for a call was over before a message had come.
-    Expired,
+    /// The client's own time limit for a call was over before a message had come. `fair`: the provider had had time
+    /// enough by a measure that is not the client's.
+    Expired { fair: bool },
 }
 
 impl Ending {
@@ -251,8 +252,8 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     match ending {
         Ending::NoConnection => Outcome::Connect,
         Ending::NoHead => Outcome::Reset,
-        Ending::HeadTimeout | Ending::Expired => Outcome::Timeout,
-        Ending::ClientLeft => Outcome::ClientGone,
+        Ending::HeadTimeout | Ending::Expired { fair: true } => Outcome::Timeout,
+        Ending::ClientLeft | Ending::Expired { fair: false } => Outcome::ClientGone,
         Ending::CutBySerin => Outcome::SerinError,
         Ending::Answered { body: BodyEnd::Grpc(end), .. } => classify_call(end, own_key),
         Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. } => Outcome::ClientError,

@@ -28,8 +28,7 @@ impl fmt::Display for Cause {
                 write!(f, "status {status}")?;
                 names(f, kind.as_deref(), code.as_deref())
             }
-            Cause::GrpcStatus { code, message } if message.is_empty() => write!(f, "{}", GrpcCode(*code)),
-            Cause::GrpcStatus { code, message } => write!(f, "{}: {message}", GrpcCode(*code)),
+            Cause::GrpcStatus { code } => write!(f, "{}", GrpcCode(*code)),
             Cause::Expired => f.write_str("no message within the time that the client allowed (grpc-timeout)"),
             Cause::ErrorEvent { kind, code } => {
                 f.write_str("an error in the response")?;

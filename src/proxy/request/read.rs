@@ -143,12 +143,16 @@ impl ReadRequest {
         body: Incoming,
     ) -> Result<bool, ProxyError> {
         let bodiless = body.is_end_stream();
-        if self.upgrade || !in_use.prepared.reads_body(self.below()) {
-            self.held = HeldBody::passing(body);
-        } else if self.grpc.is_some() && !bodiless {
+        let reads = !self.upgrade && in_use.prepared.reads_body(self.below());
+        if self.grpc.is_some() && !bodiless && !self.upgrade {
             let (memory, limits) = (Reservation::of(&connection.core.replay), &in_use.snapshot.policy.limits);
             let recorder = Recorder::of(body, memory, (limits.replay_body, limits.replay_memory));
+            if !reads {
+                recorder.keep_no_more();
+            }
             self.recorder.replace(Some(recorder));
+        } else if !reads {
+            self.held = HeldBody::passing(body);
         } else {
             let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
             connection.activity.awaits_body(true);

@@ -91,7 +91,8 @@ fn why_it_failed_is_shown_by_name() {
             })
         })
         .await;
-        assert!(told.contains("UNAVAILABLE: no place"), "{told}");
+        // Its message is the application's.
+        assert!(told.contains("UNAVAILABLE") && !told.contains("no place"), "{told}");
     });
 }
 
@@ -217,6 +218,20 @@ fn what_the_canary_does_not_implement_is_asked_of_stable() {
             ("oldcorp", "client_error", 1),
         ];
         beside(move || harness.expect_attempts("chat", &expected)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_status_in_a_head_is_not_the_end_where_messages_follow() {
+    block_on(async {
+        let (harness, _stable, _canary, app) = stage(|mut call| async move {
+            let mut reply = call.begin_with(&[("grpc-status", "0")])?;
+            reply.message(b"one").await?;
+            reply.end(&[("grpc-status", "0")])
+        })
+        .await;
+        assert_eq!(app.ask("hi").await.unwrap().into_inner(), "one");
+        beside(move || harness.expect_attempts("chat", &[("newcorp", "ok", 1)])).await.unwrap();
     });
 }
 

@@ -203,6 +203,18 @@ fn a_client_stream_that_pauses_is_waited_for() {
         }
         drop(sender);
         assert!(both.next().await.is_none());
+        // Nor is one cut that nothing splits.
+        let mut grpc = app.grpc.clone();
+        grpc.ready().await.unwrap();
+        let (sender, messages) = dictated();
+        let path = "/pkg.Other/Bidi".parse().unwrap();
+        sender.send("one").unwrap();
+        let both = grpc.streaming(Request::new(messages), path, crate::support::grpc::codec::Raw).await.unwrap();
+        let mut both: tonic::Streaming<Bytes> = both.into_inner();
+        assert_eq!(both.message().await.unwrap().unwrap(), "old:one");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        sender.send("two").unwrap();
+        assert_eq!(both.message().await.unwrap().unwrap(), "old:two");
         beside(move || harness.expect_attempts("chat", &[("newcorp", "ok", 1)])).await.unwrap();
     });
 }

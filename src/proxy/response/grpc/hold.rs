@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
+use http_body::Body;
 
 use super::CallAnswer;
 use super::evidence::CallEnd;
@@ -25,7 +25,7 @@ use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::recording::Recorder;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::wire::complaint::Complaint;
-use crate::wire::grpc::is_grpc;
+use crate::wire::grpc::{MessageReader, is_grpc};
 use crate::wire::media;
 use crate::wire::printable::printable_start;
 
@@ -86,7 +86,9 @@ pub(crate) async fn hold(
     if let Some(call) = rules.client_request.request.grpc {
         answer.expiry = call.expiry;
     }
-    if let Some(end) = answer.end(headers) {
+    // Where more follows, the status is in trailers.
+    let is_whole = response.rest.as_ref().is_none_or(Body::is_end_stream);
+    if is_whole && let Some(end) = answer.end(headers) {
         response.rest = None;
         response.ends(end);
         response.call = Some(answer);
@@ -201,6 +203,8 @@ impl BufferedResponse {
                 self.broke = Some(error);
                 Some(CallEnd { body, complaint: None })
             }
+            // The end of a head that is all there is may come after it.
+            None if answer.messages == MessageReader::default() => answer.end(&self.head.headers),
             None => None,
         };
         self.rest = None;

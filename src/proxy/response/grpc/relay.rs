@@ -171,7 +171,7 @@ impl CallRelay {
         let at = self.answer.expiry.and_then(Expiry::at)?;
         self.expires(at, context).then(|| {
             // A stream that was under way when the time was over says nothing about its provider.
-            let ending = if self.answer.messages.has_begun() { Ending::ClientLeft } else { Ending::Expired };
+            let ending = if self.answer.messages.has_begun() { Ending::ClientLeft } else { self.account.expired() };
             let label = ProxyError::Expired.label();
             (ending, after_head(GrpcCode::DEADLINE_EXCEEDED, label, EXPIRED.to_owned()))
         })
