@@ -66,8 +66,6 @@ pub enum Cause {
     /// The status that ended a gRPC call.
     GrpcStatus {
         code: u16,
-        /// Its message; empty: none.
-        message: String,
     },
     /// The client's own time limit for a call was over.
     Expired,
@@ -185,11 +183,6 @@ pub enum NoConnection {
         /// Which, and why.
         problem: String,
     },
-    /// It speaks HTTP/1.1 only, which gRPC cannot use.
-    NoHttp2 {
-        /// `host:port`.
-        place: String,
-    },
     /// The HTTP/2 preface failed.
     Preface {
         /// `host:port`.
@@ -289,10 +282,7 @@ impl NoConnection {
             | NoConnection::Egress { .. }
             | NoConnection::Preface { .. }
             | NoConnection::TooLate { .. } => true,
-            NoConnection::NoHttp2 { .. }
-            | NoConnection::TlsFile { .. }
-            | NoConnection::NoCapacity { .. }
-            | NoConnection::NoSocket { .. } => false,
+            NoConnection::TlsFile { .. } | NoConnection::NoCapacity { .. } | NoConnection::NoSocket { .. } => false,
         }
     }
 

@@ -26,13 +26,21 @@ pub enum GrpcAbout {
     Quota,
     /// There was no `grpc-status`, and the answer is an HTTP 429.
     Rate,
+    /// There was no `grpc-status`, and the answer is another 4xx: the server refuses, whatever code clients see in it.
+    Refused,
 }
 
 impl GrpcEnd {
     /// What an answer without a status is, by its HTTP status.
     #[must_use]
     pub const fn of_http(status: u16) -> GrpcEnd {
-        let about = if status == 429 { GrpcAbout::Rate } else { GrpcAbout::Nothing };
+        let about = match status {
+            429 => GrpcAbout::Rate,
+            402 => GrpcAbout::Quota,
+            401 | 403 | 408 => GrpcAbout::Nothing,
+            400..=499 => GrpcAbout::Refused,
+            _ => GrpcAbout::Nothing,
+        };
         GrpcEnd { code: GrpcCode::of_http(status), about, begun: false }
     }
 

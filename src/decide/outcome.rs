@@ -179,8 +179,9 @@ pub enum Ending {
     ClientLeft,
     /// Serin ended it.
     CutBySerin,
-    /// The client's own time limit for a call was over before a message had come.
-    Expired,
+    /// The client's own time limit for a call was over before a message had come. `fair`: the provider had had time
+    /// enough by a measure that is not the client's.
+    Expired { fair: bool },
 }
 
 impl Ending {
@@ -260,8 +261,8 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     match ending {
         Ending::NoConnection => Outcome::Connect,
         Ending::NoHead => Outcome::Reset,
-        Ending::HeadTimeout | Ending::Expired => Outcome::Timeout,
-        Ending::ClientLeft => Outcome::ClientGone,
+        Ending::HeadTimeout | Ending::Expired { fair: true } => Outcome::Timeout,
+        Ending::ClientLeft | Ending::Expired { fair: false } => Outcome::ClientGone,
         Ending::CutBySerin => Outcome::SerinError,
         Ending::Answered { body: BodyEnd::Grpc(end), .. } => classify_call(end, own_key),
         Ending::Answered { status: 400..=499, grounds: ErrorClass::ContentFilter, .. } => Outcome::ClientError,
@@ -305,9 +306,11 @@ pub const fn classify_call(end: GrpcEnd, own_key: bool) -> Outcome {
     match (end.code.0, end.about) {
         (0, _) => Outcome::Ok,
         (_, GrpcAbout::Rate) => Outcome::Throttled,
+        (_, GrpcAbout::Refused) => Outcome::ClientError,
         (4, _) => Outcome::Timeout,
-        (8, GrpcAbout::Quota) if own_key => Outcome::Quota,
+        (_, GrpcAbout::Quota) if own_key => Outcome::Quota,
         (8, _) => Outcome::Throttled,
+        (_, GrpcAbout::Quota) => Outcome::ClientError,
         (7 | 16, _) if own_key => Outcome::Auth,
         // INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE,
         // UNIMPLEMENTED, UNAUTHENTICATED.

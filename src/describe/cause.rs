@@ -28,8 +28,7 @@ impl fmt::Display for Cause {
                 write!(f, "status {status}")?;
                 names(f, kind.as_deref(), code.as_deref())
             }
-            Cause::GrpcStatus { code, message } if message.is_empty() => write!(f, "{}", GrpcCode(*code)),
-            Cause::GrpcStatus { code, message } => write!(f, "{}: {message}", GrpcCode(*code)),
+            Cause::GrpcStatus { code } => write!(f, "{}", GrpcCode(*code)),
             Cause::Expired => f.write_str("no message within the time that the client allowed (grpc-timeout)"),
             Cause::ErrorEvent { kind, code } => {
                 f.write_str("an error in the response")?;
@@ -101,9 +100,6 @@ impl fmt::Display for NoConnection {
             }
             NoConnection::Tls { host, place, fault } => tls(f, host, place, fault),
             NoConnection::TlsFile { problem } | NoConnection::Egress { problem } => f.write_str(problem),
-            NoConnection::NoHttp2 { place } => {
-                write!(f, "{place} supports HTTP/1.1 only, and gRPC needs HTTP/2")
-            }
             NoConnection::Preface { place, problem } => write!(f, "{place} does not support HTTP/2: {problem}"),
             NoConnection::TooLate { place } => write!(f, "cannot connect to {place} in time"),
             NoConnection::NoCapacity { place } => {

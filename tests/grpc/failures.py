@@ -31,9 +31,9 @@ def test_an_unavailable_canary_is_recovered_and_named():
         line = stage.lines(4)[0]
         attempts = [(attempt["provider"], attempt["outcome"], attempt["grpc_status"]) for attempt in line["attempts"]]
         assert attempts == [("new", "server_error", 14), ("old", "ok", 0)], line
-        assert line["attempts"][0]["failed"] == "UNAVAILABLE: no place: 100 %", line
+        assert line["attempts"][0]["failed"] == "UNAVAILABLE", line
         shown = until("the cause is shown", lambda: "UNAVAILABLE" in (said := stage.serin("why", "echo").stdout) and said)
-        assert "UNAVAILABLE: no place: 100 %" in shown, shown
+        assert "no place" not in shown, shown
 
 
 def test_initial_metadata_commits_nothing():

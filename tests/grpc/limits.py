@@ -23,11 +23,11 @@ def test_a_deadline_reaches_the_provider_and_ends_the_call():
 
         stage.canary.methods["Unary"] = hangs
         began = time.monotonic()
-        error = error_of(lambda: stage.call("Unary")(b"hi", timeout=0.5))
+        error = error_of(lambda: stage.call("Unary")(b"hi", timeout=1.5))
         assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
-        assert left.get(timeout=15) - began < 1.5
+        assert left.get(timeout=15) - began < 2.5
         (_, _, remaining), = stage.canary.calls
-        assert 0 < remaining <= 0.5, remaining
+        assert 0 < remaining <= 1.5, remaining
         assert not stage.stable.calls, "nobody else is asked when the time is over"
         assert stage.lines(1)[0]["outcome"] == "timeout"
 

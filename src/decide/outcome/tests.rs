@@ -95,7 +95,8 @@ fn endings_without_an_answer() {
             (Ending::NoConnection, Outcome::Connect),
             (Ending::NoHead, Outcome::Reset),
             (Ending::HeadTimeout, Outcome::Timeout),
-            (Ending::Expired, Outcome::Timeout),
+            (Ending::Expired { fair: true }, Outcome::Timeout),
+            (Ending::Expired { fair: false }, Outcome::ClientGone),
             (Ending::ClientLeft, Outcome::ClientGone),
             (Ending::CutBySerin, Outcome::SerinError),
         ] {

@@ -50,13 +50,12 @@ pub(crate) fn of_answer(
     detail: Option<&HeaderValue>,
 ) -> Option<Cause> {
     let Ending::Answered { status, body, .. } = ending else {
-        return (ending == Ending::Expired).then_some(Cause::Expired);
+        return matches!(ending, Ending::Expired { .. }).then_some(Cause::Expired);
     };
     let name = |name: &Option<String>| name.as_deref().map(|name| printable_start(name, LONGEST_NAME));
     let (kind, code) = complaint.map_or((None, None), |said| (name(&said.kind), name(&said.code)));
     if let Some(GrpcEnd { code, .. }) = ending.grpc().filter(|_| status == 200) {
-        let message = complaint.map(|said| said.message.clone()).unwrap_or_default();
-        return (code != GrpcCode::OK).then_some(Cause::GrpcStatus { code: code.0, message });
+        return (code != GrpcCode::OK).then_some(Cause::GrpcStatus { code: code.0 });
     }
     if matches!(status, 400..=599) {
         return Some(Cause::Status { status, kind, code });
@@ -67,9 +66,7 @@ pub(crate) fn of_answer(
         (BodyEnd::ErrorEvent | BodyEnd::Filtered, _) => Some(Cause::ErrorEvent { kind, code }),
         (BodyEnd::Malformed(shape), _) => Some(of_malformed(shape, detail)),
         // What stands for a status where HTTP says neither that it failed nor that it did not.
-        (BodyEnd::Grpc(end), _) => {
-            Some(Cause::GrpcStatus { code: end.code.0, message: format!("HTTP status {status}") })
-        }
+        (BodyEnd::Grpc(_), _) => Some(Cause::Status { status, kind, code: None }),
         (BodyEnd::Early, _) => Some(Cause::Cut),
         (BodyEnd::NoOutput, Some(BodyError::NoOutput(limit))) => Some(Cause::NoOutput { limit: Some(*limit) }),
         (BodyEnd::NoOutput, _) => Some(Cause::NoOutput { limit: None }),

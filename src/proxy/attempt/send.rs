@@ -128,18 +128,18 @@ impl Dispatch<'_> {
     async fn connection(&self, fresh: bool) -> Result<ResponseSource, AttemptError> {
         let at = self.limits.deadline.and_then(Deadline::at);
         let Some(at) = at else {
-            return self.connect(fresh).await.and_then(|source| self.fit(source)).map_err(no_connection);
+            return self.connect(fresh).await.map_err(no_connection).and_then(|source| self.fit(source));
         };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connect(fresh))).await {
-            Ok(connection) => connection.and_then(|source| self.fit(source)).map_err(no_connection),
+            Ok(connection) => connection.map_err(no_connection).and_then(|source| self.fit(source)),
             Err(_) => Err(no_connection(self.upstreams.timed_out(self.provider, self.egress))),
         }
     }
 
-    /// The connection, unless it is of the wrong version of HTTP.
-    fn fit(&self, source: ResponseSource) -> Result<ResponseSource, NoConnection> {
+    /// The connection, unless it is of the wrong version of HTTP: then others use it, and nobody failed.
+    fn fit(&self, source: ResponseSource) -> Result<ResponseSource, AttemptError> {
         if self.needs_http2 && !matches!(source, ResponseSource::Http2(_)) {
-            return Err(NoConnection::NoHttp2 { place: self.provider.base_url.authority() });
+            return Err(AttemptError::Unfit(ProxyError::NoHttp2 { provider: self.provider.name.clone() }));
         }
         Ok(source)
     }

@@ -47,7 +47,9 @@ pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &m
     let refused = matches!(record.ending, Ending::Answered { status: 400..=499, .. });
     // What stable always sent opens no breaker.
     let alive = refused || (record.outcome == Outcome::Malformed && !scope.is_strict(record.provider));
-    let outcome = if alive { Outcome::ClientError } else { record.outcome };
+    // By its own time limit a client says nothing about whether a provider lives.
+    let is_neutral = alive || matches!(record.ending, Ending::Expired { .. });
+    let outcome = if is_neutral { Outcome::ClientError } else { record.outcome };
     breaker::attempt_ended(scope, record.provider, outcome, record.unreached, probe);
 }
 

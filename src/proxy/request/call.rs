@@ -13,6 +13,10 @@ use crate::wire::grpc::{parse_timeout, write_timeout};
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Libraries round what they write up, by up to a tenth: a client leaves so much earlier than it said.
 const ROUNDED_UP: u32 = 10;
+/// And by no more than this.
+const MOST_ROUNDED_UP: Duration = Duration::from_millis(100);
+/// A provider that has waited for so long may be charged with a call's limit, whatever the client chose.
+pub(super) const FAIR_SHARE: Duration = Duration::from_secs(1);
 
 /// A gRPC call.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +68,7 @@ impl Expiry {
 
     /// Whether a client that leaves now leaves because its time is over.
     pub(crate) fn explains_leaving(self, now: Instant) -> bool {
-        self.left(now) <= self.limit / ROUNDED_UP
+        self.left(now) <= (self.limit / ROUNDED_UP).min(MOST_ROUNDED_UP)
     }
 }
 
@@ -97,6 +101,8 @@ mod tests {
         let expiry = of("1S", arrived).unwrap().expiry.unwrap();
         let at = |millis| arrived + Duration::from_millis(millis);
         assert_eq!([0, 899, 900, 1500].map(|millis| expiry.explains_leaving(at(millis))), [false, false, true, true]);
+        let long = of("100S", arrived).unwrap().expiry.unwrap();
+        assert_eq!([99_899, 99_900].map(|millis| long.explains_leaving(at(millis))), [false, true]);
         assert_eq!([999, 1000].map(|millis| expiry.is_over(at(millis))), [false, true]);
     }
 

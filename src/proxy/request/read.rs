@@ -192,12 +192,16 @@ impl ReadRequest {
     ) -> Result<bool, ProxyError> {
         let bodiless = body.is_end_stream();
         let is_json = || memory::may_be_json(&self.parts.headers);
-        if self.upgrade || !in_use.prepared.reads_body(self.below(), is_json) {
-            self.held = HeldBody::passing(body);
-        } else if self.grpc.is_some() && !bodiless {
+        let reads = !self.upgrade && in_use.prepared.reads_body(self.below(), is_json);
+        if self.grpc.is_some() && !bodiless && !self.upgrade {
             let (memory, limits) = (Reservation::of(&connection.core.replay), &in_use.snapshot.policy.limits);
             let recorder = Recorder::of(body, memory, (limits.replay_body, limits.replay_memory));
+            if !reads {
+                recorder.keep_no_more();
+            }
             self.recorder.replace(Some(recorder));
+        } else if !reads {
+            self.held = HeldBody::passing(body);
         } else {
             let (core, limits, headers) = (&connection.core, &in_use.snapshot.policy.limits, &self.parts.headers);
             connection.activity.awaits_body(true);

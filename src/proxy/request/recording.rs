@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
@@ -20,6 +21,15 @@ use hyper::body::Incoming;
 use super::headers;
 use super::reservation::Reservation;
 use super::upload::{Upload, UploadError};
+use crate::clock;
+use crate::decide::units::Millis;
+use crate::proxy::attempt::deadline::Deadline;
+use crate::wire::grpc::MessageReader;
+
+/// Pieces below this are copied: each would hold a connection's whole read buffer.
+const SMALL: usize = 4 * 1024;
+/// Of how many bytes the places are into which they are copied: the first, and the largest.
+const PLACES: (usize, usize) = (512, 16 * 1024);
 
 /// What the client sends, and how much of it is kept.
 #[derive(Debug)]
@@ -40,6 +50,11 @@ struct Tape {
     trailers: Option<HeaderMap>,
     /// What of it the present attempt has had.
     next: usize,
+    /// The messages in that.
+    messages: MessageReader,
+    /// Where small pieces are copied to.
+    place: BytesMut,
+    next_place: usize,
     trailers_sent: bool,
     /// Whether what passes is kept.
     keeps: bool,
@@ -55,6 +70,19 @@ type Polled = Poll<Option<Result<Frame<Bytes>, UploadError>>>;
 
 impl Tape {
     fn poll(&mut self, upload: &Upload, context: &mut Context<'_>) -> Polled {
+        let polled = self.poll_piece(upload, context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(piece) = frame.data_ref()
+        {
+            let before = self.messages.ended();
+            self.messages.see(piece);
+            upload.note_piece(self.messages.ended() > before);
+        }
+        upload.note_side(self.incoming.is_some(), self.lost);
+        polled
+    }
+
+    fn poll_piece(&mut self, upload: &Upload, context: &mut Context<'_>) -> Polled {
         if let Some(piece) = self.kept.get(self.next) {
             let piece = piece.clone();
             if self.keeps {
@@ -115,17 +143,38 @@ impl Tape {
             self.lost = true;
             return Frame::data(data);
         }
-        let length = size_of::<Bytes>() + data.len();
-        let fits = self.bytes + length as u64 <= self.most.0;
-        if fits && self.memory.as_mut().is_some_and(|memory| memory.extend(length, self.most.1)) {
-            self.bytes += length as u64;
-            self.kept.push_back(data.clone());
-            self.next += 1;
-        } else {
-            self.keep_no_more();
-            self.lost = true;
+        match self.copy(&data) {
+            Some(copy) => {
+                self.kept.push_back(copy);
+                self.next += 1;
+            }
+            None => {
+                self.keep_no_more();
+                self.lost = true;
+            }
         }
         Frame::data(data)
+    }
+
+    /// What is kept of a piece; `None`: there is no room for it. What it occupies is counted, and not what it holds.
+    fn copy(&mut self, data: &Bytes) -> Option<Bytes> {
+        let is_small = data.len() < SMALL;
+        let place = if is_small && self.place.capacity() < data.len() { self.next_place.max(data.len()) } else { 0 };
+        let length = size_of::<Bytes>() + if is_small { place } else { data.len() };
+        let fits = self.bytes + length as u64 <= self.most.0;
+        if !fits || !self.memory.as_mut()?.extend(length, self.most.1) {
+            return None;
+        }
+        self.bytes += length as u64;
+        if !is_small {
+            return Some(data.clone());
+        }
+        if place > 0 {
+            self.place = BytesMut::with_capacity(place);
+            self.next_place = (2 * place).min(PLACES.1);
+        }
+        self.place.extend_from_slice(data);
+        Some(self.place.split().freeze())
     }
 
     /// What the present attempt has had is forgotten, and so is the rest once it has had that.
@@ -158,6 +207,9 @@ impl Recorder {
             bytes: 0,
             trailers: None,
             next: 0,
+            messages: MessageReader::default(),
+            place: BytesMut::new(),
+            next_place: PLACES.0,
             trailers_sent: false,
             keeps: true,
             lost: false,
@@ -173,7 +225,8 @@ impl Recorder {
     pub(crate) fn read(&self) -> RecordedBody {
         self.0.turn.set(self.0.turn.get() + 1);
         let mut tape = self.0.tape.borrow_mut();
-        (tape.next, tape.trailers_sent) = (0, false);
+        (tape.next, tape.trailers_sent, tape.messages) = (0, false, MessageReader::default());
+        self.0.upload.begin_anew();
         wake(&mut tape);
         RecordedBody { recording: Rc::clone(&self.0), turn: self.0.turn.get() }
     }
@@ -188,9 +241,24 @@ impl Recorder {
         self.0.tape.borrow_mut().keep_no_more();
     }
 
-    /// Whether the provider has taken all there is, and the client may still send more.
+    /// Whether it is for the client to send more, before the provider can go on.
     pub(crate) fn waits_for_client(&self) -> bool {
-        self.0.upload.is_starved()
+        self.0.upload.waits_for_client()
+    }
+
+    /// The provider sent a message: it owes none until it has taken another of the client's.
+    pub(crate) fn answered(&self) {
+        self.0.upload.note_answered();
+    }
+
+    /// When the provider last took a piece.
+    pub(crate) fn moved(&self) -> Millis {
+        self.0.upload.moved()
+    }
+
+    /// When another candidate is asked.
+    pub(crate) fn until(&self, deadline: Deadline) -> Option<Instant> {
+        self.0.upload.until(deadline, clock::instant())
     }
 
     /// Wakes this task when the client has sent more.

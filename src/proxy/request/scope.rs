@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decide::guard::waiting::ResponseKind;
 use crate::decide::outcome::{BodyEnd, Ending};
@@ -16,6 +17,7 @@ use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::guard_report::GuardSink;
 use crate::proxy::attempt::withdrawal::CanaryCut;
 use crate::proxy::core::{Core, InUse};
+use crate::proxy::request::call::FAIR_SHARE;
 use crate::proxy::response::error::ProxyError;
 use crate::state::counters::Series;
 use crate::state::pause_masks::Attribution;
@@ -93,6 +95,14 @@ impl Scope {
             Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == ResponseKind::Whole),
             Arm::Stable => Deadline::new(self.in_force()?.evidence.withdrawal.stable_waits(self.kind)?, false),
         })
+    }
+
+    /// How long a provider must have had for a call whose client then stops waiting, so that this counts as its timeout:
+    /// what the file allows, and no more than a second.
+    pub(crate) fn fair_share(&self, id: ProviderId) -> Duration {
+        let first_output = self.in_use.snapshot.policy.provider(id).timeouts.first_output;
+        let patience = self.rollout().map_or(first_output, |rollout| rollout.give_up_after.min(first_output));
+        patience.duration().min(FAIR_SHARE)
     }
 
     /// Whether an operator has ended what was under way at this provider when this request was.

@@ -79,6 +79,7 @@ pub(crate) struct ProviderBody {
     clock: RunningClock,
     /// Whether no limit holds, since the client has to be heard first.
     stopped: bool,
+    moved: Millis,
     upgraded: bool,
     /// What learns from it who keeps what.
     tap: Option<Box<StateTap>>,
@@ -98,8 +99,16 @@ enum RunningClock {
 impl ProviderBody {
     /// `source` is what the response came by.
     pub(crate) fn new(incoming: Incoming, source: ResponseSource, clocks: BodyClocks, upgraded: bool) -> ProviderBody {
-        let clock = RunningClock::First;
-        let mut body = ProviderBody { incoming, source, clocks, clock, stopped: false, upgraded, tap: None };
+        let mut body = ProviderBody {
+            incoming,
+            source,
+            clocks,
+            clock: RunningClock::First,
+            stopped: false,
+            moved: Millis(0),
+            upgraded,
+            tap: None,
+        };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -128,15 +137,15 @@ impl ProviderBody {
         }
     }
 
-    /// Lets the limits hold, or not while the client of a call has to be heard first.
-    pub(super) fn run_clock(&mut self, runs: bool) {
-        if !runs
-            && !self.stopped
+    /// Lets the limits hold, or not while it is for the client of a call to send more. `moved`: when the provider last
+    /// took a piece of what the client sends, from when they count anew.
+    pub(super) fn run_clock(&mut self, runs: bool, moved: Millis) {
+        if (moved > self.moved || !runs && !self.stopped)
             && let Some(timer) = self.source.timer()
         {
             timer.clear();
         }
-        self.stopped = !runs;
+        (self.stopped, self.moved) = (!runs, moved);
     }
 
     fn finish(&mut self) {

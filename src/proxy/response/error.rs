@@ -160,7 +160,7 @@ const fn ending_text(ending: Ending) -> &'static str {
         Ending::NoConnection => "was not reachable",
         Ending::HeadTimeout => "sent no response in time",
         Ending::CutBySerin => "got no request, since Serin ran out of resources",
-        Ending::Expired => "sent no message within the call's grpc-timeout",
+        Ending::Expired { .. } => "sent no message within the call's grpc-timeout",
         Ending::ClientLeft => "did not receive the complete request",
         Ending::NoHead => "ended the connection before a response",
         Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
@@ -177,7 +177,7 @@ const fn remedy(ending: Ending) -> &'static str {
             "raise its `timeouts` if it may take longer"
         }
         Ending::CutBySerin => "send it again",
-        Ending::Expired => "allow more time, or look at the provider's status",
+        Ending::Expired { .. } => "allow more time, or look at the provider's status",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
             "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
@@ -210,7 +210,7 @@ impl ProxyError {
             }
             ProxyError::NoAnswer { ending, .. } => match ending {
                 Ending::HeadTimeout
-                | Ending::Expired
+                | Ending::Expired { .. }
                 | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => StatusCode::GATEWAY_TIMEOUT,
                 Ending::CutBySerin => StatusCode::SERVICE_UNAVAILABLE,
                 Ending::ClientLeft => StatusCode::BAD_REQUEST,
@@ -249,7 +249,7 @@ impl ProxyError {
                 Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
                 Ending::Answered { body: BodyEnd::Malformed(_), .. } => "malformed",
                 Ending::Answered { .. } => "truncated",
-                Ending::Expired => "deadline",
+                Ending::Expired { .. } => "deadline",
                 Ending::CutBySerin => "resources",
                 Ending::ClientLeft => "body",
                 Ending::NoHead => "reset",

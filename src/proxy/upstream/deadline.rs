@@ -8,6 +8,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -72,7 +73,7 @@ impl Wait<'_> {
             loop {
                 let moved = self.last_movement();
                 let now = match self.upload {
-                    Some(upload) if upload.is_starved() => {
+                    Some(upload) if upload.waits_for_client() => {
                         upload.register_waker(cx);
                         TimedOut::Client
                     }
@@ -83,7 +84,7 @@ impl Wait<'_> {
                     self.timer.clear();
                 }
                 let limit = if waits_for == TimedOut::Client { self.limits.client } else { self.limits.head };
-                let by = self.limits.deadline.and_then(Deadline::at).filter(|_| waits_for == TimedOut::Provider);
+                let by = if waits_for == TimedOut::Provider { self.until() } else { None };
                 if !self.timer.is_set() {
                     self.timer.set(limit.duration());
                     self.timer.no_later(by);
@@ -106,6 +107,12 @@ impl Wait<'_> {
             }
         })
         .await
+    }
+
+    /// When another candidate is asked.
+    fn until(&self) -> Option<Instant> {
+        let deadline = self.limits.deadline?;
+        self.upload.map_or_else(|| deadline.at(), |upload| upload.until(deadline, clock::instant()))
     }
 
     fn last_movement(&self) -> Option<Millis> {

@@ -53,6 +53,12 @@ impl MessageReader {
         self.begun
     }
 
+    /// How many messages have ended.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        if self.left > 0 { self.begun - 1 } else { self.begun }
+    }
+
     /// Whether the bytes so far end within a message.
     #[must_use]
     pub const fn is_within(&self) -> bool {
@@ -113,6 +119,7 @@ mod tests {
             prop_assert_eq!((piecemeal.begun(), piecemeal.is_within()), (at_once.begun(), at_once.is_within()));
             if short == 0 {
                 prop_assert_eq!((at_once.begun(), at_once.is_within()), (lengths.len() as u64, false));
+                prop_assert_eq!(at_once.ended(), lengths.len() as u64);
             }
         }
     }

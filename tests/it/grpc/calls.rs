@@ -1,7 +1,14 @@
 //! The four kinds of calls pass unchanged, on the arm that the split chose.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use rustls::crypto::ring;
+use rustls::{ServerConfig, ServerConnection};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
@@ -10,6 +17,7 @@ use crate::support::grpc::app::{App, beside, block_on, flags, header, of_user, s
 use crate::support::grpc::echo::Echo;
 use crate::support::harness::Harness;
 use crate::support::scripted::Scripted;
+use crate::support::secure::Pair;
 
 /// A sidecar between two tonic servers, with everybody on the canary.
 async fn stage(keys: &str) -> (Harness, Echo, Echo, App) {
@@ -104,6 +112,58 @@ fn a_provider_without_http_2_is_named() {
         assert!(refused.message().contains("provider `oldcorp`") && refused.message().contains("prior_knowledge"));
         assert_eq!(refused.metadata().get("x-serin-error").unwrap(), "no_http2");
         drop((stable, canary));
+    });
+}
+
+/// A server over TLS that negotiates HTTP/1.1 and answers nothing. Returns its port, and how many connections came.
+fn negotiates_http_1(pair: &Pair) -> (u16, Arc<AtomicUsize>) {
+    let key = PrivateKeyDer::from_pem_slice(pair.key_pem.as_bytes()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let mut config = builder.with_single_cert(vec![pair.certificate.clone()], key).unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let (config, came) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, counter) = (listener.local_addr().unwrap().port(), Arc::clone(&came));
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            while connection.is_handshaking() {
+                connection.complete_io(&mut stream).unwrap();
+            }
+            // The tickets of the session.
+            connection.complete_io(&mut stream).unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+            open.push((stream, connection));
+        }
+    });
+    (port, came)
+}
+
+#[test]
+fn a_provider_that_negotiates_http_1_has_not_failed() {
+    block_on(async {
+        let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+        pair.write(folder.path());
+        let (port, came) = negotiates_http_1(&pair);
+        let secure = format!("http2: auto, tls: {{ ca_file: {} }}", folder.path().join("tls.crt").display());
+        let url = format!("https://127.0.0.1:{port}");
+        let stable = Echo::start("old").await;
+        let old = (&*stable.base_url(), "http2: prior_knowledge");
+        let harness = sidecar(with_providers(old, (&url, &secure), "percent: 100%")).await;
+        let app = App::connect(harness.listen).await;
+        for _ in 0..3 {
+            assert_eq!(app.ask("hi").await.unwrap().into_inner(), "old:hi");
+        }
+        // It was no attempt, so no evidence either; and the connection was there for the next one.
+        beside(move || harness.expect_attempts("chat", &[("oldcorp", "ok", 3)])).await.unwrap();
+        assert_eq!(came.load(Ordering::Relaxed), 1);
+        // Where nobody else is left, it is named.
+        let harness = sidecar(with_providers((&url, &secure), (&url, &secure), "percent: 0%")).await;
+        let refused = App::connect(harness.listen).await.ask("hi").await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unimplemented);
+        assert_eq!(refused.metadata().get("x-serin-error").unwrap(), "no_http2");
     });
 }
 

@@ -9,7 +9,7 @@ use serin::clock;
 use tokio::sync::mpsc::unbounded_channel;
 use tonic::{Code, Request};
 
-use crate::support::grpc::app::{App, beside, block_on, dictated, flags, of_user, sidecar, spawned};
+use crate::support::grpc::app::{App, beside, block_on, dictated, flags, of_user, sidecar, spawned, with_providers};
 use crate::support::grpc::echo::Echo;
 use crate::support::grpc::provider::{CallProvider, request};
 
@@ -68,18 +68,56 @@ fn at_the_limit_the_client_is_told_and_the_provider_is_left() {
         let stream = tokio::net::TcpStream::connect(harness.listen).await.unwrap();
         let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
         let _connection = spawned(async move { connection.await.ok() });
-        let call = request(harness.listen, "/pkg.Echo/Unary", &[("grpc-timeout", "300m"), ("x-user-id", "u")]);
+        let call = request(harness.listen, "/pkg.Echo/Unary", &[("grpc-timeout", "1200m"), ("x-user-id", "u")]);
         let began = clock::instant();
         let (answer, mut body) = client.send_request(call, false).unwrap();
         body.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), true).unwrap();
         let answer = answer.await.unwrap();
-        assert!(began.elapsed() >= Duration::from_millis(300));
+        assert!(began.elapsed() >= Duration::from_millis(1200));
         assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"4".parse().unwrap()));
         assert_eq!(answer.headers()["x-serin-error"], "deadline");
         assert_eq!(seen.recv().await.unwrap(), Some(Reason::CANCEL));
-        assert!(began.elapsed() < Duration::from_millis(300) + 10 * PROMPT);
+        assert!(began.elapsed() < Duration::from_millis(1200) + 10 * PROMPT);
         // Nobody else is asked when the time is over.
         beside(move || harness.expect_attempts("chat", &[("newcorp", "timeout", 1)])).await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_hardly_waits_charges_nobody() {
+    block_on(async {
+        let silent = || CallProvider::start(|mut call| async move { call.reset().await.map(drop) });
+        let (stable, canary) = (silent().await, silent().await);
+        let harness = sidecar(flags(&stable.base_url(), &canary.base_url(), "percent: 100%")).await;
+        let app = App::connect(harness.listen).await;
+        let mut call = of_user("u", b"hi");
+        call.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
+        let refused = app.unary(call).await.unwrap_err();
+        assert!(matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled), "{refused:?}");
+        beside(move || harness.expect_attempts("chat", &[("newcorp", "client_gone", 1)])).await.unwrap();
+    });
+}
+
+#[test]
+fn a_limit_that_is_over_while_a_call_waits_for_room_is_told_as_such() {
+    block_on(async {
+        let stable = Echo::start("old").await;
+        let keys = "http2: prior_knowledge, rate_limit: { requests_per_minute: 1, when_full: wait, wait: 30s }";
+        let providers = with_providers((&stable.base_url(), keys), (&stable.base_url(), keys), "percent: 0%");
+        let harness = sidecar(providers).await;
+        let app = App::connect(harness.listen).await;
+        app.ask("hi").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(harness.listen).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        let _connection = spawned(async move { connection.await.ok() });
+        let call = request(harness.listen, "/pkg.Echo/Unary", &[("grpc-timeout", "300m"), ("x-user-id", "u")]);
+        let (answer, mut body) = client.send_request(call, false).unwrap();
+        body.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(
+            (&answer.headers()["grpc-status"], &answer.headers()["x-serin-error"]),
+            (&"4".parse().unwrap(), &"deadline".parse().unwrap())
+        );
     });
 }
 

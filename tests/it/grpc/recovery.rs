@@ -1,6 +1,7 @@
 //! A canary that fails before its first message is recovered by stable; afterwards the client is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -9,7 +10,9 @@ use tokio::sync::Notify;
 use tonic::Code;
 
 use crate::support::closed_port::ClosedPort;
-use crate::support::grpc::app::{App, beside, block_on, dictated, flags, header, of_user, sidecar, spawned};
+use crate::support::grpc::app::{
+    App, beside, block_on, dictated, flags, header, of_user, sidecar, spawned, with_providers,
+};
 use crate::support::grpc::echo::Echo;
 use crate::support::grpc::provider::{Call, CallProvider};
 use crate::support::harness::Harness;
@@ -30,7 +33,8 @@ const UNAVAILABLE: &[(&str, &str)] = &[("grpc-status", "14"), ("grpc-message", "
 #[test]
 fn each_way_to_fail_before_a_message_is_recovered() {
     type Way = fn(Call) -> Option<()>;
-    let ways: [(&str, &str, Way); 7] = [
+    let ways: [(&str, &str, Way); 8] = [
+        ("HTTP 400", "unsupported", |call| call.http(400, "text/plain", "no")),
         ("trailers only", "server_error", |call| call.trailers_only(UNAVAILABLE)),
         ("a head, then trailers", "server_error", |mut call| call.begin()?.end(UNAVAILABLE)),
         ("a head, then no status", "truncated", |mut call| call.begin()?.end_bare()),
@@ -87,7 +91,8 @@ fn why_it_failed_is_shown_by_name() {
             })
         })
         .await;
-        assert!(told.contains("UNAVAILABLE: no place"), "{told}");
+        // Its message is the application's.
+        assert!(told.contains("UNAVAILABLE") && !told.contains("no place"), "{told}");
     });
 }
 
@@ -118,6 +123,57 @@ fn what_a_client_has_streamed_so_far_is_replayed_and_the_rest_follows() {
         beside(move || told.expect_attempts("chat", &[("newcorp", "server_error", 1), ("oldcorp", "ok", 1)]))
             .await
             .unwrap();
+    });
+}
+
+/// A canary that is silent, after a head or without one, with a client that goes on waiting with its side open.
+async fn is_recovered_from_silence(canary: &CallProvider, keys: &str, rollout: &str) {
+    let stable = Echo::start("old").await;
+    let flags = with_providers(
+        (&stable.base_url(), "http2: prior_knowledge"),
+        (&canary.base_url(), &format!("http2: prior_knowledge, {keys}")),
+        &format!("percent: 100%, {rollout}"),
+    );
+    let harness = sidecar(flags).await;
+    let app = App::connect(harness.listen).await;
+    let (sender, messages) = dictated();
+    sender.send("one").unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(20), app.bidi(tonic::Request::new(messages))).await;
+    let mut both = answer.expect("a silent canary is not waited for").unwrap().into_inner();
+    assert_eq!(both.message().await.unwrap().unwrap(), "old:one");
+    // What is said from then on goes to stable.
+    sender.send("two").unwrap();
+    assert_eq!(both.message().await.unwrap().unwrap(), "old:two");
+    drop(sender);
+    assert!(both.message().await.unwrap().is_none());
+    let expected = [("newcorp", "timeout", 1), ("oldcorp", "ok", 1)];
+    beside(move || harness.expect_attempts("chat", &expected)).await.unwrap();
+}
+
+#[test]
+fn a_canary_that_takes_a_message_and_is_silent_is_recovered() {
+    block_on(async {
+        let silent = CallProvider::start(|mut call| async move {
+            call.message().await?;
+            call.reset().await.map(drop)
+        })
+        .await;
+        is_recovered_from_silence(&silent, "timeouts: { headers: 500ms }", "hold: 0s").await;
+        is_recovered_from_silence(&silent, "timeouts: { headers: 50s }", "give_up_after: 1s").await;
+    });
+}
+
+#[test]
+fn a_canary_that_sends_a_head_and_is_silent_is_recovered() {
+    block_on(async {
+        let silent = CallProvider::start(|mut call| async move {
+            call.message().await?;
+            let mut reply = call.begin()?;
+            reply.reset().await.map(drop)
+        })
+        .await;
+        is_recovered_from_silence(&silent, "timeouts: { first_output: 500ms }", "hold: 20s").await;
+        is_recovered_from_silence(&silent, "timeouts: { first_output: 50s }", "hold: 20s, give_up_after: 1s").await;
     });
 }
 
@@ -162,6 +218,20 @@ fn what_the_canary_does_not_implement_is_asked_of_stable() {
             ("oldcorp", "client_error", 1),
         ];
         beside(move || harness.expect_attempts("chat", &expected)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_status_in_a_head_is_not_the_end_where_messages_follow() {
+    block_on(async {
+        let (harness, _stable, _canary, app) = stage(|mut call| async move {
+            let mut reply = call.begin_with(&[("grpc-status", "0")])?;
+            reply.message(b"one").await?;
+            reply.end(&[("grpc-status", "0")])
+        })
+        .await;
+        assert_eq!(app.ask("hi").await.unwrap().into_inner(), "one");
+        beside(move || harness.expect_attempts("chat", &[("newcorp", "ok", 1)])).await.unwrap();
     });
 }
 

@@ -25,6 +25,11 @@ fn message(index: usize) -> Bytes {
     (0..64 * 1024_u64).map(byte).collect::<Vec<u8>>().into()
 }
 
+/// None is like another: one that is lost, doubled or overtaken is seen.
+fn numbered(index: usize, sample: &Bytes) -> Bytes {
+    [&index.to_be_bytes()[..], &sample[size_of::<usize>()..]].concat().into()
+}
+
 #[test]
 fn thousands_of_large_messages_arrive_whole_in_both_directions() {
     block_on(async {
@@ -42,11 +47,11 @@ fn thousands_of_large_messages_arrive_whole_in_both_directions() {
         let app = App::connect(harness.listen).await;
         let samples: Arc<Vec<Bytes>> = Arc::new((0..16).map(message).collect());
         let sent = Arc::clone(&samples);
-        let messages = stream::iter((0..count()).map(move |at| sent[at % 16].clone()));
+        let messages = stream::iter((0..count()).map(move |at| numbered(at, &sent[at % 16])));
         let mut echoed = app.bidi(Request::new(messages)).await.unwrap().into_inner();
         let (mut expected, mut seen, mut came) = (Md5::new(), Md5::new(), 0);
         while let Some(message) = echoed.message().await.unwrap() {
-            expected.update(&samples[came % 16]);
+            expected.update(numbered(came, &samples[came % 16]));
             seen.update(&message);
             came += 1;
         }
@@ -203,6 +208,18 @@ fn a_client_stream_that_pauses_is_waited_for() {
         }
         drop(sender);
         assert!(both.next().await.is_none());
+        // Nor is one cut that nothing splits.
+        let mut grpc = app.grpc.clone();
+        grpc.ready().await.unwrap();
+        let (sender, messages) = dictated();
+        let path = "/pkg.Other/Bidi".parse().unwrap();
+        sender.send("one").unwrap();
+        let both = grpc.streaming(Request::new(messages), path, crate::support::grpc::codec::Raw).await.unwrap();
+        let mut both: tonic::Streaming<Bytes> = both.into_inner();
+        assert_eq!(both.message().await.unwrap().unwrap(), "old:one");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        sender.send("two").unwrap();
+        assert_eq!(both.message().await.unwrap().unwrap(), "old:two");
         beside(move || harness.expect_attempts("chat", &[("newcorp", "ok", 1)])).await.unwrap();
     });
 }

@@ -102,9 +102,16 @@ impl Account {
     fn leaving(&self) -> Ending {
         let begun = matches!(self.attempt.stage, AttemptStage::Answered { begun: true, .. });
         match self.expiry {
-            Some(expiry) if !begun && expiry.explains_leaving(clock::instant()) => Ending::Expired,
+            Some(expiry) if !begun && expiry.explains_leaving(clock::instant()) => self.expired(),
             _ => Ending::ClientLeft,
         }
+    }
+
+    /// The client's own time limit is over.
+    pub(crate) fn expired(&self) -> Ending {
+        let share = self.scope.fair_share(self.attempt.candidate.id);
+        let waited = self.attempt.times.connected.map(|sent| clock::instant().saturating_duration_since(sent));
+        Ending::Expired { fair: waited.is_some_and(|waited| waited >= share) }
     }
 
     /// The answer's body ended.
@@ -127,7 +134,7 @@ impl Account {
             AttemptStage::Answered { status, .. } => is_success(status),
             stage => stage == AttemptStage::Dispatched,
         };
-        let left = ending == Ending::ClientLeft;
+        let left = matches!(ending, Ending::ClientLeft | Ending::Expired { fair: false });
         // Up to the moment when the client left, the pace is known.
         let paced = left || matches!(ending, Ending::Answered { body: BodyEnd::Complete, .. });
         let summary = self.attempt.summary.filter(|summary| summary.generated && summary.outputs > 0 && paced);

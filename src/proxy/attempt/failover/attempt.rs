@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::time::Instant;
 
 use http::{HeaderMap, Method};
 
@@ -38,6 +39,9 @@ use crate::state::provider::ProbeToken;
 use crate::wire::dialect::Dialect;
 use crate::wire::path;
 use crate::wire::state_ids::answer_makes;
+
+/// For how long the client of a call may be quiet before the first answer: a stream may be opened long before it is used.
+const LONGEST_PAUSE: Millis = Millis(24 * 3_600_000);
 
 impl<'a> Failover<'a> {
     /// Chooses the next candidate, by the breakers, and its key. `None`: all candidates were tried.
@@ -106,10 +110,13 @@ impl<'a> Failover<'a> {
             limits: SendLimits {
                 head,
                 deadline,
-                client: if client_request.request.grpc.is_some() { Millis(u64::MAX) } else { policy.limits.idle },
+                client: if client_request.request.grpc.is_some() { LONGEST_PAUSE } else { policy.limits.idle },
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
         };
+        let expiry = client_request.request.grpc.and_then(|call| call.expiry);
+        let fair_from =
+            expiry.and_then(|_| clock::instant().checked_add(self.account.scope().fair_share(candidate.id)));
         let key = to.key(candidate.key);
         let (core, buffered) =
             (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
@@ -186,8 +193,7 @@ impl<'a> Failover<'a> {
             }
             Ok(buffer(buffered_response, rules, output).await)
         });
-        let expiry = client_request.request.grpc.and_then(|call| call.expiry);
-        let ended = || Err(ended_early(core, cut, expiry, client_request.can_be_sent_again()));
+        let ended = || Err(ended_early(core, cut, (expiry, fair_from), client_request.can_be_sent_again()));
         unless_withdrawn(core, withdrawable, cut, expiry, result).await.unwrap_or_else(ended)
     }
 
@@ -238,16 +244,23 @@ fn state_tap(
 }
 
 /// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, the client's
-/// time was over, or the guard withdrew the request. `again`: whether it can be sent again, to whoever the split chooses now.
-fn ended_early(core: &Core, cut: Option<CanaryCut<'_>>, expiry: Option<Expiry>, again: bool) -> AttemptError {
+/// time was over, or the guard withdrew the request. `fair_from`: from when the provider had had its share. `again`: whether it can be sent again, to whoever the split chooses now.
+fn ended_early(
+    core: &Core,
+    cut: Option<CanaryCut<'_>>,
+    (expiry, fair_from): (Option<Expiry>, Option<Instant>),
+    again: bool,
+) -> AttemptError {
+    let now = clock::instant();
     if core.is_cut() {
         return AttemptError::Cut;
     }
     match cut.is_some_and(CanaryCut::is_cut) {
         true if again => AttemptError::Replan,
         true => AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: send::Fault::RolledBack }),
-        false if expiry.is_some_and(|expiry| expiry.is_over(clock::instant())) => {
-            AttemptError::Failed(Failure { ending: Ending::Expired, fault: send::Fault::Expired })
+        false if expiry.is_some_and(|expiry| expiry.is_over(now)) => {
+            let ending = Ending::Expired { fair: fair_from.is_some_and(|from| now >= from) };
+            AttemptError::Failed(Failure { ending, fault: send::Fault::Expired })
         }
         false => AttemptError::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn }),
     }

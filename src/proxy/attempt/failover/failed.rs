@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::{Failover, FailureResponse};
 use crate::clock;
+use crate::decide::grpc::GrpcAbout;
 use crate::decide::outcome::{BodyEnd, Ending, is_about_the_request};
 use crate::decide::retry::FailedAttempt;
 use crate::decide::units::Millis;
@@ -66,8 +67,8 @@ impl Failover<'_> {
             // What is asked for as long as that is not waited for.
             retry_after: pause.map(|pause| Millis(pause.worth_waiting().unwrap_or(u64::MAX))),
             rejected: match ending.grpc() {
-                Some(end) => end.is_about_the_request(),
-                None => is_about_the_request(status) && !ending.is_by_policy(),
+                Some(end) if end.about != GrpcAbout::Refused => end.is_about_the_request(),
+                _ => is_about_the_request(status) && !ending.is_by_policy(),
             },
             too_long: oversized || self.is_too_long(status, ending, &buffered_response),
             cut: buffered_response.broke.is_some() || ending.is_cut(),

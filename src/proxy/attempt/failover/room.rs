@@ -89,6 +89,10 @@ impl<'a> Failover<'a> {
         let (waited, full) = self.wait_for_room(limit, id, full, began).await;
         let took = Millis(clock::nanos().saturating_sub(began) / MILLISECOND);
         match waited {
+            Waited::Late if self.is_expired() => {
+                self.turned(id, full.kind, Turned::Refused, took);
+                Err(AttemptError::Refused(ProxyError::Expired))
+            }
             Waited::Room => {
                 self.turned(id, full.kind, Turned::Waited, took);
                 Ok(())

@@ -49,7 +49,8 @@ impl CallAnswer {
             return Some(CallEnd { body, complaint: None });
         }
         let details = read_details(headers);
-        let about = if details.quota { GrpcAbout::Quota } else { GrpcAbout::Nothing };
+        let is_quota = details.quota && code == GrpcCode::RESOURCE_EXHAUSTED;
+        let about = if is_quota { GrpcAbout::Quota } else { GrpcAbout::Nothing };
         self.pause = details.pause.map(|pause| if pause > HOUR { Pause::Long(Some(pause)) } else { Pause::For(pause) });
         let named = code.name().map(str::to_owned);
         let complaint = Complaint { message, code: named, retry_after: details.pause, ..Complaint::default() };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
+use http_body::Body;
 
 use super::CallAnswer;
 use super::evidence::CallEnd;
@@ -22,9 +22,10 @@ use crate::decide::outcome::{BodyEnd, Ending, ErrorClass};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::request::client_request::ClientRequest;
+use crate::proxy::request::recording::Recorder;
 use crate::proxy::response::buffered_response::BufferedResponse;
 use crate::wire::complaint::Complaint;
-use crate::wire::grpc::is_grpc;
+use crate::wire::grpc::{MessageReader, is_grpc};
 use crate::wire::media;
 use crate::wire::printable::printable_start;
 
@@ -60,6 +61,18 @@ impl HoldRules<'_> {
             recorder.waits_for_client()
         })
     }
+
+    /// When the provider last took a piece of what the client sends.
+    fn moved(&self) -> Millis {
+        self.client_request.request.recorder.borrow().as_ref().map_or(Millis(0), Recorder::moved)
+    }
+
+    /// When another candidate is asked, unless it is for the client to send more.
+    fn until(&self, waits_for_client: bool) -> Option<Instant> {
+        let deadline = self.deadline.filter(|_| !waits_for_client)?;
+        let call = self.client_request.request.recorder.borrow();
+        call.as_ref().map_or_else(|| deadline.at(), |recorder| recorder.until(deadline))
+    }
 }
 
 /// Holds as much of an answer as it takes to be certain. `output` is called when a message is seen in what is held.
@@ -73,7 +86,9 @@ pub(crate) async fn hold(
     if let Some(call) = rules.client_request.request.grpc {
         answer.expiry = call.expiry;
     }
-    if let Some(end) = answer.end(headers) {
+    // Where more follows, the status is in trailers.
+    let is_whole = response.rest.as_ref().is_none_or(Body::is_end_stream);
+    if is_whole && let Some(end) = answer.end(headers) {
         response.rest = None;
         response.ends(end);
         response.call = Some(answer);
@@ -94,7 +109,7 @@ pub(crate) async fn hold(
                 return Poll::Ready(());
             }
             let waits_for_client = rules.waits_for_client(context);
-            match response.poll_call(&mut answer, waits_for_client, rules.most, context) {
+            match response.poll_call(&mut answer, (waits_for_client, rules.moved()), rules.most, context) {
                 Poll::Ready(true) => return Poll::Ready(()),
                 Poll::Ready(false) => continue,
                 Poll::Pending => {}
@@ -104,7 +119,7 @@ pub(crate) async fn hold(
             if timer.deadline() != at.into() {
                 timer.as_mut().reset(at.into());
             }
-            if timer.as_mut().poll(context).is_ready() {
+            if clock::instant() >= at || timer.as_mut().poll(context).is_ready() {
                 if gives_up {
                     response.rest = None;
                     response.ends(CallEnd { body: BodyEnd::NoOutput, complaint: None });
@@ -129,7 +144,7 @@ pub(crate) async fn hold(
 fn limit(rules: &HoldRules<'_>, began: Instant, waits_for_client: bool) -> (Option<Instant>, bool) {
     let hold = if waits_for_client { rules.hold.duration().min(CLIENT_MAY_WAIT) } else { rules.hold.duration() };
     let held = began.checked_add(hold);
-    match rules.deadline.and_then(Deadline::at) {
+    match rules.until(waits_for_client) {
         Some(at) if held.is_none_or(|held| at < held) => (Some(at), true),
         _ => (held, false),
     }
@@ -161,12 +176,12 @@ impl BufferedResponse {
     fn poll_call(
         &mut self,
         answer: &mut CallAnswer,
-        waits_for_client: bool,
+        (waits_for_client, moved): (bool, Millis),
         most: u64,
         context: &mut Context<'_>,
     ) -> Poll<bool> {
         let Some(body) = &mut self.rest else { return Poll::Ready(true) };
-        body.run_clock(!waits_for_client);
+        body.run_clock(!waits_for_client, moved);
         let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) else { return Poll::Pending };
         let end = match frame {
             Some(Ok(frame)) => match frame.into_data() {
@@ -188,6 +203,8 @@ impl BufferedResponse {
                 self.broke = Some(error);
                 Some(CallEnd { body, complaint: None })
             }
+            // The end of a head that is all there is may come after it.
+            None if answer.messages == MessageReader::default() => answer.end(&self.head.headers),
             None => None,
         };
         self.rest = None;

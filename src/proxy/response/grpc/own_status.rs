@@ -6,7 +6,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::outcome::Ending;
 use crate::decide::route::Rejected;
 use crate::decide::units::Millis;
 use crate::proxy::response::error::{ProxyError, X_SERIN_ERROR};
@@ -43,17 +43,19 @@ pub(crate) fn code(problem: &ProxyError) -> GrpcCode {
     match problem {
         ProxyError::GrpcTimeout(_) | ProxyError::GrpcVersion => GrpcCode::INTERNAL,
         ProxyError::Unmatched(Rejected::Unmatched) => GrpcCode::UNIMPLEMENTED,
-        // The connection is there, and what was on it is lost: the client may try again.
-        ProxyError::NoAnswer { ending: Ending::Answered { body: BodyEnd::Silent, .. }, .. } => GrpcCode::UNAVAILABLE,
+        ProxyError::Expired | ProxyError::NoAnswer { ending: Ending::Expired { .. }, .. } => {
+            GrpcCode::DEADLINE_EXCEEDED
+        }
         ProxyError::NoAnswer { ending: Ending::ClientLeft, .. } => GrpcCode::CANCELLED,
         _ => match problem.status().as_u16() {
             400 => GrpcCode::INVALID_ARGUMENT,
             401 => GrpcCode::UNAUTHENTICATED,
             403 => GrpcCode::PERMISSION_DENIED,
             404 | 405 | 501 => GrpcCode::UNIMPLEMENTED,
-            408 | 504 => GrpcCode::DEADLINE_EXCEEDED,
+            408 => GrpcCode::DEADLINE_EXCEEDED,
             413 | 429 => GrpcCode::RESOURCE_EXHAUSTED,
-            502 | 503 => GrpcCode::UNAVAILABLE,
+            // The client has time left, and may try again.
+            502..=504 => GrpcCode::UNAVAILABLE,
             _ => GrpcCode::INTERNAL,
         },
     }
@@ -81,7 +83,7 @@ impl OwnStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::outcome::ErrorClass;
+    use crate::decide::outcome::{BodyEnd, ErrorClass};
 
     fn no_answer(ending: Ending) -> ProxyError {
         ProxyError::NoAnswer { provider: "p".into(), arm: None, ending, detail: "d".into(), is_final: false }
@@ -108,13 +110,13 @@ mod tests {
             (ProxyError::Defect, "INTERNAL"),
             (no_answer(Ending::NoConnection), "UNAVAILABLE"),
             (no_answer(Ending::NoHead), "UNAVAILABLE"),
-            (no_answer(Ending::HeadTimeout), "DEADLINE_EXCEEDED"),
-            (no_answer(Ending::Expired), "DEADLINE_EXCEEDED"),
+            (no_answer(Ending::HeadTimeout), "UNAVAILABLE"),
+            (no_answer(Ending::Expired { fair: false }), "DEADLINE_EXCEEDED"),
             (no_answer(Ending::CutBySerin), "UNAVAILABLE"),
             (no_answer(Ending::ClientLeft), "CANCELLED"),
             (answered(BodyEnd::Early), "UNAVAILABLE"),
             (answered(BodyEnd::Silent), "UNAVAILABLE"),
-            (answered(BodyEnd::NoOutput), "DEADLINE_EXCEEDED"),
+            (answered(BodyEnd::NoOutput), "UNAVAILABLE"),
         ] {
             assert_eq!(of_problem(&problem).code.to_string(), code, "{problem}");
         }

@@ -17,9 +17,11 @@ use tokio::time::Sleep;
 use super::CallAnswer;
 use super::own_status::{OwnStatus, after_head};
 use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::units::Millis;
 use crate::proxy::attempt::account::{Account, Part};
 use crate::proxy::attempt::cause;
 use crate::proxy::request::call::Expiry;
+use crate::proxy::request::recording::Recorder;
 use crate::proxy::request::reservation::Reservation;
 use crate::proxy::response::body::{BodyError, ProviderBody};
 use crate::proxy::response::error::ProxyError;
@@ -63,6 +65,9 @@ impl CallRelay {
         // An answer has begun: nobody else is asked.
         if let Some(recorder) = &answer.recorder {
             recorder.keep_no_more();
+            if answer.messages.has_begun() {
+                recorder.answered();
+            }
         }
         let trailers = pieces.trailers.take().map(|trailers| *trailers);
         let loan = Some(loan);
@@ -97,13 +102,14 @@ impl CallRelay {
                 self.over = true;
                 continue;
             };
-            body.run_clock(!waits_for_client);
+            let moved = self.answer.recorder.as_ref().map_or(Millis(0), Recorder::moved);
+            body.run_clock(!waits_for_client, moved);
             let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
             match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
-                        self.answer.messages.see(&data);
+                        self.sees(&data);
                         self.passes(&data);
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
@@ -112,6 +118,17 @@ impl CallRelay {
                 Some(Err(error)) => self.broke_off(error.end(), Some(&error)),
                 None => self.ended(None),
             }
+        }
+    }
+
+    /// This came from the provider.
+    fn sees(&mut self, data: &Bytes) {
+        let before = self.answer.messages.begun();
+        self.answer.messages.see(data);
+        if self.answer.messages.begun() > before
+            && let Some(recorder) = &self.answer.recorder
+        {
+            recorder.answered();
         }
     }
 
@@ -128,11 +145,12 @@ impl CallRelay {
         }
     }
 
-    /// Whether the client could send more, and has to be heard before the provider can go on.
+    /// Whether it is for the client to send more, before the provider can go on.
     fn waits_for_client(&self, context: &Context<'_>) -> bool {
+        let within = self.answer.messages.is_within();
         self.answer.recorder.as_ref().is_some_and(|recorder| {
             recorder.register_waker(context);
-            recorder.waits_for_client()
+            recorder.waits_for_client() && !within
         })
     }
 
@@ -153,7 +171,7 @@ impl CallRelay {
         let at = self.answer.expiry.and_then(Expiry::at)?;
         self.expires(at, context).then(|| {
             // A stream that was under way when the time was over says nothing about its provider.
-            let ending = if self.answer.messages.has_begun() { Ending::ClientLeft } else { Ending::Expired };
+            let ending = if self.answer.messages.has_begun() { Ending::ClientLeft } else { self.account.expired() };
             let label = ProxyError::Expired.label();
             (ending, after_head(GrpcCode::DEADLINE_EXCEEDED, label, EXPIRED.to_owned()))
         })
