@@ -26,7 +26,7 @@ import over_http2
 HERE = pathlib.Path(__file__).parent
 SESSIONS = 2000
 # KiB for each session after the first thousand, a half more than was measured.
-MOST_EACH = 64
+MOST_EACH = 21
 FLAGS = """\
 listen: 127.0.0.1:{listen}
 admin: {{ listen: 127.0.0.1:{admin} }}
