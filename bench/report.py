@@ -16,8 +16,9 @@ def page(results):
         "# Benchmark",
         "",
         f"Measured on {machine['day']}: {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, load average "
-        f"{machine['load_before']} before the run, {results['rounds']} rounds. One worker on one core for each; provider and "
-        f"load on the other. Brackets hold the quartiles over the rounds.",
+        f"{machine['load_before']} before the run, {results['rounds']} rounds. One worker for each. With 1 connection and "
+        f"for added latency, proxy, provider and load share one core; else the proxy has a core, and provider and load share "
+        f"another. Brackets hold the quartiles over the rounds.",
         "",
         *[f"- {name}: {text}" for name, text in results["versions"].items()],
     ]

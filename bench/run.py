@@ -3,7 +3,7 @@
 
     bench/run.py [--rounds 15] [--only nginx,Serin] [--parts load,latency,memory,...] [--out docs/benchmark]
 
-Each proxy has one worker on core 0; provider and load share core 1. Within a round the systems take turns, and ratios
+Each proxy has one worker on core 0; provider and load share core 1. With 1 connection and for latency all share core 1. Within a round the systems take turns, and ratios
 are taken round by round, so that a busy machine changes both sides. CPU time is what the kernel accounts to the proxy's
 own processes. Writes OUT.json and OUT.md, and prints the latter. SERIN names the binary; without it, it is the one of
 `make dist`.

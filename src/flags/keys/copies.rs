@@ -37,7 +37,8 @@ fn per_minute() -> Key {
 
 fn max_cost() -> Key {
     key("max_cost", some_usd()).default("$5").says(
-        "What copies may cost a day (UTC), in USD, by the `prices` of the canary, rehearsal and comparison together. Each reserves what it may cost before \
-         it is sent. Without a price the cost is unknown: then `per_minute` is the only bound, and `check` says so.",
+        "The most that copies of this rollout may cost a day (UTC), in USD, for rehearsal and comparison together and \
+         for each process. The canary's `prices` are used. Each copy reserves what it may cost before it is sent. \
+         Without a price the cost is unknown: then `per_minute` is the only bound, and `check` says so.",
     )
 }

@@ -106,7 +106,8 @@ pub(super) fn provider() -> Schema {
             ])).says(
                 "What a million tokens cost, in USD: this provider's own name for a model -> `input`, `output` and, \
                  where it is another, `cached_input`. `*` matches any characters; of several patterns the longest one \
-                 that matches counts. A model without a price costs an unknown amount, never nothing.",
+                 that matches counts. The cost of a model without a price is unknown, and is not taken for zero. Prices \
+                 are used for copies (`rehearse`, `compare`) only.",
             ),
             key("tags", texts()).examples(json!([["eu", "zero-retention"]])).says(
                 "What is true of this provider, in words of one's own, for `require` of a rollout: letters, digits, \

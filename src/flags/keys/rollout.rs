@@ -119,8 +119,9 @@ pub(super) fn rollout() -> Schema {
                  Default: no rehearsal.",
             ),
             key("compare", copies::compare()).examples(json!([{"share": "1%", "per_minute": 30}])).says(
-                "After that, copies of a share of stable's requests are sent to the canary, and its responses are \
-                 compared with stable's and thrown away. Default: no comparison.",
+                "Copies of a share of stable's requests are sent to the canary once `rehearse` is passed, or from the \
+                 start without it. The canary's responses are compared with stable's and thrown away. Default: no \
+                 comparison.",
             ),
         ],
     )
