@@ -49,6 +49,12 @@ impl SeriesTable {
         found.map_or_else(|| self.own(arm), |entry| &entry.series)
     }
 
+    /// Whether any arm has counts at this provider.
+    #[must_use]
+    pub fn has(&self, provider: ProviderId) -> bool {
+        self.0.iter().any(|entry| entry.provider == provider)
+    }
+
     /// The counts of this arm's requests at its own provider. A plain route has one arm.
     #[must_use]
     pub fn own(&self, arm: Arm) -> &Arc<Series> {

@@ -84,7 +84,7 @@ impl Snapshot {
     }
 
     /// The rollouts that say what becomes of the state of a canary: the one that takes the request, else all of them.
-    fn rollouts_to(&self, matched: Option<RolloutId>, id: ProviderId) -> impl Iterator<Item = &RolloutInForce> {
+    pub fn rollouts_to(&self, matched: Option<RolloutId>, id: ProviderId) -> impl Iterator<Item = &RolloutInForce> {
         let moves_to = move |rollout: &Arc<Rollout>| rollout.moves_to(id);
         let own = matched.filter(|id| self.policy.rollouts.get(usize::from(id.0)).is_some_and(moves_to));
         let rollouts = (0..=u16::MAX).zip(&self.rollouts).zip(&self.policy.rollouts);
@@ -132,6 +132,12 @@ impl RolloutInForce {
     #[must_use]
     pub fn series(&self, arm: Arm, provider: ProviderId) -> &Arc<Series> {
         self.series.of(arm, provider)
+    }
+
+    /// Whether there are counts at this provider.
+    #[must_use]
+    pub fn has_series(&self, provider: ProviderId) -> bool {
+        self.series.has(provider)
     }
 }
 

@@ -13,7 +13,7 @@ mod request;
 mod rules;
 
 pub use answer::AnswerScanner;
-pub use path::{PathId, answer_makes, body_names, counts_tokens, in_path, in_query};
+pub use path::{PathId, answer_makes, body_names, counts_tokens, in_location, in_path, in_query};
 pub use request::{MOST_NAMED, Needles, in_request};
 
 #[cfg(test)]

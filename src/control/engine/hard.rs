@@ -4,6 +4,8 @@
 //! canary compares with its own, and the cores are woken. What becomes of each is the data plane's. From then on nobody is
 //! sent to the canary for what it keeps, either. Invariant: nothing is ended where users may be on the canary.
 
+use std::sync::Arc;
+
 use super::commands::barred;
 use super::dispatch::Engine;
 use super::input::Input;
@@ -25,7 +27,7 @@ impl Engine {
                 Some(true) => {}
             }
         }
-        let mut ended = 0;
+        let (mut ended, mut withdrawals) = (0, Vec::new());
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
             let Some(rollout) = &entry.rollout else { continue };
@@ -36,7 +38,7 @@ impl Engine {
             let open = entry.open_on_canary();
             let ages = [Millis(u64::MAX)];
             let ([without_output], _) = rollout.collector().waiting().by_age(Arm::Canary, &ages, now.mono);
-            rollout.collector().evidence().withdrawal.cut();
+            withdrawals.push(Arc::clone(&rollout.collector().evidence().withdrawal));
             ended += open;
             let event = Event {
                 at: now.unix,
@@ -56,6 +58,9 @@ impl Engine {
             events::emit(event, &mut self.outbox, &self.shared.history);
             self.apply(index, Input::StateMoved, now);
         }
+        // First nobody is planned there any more: what is ended and can be sent again would be sent there once more.
+        self.publish();
+        withdrawals.iter().for_each(|withdrawal| withdrawal.cut());
         self.publish();
         self.report(now);
         Ok(ended)

@@ -142,7 +142,8 @@ impl<'a> Failover<'a> {
         if is_replan {
             failover.account.continue_from(earlier);
         }
-        let sample = PendingSample::of(core, in_use, failover.plan(), client_request, arrived);
+        let sample = || PendingSample::of(core, in_use, failover.plan(), client_request, arrived);
+        let sample = if is_replan { None } else { sample() };
         failover.account.set_entry(PendingEntry::of(core, policy, client_request, failover.trace.as_ref(), sample));
         if !is_replan {
             failover.earn_retries();

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use crate::decide::route::Plan;
 use crate::decide::units::{ProviderId, RolloutId};
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::call::Expiry;
@@ -57,22 +58,28 @@ impl<'a> Withdrawable<'a> {
 /// What ends a request on a canary at once: an operator's hard rollback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CanaryCut<'a> {
-    withdrawal: &'a Withdrawal,
-    /// Those that had been when the request was planned.
-    cuts: u32,
+    in_use: &'a InUse,
+    matched: Option<RolloutId>,
+    provider: ProviderId,
 }
 
 impl<'a> CanaryCut<'a> {
-    /// Of a request that was planned by this and is at this provider; `None`: it is not the rollout's canary.
-    pub(crate) fn of(in_use: &'a InUse, rollout: RolloutId, provider: ProviderId) -> Option<CanaryCut<'a>> {
-        let is_canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].moves_to(provider);
-        let in_force = in_use.snapshot.in_force(rollout);
-        is_canary.then_some(CanaryCut { withdrawal: &in_force.evidence.withdrawal, cuts: in_force.cuts })
+    /// Of a request that was planned by this and is at this provider; `None`: it is nobody's canary.
+    pub(crate) fn of(in_use: &'a InUse, plan: &Plan, provider: ProviderId) -> Option<CanaryCut<'a>> {
+        // What is there for the state that it names need not be of the rollout's own canary.
+        let matched = if plan.bound.is_bound() { plan.matched } else { Some(plan.rollout?) };
+        let is_own = |rollout: RolloutId| in_use.snapshot.policy.rollouts[usize::from(rollout.0)].moves_to(provider);
+        let is_canary = match matched {
+            Some(rollout) if !plan.bound.is_bound() => is_own(rollout),
+            _ => in_use.snapshot.rollouts_to(matched, provider).next().is_some(),
+        };
+        is_canary.then_some(CanaryCut { in_use, matched, provider })
     }
 
-    /// Whether it ends now.
+    /// Whether it ends now: every rollout that sends there has ended what is there since the request was planned.
     pub(crate) fn is_cut(self) -> bool {
-        self.withdrawal.cuts() > self.cuts
+        let mut rollouts = self.in_use.snapshot.rollouts_to(self.matched, self.provider);
+        rollouts.all(|in_force| in_force.evidence.withdrawal.cuts() > in_force.cuts)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Activity {
     upgraded: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
+    /// Whether the latest request was read to its end before it went anywhere.
+    whole: AtomicBool,
     /// Whether the parser is done with it, well or not.
     over: AtomicBool,
 }
@@ -97,9 +99,10 @@ impl Activity {
         !busy && !in_head && !self.in_block.load(Relaxed)
     }
 
-    /// HTTP/1: whether a request was answered, all of the answer was taken, and nothing of the next one came.
+    /// HTTP/1: whether a request was answered, all of the answer was taken, and nothing of the next one came. A body that
+    /// was passed on as it came may have been answered before its end, so that the rest of it is still to come.
     pub(super) fn is_between_requests(&self) -> bool {
-        self.is_used() && !self.in_head.load(Relaxed) && self.is_spare()
+        self.whole.load(Relaxed) && !self.in_head.load(Relaxed) && self.is_spare()
     }
 
     /// A request waits for its whole body, or does no longer.
@@ -107,8 +110,14 @@ impl Activity {
         self.awaits_body.store(waits, Relaxed);
     }
 
+    /// The latest request has no body.
+    pub(crate) fn request_has_no_body(&self) {
+        self.whole.store(true, Relaxed);
+    }
+
     /// A request has come whole, and waits for its answer.
     pub(crate) fn request_is_whole(&self, version: Version) {
+        self.whole.store(true, Relaxed);
         self.stage.is_whole(version);
     }
 
@@ -205,6 +214,7 @@ impl Activity {
     pub(super) fn request_begins(&self) {
         self.in_head.store(false, Relaxed);
         self.stage.arrives();
+        self.whole.store(false, Relaxed);
         self.used.store(true, Relaxed);
         self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
         self.beat_once();

@@ -37,7 +37,7 @@ impl NamedState {
     pub(super) fn of(request: &ReadRequest, core: &Core, in_use: &InUse, peek: Option<&Peek<'_>>) -> NamedState {
         let prepared = &in_use.prepared.state;
         let mut named = NamedState::default();
-        if !prepared.is_split {
+        if !prepared.is_split || request.grpc.is_some() {
             return named;
         }
         let below = if request.dialect == Dialect::Plain { path::plain(request.below()) } else { Cow::Borrowed("") };

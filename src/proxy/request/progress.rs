@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 
 use super::headers::RareHeaders;
@@ -54,13 +54,19 @@ impl<'a> Progress<'a> {
         let core = &connection.core;
         let (id, arrived) = (core.request_ids.next(), clock::instant());
         let trace = Trace::begin(connection, in_use, request.headers());
-        let (mount, rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
+        let (mount, mut rare_headers) = (&in_use.snapshot.policy.mount, RareHeaders::of(request.headers()));
+        // A call is a POST. To any other method a status of 200 would mean something else.
+        rare_headers.grpc &= request.method() == Method::POST;
+        let bodiless = request.body().is_end_stream();
+        if bodiless {
+            connection.activity.request_has_no_body();
+        }
         Progress {
             id: Cell::new(id),
             arrived,
             version: request.version(),
             rare_headers,
-            unread: Cell::new(!request.body().is_end_stream()),
+            unread: Cell::new(!bodiless),
             planned: Cell::new(false),
             earlier: RefCell::default(),
             unplanned: Unplanned::of(core, in_use, request, (id, arrived), trace.as_ref()),

@@ -74,6 +74,8 @@ impl Scope {
     pub(crate) fn series(&self, id: ProviderId) -> &Arc<Series> {
         let snapshot = &self.in_use.snapshot;
         match self.in_force() {
+            // Another rollout's canary, asked for the state that it may have.
+            Some(in_force) if self.plan.bound.is_bound() && !in_force.has_series(id) => snapshot.unsplit(id),
             Some(in_force) => in_force.series(self.plan.arm.unwrap_or(Arm::Stable), id),
             None => snapshot.unsplit(id),
         }
@@ -107,8 +109,7 @@ impl Scope {
 
     /// Whether an operator has ended what was under way at this provider when this request was.
     pub(crate) fn is_cut(&self, id: ProviderId) -> bool {
-        let cut = self.plan.rollout.and_then(|rollout| CanaryCut::of(&self.in_use, rollout, id));
-        cut.is_some_and(CanaryCut::is_cut)
+        CanaryCut::of(&self.in_use, &self.plan, id).is_some_and(CanaryCut::is_cut)
     }
 
     /// Whether what is in force now changes nothing for a request that is about to be sent to this provider; `first`:

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::LOCATION;
 
 use super::declared;
 use crate::clock;
 use crate::state::state_ids::{OwnerId, StateIds};
 use crate::wire::coding::Decoder;
-use crate::wire::state_ids::AnswerScanner;
+use crate::wire::state_ids::{AnswerScanner, in_location};
 
 /// Reads one answer for ids.
 #[derive(Debug)]
@@ -27,6 +28,11 @@ pub(crate) struct StateTap {
 impl StateTap {
     /// For an answer of this head. `kept`: whether the provider keeps the answer itself. `None`: it cannot be decoded.
     pub(crate) fn new(headers: &HeaderMap, kept: bool, ids: &Arc<StateIds>, owner: OwnerId) -> Option<Box<StateTap>> {
+        // A call has its id nowhere else.
+        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        if let Some(id) = location.and_then(in_location) {
+            ids.learn(ids.key(id), owner, clock::unix());
+        }
         let decoder = match declared::coding(headers) {
             None => None,
             Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),

@@ -55,6 +55,13 @@ pub fn in_query<'a>(path: &str, query: Option<&'a str>) -> Option<&'a str> {
     query?.split('&').find_map(|pair| pair.strip_prefix("call_id=")).filter(|id| is_id(id.as_bytes()))
 }
 
+/// The id that a `Location` header is about, whatever stands before the path that is known: `/v1/realtime/calls/rtc_1`.
+#[must_use]
+pub fn in_location(location: &str) -> Option<&str> {
+    let location = location.split(['?', '#']).next().unwrap_or_default();
+    location.match_indices('/').find_map(|(at, _)| in_path(&location[at..])).map(|found| found.id)
+}
+
 /// Whether a request to this path counts the tokens of a message, which names what a message does.
 #[must_use]
 pub fn counts_tokens(path: &str) -> bool {

@@ -132,7 +132,7 @@ impl<'a> Failover<'a> {
         let has_output = Cell::new(false);
         let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request.leaves_http());
         let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
-        let cut = self.plan().rollout.and_then(|rollout| CanaryCut::of(in_use, rollout, candidate.id));
+        let cut = CanaryCut::of(in_use, self.plan(), candidate.id);
         let default_provider = self.plan().default_provider;
         let account = &mut self.account;
         let trace = self.trace.as_deref().map(|trace| (trace, account.attempt().span.map(|span| span.id)));
@@ -233,7 +233,7 @@ fn state_tap(
     headers: &HeaderMap,
 ) -> Option<Box<StateTap>> {
     let (request, prepared) = (client_request.request, &in_use.prepared.state);
-    if request.parts.method == Method::DELETE {
+    if request.parts.method == Method::DELETE || request.grpc.is_some() {
         return None;
     }
     let kept = match (request.dialect, client_request.read) {

@@ -62,7 +62,9 @@ impl Failover<'_> {
     /// A good answer to a request that names state: who gave it has what is named, or has just removed it.
     pub(super) fn note_owner(&mut self, status: StatusCode) {
         let id = self.candidate().id;
-        if id == self.plan().default_provider || !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
+        let has_it =
+            status.is_success() || matches!(status, StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
+        if id == self.plan().default_provider || !has_it {
             return;
         }
         if self.lookup.has_begun() {
@@ -87,7 +89,7 @@ impl Failover<'_> {
         let may_look = self.plan().bound == Bound::Unknown
             && !named.keys.is_empty()
             && request.can_be_sent_again()
-            && !request.request.upgrade
+            && !request.request.leaves_http()
             && !request.request.unauthenticated
             && !named.keys.iter().all(|key| ids.is_missed(*key, now));
         if !may_look {
