@@ -110,16 +110,17 @@ async fn serve_http1<S: ClientStream>(mut socket: Socket<S>, conn: &Rc<ClientCon
             Box::new(parser.serve_connection(TokioIo::new(socket), requests(Rc::clone(conn))).with_upgrades());
         // How it ended is in the accounts of its requests.
         if parking::until_idle(&mut connection, conn).await == Stopped::Ended {
-            break;
+            // Before the socket is dropped, which must not make a broken answer look whole.
+            conn.activity.is_over();
+            return;
         }
-        let Some(parts) = connection.into_parts() else { break };
+        let Some(parts) = connection.into_parts() else { return };
         socket = parts.io.into_inner();
         socket.put_back(parts.read_buf);
         if !parking::is_wanted(&socket, conn).await {
             return;
         }
     }
-    conn.activity.is_over();
 }
 
 async fn serve_http2<S: ClientStream>(socket: Socket<S>, conn: &Rc<ClientConnection>, limits: &Limits) {

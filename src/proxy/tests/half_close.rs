@@ -118,7 +118,7 @@ fn where_it_cannot_be_asked_it_has_left_and_is_counted_once() {
     let old_client = post("/v1/chat/completions", "", "{}").replace("HTTP/1.1", "HTTP/1.0");
     let begun = post("/v1/chat/completions", "", r#"{"stream":true,"say":"begin"}"#);
     // What no rollout takes is passed on as it comes.
-    let passed_on = post("/v1/files", "", "{}");
+    let passed_on = post("/v1/moderations", "", "{}");
     let mut counted = Vec::new();
     for (request, reads, why) in [
         (old_client, None, AmbiguousCloseReason::Http10),
@@ -145,7 +145,7 @@ fn one_that_was_told_to_go_on_with_its_body_is_known_by_its_body() {
     let (old, events) = unending();
     let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
-    client.send(post("/v1/files", "expect: 100-continue\r\n", "{}"));
+    client.send(post("/v1/moderations", "expect: 100-continue\r\n", "{}"));
     got(&events);
     client.stream.shutdown(Shutdown::Write).unwrap();
     got(&events);
@@ -192,7 +192,7 @@ fn what_tells_that_it_has_left_is_not_counted() {
     // By a reset, whatever it waits for.
     let whole = post("/v1/chat/completions", "", "{}");
     let begun = post("/v1/chat/completions", "", r#"{"stream":true,"say":"begin"}"#);
-    let requests = [whole.clone(), whole.replace("HTTP/1.1", "HTTP/1.0"), post("/v1/files", "", "{}"), begun];
+    let requests = [whole.clone(), whole.replace("HTTP/1.1", "HTTP/1.0"), post("/v1/moderations", "", "{}"), begun];
     for request in requests {
         let mut client = sidecar.client();
         client.send(&request);

@@ -46,7 +46,7 @@ impl Needles {
         let has = |needles: &[&Finder<'_>]| needles.iter().any(|needle| needle.find(body).is_some());
         match dialect {
             Dialect::Completions | Dialect::Embeddings => false,
-            Dialect::ChatCompletions => has(&[&self.file]),
+            Dialect::ChatCompletions => goes_on || has(&[&self.file]),
             Dialect::Messages => has(&[&self.file, &self.container]),
             Dialect::Responses => goes_on || has(&[&self.file, &self.container, &self.store, &self.item]),
             Dialect::Plain => true,
@@ -81,7 +81,13 @@ pub fn in_request(dialect: Dialect, body: &[u8], mut named: impl FnMut(&str, boo
     let mut found: Vec<(IdKind, Box<[u8]>)> = Vec::new();
     let mut note = |kind: IdKind, id: &[u8]| {
         let known = found.iter().any(|(_, known)| **known == *id);
-        if is_id(id) && !known && (dialect != Dialect::ChatCompletions || kind == IdKind::File) {
+        // A chat's other members are the application's own.
+        let is_of_api = match kind {
+            IdKind::File | IdKind::Response => true,
+            IdKind::Conversation => dialect != Dialect::ChatCompletions || id.starts_with(b"conv_"),
+            _ => dialect != Dialect::ChatCompletions,
+        };
+        if is_id(id) && !known && is_of_api {
             if found.len() == MOST_NAMED {
                 // What is named less specifically makes room.
                 let Some(last) = found.iter_mut().max_by_key(|(kind, _)| *kind).filter(|last| last.0 > kind) else {

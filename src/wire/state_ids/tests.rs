@@ -96,8 +96,13 @@ fn what_a_request_goes_on_from_is_told_from_what_it_uses() {
     in_request(Dialect::Responses, body.as_bytes(), |id, goes_on| ids.push((id.to_owned(), goes_on)));
     assert_eq!(ids, [("conv_1".to_owned(), true), ("cntr_1".to_owned(), false), ("file-1".to_owned(), false)]);
     ids.clear();
+    let body = body.replace("conv_1", "my-chat-1");
     in_request(Dialect::ChatCompletions, body.as_bytes(), |id, goes_on| ids.push((id.to_owned(), goes_on)));
-    assert_eq!(ids, [("file-1".to_owned(), false)], "a chat has no conversation but the application's own");
+    assert_eq!(ids, [("file-1".to_owned(), false)], "it is the application's own");
+    ids.clear();
+    let body = br#"{"conversation":{"id":"conv_1"},"previous_response_id":"resp_1"}"#;
+    in_request(Dialect::ChatCompletions, body, |id, goes_on| ids.push((id.to_owned(), goes_on)));
+    assert_eq!(ids, [("resp_1".to_owned(), true), ("conv_1".to_owned(), true)]);
 }
 
 #[test]
