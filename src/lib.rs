@@ -79,6 +79,8 @@
 //!
 //! * the retry decision: `decide/retry.rs`, asked by `proxy/attempt/failover.rs`
 //! * a key chosen: `proxy/attempt/key_choice.rs`; how long it rests: `decide/key_rest.rs`; kept by `control/engine/keys.rs`
+//! * an idle connection without its parser: `proxy/downstream/parking.rs`; copies of requests, on a thread of their own:
+//!   `proxy/copies/sender.rs`
 //! * a header stripped: `proxy/request/headers.rs`; a client's credentials: `proxy/request/credentials.rs`
 //! * the percent changed: `decide/rollout/step.rs`; published by `control/engine/dispatch.rs`
 //! * SQLite written: `store/sqlite/contents.rs`, in batches from `control/persist/write_queue.rs`

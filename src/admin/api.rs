@@ -76,8 +76,8 @@ pub(super) async fn answer(view: &ApiContext, listener: &AdminListener, head: &P
     }
 }
 
-/// The longest body that is read of this request, where it is a file for a plan or a list of verdicts: both are long, and
-/// are read from those only who may send them.
+/// The longest body that is read of this request, where it is a file for a plan or a list of verdicts: both are long,
+/// and are read from those only who may send them.
 pub(super) fn body_limit(view: &ApiContext, listener: &AdminListener, head: &Parts) -> Option<usize> {
     let route = find(listener, &head.method, head.uri.path()).ok()?;
     let caller = identify(listener, head, &view.shared.load().policy.tokens, false).ok()?;

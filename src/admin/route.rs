@@ -1,8 +1,8 @@
 //! The route table of the operators' ports, as data: what exists, by which method, on which listener.
 //!
-//! Matches paths and nothing else: who may use a route is `auth`'s to say, what it does is `api`'s. The probe listener has
-//! the health routes alone, whatever token comes with the request. A change is POST only, so that no link or image can
-//! make one.
+//! Matches paths and nothing else: who may use a route is `auth`'s to say, what it does is `api`'s. The probe listener
+//! has the health routes alone, whatever token comes with the request. A change is POST only, so that no link or image
+//! can make one.
 
 use http::Method;
 

@@ -1,7 +1,7 @@
 //! `serin compare`: what copies of stable's requests have shown of the canary.
 //!
-//! Asks a running sidecar for its counts: the funnel, what blocks a rehearsal and the rule to write, in what the answers
-//! differ, times and cost. Counts only; no text of a user is in them. Only reads.
+//! Asks a running sidecar for its counts: the funnel, what blocks a rehearsal and the rule to write, in what the
+//! answers differ, times and cost. Counts only; no text of a user is in them. Only reads.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -53,7 +53,8 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
     /// End what is under way on the canary as well: requests without output go to stable, streams and connections break
-    /// off. Without it they finish there. What the canary keeps (responses, files and the like) is then asked of stable, too.
+    /// off. Without it they finish there. What the canary keeps (responses, files and the like) is then asked of
+    /// stable, too.
     #[arg(long, conflicts_with = "to")]
     pub(super) hard: bool,
     /// Reason, for the history.

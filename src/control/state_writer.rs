@@ -1,8 +1,8 @@
 //! Hands what was learned of ids over to be written: behind the requests, some at a time.
 //!
 //! A batch is small, so that a decision never waits long behind one, and the next is taken when the last has been
-//! written. Keeps a copy of what is being written, to give it back when that fails. Invariant: one batch is under way at
-//! a time.
+//! written. Keeps a copy of what is being written, to give it back when that fails. Invariant: one batch is under way
+//! at a time.
 
 use super::now::Now;
 use crate::decide::units::Millis;

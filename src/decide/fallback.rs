@@ -1,9 +1,9 @@
 //! The other providers that may answer a request, in order, when the provider that the split chose fails.
 //!
 //! A failure overrides the sticky choice for one request and does not move the user. There are limits: no request goes
-//! to a canary that is closed to users; embeddings of two models are never mixed; nobody else has what a request names of
-//! one provider's state; a provider that cannot be used, or that does not have the model, is left out.
-//! Invariants: the chosen provider is never in the list, and no provider is in it twice.
+//! to a canary that is closed to users; embeddings of two models are never mixed; nobody else has what a request names
+//! of one provider's state; a provider that cannot be used, or that does not have the model, is left out. Invariants:
+//! the chosen provider is never in the list, and no provider is in it twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
 use super::route::{Plan, RouteReason, RouteShare};

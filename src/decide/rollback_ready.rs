@@ -2,8 +2,8 @@
 //!
 //! While users are on the canary stable is idle, and nobody sees that its key was revoked or that its limit is too
 //! small. Each obstacle is found by itself, so that all of them are said at once. Promotions to large shares wait for
-//! none being left ([`promotion`](super::rollout::promotion)); a rollback never does. Reads no clock and counts nothing.
-//! Invariant: what is not known is no obstacle.
+//! none being left ([`promotion`](super::rollout::promotion)); a rollback never does. Reads no clock and counts
+//! nothing. Invariant: what is not known is no obstacle.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
 //! Which provider takes a request, on which arm, and for which reason.
 //!
-//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: the state
-//! that it names ([`by_state`](mod@by_state)), no user is on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded
-//! user, the bucket. Only requests whose arm the bucket chose are counted for the guard, since a human's choice is no
-//! evidence. A request whose method is not split goes to the rollout's stable without a user. Per request nothing is
-//! compiled, nothing is hashed twice, and nothing is allocated but an id that arrives escaped and a path that has to be
-//! normalised.
+//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: the
+//! state that it names ([`by_state`](mod@by_state)), no user is on the canary (`closed`), the canary has no such model
+//! (`unmapped`), a tester's `force`, a pinned or excluded user, the bucket. Only requests whose arm the bucket chose
+//! are counted for the guard, since a human's choice is no evidence. A request whose method is not split goes to the
+//! rollout's stable without a user. Per request nothing is compiled, nothing is hashed twice, and nothing is allocated
+//! but an id that arrives escaped and a path that has to be normalised.
 
 pub mod by_state;
 pub mod facts;

@@ -1,7 +1,7 @@
 //! Sentences about copies to a canary: what blocks its first step, and what to write into flags.yaml.
 //!
-//! From typed findings. The rules are those of [`incompatibility`](super::incompatibility), where a request was refused.
-//! Decides nothing. Invariant: no sentence has a word of a request or an answer.
+//! From typed findings. The rules are those of [`incompatibility`](super::incompatibility), where a request was
+//! refused. Decides nothing. Invariant: no sentence has a word of a request or an answer.
 
 use super::incompatibility;
 use crate::decide::comparison::defect::Defect;

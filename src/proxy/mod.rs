@@ -1,12 +1,11 @@
 //! The data plane: from a client's socket to a provider's and back.
 //!
-//! [`start`] runs it on threads of its own, one runtime a core ([`core`](mod@self::core)) and nothing shared between them
-//! but the snapshot and a few counts. A request meets the folders in this order: [`downstream`] (connections from
+//! [`start`] runs it on threads of its own, one runtime a core ([`core`](mod@self::core)) and nothing shared between
+//! them but the snapshot and a few counts. A request meets the folders in this order: [`downstream`] (connections from
 //! clients), [`request`] (whose `pipeline` shows the whole path, in eight stops), [`attempt`] (who is asked, and what
-//! came of it), [`upstream`] (connections to providers), [`response`] (on its way back). Beside it, [`copies`] sends some
-//! of stable's requests to the canary once more. It decides nothing that
-//! `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches is in force at
-//! that moment.
+//! came of it), [`upstream`] (connections to providers), [`response`] (on its way back). Beside it, [`copies`] sends
+//! some of stable's requests to the canary once more. It decides nothing that `decide` can decide, and knows neither
+//! flags.yaml nor the admin API. Invariant: what it dispatches is in force at that moment.
 
 mod attempt;
 mod copies;

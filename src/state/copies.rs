@@ -1,8 +1,8 @@
 //! Copies of stable's requests, from the core that served the request to the thread that sends the copy.
 //!
 //! Owns the queue between them, what a copy is sent by ([`Copying`]), and the counts of each rollout
-//! ([`CopyGate`](gate::CopyGate)). A core that finds no room drops the sample and counts it: no request ever waits for a
-//! copy. Knows nothing of what is compared. Invariant: what waits is bounded in number and in bytes.
+//! ([`CopyGate`](gate::CopyGate)). A core that finds no room drops the sample and counts it: no request ever waits for
+//! a copy. Knows nothing of what is compared. Invariant: what waits is bounded in number and in bytes.
 
 pub mod gate;
 

@@ -2,8 +2,8 @@
 //!
 //! Every fact is one atomic word ([`KeyRest`]), and no core waits for another. A [`KeyRing`] is the keys of a provider
 //! in the order of one version of the file; the keys and accounts in it are kept over reloads by control. Holds no key
-//! and knows no rules: [`key_rest`](crate::decide::key_rest) computes each transition. Whether there is anything to know
-//! at all is one flag of the [`provider`](super::provider), so that requests look in here only while there is.
+//! and knows no rules: [`key_rest`](crate::decide::key_rest) computes each transition. Whether there is anything to
+//! know at all is one flag of the [`provider`](super::provider), so that requests look in here only while there is.
 //! Invariant: at most one request at a time tests a key whose rest is over.
 
 mod account;

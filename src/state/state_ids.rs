@@ -2,9 +2,10 @@
 //!
 //! Only ids that a provider other than stable made are here. A provider is known by its name and its `base_url`
 //! ([`owners`]), so that a file which swaps stable and canary changes nothing. An id is kept as a hash under a key that
-//! only this state has. Cores learn and look up; control takes what has to be written ([`changes`]) and gives the status
-//! its figures. The shards are locked for some hundred nanoseconds, and only by requests and answers that name an id.
-//! Invariants: no more than [`StateIds::set_most`] ids are kept; of more, those that were used least recently go.
+//! only this state has. Cores learn and look up; control takes what has to be written ([`changes`]) and gives the
+//! status its figures. The shards are locked for some hundred nanoseconds, and only by requests and answers that name
+//! an id. Invariants: no more than [`StateIds::set_most`] ids are kept; of more, those that were used least recently
+//! go.
 
 mod changes;
 mod key;
@@ -193,7 +194,8 @@ impl StateIds {
         self.misses.has(key, seconds(now))
     }
 
-    /// Begins to ask others than stable about an id that nobody is known to keep. `false`: too many were asked for nothing.
+    /// Begins to ask others than stable about an id that nobody is known to keep. `false`: too many were asked for
+    /// nothing.
     #[must_use]
     pub fn begin_lookup(&self, now: Millis) -> bool {
         self.misses.begin_lookup(now)

@@ -114,7 +114,8 @@ impl Complaint {
         words::is_oversized(self)
     }
 
-    /// Whether the key itself is not taken: unknown, revoked, or of an account that is closed. Asked of a 400, 401 or 403.
+    /// Whether the key itself is not taken: unknown, revoked, or of an account that is closed. Asked of a 400, 401 or
+    /// 403.
     #[must_use]
     pub fn is_about_key(&self) -> bool {
         words::is_about_key(self)

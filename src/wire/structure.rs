@@ -1,8 +1,8 @@
 //! What an answer is made of: its text, and the tools that it calls with which arguments.
 //!
 //! Owns where each dialect keeps these, whole or in a stream. For comparing two answers off the path of requests, so it
-//! builds values, unlike its neighbours. What cannot be read is absent, and what is beyond [`LONGEST_TEXT`] is left out.
-//! How an answer ended and what it took is read by [`answer`](super::answer) and [`stream`](super::stream).
+//! builds values, unlike its neighbours. What cannot be read is absent, and what is beyond [`LONGEST_TEXT`] is left
+//! out. How an answer ended and what it took is read by [`answer`](super::answer) and [`stream`](super::stream).
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! The table of the dashboard's files, each in the compressed form that `build/dashboard.rs` has made of it.
 //!
-//! Owns their names, types and paths: the page at `/`, and what it names below `/dashboard/`. Knows nothing of requests.
-//! Invariant: every file of this folder that is not Rust is in it, and the charts of `describe/page`.
+//! Owns their names, types and paths: the page at `/`, and what it names below `/dashboard/`. Knows nothing of
+//! requests. Invariant: every file of this folder that is not Rust is in it, and the charts of `describe/page`.
 
 use std::io::Read;
 

@@ -1,7 +1,7 @@
 //! A policy and a status of which every field that the API shows has a value of its own.
 //!
-//! Owns the literals that the tests of the ports are compared with. A test changes nothing here; what it needs otherwise
-//! it writes down itself. The secret in them must never be seen.
+//! Owns the literals that the tests of the ports are compared with. A test changes nothing here; what it needs
+//! otherwise it writes down itself. The secret in them must never be seen.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What is known of the copies of every rollout, kept over reloads and restarts.
 //!
 //! A rollout finds its [`CopyGate`] by its identity, also when the file had left it out for a while. Writes the records
-//! now and then, and at once when a round of a rehearsal has ended. Decides nothing. Invariant: what is kept is bounded,
-//! and has no text of a request or an answer.
+//! now and then, and at once when a round of a rehearsal has ended. Decides nothing. Invariant: what is kept is
+//! bounded, and has no text of a request or an answer.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

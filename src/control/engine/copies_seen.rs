@@ -1,8 +1,8 @@
 //! A rollout's copies, as control saw them last.
 //!
 //! The gate that cores and the sender count in, by what requests were copied at the last look, and what was reported.
-//! Holds values; [`rollout`](super::rollout) looks at them with every tick. Invariant: a report is of one version of the
-//! record.
+//! Holds values; [`rollout`](super::rollout) looks at them with every tick. Invariant: a report is of one version of
+//! the record.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! One entry of `rollouts:` in the file: a rollout with a canary, or a plain route.
 //!
 //! What belongs to the name and not to the pair of providers survives a reload under the same name: the retry budget,
-//! the recent traffic, the verdicts, and the health of stable. Decides nothing. Invariant: a plain route has no [`Rollout`], and
-//! sends no one to a canary.
+//! the recent traffic, the verdicts, and the health of stable. Decides nothing. Invariant: a plain route has no
+//! [`Rollout`], and sends no one to a canary.
 
 use std::sync::Arc;
 

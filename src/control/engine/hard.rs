@@ -1,8 +1,8 @@
 //! Ends what is under way on canaries that have just been rolled back.
 //!
 //! A rollback leaves open streams where they are, and this ends them: a counter is raised that every request on the
-//! canary compares with its own, and the cores are woken. What becomes of each is the data plane's. From then on nobody is
-//! sent to the canary for what it keeps, either. Invariant: nothing is ended where users may be on the canary.
+//! canary compares with its own, and the cores are woken. What becomes of each is the data plane's. From then on nobody
+//! is sent to the canary for what it keeps, either. Invariant: nothing is ended where users may be on the canary.
 
 use std::sync::Arc;
 

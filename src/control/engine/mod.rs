@@ -3,11 +3,11 @@
 //! Inputs come from the event loop: ticks, commands, files, lock files, signals. Effects go out: events, writes for the
 //! outbox, the snapshot and the status. Does no I/O and reads no clock.
 //!
-//! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`plan`] compares a new file, [`reload`] checks it
-//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands, and
-//! [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts, and [`notifications`] the answers
-//! of those who are notified. [`dispatch`] hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers
-//! with [`effects`]. [`context`] is what rollouts share.
+//! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`plan`] compares a new file,
+//! [`reload`] checks it ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators'
+//! commands, and [`dry_run`] says what they would do. [`feedback`] takes the application's verdicts, and
+//! [`notifications`] the answers of those who are notified. [`dispatch`] hands each [`input`] to an [`entry`] of the
+//! file, whose [`rollout`] answers with [`effects`]. [`context`] is what rollouts share.
 
 mod apply_policy;
 mod availability;

@@ -1,7 +1,7 @@
 //! How many copies may be sent in a minute.
 //!
-//! A window that slides: each copy that was sent in the last minute is known by its time, so that no minute whatever has
-//! more than allowed. Bounded by the number itself. Time is a parameter.
+//! A window that slides: each copy that was sent in the last minute is known by its time, so that no minute whatever
+//! has more than allowed. Bounded by the number itself. Time is a parameter.
 
 use std::collections::VecDeque;
 

@@ -1,9 +1,9 @@
 //! A rehearsal: rounds of copies before the canary's first user, and what each round concludes.
 //!
-//! A round ends when so many pairs as `requests` asks for were compared. One without anything that blocks is passed, and
-//! the ramp begins. After any other the next round begins by itself when a while has passed, or at once when the file
-//! asks the canary in another way. What was passed stays passed for this attempt, unless the file asks in another way
-//! before the ramp has begun. Invariant: a rehearsal never moves a user; it only holds the first step.
+//! A round ends when so many pairs as `requests` asks for were compared. One without anything that blocks is passed,
+//! and the ramp begins. After any other the next round begins by itself when a while has passed, or at once when the
+//! file asks the canary in another way. What was passed stays passed for this attempt, unless the file asks in another
+//! way before the ramp has begun. Invariant: a rehearsal never moves a user; it only holds the first step.
 
 use serde::{Deserialize, Serialize};
 

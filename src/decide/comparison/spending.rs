@@ -1,8 +1,8 @@
 //! What copies cost on a day, and whether another one fits in.
 //!
-//! Each copy reserves what it may cost before it is sent, and is settled by what it took. A day is one of UTC. Invariant:
-//! what was spent and what is reserved never exceed the limit together, unless an answer takes more than it was reserved
-//! for; then nothing is sent until the day is over.
+//! Each copy reserves what it may cost before it is sent, and is settled by what it took. A day is one of UTC.
+//! Invariant: what was spent and what is reserved never exceed the limit together, unless an answer takes more than it
+//! was reserved for; then nothing is sent until the day is over.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
 //! What a provider takes for a token, by model.
 //!
-//! Prices are whole pico-USD a token: a price in USD for a million tokens with at most six decimals is held exactly, and
-//! nothing is ever rounded behind it. Invariant: a model that no entry fits has no price, which is not a price of zero.
+//! Prices are whole pico-USD a token: a price in USD for a million tokens with at most six decimals is held exactly,
+//! and nothing is ever rounded behind it. Invariant: a model that no entry fits has no price, which is not a price of
+//! zero.
 
 use super::rollout::Pattern;
 use crate::decide::units::PicoUsd;

@@ -91,8 +91,8 @@ impl Provider {
         (self.api_keys.is_empty() || self.auth == Auth::None) && !self.holds_keys
     }
 
-    /// Whether its `api_keys` are what it is asked with: `auth` may send none, and `set_headers` may send something else
-    /// in their place.
+    /// Whether its `api_keys` are what it is asked with: `auth` may send none, and `set_headers` may send something
+    /// else in their place.
     #[must_use]
     pub fn sends_api_keys(&self) -> bool {
         let name = match &self.auth {

@@ -1,8 +1,8 @@
 //! Where a request goes that names what some provider keeps: an earlier response, a file, a conversation.
 //!
 //! It goes there, at any percent; what nobody is known to keep is stable's, and who else may be asked when stable does
-//! not have it is decided here too. Such a request is no evidence, and no fallback answers it: nobody else has its state.
-//! Refuses to remember ids. Invariant: a required tag holds for it as for any other request.
+//! not have it is decided here too. Such a request is no evidence, and no fallback answers it: nobody else has its
+//! state. Refuses to remember ids. Invariant: a required tag holds for it as for any other request.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

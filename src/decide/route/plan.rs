@@ -1,7 +1,7 @@
 //! The plan of a request: where it goes, on which arm, and why.
 //!
-//! Values, and what can be said of them alone. Decides nothing: [`route`](super) does. Invariant: a request that is counted
-//! was sent where it goes by a bucket.
+//! Values, and what can be said of them alone. Decides nothing: [`route`](super) does. Invariant: a request that is
+//! counted was sent where it goes by a bucket.
 
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::policy::Policy;

@@ -1,8 +1,8 @@
 //! What a provider keeps besides files: responses and conversations, by their ids, and what it says of those it lacks.
 //!
-//! Held in memory within a bound: the oldest goes first. The answers about what is missing have the words and codes of the
-//! real APIs, since a client's library and a proxy go by them. Makes no answer of its own. Invariant: an id that was given
-//! out is known until it is deleted or pushed out.
+//! Held in memory within a bound: the oldest goes first. The answers about what is missing have the words and codes of
+//! the real APIs, since a client's library and a proxy go by them. Makes no answer of its own. Invariant: an id that
+//! was given out is known until it is deleted or pushed out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

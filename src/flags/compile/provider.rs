@@ -139,8 +139,8 @@ pub(super) fn is_private(host: &str) -> bool {
     }
 }
 
-/// Whether requests to it carry a key, whatever it is written as: what the file refers to, what has the look of one, and
-/// what stands under a name that tells of one. What secrets turn out to be changes nothing of it, so that no reload
+/// Whether requests to it carry a key, whatever it is written as: what the file refers to, what has the look of one,
+/// and what stands under a name that tells of one. What secrets turn out to be changes nothing of it, so that no reload
 /// waits for one.
 fn holds_keys(at: &At, auth: &Auth) -> bool {
     let is_key =

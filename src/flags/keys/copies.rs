@@ -1,7 +1,7 @@
 //! The keys of copies: `rehearse` and `compare` of a rollout.
 //!
-//! Names, kinds, defaults and sentences only: [`compile`](super::super::compile) says what they mean. Both have the same
-//! limits. Invariant: as in [`keys`](super).
+//! Names, kinds, defaults and sentences only: [`compile`](super::super::compile) says what they mean. Both have the
+//! same limits. Invariant: as in [`keys`](super).
 
 use serde_json::json;
 

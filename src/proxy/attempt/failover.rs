@@ -2,8 +2,8 @@
 //!
 //! Owns the order: after a failure it does what [`retry`](crate::decide::retry) says, until an answer is good enough to
 //! go out or no candidate is left. All candidates take the same path. When all failed, the client gets the failure of
-//! the provider that the split chose, or the text of a `last_resort`. Invariant: nothing has gone to the client while this runs, so that dropping it at
-//! any point cancels all of it.
+//! the provider that the split chose, or the text of a `last_resort`. Invariant: nothing has gone to the client while
+//! this runs, so that dropping it at any point cancels all of it.
 
 mod attempt;
 mod failed;

@@ -4,9 +4,9 @@
 //! for every attempt and every request. Files in the order in which they are met: [`failover`] (one attempt after
 //! another), [`candidates`] (their order), [`send`] (one attempt), [`open`] (what is known of it so far), [`breaker`],
 //! [`withdrawal`] and [`deadline`] (when it is given up), [`cause`] and [`refusal`] (why it failed), [`pause`] (when
-//! the next one begins), [`permit`] (what it holds of a limit), [`earlier_plans`] (attempts of earlier plans). The request's [`account`]
-//! makes a [`record`] of an attempt's end and a [`request_record`] of the request's, which go to the [`sinks`]; the
-//! guard's part is [`guard_report`]. Invariant: an attempt is recorded exactly once.
+//! the next one begins), [`permit`] (what it holds of a limit), [`earlier_plans`] (attempts of earlier plans). The
+//! request's [`account`] makes a [`record`] of an attempt's end and a [`request_record`] of the request's, which go to
+//! the [`sinks`]; the guard's part is [`guard_report`]. Invariant: an attempt is recorded exactly once.
 
 pub(crate) mod account;
 mod breaker;

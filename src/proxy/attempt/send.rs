@@ -29,8 +29,8 @@ pub(crate) enum AttemptError {
     Replan,
     /// No request can be made for this provider.
     Unfit(ProxyError),
-    /// The provider's limit had no room: another candidate is asked. `comes_back`: and this one after it. `problem`: what
-    /// the client gets if there is none.
+    /// The provider's limit had no room: another candidate is asked. `comes_back`: and this one after it. `problem`:
+    /// what the client gets if there is none.
     Full { comes_back: bool, problem: ProxyError },
     /// A limit refuses the request.
     Refused(ProxyError),

@@ -83,8 +83,8 @@ impl<'a> CanaryCut<'a> {
     }
 }
 
-/// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn. `cut`: what ends
-/// it at once. `expiry`: when the client stops waiting.
+/// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn. `cut`: what
+/// ends it at once. `expiry`: when the client stops waiting.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
     request: Option<Withdrawable<'_>>,

@@ -2,7 +2,8 @@
 //!
 //! Uses what attempts use: the outbound request, the time limits, the reading of an answer. Differs in that nothing of
 //! the answer goes out, and that nothing is told to breakers, keys or the guard; the provider's limit follows its
-//! headers. A connection that turns out to be dead says nothing about the canary, and the copy is given up. Invariant: a copy carries no credentials of its client.
+//! headers. A connection that turns out to be dead says nothing about the canary, and the copy is given up. Invariant:
+//! a copy carries no credentials of its client.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! A request of stable that is to be copied, from its plan until its answer has gone out.
 //!
 //! Kept with the entry of the request, so that one that is not sampled costs a look at one pointer. Takes the answer's
-//! bytes as they pass, within a bound, and changes nothing of them. Handed to the queue when the request has ended well.
-//! Invariant: each sample is counted once: as skipped with its reason, or in the queue.
+//! bytes as they pass, within a bound, and changes nothing of them. Handed to the queue when the request has ended
+//! well. Invariant: each sample is counted once: as skipped with its reason, or in the queue.
 
 use std::sync::Arc;
 use std::time::Instant;

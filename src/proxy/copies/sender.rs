@@ -1,9 +1,9 @@
 //! The thread that sends copies: takes samples from the queue, and sends those that may be sent.
 //!
-//! Owns the order of what has to be so: still in force, harmless, a key, room within the provider's limit, money, and the
-//! pace. Whatever lacks is counted, and the sample is dropped: none waits for its turn. A copy that is under way ends
-//! at once when the rollout is taken back, when the file changes, and when the process stops. Invariants: in no minute
-//! are more copies sent than allowed; and a copy is counted once.
+//! Owns the order of what has to be so: still in force, harmless, a key, room within the provider's limit, money, and
+//! the pace. Whatever lacks is counted, and the sample is dropped: none waits for its turn. A copy that is under way
+//! ends at once when the rollout is taken back, when the file changes, and when the process stops. Invariants: in no
+//! minute are more copies sent than allowed; and a copy is counted once.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

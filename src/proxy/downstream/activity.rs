@@ -99,8 +99,8 @@ impl Activity {
         !busy && !in_head && !self.in_block.load(Relaxed)
     }
 
-    /// HTTP/1: whether a request was answered, all of the answer was taken, and nothing of the next one came. A body that
-    /// was passed on as it came may have been answered before its end, so that the rest of it is still to come.
+    /// HTTP/1: whether a request was answered, all of the answer was taken, and nothing of the next one came. A body
+    /// that was passed on as it came may have been answered before its end, so that the rest of it is still to come.
     pub(super) fn is_between_requests(&self) -> bool {
         self.whole.load(Relaxed) && !self.in_head.load(Relaxed) && self.is_spare()
     }

@@ -1,8 +1,8 @@
 //! One client connection: which protocol it speaks, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show; over TLS they have to show what ALPN agreed on.
-//! A panic in a request ends that request.
-//! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show; over TLS they have to show what ALPN agreed
+//! on. A panic in a request ends that request. Invariant: the connection's task ends when the client has gone, when its
+//! time is up, or with the core.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};

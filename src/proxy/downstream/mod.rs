@@ -6,8 +6,8 @@
 //! and chooses a core by its [`load`]), [`worker`] (the core's thread, which follows the [`drain_phase`]),
 //! [`client_connection`] (what belongs to one, and its open requests) in the list of [`open_connections`],
 //! [`handshake`] (TLS, as [`tls`] has it), [`connection`] (protocol and requests), [`activity`] (what happens on it),
-//! [`lifetime`] (how long it may be silent or idle), [`parking`] (an idle one without its parser), and beneath hyper [`socket`] over a [`client_stream`],
-//! [`wake_filter`], [`http2_frames`] and [`half_close`] with [`request_stage`].
+//! [`lifetime`] (how long it may be silent or idle), [`parking`] (an idle one without its parser), and beneath hyper
+//! [`socket`] over a [`client_stream`], [`wake_filter`], [`http2_frames`] and [`half_close`] with [`request_stage`].
 //! Refuses to read what a request says. Invariant: no connection stays open without a limit on its time.
 
 mod activity;

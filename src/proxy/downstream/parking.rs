@@ -1,9 +1,10 @@
 //! Keeps an idle HTTP/1 connection without its parser.
 //!
-//! hyper holds a read buffer, the buffers of heads and the place of a request for as long as its connection lives, 16 KiB
-//! of a connection that may be silent for minutes. Once the sweep finds that nothing has happened since the one before,
-//! the parser is dropped and the socket alone waits to be readable; then a new parser begins with what comes. Refuses to
-//! park what is not between two requests. Invariant: no byte is lost, and the end of a client is seen by the parser.
+//! hyper holds a read buffer, the buffers of heads and the place of a request for as long as its connection lives,
+//! which may be silent for minutes. Once the sweep finds that nothing has happened since the one before, the parser is
+//! dropped and the socket alone waits to be readable; then a new parser begins with what comes. Refuses to park what is
+//! not between two requests, or may still send the body of the last one. Invariant: no byte is lost, and the end of a
+//! client is seen by the parser.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -1,9 +1,10 @@
 //! A WebSocket's handshake: what the client asks, and whether the answer accepts it.
 //!
-//! Pure functions over heads. A client of HTTP/2 asks by an extended CONNECT (RFC 8441), which has no key: providers are
-//! asked as over HTTP/1.1, with a key of Serin's own. An answer that switches protocols has to name the protocol and to
-//! answer the key, or it comes from something that has not read the request. What extensions and subprotocols were agreed
-//! on is between client and provider. Invariant: a session begins only with a provider that accepted this very handshake.
+//! Pure functions over heads. A client of HTTP/2 asks by an extended CONNECT (RFC 8441), which has no key: providers
+//! are asked as over HTTP/1.1, with a key of Serin's own. An answer that switches protocols has to name the protocol
+//! and to answer the key, or it comes from something that has not read the request. What extensions and subprotocols
+//! were agreed on is between client and provider. Invariant: a session begins only with a provider that accepted this
+//! very handshake.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
@@ -47,8 +48,8 @@ pub(super) fn client_side(parts: &mut Parts, over_http2: bool, websocket: bool) 
     parts.extensions.remove().map(|on_upgrade| ClientSide { on_upgrade, over_http2, websocket })
 }
 
-/// Whether a request that asks to upgrade is a WebSocket's handshake. One without a key, or by another method, begins no
-/// session that could be judged, whatever it names.
+/// Whether a request that asks to upgrade is a WebSocket's handshake. One without a key, or by another method, begins
+/// no session that could be judged, whatever it names.
 pub(super) fn is_handshake(parts: &Parts) -> bool {
     parts.method == Method::GET && parts.headers.contains_key(SEC_WEBSOCKET_KEY) && names_websocket(&parts.headers)
 }

@@ -1,8 +1,8 @@
 //! The state that a request names, and who keeps it.
 //!
-//! Finds the ids in path, query and body, and looks them up. A request that can name none costs a look at its path or at
-//! a few words. Decides nothing: where such a request goes is [`by_state`](crate::decide::route::by_state)'s. Invariant:
-//! what a request goes on from decides before what it only uses, known or not.
+//! Finds the ids in path, query and body, and looks them up. A request that can name none costs a look at its path or
+//! at a few words. Decides nothing: where such a request goes is [`by_state`](crate::decide::route::by_state)'s.
+//! Invariant: what a request goes on from decides before what it only uses, known or not.
 
 use std::borrow::Cow;
 

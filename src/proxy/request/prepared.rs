@@ -51,8 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) state: PreparedState,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
-    /// Whether requests that no rollout takes go to a provider for which bodies are rewritten, or that has another key to
-    /// send them with again.
+    /// Whether requests that no rollout takes go to a provider for which bodies are rewritten, or that has another key
+    /// to send them with again.
     unmatched_reads: bool,
     /// Whether the key of some provider depends on the user.
     pub(super) spreads: bool,

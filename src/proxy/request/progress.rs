@@ -95,8 +95,8 @@ impl<'a> Progress<'a> {
         self.unread.get()
     }
 
-    /// The request is about to have an account. Returns what that needs: when the request arrived, what was attempted by
-    /// earlier plans, and its trace.
+    /// The request is about to have an account. Returns what that needs: when the request arrived, what was attempted
+    /// by earlier plans, and its trace.
     pub(super) fn planned(&self) -> (Instant, EarlierPlans, Option<Rc<Trace>>) {
         self.set_planned(true);
         (self.arrived, self.earlier.take(), self.trace.clone())

@@ -99,8 +99,8 @@ impl Scope {
         })
     }
 
-    /// How long a provider must have had for a call whose client then stops waiting, so that this counts as its timeout:
-    /// what the file allows, and no more than a second.
+    /// How long a provider must have had for a call whose client then stops waiting, so that this counts as its
+    /// timeout: what the file allows, and no more than a second.
     pub(crate) fn fair_share(&self, id: ProviderId) -> Duration {
         let first_output = self.in_use.snapshot.policy.provider(id).timeouts.first_output;
         let patience = self.rollout().map_or(first_output, |rollout| rollout.give_up_after.min(first_output));

@@ -40,8 +40,8 @@ impl Upload {
         self.starved.get() && !self.call.get().owed
     }
 
-    /// When another candidate is asked; `None`: no time is set. While the client of a call may send more, its last piece
-    /// counts, since a provider may hear it to the end before it answers.
+    /// When another candidate is asked; `None`: no time is set. While the client of a call may send more, its last
+    /// piece counts, since a provider may hear it to the end before it answers.
     pub(crate) fn until(&self, deadline: Deadline, now: Instant) -> Option<Instant> {
         let CallSide { open, lost, .. } = self.call.get();
         if !open || lost {

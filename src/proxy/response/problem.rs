@@ -2,8 +2,8 @@
 //!
 //! The body has the shape that the client's library parses: Anthropic's below `messages`, OpenAI's for everything
 //! else below the mount, a gRPC status for gRPC, plain JSON outside the mount. Every one of them carries
-//! `x-serin-error`, so that no provider is blamed for it; only the text of a `last_resort` is a success by its status, and
-//! carries `x-serin-last-resort`. Invariant: a problem never leaves as anything else.
+//! `x-serin-error`, so that no provider is blamed for it; only the text of a `last_resort` is a success by its status,
+//! and carries `x-serin-last-resort`. Invariant: a problem never leaves as anything else.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};

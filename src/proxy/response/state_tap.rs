@@ -1,8 +1,8 @@
 //! Learns from an answer which ids its provider keeps, before a byte of it goes out.
 //!
-//! Sees each piece as it comes from the provider, whether it is held or relayed at once; a piece that is encoded is decoded
-//! for this alone. Only answers of providers other than stable are read so, and of those only what makes state. Changes no
-//! byte. Invariant: an id is known before the client can use it.
+//! Sees each piece as it comes from the provider, whether it is held or relayed at once; a piece that is encoded is
+//! decoded for this alone. Only answers of providers other than stable are read so, and of those only what makes state.
+//! Changes no byte. Invariant: an id is known before the client can use it.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The counts of a rollout's copies, and how often a core may take another sample.
 //!
 //! Each core counts what it sees in words of its own, and compares before it writes what is shared; the thread that
-//! sends copies adds its pairs under a lock that no request takes. Control reads both, keeps them, and decides upon them. Survives a reload and, as far as it was written, a
-//! restart. Invariant: cores take no more samples in a minute than are sent, so that few are taken in vain.
+//! sends copies adds its pairs under a lock that no request takes. Control reads both, keeps them, and decides upon
+//! them. Survives a reload and, as far as it was written, a restart. Invariant: cores take no more samples in a minute
+//! than are sent, so that few are taken in vain.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

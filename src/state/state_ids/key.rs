@@ -1,7 +1,7 @@
 //! What an id is kept as, and how the shared parts of the table are locked.
 //!
-//! Values and one helper for the files beside this one. Hashes nothing: the table does, with its secret. Invariant: nothing
-//! here has the text of an id.
+//! Values and one helper for the files beside this one. Hashes nothing: the table does, with its secret. Invariant:
+//! nothing here has the text of an id.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,8 @@
 //! Ids that nobody knew, so that who asks for one again and again costs one request each time and not two.
 //!
 //! Nor does a flood of different ids double the requests: lookups that find nothing have a rate. A table of fixed size
-//! without locks: one id pushes another out of its place, which costs a lookup more and nothing else. Invariant: an id is
-//! held for unknown for a short time at first, and never for more than [`LONGEST`] seconds.
+//! without locks: one id pushes another out of its place, which costs a lookup more and nothing else. Invariant: an id
+//! is held for unknown for a short time at first, and never for more than [`LONGEST`] seconds.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -10,8 +10,8 @@ use super::key::StateKey;
 use crate::decide::units::Millis;
 
 const PLACES: usize = 4096;
-/// After this time others are asked again about an id that was new, in seconds: it may be made just now. Each miss doubles
-/// it.
+/// After this time others are asked again about an id that was new, in seconds: it may be made just now. Each miss
+/// doubles it.
 const SHORTEST: u32 = 2;
 /// The most that becomes of it.
 const LONGEST: u32 = 600;

@@ -1,8 +1,8 @@
 //! What the tables hold, read and written line by line.
 //!
 //! Owns what is in the columns, and the JSON in them. Opens no file and decides nothing about
-//! one that cannot be read. Invariant: a batch is written in one transaction, whole or not at all; a damaged line of the
-//! history takes no other line with it.
+//! one that cannot be read. Invariant: a batch is written in one transaction, whole or not at all; a damaged line of
+//! the history takes no other line with it.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -90,8 +90,8 @@ const TIMES: &str = "(event NOT LIKE '{\"at\":%' OR \
     (?2 IS NULL OR CAST(substr(event, 7, 20) AS INTEGER) >= ?2) AND \
     (?3 IS NULL OR CAST(substr(event, 7, 20) AS INTEGER) <= ?3))";
 
-/// Which lines are read at all, and the words to look for: a line needs one of each list. Each line that is read is held
-/// against the filter afterwards, so that these conditions may let too many pass.
+/// Which lines are read at all, and the words to look for: a line needs one of each list. Each line that is read is
+/// held against the filter afterwards, so that these conditions may let too many pass.
 fn conditions(lists: &[Vec<String>]) -> (String, Vec<&String>) {
     let mut text = TIMES.to_owned();
     let mut words = Vec::new();

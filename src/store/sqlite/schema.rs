@@ -19,8 +19,9 @@ pub(super) const SCHEMA: &str = "
     PRAGMA user_version = 4;
 ";
 
-/// What version 3 added. Times are unix milliseconds, and a column that is named after its table holds JSON. `step` is in
-/// seconds. `notification` is a queue: the lowest `id` of a target is the oldest, and `due` is when it is tried next.
+/// What version 3 added. Times are unix milliseconds, and a column that is named after its table holds JSON. `step` is
+/// in seconds. `notification` is a queue: the lowest `id` of a target is the oldest, and `due` is when it is tried
+/// next.
 pub(in crate::store) const ADDED: &str = "
     CREATE TABLE series (
         rollout TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, points BLOB NOT NULL,
@@ -35,8 +36,8 @@ pub(in crate::store) const ADDED: &str = "
     CREATE INDEX incident_by_at ON incident (at);
 ";
 
-/// What version 4 added: who keeps what an id stands for. `id` is a hash, `owner` a number of `state_owner`, and `used` a
-/// unix time in seconds.
+/// What version 4 added: who keeps what an id stands for. `id` is a hash, `owner` a number of `state_owner`, and `used`
+/// a unix time in seconds.
 pub(in crate::store) const ADDED_STATE: &str = "
     CREATE TABLE state_owner (number INTEGER PRIMARY KEY, name TEXT NOT NULL, base_url TEXT NOT NULL);
     CREATE TABLE state_id (id BLOB PRIMARY KEY, owner INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;

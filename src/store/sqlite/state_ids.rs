@@ -1,7 +1,8 @@
 //! The tables of ids and of who keeps what they stand for.
 //!
-//! Owns their columns. Some changes are written in one transaction, apart from what must not wait for them. What cannot be
-//! read is left out: an id that is not known is found again. Invariant: an id is written after its owner, or with it.
+//! Owns their columns. Some changes are written in one transaction, apart from what must not wait for them. What cannot
+//! be read is left out: an id that is not known is found again. Invariant: an id is written after its owner, or with
+//! it.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 

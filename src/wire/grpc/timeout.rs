@@ -1,8 +1,8 @@
 //! `grpc-timeout`: how long a call may take, at most eight digits and a unit.
 //!
 //! Owns both directions. What is written is rounded down to what eight digits can hold, in the smallest unit that
-//! does, so that the next hop never has more time than is left. Invariant: what is written is read as no more than what was
-//! meant, and as less by at most a hundred-thousandth of it.
+//! does, so that the next hop never has more time than is left. Invariant: what is written is read as no more than what
+//! was meant, and as less by at most a hundred-thousandth of it.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The ids that an answer makes or speaks of: what its provider keeps.
 //!
-//! Reads an answer as it passes, whole or a stream of events, in whatever pieces it comes. An id is given out as soon as
-//! it and the type of its object are there. Invariant: of one answer no more than [`MOST_LEARNED`] ids are given out.
+//! Reads an answer as it passes, whole or a stream of events, in whatever pieces it comes. An id is given out as soon
+//! as it and the type of its object are there. Invariant: of one answer no more than [`MOST_LEARNED`] ids are given
+//! out.
 
 use super::id::is_id;
 use super::lexer::{Lexer, Read};

@@ -1,7 +1,7 @@
 //! What an id stands for, and what can be one.
 //!
-//! Owns the order in which ids decide. Reads nothing. Invariant: what no provider would give out as an id is none, so that a
-//! text that stands in the place of one is not looked up.
+//! Owns the order in which ids decide. Reads nothing. Invariant: what no provider would give out as an id is none, so
+//! that a text that stands in the place of one is not looked up.
 
 /// What an id stands for, the more specific first: where a request names several, the first decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

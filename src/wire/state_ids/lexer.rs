@@ -1,9 +1,9 @@
 //! Reads the strings of JSON as it comes in pieces: each with its role, in the object that it stands in.
 //!
 //! One pass over JSON or events with JSON in them, without building values. Strings that matter to nobody are skipped,
-//! not kept. What is nested deeper than [`MOST_FRAMES`] is skipped too. It takes no part in judging an answer: what is no
-//! JSON names no ids, and a line break inside a string, which JSON does not have, begins anew. Invariant: what is kept is
-//! bounded, whatever comes.
+//! not kept. What is nested deeper than [`MOST_FRAMES`] is skipped too. It takes no part in judging an answer: what is
+//! no JSON names no ids, and a line break inside a string, which JSON does not have, begins anew. Invariant: what is
+//! kept is bounded, whatever comes.
 
 use memchr::memchr3;
 

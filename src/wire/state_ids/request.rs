@@ -1,8 +1,8 @@
 //! The ids that the body of a request names.
 //!
 //! A body that cannot name any is told by a few words that do not occur in it: looking for them costs next to nothing
-//! beside reading it. Invariant: of one request no more than [`MOST_NAMED`] ids are taken, the first of each kind before
-//! the others.
+//! beside reading it. Invariant: of one request no more than [`MOST_NAMED`] ids are taken, the first of each kind
+//! before the others.
 
 use memchr::memmem::Finder;
 
@@ -75,8 +75,8 @@ impl Needles {
     }
 }
 
-/// Gives out the ids of a whole body of this API, the more specific first, and whether the request goes on from what one
-/// stands for.
+/// Gives out the ids of a whole body of this API, the more specific first, and whether the request goes on from what
+/// one stands for.
 pub fn in_request(dialect: Dialect, body: &[u8], mut named: impl FnMut(&str, bool)) {
     let mut found: Vec<(IdKind, Box<[u8]>)> = Vec::new();
     let mut note = |kind: IdKind, id: &[u8]| {

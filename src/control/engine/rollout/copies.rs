@@ -71,8 +71,8 @@ impl Rollout {
         if canary.compare.is_some() { CopyMode::Comparing } else { CopyMode::Off }
     }
 
-    /// The rehearsal that is still to be passed; `None`: there is no ramp to begin, users have been on the canary, or the
-    /// file asks for none. A ramp that follows the clock cannot remember that it was passed.
+    /// The rehearsal that is still to be passed; `None`: there is no ramp to begin, users have been on the canary, or
+    /// the file asks for none. A ramp that follows the clock cannot remember that it was passed.
     fn rehearse(&self, context: &ProcessContext) -> Option<Rehearse> {
         if self.config.canary.percent != Intent::Auto {
             return None;

@@ -40,7 +40,8 @@ use crate::wire::dialect::Dialect;
 use crate::wire::path;
 use crate::wire::state_ids::answer_makes;
 
-/// For how long the client of a call may be quiet before the first answer: a stream may be opened long before it is used.
+/// For how long the client of a call may be quiet before the first answer: a stream may be opened long before it is
+/// used.
 const LONGEST_PAUSE: Millis = Millis(24 * 3_600_000);
 
 impl<'a> Failover<'a> {
@@ -244,7 +245,8 @@ fn state_tap(
 }
 
 /// The attempt ended before it had a result: the core was cut, an operator ended what was on the canary, the client's
-/// time was over, or the guard withdrew the request. `fair_from`: from when the provider had had its share. `again`: whether it can be sent again, to whoever the split chooses now.
+/// time was over, or the guard withdrew the request. `fair_from`: from when the provider had had its share. `again`:
+/// whether it can be sent again, to whoever the split chooses now.
 fn ended_early(
     core: &Core,
     cut: Option<CanaryCut<'_>>,

@@ -1,7 +1,7 @@
 //! What becomes of a provider's keys over the attempts of one request, and what each answer says of its key.
 //!
-//! Which key is asked is chosen in [`key_choice`](crate::proxy::attempt::key_choice). Decides nothing about what follows
-//! from a failure. Invariant: a key is judged only by an answer to that key, and only where Serin presented it.
+//! Which key is asked is chosen in [`key_choice`](crate::proxy::attempt::key_choice). Decides nothing about what
+//! follows from a failure. Invariant: a key is judged only by an answer to that key, and only where Serin presented it.
 
 use std::num::NonZeroU64;
 

@@ -1,9 +1,9 @@
 //! Room within the limit of a provider, for an attempt that is about to be sent.
 //!
-//! Takes it, waits for it, or has another candidate asked, as `when_full` says. A request that waits holds no connection
-//! and leaves at once when its plan no longer stands, when the guard has withdrawn it, or when Serin ends. Refuses to
-//! count a request that found no room as anything the provider did. Invariant: under `fallback` a request is refused by
-//! no limit.
+//! Takes it, waits for it, or has another candidate asked, as `when_full` says. A request that waits holds no
+//! connection and leaves at once when its plan no longer stands, when the guard has withdrawn it, or when Serin ends.
+//! Refuses to count a request that found no room as anything the provider did. Invariant: under `fallback` a request is
+//! refused by no limit.
 
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};

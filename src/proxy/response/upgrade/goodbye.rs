@@ -1,8 +1,8 @@
 //! How Serin itself closes a WebSocket: the frames that are half-way through are carried to their ends, and then each
 //! side gets a close frame.
 //!
-//! What comes after those frames is carried no more. A frame that does not end in time is broken off, and only the other
-//! side gets its close. Any other tunnel just ends. Invariant: all of it takes less than a core waits that stops.
+//! What comes after those frames is carried no more. A frame that does not end in time is broken off, and only the
+//! other side gets its close. Any other tunnel just ends. Invariant: all of it takes less than a core waits that stops.
 
 use std::future::poll_fn;
 use std::rc::Rc;

@@ -1,9 +1,9 @@
 //! When a silent provider of a WebSocket is pinged, and when it is given up.
 //!
 //! A provider from which nothing came for `ping_every` is sent a ping. If nothing comes for as long again, not even the
-//! answer, it has fallen silent. A ping that finds no place between two frames of the client waits for as long as either
-//! side moves. Time is a parameter. Invariant: the time in which Serin itself waits, for a client that
-//! takes nothing or for room to send the ping, is not held against the provider.
+//! answer, it has fallen silent. A ping that finds no place between two frames of the client waits for as long as
+//! either side moves. Time is a parameter. Invariant: the time in which Serin itself waits, for a client that takes
+//! nothing or for room to send the ping, is not held against the provider.
 
 use std::time::{Duration, Instant};
 
@@ -39,8 +39,8 @@ pub(super) enum HeldUpBy {
 }
 
 impl HeldUpBy {
-    /// By what happened since the ping became due. `blocked`: bytes wait that the provider does not take; `took`: it took
-    /// some; `sent`: the client sent some.
+    /// By what happened since the ping became due. `blocked`: bytes wait that the provider does not take; `took`: it
+    /// took some; `sent`: the client sent some.
     pub(super) const fn of(blocked: bool, took: bool, sent: bool) -> HeldUpBy {
         match (blocked, took, sent) {
             (true, false, _) => HeldUpBy::Provider,

@@ -1,8 +1,8 @@
 //! One direction of a tunnel: what was read and not yet written, and the end that is passed on.
 //!
 //! Holds no buffer while nothing waits, so that an idle tunnel costs none: bytes are read into the core's, written at
-//! once, and only what the other side does not take is kept. Refuses to read. Invariant: nothing is written out of order,
-//! and nothing more is to be read while something waits.
+//! once, and only what the other side does not take is kept. Refuses to read. Invariant: nothing is written out of
+//! order, and nothing more is to be read while something waits.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! What is known of a WebSocket session while its frames pass: who closed it, and whether its provider is alive.
 //!
 //! Watches both directions. Owns what is written into them besides: pings to a silent provider, whose answers it takes
-//! out again, and close frames of Serin's own. Refuses to read or write itself. Time and chance are parameters. Invariant: a frame of Serin's own stands between two others, and none
-//! follows a close frame.
+//! out again, and close frames of Serin's own. Refuses to read or write itself. Time and chance are parameters.
+//! Invariant: a frame of Serin's own stands between two others, and none follows a close frame.
 
 use std::time::{Duration, Instant};
 
@@ -191,8 +191,8 @@ impl Session {
         self.due = Some(now + heartbeat.patience() / 2);
     }
 
-    /// Adds Serin's close frame to what goes to the provider, unless its client has said the same or a frame is half-way
-    /// through.
+    /// Adds Serin's close frame to what goes to the provider, unless its client has said the same or a frame is
+    /// half-way through.
     pub(super) fn close_provider(&self, (code, reason): (u16, &str), up: &mut Pipe, mask: [u8; 4]) {
         if !self.client_closed && self.from_client.are_between() {
             up.waiting().extend(masked_close(code, reason, mask));
